@@ -1,0 +1,400 @@
+// Package topology is the model of a deployment that everything else reasons
+// over: hosts and their ports, security groups, load balancers, target
+// groups, services with their Service Connect endpoints, and who is deployed
+// before whom.
+//
+// It is built from CloudFormation by FromTemplates, from Terraform by its own
+// reader, and by hand in tests. reach predicts over it and lab runs it; it
+// knows neither. A value that the source does not settle is carried as
+// unknown with the reason, and whoever needs it answers "unknown".
+//
+// A Topology is data: build it, then only read it. Reading is safe from
+// several goroutines.
+package topology
+
+import "net/netip"
+
+// ID identifies a thing of one kind: "Stack/LogicalID" for CloudFormation,
+// the resource address for Terraform. Equal IDs mean the same resource,
+// however it was referred to.
+type ID string
+
+// Origin says where a thing was declared, so that a finding can point at it.
+type Origin struct {
+	ID    ID     `json:"id"`
+	Stack string `json:"stack,omitempty"`
+	Type  string `json:"type,omitempty"` // e.g. "AWS::ECS::Service"
+	Path  string `json:"path,omitempty"` // CDK construct path (aws:cdk:path), if any
+	File  string `json:"file,omitempty"`
+	Line  int    `json:"line,omitempty"` // from 1; 0 when not known
+	// Suppress lists rule ids that the source suppresses on this resource, with the reason.
+	Suppress []Suppression `json:"suppress,omitempty"`
+}
+
+// Suppression is a finding that the template's author accepted, and why.
+type Suppression struct {
+	Rule   string `json:"rule"`
+	Reason string `json:"reason"`
+}
+
+// Opt is a value that may be absent, known, or unknown with a reason.
+// The zero value is absent.
+type Opt[T any] struct {
+	state state
+	v     T
+	why   string
+}
+
+type state uint8
+
+const (
+	absent state = iota
+	known
+	unknown
+)
+
+// Known returns a known value.
+func Known[T any](v T) Opt[T] { return Opt[T]{state: known, v: v} }
+
+// Unknown returns a value that is set but not settled by the source; why
+// names the expression and what would settle it.
+func Unknown[T any](why string) Opt[T] { return Opt[T]{state: unknown, why: why} }
+
+// Get returns the value and whether it is known.
+func (o Opt[T]) Get() (T, bool) { return o.v, o.state == known }
+
+// Or returns the known value, or def when absent. It panics never; for an
+// unknown value it returns def, so check IsUnknown first where that matters.
+func (o Opt[T]) Or(def T) T {
+	if o.state == known {
+		return o.v
+	}
+	return def
+}
+
+// IsAbsent reports that the source does not set the value at all.
+func (o Opt[T]) IsAbsent() bool { return o.state == absent }
+
+// IsUnknown reports that the value is set to something the source does not settle.
+func (o Opt[T]) IsUnknown() bool { return o.state == unknown }
+
+// Why returns the reason of an unknown value, else "".
+func (o Opt[T]) Why() string { return o.why }
+
+// Topology is one deployment: all templates of an assembly together.
+type Topology struct {
+	Name           string // what it was read from, for messages
+	VPCs           []*VPC
+	Subnets        []*Subnet
+	Namespaces     []*Namespace
+	SecurityGroups []*SecurityGroup
+	LoadBalancers  []*LoadBalancer
+	TargetGroups   []*TargetGroup
+	Services       []*Service
+	Standalone     []*TaskDefinition // task definitions that no service runs: RunTask, scheduled, Step Functions
+	Instances      []*Instance
+	Roles          []*Role
+	// Ignored counts resources by type that the model does not need.
+	Ignored map[string]int
+	// Unknowns lists what could not be resolved anywhere in the source.
+	Unknowns []Note
+	// Suppressions from the template's own metadata that name no resource.
+	Suppressions []Suppression
+}
+
+// Note is a remark about the source that belongs to a place in it.
+type Note struct {
+	Origin Origin
+	Text   string
+}
+
+// VPC is a network with its address ranges.
+type VPC struct {
+	Origin
+	CIDR  Opt[netip.Prefix]
+	CIDR6 Opt[netip.Prefix]
+}
+
+// Subnet is a subnet; Public is whether its route table reaches an internet gateway.
+type Subnet struct {
+	Origin
+	VPC    ID
+	CIDR   Opt[netip.Prefix]
+	CIDR6  Opt[netip.Prefix]
+	AZ     Opt[string]
+	Public Opt[bool]
+}
+
+// Namespace is a Cloud Map namespace.
+type Namespace struct {
+	Origin
+	Name Opt[string]
+	Kind string // "http", "private-dns", "public-dns"
+}
+
+// SecurityGroup holds the rules that are in force: inline and standalone
+// together, with the defaults of the source (CloudFormation adds allow-all
+// egress when none is given, Terraform does not).
+type SecurityGroup struct {
+	Origin
+	Name    Opt[string]
+	VPC     Opt[ID]
+	Ingress []Rule
+	Egress  []Rule
+	// Uncertain is set when the set of rules itself is not settled: the group
+	// is not declared in the source, or an explicit allow-all egress stands
+	// beside standalone egress rules (order-dependent in CloudFormation).
+	UncertainIngress, UncertainEgress string
+}
+
+// Rule allows traffic. Rules only ever allow.
+type Rule struct {
+	Origin
+	Protocol string // "tcp", "udp", "icmp", "-1" for all
+	From, To int    // ports, inclusive; ignored when Protocol is "-1"
+	Peer     Peer
+	Text     string // the description
+	Implied  bool   // not written in the source: a default of the service or tool
+	// Unknown is set when a field above could not be resolved; then the rule
+	// may or may not allow anything.
+	Unknown string
+}
+
+// Peer is the other side of a rule; exactly one field is set.
+type Peer struct {
+	CIDR       netip.Prefix
+	Group      ID
+	PrefixList string
+}
+
+// LoadBalancer is an Application Load Balancer (other types are kept with their Kind).
+type LoadBalancer struct {
+	Origin
+	Name          Opt[string]
+	Kind          string // "application", "network", "gateway"
+	Internal      Opt[bool]
+	IPAddressType Opt[string] // "ipv4", "dualstack", ...
+	Groups        []Opt[ID]   // security groups
+	Subnets       []Opt[ID]
+	Attributes    map[string]Opt[string] // e.g. "idle_timeout.timeout_seconds"
+	Listeners     []*Listener
+}
+
+// Listener is one port of a load balancer.
+type Listener struct {
+	Origin
+	LoadBalancer ID
+	Port         Opt[int]
+	Protocol     Opt[string] // "HTTP", "HTTPS"
+	SSLPolicy    Opt[string]
+	Certificates []Opt[string]
+	Default      []Action
+	Rules        []*ListenerRule // by ascending priority
+}
+
+// ListenerRule routes requests that match all its conditions.
+type ListenerRule struct {
+	Origin
+	Priority   Opt[int]
+	Conditions []Condition
+	Actions    []Action
+}
+
+// Condition is one condition of a listener rule; any of Values matches.
+type Condition struct {
+	Field  string // "path-pattern", "host-header", "http-header", "http-request-method", "query-string", "source-ip"
+	Name   string // header name for http-header
+	Values []Opt[string]
+	Query  []KeyValue // for query-string
+}
+
+// KeyValue is a key and a value; an empty key matches any key.
+type KeyValue struct{ Key, Value string }
+
+// Action is what a listener does with a request.
+type Action struct {
+	Type     string // "forward", "redirect", "fixed-response", or another type that is not modelled
+	Forward  []WeightedTarget
+	Redirect *Redirect
+	Fixed    *FixedResponse
+}
+
+// WeightedTarget is a target group in a forward action.
+type WeightedTarget struct {
+	Group  Opt[ID]
+	Weight int // 0 to 999; a single target has 1
+}
+
+// Redirect holds the fields of a redirect action; "#{host}" and friends stand as written.
+type Redirect struct{ Protocol, Host, Port, Path, Query, Status string }
+
+// FixedResponse is a canned answer of the load balancer.
+type FixedResponse struct{ Status, ContentType, Body string }
+
+// TargetGroup is a set of targets and how they are checked.
+type TargetGroup struct {
+	Origin
+	Name            Opt[string]
+	VPC             Opt[ID]
+	Port            Opt[int]
+	Protocol        Opt[string] // "HTTP", "HTTPS"
+	ProtocolVersion Opt[string] // "HTTP1", "HTTP2", "GRPC"
+	TargetType      Opt[string] // "ip", "instance", "lambda"
+	Health          HealthCheck
+	Attributes      map[string]Opt[string] // e.g. "deregistration_delay.timeout_seconds"
+	Targets         []Target               // static targets; a service's tasks are not listed here
+}
+
+// HealthCheck holds what the source sets; the defaults are section 6 of the
+// semantics: HTTP, path /, traffic-port, 30 s, 5 s, 5, 2, 200.
+type HealthCheck struct {
+	Enabled            Opt[bool]
+	Protocol           Opt[string]
+	Port               Opt[string] // "traffic-port" or a number
+	Path               Opt[string]
+	IntervalSeconds    Opt[int]
+	TimeoutSeconds     Opt[int]
+	HealthyThreshold   Opt[int]
+	UnhealthyThreshold Opt[int]
+	Matcher            Opt[string] // "200", "200-299", "200,302"; gRPC codes for GRPC groups
+}
+
+// Target is a statically registered target.
+type Target struct {
+	Origin
+	Instance Opt[ID]     // for target type instance
+	IP       Opt[string] // for target type ip
+	Port     Opt[int]
+}
+
+// Service is an ECS service.
+type Service struct {
+	Origin
+	Name                  Opt[string]
+	Cluster               Opt[string]
+	DesiredCount          Opt[int]
+	LaunchType            Opt[string]
+	PlatformVersion       Opt[string]
+	Groups                []Opt[ID]
+	Subnets               []Opt[ID]
+	AssignPublicIP        Opt[string]
+	LoadBalancers         []ServiceTarget
+	Connect               *ServiceConnect // nil when not configured
+	GraceSeconds          Opt[int]
+	DeploymentController  Opt[string] // "ECS", "CODE_DEPLOY", "EXTERNAL"
+	CircuitBreaker        Opt[bool]
+	MinimumHealthyPercent Opt[int]
+	MaximumPercent        Opt[int]
+	ExecuteCommand        Opt[bool]
+	Task                  *TaskDefinition // nil when it is not in the source
+	TaskUnknown           string          // why Task is nil
+	// After lists the services that are deployed before this one, by DependsOn
+	// or stack order, directly or through other resources.
+	After []ID
+}
+
+// ServiceTarget registers a container port with a target group.
+type ServiceTarget struct {
+	Group     Opt[ID]
+	Container Opt[string]
+	Port      Opt[int]
+}
+
+// ServiceConnect is the Service Connect configuration of a service. No
+// Endpoints means client-only.
+type ServiceConnect struct {
+	Enabled   Opt[bool]
+	Namespace Opt[string] // the namespace's ID when it is in the source, else the name or ARN as written; the cluster's default applied
+	// NamespaceByID is set when Namespace is an ID of this topology.
+	NamespaceByID bool
+	Endpoints     []Endpoint
+	HasLog        bool        // LogConfiguration present
+	AccessLog     Opt[string] // "TEXT", "JSON"
+	AccessQuery   Opt[bool]   // IncludeQueryParameters
+}
+
+// Endpoint is one entry of Services[].
+type Endpoint struct {
+	PortName            Opt[string]
+	DiscoveryName       Opt[string] // absent: the port name
+	Aliases             []Alias
+	IngressPortOverride Opt[int]
+	IdleTimeoutSeconds  Opt[int]
+	PerRequestSeconds   Opt[int]
+	TLS                 bool
+}
+
+// Alias is a name and port under which clients call an endpoint.
+type Alias struct {
+	Port    Opt[int]
+	DNSName Opt[string] // absent: <discoveryName>.<namespace>
+}
+
+// TaskDefinition is a task definition.
+type TaskDefinition struct {
+	Origin
+	Family      Opt[string]
+	NetworkMode Opt[string]
+	CPU         Opt[int] // units
+	MemoryMiB   Opt[int]
+	TaskRole    Opt[ID]
+	ExecRole    Opt[ID]
+	Containers  []Container
+}
+
+// Container is a container definition.
+type Container struct {
+	Name         string
+	Image        Opt[string]
+	Essential    Opt[bool]
+	CPU          Opt[int]
+	MemoryMiB    Opt[int] // hard limit
+	ReserveMiB   Opt[int] // soft limit
+	Ports        []PortMapping
+	Environment  map[string]Opt[string]
+	Command      []Opt[string]
+	EntryPoint   []Opt[string]
+	Health       *ContainerHealth
+	DependsOn    []ContainerDependency
+	ReadOnlyRoot Opt[bool]
+	User         Opt[string]
+	StopTimeout  Opt[int]
+}
+
+// PortMapping is a port that a container binds.
+type PortMapping struct {
+	Name        Opt[string]
+	Port        Opt[int]
+	HostPort    Opt[int]
+	Protocol    Opt[string] // "tcp" when absent
+	AppProtocol Opt[string] // "http", "http2", "grpc"; absent means TCP proxying
+}
+
+// ContainerHealth is a container health check.
+type ContainerHealth struct {
+	Command                                                     []Opt[string]
+	IntervalSeconds, TimeoutSeconds, Retries, StartPeriodSecond Opt[int]
+}
+
+// ContainerDependency is an entry of a container's DependsOn.
+type ContainerDependency struct{ Container, Condition string }
+
+// Instance is an EC2 instance.
+type Instance struct {
+	Origin
+	Name     Opt[string]
+	Subnet   Opt[ID]
+	Groups   []Opt[ID]
+	UserData Opt[string]
+	PublicIP Opt[bool]
+}
+
+// Role is an IAM role with what it allows, for notes on over-wide roles.
+type Role struct {
+	Origin
+	Managed    []Opt[string] // managed policy names or ARNs
+	Statements []Statement
+}
+
+// Statement is an Allow statement of a role's policies.
+type Statement struct{ Actions, Resources []string }

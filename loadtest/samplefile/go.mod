@@ -1,0 +1,3 @@
+module github.com/hoplab/hoplab/loadtest/samplefile
+
+go 1.26
