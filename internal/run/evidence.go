@@ -1,0 +1,96 @@
+package run
+
+// Environment is the machine and the versions of a run, read once at its start.
+type Environment struct {
+	Run        string `json:"run"` // the run's name
+	StartedUTC string `json:"started_utc"`
+	Hoplab     string `json:"hoplab"` // version and commit
+	K6         string `json:"k6"`     // first line of k6 version
+	Go         string `json:"go"`
+	OS         string `json:"os"`
+	Kernel     string `json:"kernel"`
+	CPU        string `json:"cpu"`
+	Cores      int    `json:"cores"`
+	MemoryMiB  int64  `json:"memory_mib"`
+	Virtual    string `json:"virtual,omitempty"` // hypervisor as the CPU flags tell, if any
+	// Source is what was deployed: a path or "golden templates", with the digest in Plan.Topology.
+	Source string `json:"source"`
+	// Command repeats the run.
+	Command string `json:"command"`
+	// AWS holds region, account, platform version, task sizes and zones of a deployed run.
+	AWS map[string]string `json:"aws,omitempty"`
+}
+
+// Evidence is what was counted beside the requests of one replicate.
+type Evidence struct {
+	Replicate int  `json:"replicate"`
+	Complete  bool `json:"complete"`
+	// Failure says why the replicate does not count; "" when Complete.
+	Failure       string `json:"failure,omitempty"`
+	StartedUnixNs int64  `json:"started_unix_ns"`
+	EndedUnixNs   int64  `json:"ended_unix_ns"`
+	// StartOrder and Doors record what was redrawn for this replicate.
+	StartOrder []string          `json:"start_order,omitempty"`
+	Doors      map[string]string `json:"doors,omitempty"` // arm → address
+	// Agents counts what each arm's agents saw, by arm and then role.
+	Agents []AgentCount `json:"agents,omitempty"`
+	// Apps counts what each arm's app processes answered.
+	Apps []AppCount `json:"apps,omitempty"`
+	// CPU is the machine over time, oldest first.
+	CPU []CPUSlice `json:"cpu,omitempty"`
+	// KeepAwake is "on", "off", or why it could not be had.
+	KeepAwake string `json:"keep_awake"`
+	// Injected lists delays that were injected on purpose, with what was realised.
+	Injected []Injected `json:"injected,omitempty"`
+	// CloudWatch holds the second leg of a deployed run's evidence.
+	CloudWatch []MetricCount `json:"cloudwatch,omitempty"`
+	Warnings   []string      `json:"warnings,omitempty"`
+}
+
+// AgentCount is one agent's counters over the replicate, warm-up included.
+type AgentCount struct {
+	Arm          string `json:"arm"`
+	Role         string `json:"role"`     // "ingress" or "egress"
+	Name         string `json:"name"`     // discovery name
+	Requests     int64  `json:"requests"` // health checks apart
+	HealthChecks int64  `json:"health_checks"`
+	// BusyUs is the summed time between the request's last byte in and the
+	// response's first byte out, less the upstream's share; -1 when not kept.
+	BusyUs float64 `json:"busy_us"`
+}
+
+// AppCount is one app process's counters.
+type AppCount struct {
+	Arm      string `json:"arm"`
+	Instance string `json:"instance"`
+	Requests int64  `json:"requests"`
+}
+
+// CPUSlice is the share of all cores' time in one slice of the replicate.
+type CPUSlice struct {
+	StartUnixNs int64   `json:"start_unix_ns"`
+	EndUnixNs   int64   `json:"end_unix_ns"`
+	Busy        float64 `json:"busy"`    // user, nice of others, system, irq, softirq; idle-priority spinners not counted
+	Softirq     float64 `json:"softirq"` // part of Busy
+	Steal       float64 `json:"steal"`
+}
+
+// Injected is a delay injected at a hop.
+type Injected struct {
+	Hop        string  `json:"hop"`
+	Arm        string  `json:"arm"`
+	AskedUs    float64 `json:"asked_us"`
+	Share      float64 `json:"share"`
+	Count      int64   `json:"count"`
+	RealisedUs float64 `json:"realised_us"` // mean over Count
+}
+
+// MetricCount is one CloudWatch metric summed over the replicate's minutes.
+type MetricCount struct {
+	Arm        string            `json:"arm"`
+	Namespace  string            `json:"namespace"`
+	Metric     string            `json:"metric"`
+	Dimensions map[string]string `json:"dimensions"`
+	Sum        float64           `json:"sum"`
+	Settled    bool              `json:"settled"`
+}

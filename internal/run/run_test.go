@@ -1,0 +1,108 @@
+package run_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/run"
+)
+
+func create(t *testing.T) *run.Dir {
+	t.Helper()
+	d, err := run.Create(filepath.Join(t.TempDir(), "r"), plan.Plan{Schema: plan.Schema, Replicates: 2}, run.Environment{Run: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestReplicateCountsOnlyWithCompleteEvidence(t *testing.T) {
+	d := create(t)
+	r := d.Replicate(1)
+	if err := r.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := r.Evidence(); ok || err != nil {
+		t.Fatalf("without evidence: ok %v, err %v; want false, nil", ok, err)
+	}
+	if err := r.Finish(run.Evidence{Replicate: 1, Failure: "k6 was killed"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := r.Evidence(); ok || err != nil {
+		t.Fatalf("with failed evidence: ok %v, err %v; want false, nil", ok, err)
+	}
+	if err := r.Finish(run.Evidence{Replicate: 1, Complete: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := r.Evidence(); !ok || err != nil {
+		t.Fatalf("with complete evidence: ok %v, err %v; want true, nil", ok, err)
+	}
+}
+
+func TestReplicatesAreOrderedByNumberAndStrangersIgnored(t *testing.T) {
+	d := create(t)
+	for _, i := range []int{10, 2, 1} {
+		if err := d.Replicate(i).Reset(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(d.Path, "replicates", "notes"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	rs, err := d.Replicates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int
+	for _, r := range rs {
+		got = append(got, r.Index)
+	}
+	if len(got) != 3 || got[0] != 1 || got[1] != 2 || got[2] != 10 {
+		t.Fatalf("got replicates %v; want [1 2 10]", got)
+	}
+}
+
+func TestErrorsNameTheThingAndTheCode(t *testing.T) {
+	d := create(t)
+	damaged := create(t)
+	if err := os.WriteFile(filepath.Join(damaged.Path, run.PlanFile), []byte(`{"schema":`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	foreign := create(t)
+	if err := os.WriteFile(filepath.Join(foreign.Path, run.PlanFile), []byte(`{"schema":"hoplab/plan/v9"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		do   func() error
+		code fail.Code
+		want string
+	}{
+		{"create twice", func() error { _, err := run.Create(d.Path, d.Plan, d.Env); return err }, fail.Usage, "already holds a run"},
+		{"open nothing", func() error { _, err := run.Open(t.TempDir()); return err }, fail.Usage, "is not a run directory"},
+		{"damaged plan", func() error { _, err := run.Open(damaged.Path); return err }, fail.Usage, "plan.json"},
+		{"foreign schema", func() error { _, err := run.Open(foreign.Path); return err }, fail.Usage, "hoplab/plan/v9"},
+		{"directory is a file", func() error { _, err := run.Create(filepath.Join(file, "x"), d.Plan, d.Env); return err }, fail.Environment, "cannot write"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := c.do()
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got error %v; want one with %q", err, c.want)
+			}
+			if got := fail.CodeOf(err); got != c.code {
+				t.Errorf("got exit code %d; want %d", got, c.code)
+			}
+			if fail.HintOf(err) == "" {
+				t.Error("the error has no hint at the next step")
+			}
+		})
+	}
+}
