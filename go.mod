@@ -136,3 +136,9 @@ tool (
 )
 
 replace github.com/hoplab/hoplab/loadtest/samplefile => ./loadtest/samplefile
+
+ignore (
+	./node_modules
+	./cdk.out
+	./runs
+)
