@@ -1,0 +1,184 @@
+package plan
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/fail"
+)
+
+// Bounds of a plan. They catch slips of the keyboard, not ambitious plans.
+const (
+	MaxRatePerS   = 1e6
+	MaxReplicates = 10_000
+	MaxSeconds    = 7 * 24 * 3600
+	MaxVUs        = 1_000_000
+	// MinWindowS and MaxWindowS bound a window: shorter ones hold too few
+	// requests, and drift moves inside longer ones.
+	MinWindowS = 0.1
+	MaxWindowS = 60
+)
+
+// Validate says what is wrong with the plan: the field, its value, what was
+// expected and the next step. The error carries fail.Usage.
+func (p *Plan) Validate() error {
+	for _, check := range []func() error{p.checkWords, p.checkNumbers, p.checkArms, p.checkDesign, p.checkQuantiles, p.checkStop} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func wrong(hint, format string, args ...any) error {
+	return fail.Newf(fail.Usage, hint, "plan: "+format, args...)
+}
+
+func (p *Plan) checkWords() error {
+	if p.Schema != Schema {
+		return wrong("use the hoplab version that wrote it", "schema %q: expected %q", p.Schema, Schema)
+	}
+	for _, c := range []struct {
+		field, value string
+		words        []string
+	}{
+		{"profile", p.Profile, append(Profiles(), ProfileCustom)},
+		{"target", p.Target, []string{TargetLab, TargetAWS}},
+		{"design", p.Design, []string{DesignRandom, DesignBlocks, DesignArticle}},
+		{"client", p.Client, []string{"native", "http"}},
+	} {
+		if !slices.Contains(c.words, c.value) {
+			return wrong("", "%s %q: expected %s", c.field, c.value, strings.Join(c.words, ", "))
+		}
+	}
+	switch {
+	case p.Target == TargetLab && p.Fabric != FabricLoopback && p.Fabric != FabricNetns:
+		return wrong("", "fabric %q: expected %s or %s on the lab", p.Fabric, FabricLoopback, FabricNetns)
+	case p.Target == TargetAWS && p.Fabric != "":
+		return wrong("leave the fabric out with target aws", "fabric %q: AWS brings its own network", p.Fabric)
+	}
+	return nil
+}
+
+func (p *Plan) checkNumbers() error {
+	for _, c := range []struct {
+		field    string
+		value    float64
+		min, max float64
+	}{
+		{"rate_per_s", p.RatePerS, 0.1, MaxRatePerS},
+		{"replicates", float64(p.Replicates), 1, MaxReplicates},
+		{"replicate_s", p.ReplicateS, MinWindowS, MaxSeconds},
+		{"warmup_s", p.WarmupS, 0, MaxSeconds},
+		{"window_s", p.WindowS, MinWindowS, MaxWindowS},
+		{"vus", float64(p.VUs), 1, MaxVUs},
+		{"timeout_s", p.TimeoutS, 0.001, 3600},
+		{"generators", float64(p.Generators), 1, 1000},
+		{"level", p.Level, 0.5, 0.9999},
+	} {
+		if math.IsNaN(c.value) || c.value < c.min || c.value > c.max {
+			return wrong("", "%s %v: expected %v to %v", c.field, c.value, c.min, c.max)
+		}
+	}
+	if p.WindowS > p.ReplicateS {
+		return wrong("make the window shorter or the replicate longer", "window_s %v: longer than the replicate (%v s)", p.WindowS, p.ReplicateS)
+	}
+	if s := p.Seconds(); s > MaxSeconds {
+		return wrong("lower replicates or replicate_s", "the load would last %.0f s; the limit is %d s", s, MaxSeconds)
+	}
+	return nil
+}
+
+func (p *Plan) checkArms() error {
+	if len(p.Arms) < 2 {
+		return wrong("name two or more of "+strings.Join(ArmNames(), ", "), "%d arm(s): a comparison needs two", len(p.Arms))
+	}
+	seen := map[string]bool{}
+	twins, plain := 0, 0
+	for _, a := range p.Arms {
+		switch {
+		case a.Name == "" || strings.TrimSpace(a.Name) != a.Name:
+			return wrong("", "arm name %q: expected a word", a.Name)
+		case seen[a.Name]:
+			return wrong("name each arm once", "arm %q occurs twice", a.Name)
+		case !(a.Weight > 0) || math.IsInf(a.Weight, 0):
+			return wrong("leave the arm out instead", "arm %q: weight %v: expected more than 0", a.Name, a.Weight)
+		case a.Expect.AgentHops < 0 || a.Expect.AgentHops > 2 || (a.Expect.AgentHeaders != 0) != (a.Expect.AgentHops > 0):
+			return wrong("", "arm %q: %d agent hop(s) and agent headers %d contradict each other", a.Name, a.Expect.AgentHops, a.Expect.AgentHeaders)
+		}
+		seen[a.Name] = true
+		if a.TwinOf == "" {
+			plain++
+			continue
+		}
+		twins++
+		if i := p.ArmIndex(a.TwinOf); i < 0 || p.Arms[i].TwinOf != "" {
+			return wrong("", "arm %q is the twin of %q, which is no arm of the plan", a.Name, a.TwinOf)
+		}
+	}
+	if twins > 1 {
+		return wrong("keep one twin, of the baseline", "%d A/A twins: expected at most one", twins)
+	}
+	if t := p.TwinIndex(); t >= 0 && p.Arms[t].TwinOf != p.Arms[p.Baseline()].Name {
+		return wrong("", "arm %q is the twin of %q; expected the baseline %q", p.Arms[t].Name, p.Arms[t].TwinOf, p.Arms[p.Baseline()].Name)
+	}
+	if plain < 2 && twins == 0 {
+		return wrong("", "one arm: a comparison needs two")
+	}
+	return nil
+}
+
+func (p *Plan) checkDesign() error {
+	if p.Design == DesignBlocks && p.ReplicateS < 2*p.WindowS*float64(len(p.Arms)) {
+		return wrong("make replicate_s longer or window_s shorter", "design blocks: %v s hold fewer than two blocks of %v s for each of %d arms",
+			p.ReplicateS, p.WindowS, len(p.Arms))
+	}
+	if p.Design == DesignArticle && p.Generators != 1 {
+		return wrong("use design random", "design article: %d load generators; the article had one", p.Generators)
+	}
+	return nil
+}
+
+func (p *Plan) checkQuantiles() error {
+	if len(p.Quantiles) == 0 {
+		return wrong("", "no quantiles: expected at least one, such as 0.5")
+	}
+	last := 0.0
+	for _, q := range p.Quantiles {
+		if !(q > 0 && q < 1) {
+			return wrong("p50 is 0.5", "quantile %v: expected more than 0 and less than 1", q)
+		}
+		if q <= last {
+			return wrong("", "quantiles %v: expected ascending, each once", p.Quantiles)
+		}
+		last = q
+	}
+	for _, b := range p.Budgets {
+		if !slices.Contains(p.Quantiles, b.Quantile) {
+			return wrong("add the quantile to the plan", "budget %q: %s is not among the reported quantiles", b.Text, QuantileName(b.Quantile))
+		}
+		if math.IsNaN(b.LimitUs) || math.IsInf(b.LimitUs, 0) {
+			return wrong("", "budget %q: limit %v is no number of microseconds", b.Text, b.LimitUs)
+		}
+	}
+	return nil
+}
+
+func (p *Plan) checkStop() error {
+	s := p.StopAt
+	if s == nil {
+		return nil
+	}
+	switch {
+	case p.Design == DesignArticle:
+		return wrong("leave stop_at out", "design article has one replicate and cannot stop early")
+	case !slices.Contains(p.Quantiles, s.Quantile):
+		return wrong("add the quantile to the plan", "stop_at: %s is not among the reported quantiles", QuantileName(s.Quantile))
+	case !(s.HalfWidthUs > 0) || math.IsInf(s.HalfWidthUs, 0):
+		return wrong("", "stop_at: half_width_us %v: expected more than 0", s.HalfWidthUs)
+	case s.MinimumReps < 3 || s.MinimumReps > p.Replicates:
+		return wrong("", "stop_at: minimum_replicates %d: expected 3 to %d (replicates)", s.MinimumReps, p.Replicates)
+	}
+	return nil
+}
