@@ -2,6 +2,8 @@ module github.com/hoplab/hoplab
 
 go 1.26.0
 
+require github.com/hoplab/hoplab/loadtest/samplefile v0.0.0
+
 require (
 	cel.dev/expr v0.25.3 // indirect
 	dario.cat/mergo v1.0.1 // indirect
@@ -61,6 +63,7 @@ require (
 	github.com/go-git/gcfg v1.5.1-0.20230307220236-3a3c6141e376 // indirect
 	github.com/go-git/go-billy/v5 v5.6.2 // indirect
 	github.com/go-git/go-git/v5 v5.16.4 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3 // indirect
 	github.com/gobwas/glob v0.2.3 // indirect
 	github.com/golang/groupcache v0.0.0-20241129210726-2c02b8208cf8 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
@@ -70,7 +73,6 @@ require (
 	github.com/grafana/k6foundry v0.4.7 // indirect
 	github.com/hashicorp/hcl/v2 v2.25.0 // indirect
 	github.com/hhatto/gorst v0.0.0-20181029133204-ca9f730cac5b // indirect
-	github.com/hoplab/hoplab/loadtest/samplefile v0.0.0
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/jbenet/go-context v0.0.0-20150711004518-d14ea06fba99 // indirect
 	github.com/jdkato/prose v1.2.1 // indirect
@@ -138,7 +140,7 @@ tool (
 replace github.com/hoplab/hoplab/loadtest/samplefile => ./loadtest/samplefile
 
 ignore (
-	./node_modules
 	./cdk.out
+	./node_modules
 	./runs
 )
