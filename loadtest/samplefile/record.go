@@ -26,6 +26,10 @@ type Record struct {
 	// connection: dialling, TLS, waiting. µs resolution; about 0 on a reused connection.
 	Blocked time.Duration
 	Outcome Outcome
+	// Class numbers the distinct (arm, outcome) pairs of one file from 0, in
+	// order of first appearance; see Reader.Classes. Next sets it, so that a
+	// consumer can count in a slice; Write ignores it.
+	Class int
 }
 
 // Outcome is what came back. Few distinct ones exist in a run, so the file
