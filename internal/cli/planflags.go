@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/plan"
+)
+
+// planFlags are the flags that describe an experiment; run and plan share them.
+type planFlags struct {
+	profile    string
+	arms       []string
+	target     string
+	fabric     string
+	client     string
+	seed       uint64
+	rate       float64
+	replicates int
+	duration   time.Duration
+	warmup     time.Duration
+	window     time.Duration
+	generators int
+	noTwin     bool
+	noAwake    bool
+	noReuse    bool
+	budgets    []string
+	level      float64
+	stopAt     string
+}
+
+func (f *planFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.profile, "profile", plan.ProfileStandard, "standard, quick, or article (the seed article's design, with its faults)")
+	fl.StringSliceVar(&f.arms, "arms", nil, "arms to compare: agent, bypass, mesh, direct (default agent,bypass)")
+	fl.StringVar(&f.target, "target", plan.TargetLab, "lab or aws")
+	fl.StringVar(&f.fabric, "fabric", plan.FabricLoopback, "the lab's network: loopback or netns")
+	fl.StringVar(&f.client, "client", "", "who sends: native (lean) or http (k6/http); default from the profile")
+	fl.Uint64Var(&f.seed, "seed", 0, "seed of everything random (default: drawn, and recorded in the plan)")
+	fl.Float64Var(&f.rate, "rate", 0, "requests per second over all arms")
+	fl.IntVar(&f.replicates, "replicates", 0, "starts of everything; the sample behind the headline interval")
+	fl.DurationVar(&f.duration, "duration", 0, "measured time of one replicate, e.g. 10s")
+	fl.DurationVar(&f.warmup, "warmup", 0, "time before it that is sent and not measured")
+	fl.DurationVar(&f.window, "window", 0, "length of a window, e.g. 2s")
+	fl.IntVar(&f.generators, "generators", 1, "load processes of a replicate (above 1 only with --target aws)")
+	fl.BoolVar(&f.noTwin, "no-aa", false, "leave out the A/A twin; the noise floor is then not known")
+	fl.BoolVar(&f.noAwake, "as-deployed", false, "let cores sleep between requests, as they do in production, instead of keeping them awake")
+	fl.BoolVar(&f.noReuse, "no-keep-alive", false, "send every request on a new connection")
+	fl.StringArrayVar(&f.budgets, "budget", nil, `a limit on the difference, e.g. 'p99 <= +2ms' (may repeat)`)
+	fl.Float64Var(&f.level, "level", 0, "confidence level (default 0.95)")
+	fl.StringVar(&f.stopAt, "stop-at", "", "end early once an interval is narrow enough, e.g. 'p50 5us'; planned looks keep the level")
+}
+
+// plan makes the plan that the flags ask for.
+func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, error) {
+	p, err := plan.New(f.profile)
+	if err != nil {
+		return p, err
+	}
+	set := cmd.Flags().Changed
+	p.Target, p.Seed = f.target, f.seed
+	if !set("seed") {
+		p.Seed = draw()
+	}
+	p.Fabric = f.fabric
+	if p.Target == plan.TargetAWS {
+		if set("fabric") {
+			return p, fail.Newf(fail.Usage, "leave --fabric out", "--fabric %s: the target aws has its own network", f.fabric)
+		}
+		p.Fabric, p.KeepAwake = "", false
+	}
+	custom := false
+	for _, c := range []struct {
+		flag  string
+		apply func()
+	}{
+		{"client", func() { p.Client = f.client }},
+		{"rate", func() { p.RatePerS = f.rate }},
+		{"replicates", func() { p.Replicates = f.replicates }},
+		{"duration", func() { p.ReplicateS = f.duration.Seconds() }},
+		{"warmup", func() { p.WarmupS = f.warmup.Seconds() }},
+		{"window", func() { p.WindowS = f.window.Seconds() }},
+		{"generators", func() { p.Generators = f.generators }},
+		{"as-deployed", func() { p.KeepAwake = p.KeepAwake && !f.noAwake }},
+		{"no-keep-alive", func() { p.KeepAlive = !f.noReuse }},
+		{"level", func() { p.Level = f.level }},
+	} {
+		if set(c.flag) {
+			c.apply()
+			custom = true
+		}
+	}
+	if set("arms") || set("no-aa") {
+		names := f.arms
+		if !set("arms") {
+			names = []string{plan.ArmAgent, plan.ArmBypass}
+		}
+		if err := p.SetArms(names, !f.noTwin && p.Design == plan.DesignRandom); err != nil {
+			return p, err
+		}
+		custom = true
+	}
+	for _, b := range f.budgets {
+		if err := p.AddBudget(b); err != nil {
+			return p, err
+		}
+	}
+	if f.stopAt != "" {
+		if p.StopAt, err = parseStop(f.stopAt); err != nil {
+			return p, err
+		}
+		custom = true
+	}
+	if custom {
+		p.Profile = plan.ProfileCustom
+	}
+	if p.Target == plan.TargetLab && p.Generators > 1 {
+		return p, fail.Newf(fail.Usage, "leave --generators out, or add --target aws", "--generators %d: the lab has one load generator", p.Generators)
+	}
+	return p, p.Validate()
+}
+
+// parseStop reads "p50 5us": a quantile and the half-width to reach.
+func parseStop(text string) (*plan.Stop, error) {
+	bad := func(why string) error {
+		return fail.Newf(fail.Usage, "write e.g. --stop-at 'p50 5us'", "--stop-at %q: %s", text, why)
+	}
+	name, width, ok := strings.Cut(strings.TrimSpace(text), " ")
+	if !ok {
+		return nil, bad("expected a quantile and a half-width")
+	}
+	d, err := time.ParseDuration(strings.TrimSpace(width))
+	if err != nil || d <= 0 {
+		return nil, bad("the half-width is not a duration above zero")
+	}
+	b, err := plan.ParseBudget(name + " <= +1ms") // the same notation of a quantile
+	if err != nil {
+		return nil, bad("unknown quantile " + name)
+	}
+	return &plan.Stop{Quantile: b.Quantile, HalfWidthUs: float64(d.Nanoseconds()) / 1000, MinimumReps: 6}, nil
+}

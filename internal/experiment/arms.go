@@ -1,0 +1,159 @@
+package experiment
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Way is how a deployment lets an arm be called.
+type Way struct {
+	Arm string
+	// Service is the ECS service at the end of the path.
+	Service topology.ID
+	// Client is the service whose task makes the call; empty for a host of the
+	// VPC without Service Connect.
+	Client topology.ID
+	// LoadBalancer and Port are set for ways through an ALB, Name and Port for
+	// ways by Service Connect name; Port alone for direct calls.
+	LoadBalancer topology.ID
+	Name         string
+	Port         int
+}
+
+// Ways finds the arms that a deployment offers. An ALB listener that forwards
+// to a service is the `agent` arm when the service's agent intercepts the
+// container port (no override), else `bypass`; a Service Connect client makes
+// `mesh` possible, and a container port that no agent intercepts `direct`.
+// Of several candidates the one with the lowest listener port wins.
+func Ways(t *topology.Topology) map[string]Way {
+	ways := map[string]Way{}
+	add := func(w Way) {
+		if _, taken := ways[w.Arm]; !taken {
+			ways[w.Arm] = w
+		}
+	}
+	for _, w := range balanced(t) {
+		add(w)
+	}
+	for _, c := range t.Services {
+		if c.Connect == nil || !c.Connect.Enabled.Or(false) || len(c.Connect.Endpoints) > 0 {
+			continue
+		}
+		for _, n := range t.EndpointNames(c.Connect) {
+			name, okn := n.Name.Get()
+			port, okp := n.Port.Get()
+			if okn && okp {
+				add(Way{Arm: plan.ArmMesh, Service: n.Service.ID, Client: c.ID, Name: name, Port: port})
+			}
+		}
+	}
+	return ways
+}
+
+// balanced lists the ways through application load balancers by listener port,
+// and with each the direct way that it implies.
+func balanced(t *topology.Topology) []Way {
+	var out []Way
+	for _, lb := range t.LoadBalancers {
+		for _, l := range lb.Listeners {
+			port, ok := l.Port.Get()
+			if !ok || l.Protocol.Or("") != "HTTP" {
+				continue
+			}
+			svc, container := behind(t, l)
+			if svc == nil {
+				continue
+			}
+			if Intercepted(svc, container) {
+				out = append(out, Way{Arm: plan.ArmAgent, Service: svc.ID, LoadBalancer: lb.ID, Port: port})
+				continue
+			}
+			out = append(out, Way{Arm: plan.ArmBypass, Service: svc.ID, LoadBalancer: lb.ID, Port: port},
+				Way{Arm: plan.ArmDirect, Service: svc.ID, Port: container})
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Arm != plan.ArmDirect && out[j].Arm != plan.ArmDirect && out[i].Port < out[j].Port })
+	return out
+}
+
+// behind returns the service that a listener's default action forwards to,
+// and the container port there.
+func behind(t *topology.Topology, l *topology.Listener) (*topology.Service, int) {
+	for _, a := range l.Default {
+		for _, f := range a.Forward {
+			group, ok := f.Group.Get()
+			if !ok {
+				continue
+			}
+			for _, s := range t.Services {
+				for _, st := range s.LoadBalancers {
+					if g, ok := st.Group.Get(); ok && g == group {
+						if p, ok := st.Port.Get(); ok {
+							return s, p
+						}
+					}
+				}
+			}
+		}
+	}
+	return nil, 0
+}
+
+// Intercepted reports whether the service's agent takes traffic from outside
+// the task to a container port: Service Connect publishes that port without
+// an override (section 1 of the semantics).
+func Intercepted(s *topology.Service, port int) bool {
+	if s.Connect == nil || !s.Connect.Enabled.Or(false) {
+		return false
+	}
+	for _, e := range s.Connect.Endpoints {
+		if name, ok := e.PortName.Get(); ok && e.IngressPortOverride.IsAbsent() {
+			if _, m := s.PortMapping(name); m != nil && m.Port.Or(0) == port {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// choose returns the ways of the plan's arms, twins apart, or an error that
+// says which arms the deployment has.
+func choose(t *topology.Topology, p *plan.Plan) (map[string]Way, error) {
+	have := Ways(t)
+	for _, a := range p.Arms {
+		if a.TwinOf != "" {
+			continue
+		}
+		if _, ok := have[a.Name]; ok {
+			continue
+		}
+		var names []string
+		for _, n := range plan.ArmNames() {
+			if _, ok := have[n]; ok {
+				names = append(names, n)
+			}
+		}
+		found := "no arm that can be called"
+		if len(names) > 0 {
+			found = "only " + strings.Join(names, ", ")
+		}
+		return nil, fail.Newf(fail.Usage, "synthesize both arms with -c arms=both, or name arms that are there with --arms",
+			"the plan wants arm %q, but %s has %s", a.Name, t.Name, found)
+	}
+	return have, nil
+}
+
+func (w Way) String() string {
+	switch {
+	case w.LoadBalancer != "":
+		return fmt.Sprintf("%s through listener %d of %s", w.Service, w.Port, w.LoadBalancer)
+	case w.Name != "":
+		return fmt.Sprintf("%s as %s:%d from %s", w.Service, w.Name, w.Port, w.Client)
+	}
+	return fmt.Sprintf("%s on port %d of its task", w.Service, w.Port)
+}
