@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// The evidence headers, on every response: the address that the request came
+// from as this process saw it, without port, and this instance's name.
+const (
+	peerHeader = "X-Hoplab-Peer"
+	appHeader  = "X-Hoplab-App"
+	spinHeader = "X-Hoplab-Spin-Us"
+)
+
+// statusClientGone is what nginx logs when the client left before the answer.
+const statusClientGone = 499
+
+var noContext = context.Background() // slog wants one; requests are logged after theirs has ended
+
+type app struct {
+	cfg      config
+	logger   *slog.Logger  // nil: no access log
+	stopping chan struct{} // closed when the server is told to stop
+}
+
+func (app *app) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", app.hello)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "alive\n") })
+	mux.HandleFunc("GET /readyz", app.ready)
+	mux.HandleFunc("GET /api/v1/health_check", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	return app.evidence(mux)
+}
+
+// evidence adds the evidence headers, waits as DELAY says, and keeps the
+// access log's line.
+func (app *app) evidence(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := connOf(r.Context())
+		if c == nil { // not started by serve
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set(peerHeader, c.peer)
+		w.Header().Set(appHeader, app.cfg.instance)
+		cw := &countingWriter{ResponseWriter: w, status: http.StatusOK}
+		line := begin(r, c)
+		if d := app.cfg.delay[r.URL.Path]; d > 0 && !sleep(r.Context(), d) {
+			cw.status = statusClientGone
+		} else {
+			next.ServeHTTP(cw, r)
+		}
+		if app.logger != nil {
+			line.finish(c, cw.status, cw.body)
+		}
+	})
+}
+
+func (app *app) hello(w http.ResponseWriter, _ *http.Request) {
+	if app.cfg.spin > 0 {
+		var took time.Duration
+		if app.cfg.spinShare >= 1 || rand.Float64() < app.cfg.spinShare {
+			took = spin(app.cfg.spin)
+		}
+		w.Header().Set(spinHeader, strconv.FormatFloat(float64(took.Nanoseconds())/1e3, 'f', 1, 64))
+	}
+	text(w, app.cfg.status, app.cfg.hello)
+}
+
+// spin keeps one core busy for at least d and returns what it took. A sleep
+// would be useless for tests: its real length is up to a millisecond longer.
+func spin(d time.Duration) time.Duration {
+	start := time.Now()
+	for {
+		if took := time.Since(start); took >= d {
+			return took
+		}
+	}
+}
+
+// sleep waits for d and reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+type countingWriter struct {
+	http.ResponseWriter
+	status int
+	body   int64
+}
+
+func (w *countingWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *countingWriter) Write(b []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(b)
+	w.body += int64(n)
+	return n, err
+}
+
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func text(w http.ResponseWriter, status int, body string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}

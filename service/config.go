@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// config is what the environment says. The variables, with their defaults:
+//
+//	PORT=80              0 lets the kernel choose; the first log line names the address
+//	LISTEN_ADDRESS=      empty listens on every address, IPv4 and IPv6
+//	INSTANCE=hostname    this instance's name in the header X-Hoplab-App
+//	DEPENDENCIES=        what /readyz tests: a comma-separated list of tcp://host:port,
+//	                     http://host/path, https://host/path, unix:///path
+//	IDLE_TIMEOUT=75s     how long an idle connection is kept. Longer than the
+//	                     load balancer's 60 s, or it would send a request into
+//	                     a connection that is just being closed and answer 502
+//	SERVICE_STOP=25s     how long a stop waits for open requests. Shorter than
+//	                     the 30 s after which Amazon ECS kills the task
+//	ACCESS_LOG=on        off writes no line per request
+//
+// and, for experiments with a known answer, what GET / does:
+//
+//	HELLO=Hello World    its body
+//	STATUS=200           its status
+//	DELAY=               sleep before answering: "20s" for /, or "/healthz=20s,/=1s"
+//	SPIN=                keep a core busy: "200us", or "200us@0.02" for that share
+//	                     of the requests. The header X-Hoplab-Spin-Us tells the
+//	                     microseconds that it took in fact, 0 for the others
+type config struct {
+	address      string // host:port
+	instance     string
+	dependencies []*url.URL
+	idle, stop   time.Duration
+	accessLog    bool
+
+	hello     string
+	status    int
+	delay     map[string]time.Duration // by path
+	spin      time.Duration
+	spinShare float64
+}
+
+func parseConfig(getenv func(string) string) (config, error) {
+	var first error
+	read := func(name, fallback string, parse func(string) error) {
+		v := getenv(name)
+		if v == "" {
+			v = fallback
+		}
+		if err := parse(v); err != nil && first == nil {
+			first = fmt.Errorf("%s=%q: %w", name, v, err)
+		}
+	}
+	var c config
+	host := strings.Trim(getenv("LISTEN_ADDRESS"), "[]")
+	read("PORT", "80", func(v string) error {
+		_, err := strconv.ParseUint(v, 10, 16)
+		c.address = net.JoinHostPort(host, v)
+		return wrap(err, "expected a port from 0 to 65535")
+	})
+	read("INSTANCE", hostname(), func(v string) error {
+		c.instance = v
+		if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return fmt.Errorf("expected printable ASCII, because it goes into a header")
+		}
+		return nil
+	})
+	read("DEPENDENCIES", "", func(v string) (err error) { c.dependencies, err = parseDependencies(v); return })
+	read("IDLE_TIMEOUT", "75s", func(v string) (err error) { c.idle, err = parseDuration(v); return })
+	read("SERVICE_STOP", "25s", func(v string) (err error) { c.stop, err = parseDuration(v); return })
+	read("ACCESS_LOG", "on", func(v string) error {
+		c.accessLog = v == "on"
+		if v != "on" && v != "off" {
+			return fmt.Errorf("expected on or off")
+		}
+		return nil
+	})
+	read("HELLO", "Hello World", func(v string) error { c.hello = v; return nil })
+	read("STATUS", "200", func(v string) (err error) {
+		c.status, err = strconv.Atoi(v)
+		if err != nil || c.status < 200 || c.status > 599 {
+			return fmt.Errorf("expected an HTTP status from 200 to 599")
+		}
+		return nil
+	})
+	read("DELAY", "", func(v string) (err error) { c.delay, err = parseDelay(v); return })
+	read("SPIN", "", func(v string) (err error) { c.spin, c.spinShare, err = parseSpin(v); return })
+	return c, first
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+func parseDuration(v string) (time.Duration, error) {
+	d, err := time.ParseDuration(v)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("expected a positive duration such as 75s or 200us")
+	}
+	return d, nil
+}
+
+func parseDelay(v string) (map[string]time.Duration, error) {
+	delays := map[string]time.Duration{}
+	for _, item := range list(v) {
+		path, text, found := strings.Cut(item, "=")
+		if !found {
+			path, text = "/", item
+		}
+		d, err := parseDuration(text)
+		if err != nil || !strings.HasPrefix(path, "/") {
+			return nil, fmt.Errorf("%q: expected a duration, or path=duration", item)
+		}
+		delays[path] = d
+	}
+	return delays, nil
+}
+
+func parseSpin(v string) (time.Duration, float64, error) {
+	if v == "" {
+		return 0, 0, nil
+	}
+	text, shareText, found := strings.Cut(v, "@")
+	d, err := parseDuration(text)
+	if err != nil {
+		return 0, 0, err
+	}
+	share := 1.0
+	if found {
+		share, err = strconv.ParseFloat(shareText, 64)
+		if err != nil || !(share > 0 && share <= 1) {
+			return 0, 0, fmt.Errorf("expected a share in (0, 1] after @")
+		}
+	}
+	return d, share, nil
+}
+
+// list splits a comma-separated value and drops empty items.
+func list(v string) []string {
+	var items []string
+	for item := range strings.SplitSeq(v, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+func wrap(err error, text string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s", text)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync/atomic"
+)
+
+// conn counts what net/http does not tell a handler: the connection's serial
+// number, the requests on it, and the bytes in each direction.
+type conn struct {
+	net.Conn
+	serial        int64
+	host, peer    string // local and remote address without port
+	port          string // local
+	requests      int64  // touched only by the connection's own goroutine
+	read, written atomic.Int64
+	readBefore    int64   // of the last finished request
+	writtenBefore int64   // of the last finished request
+	open          *access // request whose response may still be in the buffer
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// listener hands out connections as *conn, numbered from 1.
+type listener struct {
+	net.Listener
+	serial int64
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	inner, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.serial++
+	c := &conn{Conn: inner, serial: l.serial}
+	c.host, c.port = split(inner.LocalAddr())
+	c.peer, _ = split(inner.RemoteAddr())
+	return c, nil
+}
+
+func split(a net.Addr) (host, port string) {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.IP.String(), strconv.Itoa(t.Port)
+	}
+	return a.String(), ""
+}
+
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// connOf returns the connection that a request came on, nil outside a server of serve.
+func connOf(ctx context.Context) *conn {
+	c, _ := ctx.Value(connKey{}).(*conn)
+	return c
+}

@@ -1,0 +1,492 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// logSink is the service's standard output: it announces the address and keeps the lines.
+type logSink struct {
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	ready chan string
+	once  sync.Once
+}
+
+func (s *logSink) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buf.Write(p)
+	if line, _, ok := strings.Cut(s.buf.String(), "\n"); ok {
+		var first struct{ Msg, Address string }
+		if json.Unmarshal([]byte(line), &first) == nil && first.Msg == "listening" {
+			s.once.Do(func() { s.ready <- first.Address })
+		}
+	}
+	return len(p), nil
+}
+
+func (s *logSink) lines(t *testing.T, msg string) []map[string]any {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []map[string]any
+	for line := range strings.SplitSeq(strings.TrimSpace(s.buf.String()), "\n") {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("log line %q: %v", line, err)
+		}
+		if m["msg"] == msg {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// start runs the service with the given environment and returns its URL, its
+// log, and a function that stops it as SIGTERM does and returns its exit code.
+func start(t *testing.T, env map[string]string) (base string, log *logSink, stop func() int) {
+	t.Helper()
+	all := map[string]string{"PORT": "0", "LISTEN_ADDRESS": "127.0.0.1", "INSTANCE": "test-1"}
+	for k, v := range env {
+		all[k] = v
+	}
+	log = &logSink{ready: make(chan string, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	exit := make(chan int, 1)
+	go func() { exit <- run(ctx, nil, func(k string) string { return all[k] }, log, os.Stderr) }()
+	var once sync.Once
+	var code int
+	stop = func() int {
+		once.Do(func() {
+			cancel()
+			select {
+			case code = <-exit:
+			case <-time.After(20 * time.Second):
+				code = -1
+			}
+		})
+		return code
+	}
+	t.Cleanup(func() { stop() })
+	select {
+	case addr := <-log.ready:
+		return "http://" + addr, log, stop
+	case code := <-exit:
+		t.Fatalf("the service ended with %d before it listened", code)
+	case <-time.After(10 * time.Second):
+		t.Fatal("the service did not listen in 10 s")
+	}
+	return "", nil, nil
+}
+
+func fetch(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestRoutes(t *testing.T) {
+	base, _, _ := start(t, nil)
+	for _, c := range []struct {
+		path   string
+		status int
+		body   string
+	}{
+		{"/", 200, "Hello World"},
+		{"/healthz", 200, "alive\n"},
+		{"/readyz", 200, `{"status":"ready"}` + "\n"},
+		{"/api/v1/health_check", 200, `{"status":"ok"}` + "\n"},
+		{"/other", 404, "404 page not found\n"},
+	} {
+		resp, body := fetch(t, base+c.path)
+		if resp.StatusCode != c.status || body != c.body {
+			t.Errorf("GET %s: %d %q, want %d %q", c.path, resp.StatusCode, body, c.status, c.body)
+		}
+		if peer, app := resp.Header.Get("X-Hoplab-Peer"), resp.Header.Get("X-Hoplab-App"); peer != "127.0.0.1" || app != "test-1" {
+			t.Errorf("GET %s: evidence peer %q, app %q; want 127.0.0.1 and test-1", c.path, peer, app)
+		}
+	}
+}
+
+// The probe of a load balancer leaves the line that the article shows.
+func TestAccessLogOfAProbe(t *testing.T) {
+	base, log, stop := start(t, nil)
+	addr := strings.TrimPrefix(base, "http://")
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const request = "GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\nAccept-Encoding: gzip, compressed\r\n\r\n"
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	stop()
+	lines := log.lines(t, "access")
+	if len(lines) != 1 {
+		t.Fatalf("%d lines, want 1", len(lines))
+	}
+	got := lines[0]
+	_, port, _ := net.SplitHostPort(addr)
+	want := map[string]any{
+		"remote_addr": "127.0.0.1", "server_addr": "127.0.0.1", "server_port": port,
+		"x_forwarded_for": "", "x_forwarded_port": "", "x_forwarded_proto": "",
+		"host": "127.0.0.1", "request": "GET / HTTP/1.1", "request_method": "GET", "request_uri": "/",
+		"status": 200.0, "request_length": float64(len(request)), "body_bytes_sent": 11.0, "bytes_sent": float64(len(answer)),
+		"user_agent": "ELB-HealthChecker/2.0", "http_connection": "close", "http_accept": "",
+		"connection": "1", "connection_requests": "1",
+	}
+	for k, v := range want {
+		if got[k] != v {
+			t.Errorf("%s is %v, want %v", k, got[k], v)
+		}
+	}
+	if _, err := time.Parse("2006-01-02T15:04:05-07:00", fmt.Sprint(got["time"])); err != nil {
+		t.Errorf("time: %v", err)
+	}
+	if _, err := strconv.ParseFloat(fmt.Sprint(got["msec"]), 64); err != nil || len(got["msec"].(string)) != len("1764673200.000") {
+		t.Errorf("msec is %v", got["msec"])
+	}
+	if rt, ok := got["request_time"].(float64); !ok || rt < 0 || rt > 10 {
+		t.Errorf("request_time is %v", got["request_time"])
+	}
+	if runtime.GOOS == "linux" {
+		if rtt, err := strconv.Atoi(fmt.Sprint(got["tcpinfo_rtt"])); err != nil || rtt <= 0 {
+			t.Errorf("tcpinfo_rtt is %v, want the kernel's round-trip time", got["tcpinfo_rtt"])
+		}
+	}
+	// Nothing of the article's line is missing.
+	for k := range strings.FieldsSeq("time msec remote_addr server_addr server_port x_forwarded_for x_forwarded_port x_forwarded_proto host request request_method request_uri status request_length body_bytes_sent bytes_sent request_time user_agent http_connection http_accept connection connection_requests tcpinfo_rtt tcpinfo_rttvar") {
+		if _, ok := got[k]; !ok {
+			t.Errorf("the line has no %s", k)
+		}
+	}
+}
+
+// Bytes and numbers stay right on a connection that carries several requests.
+func TestAccessLogOnAKeptConnection(t *testing.T) {
+	base, log, stop := start(t, nil)
+	c, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	br := bufio.NewReader(c)
+	var lengths []int
+	for i := range 3 {
+		req := "GET /healthz HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0." + strings.Repeat("1", i+1) + "\r\n\r\n"
+		lengths = append(lengths, len(req))
+		if _, err := io.WriteString(c, req); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	lines := log.lines(t, "access")
+	if len(lines) != 3 {
+		t.Fatalf("%d lines, want 3", len(lines))
+	}
+	for i, l := range lines {
+		if l["connection"] != "1" || l["connection_requests"] != strconv.Itoa(i+1) {
+			t.Errorf("line %d: request %v on connection %v", i, l["connection_requests"], l["connection"])
+		}
+		if l["request_length"] != float64(lengths[i]) || l["bytes_sent"] != lines[0]["bytes_sent"] {
+			t.Errorf("line %d: %v bytes in, %v out; want %d in", i, l["request_length"], l["bytes_sent"], lengths[i])
+		}
+		if l["x_forwarded_for"] != "10.0.0."+strings.Repeat("1", i+1) {
+			t.Errorf("line %d: x_forwarded_for %v", i, l["x_forwarded_for"])
+		}
+	}
+}
+
+func TestAccessLogOff(t *testing.T) {
+	base, log, stop := start(t, map[string]string{"ACCESS_LOG": "off"})
+	fetch(t, base+"/")
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if n := len(log.lines(t, "access")); n != 0 {
+		t.Errorf("%d access lines, want none", n)
+	}
+}
+
+func TestReadyNamesTheFailingDependency(t *testing.T) {
+	up, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Close()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadAddr := gone.Addr().String()
+	gone.Close()
+	sick, _, _ := start(t, map[string]string{"STATUS": "500"})
+	sock := filepath.Join(t.TempDir(), "app.sock")
+	unix, err := net.Listen("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close()
+
+	ok := []string{"tcp://" + up.Addr().String(), "unix://" + sock, sick + "/healthz"}
+	base, _, _ := start(t, map[string]string{"DEPENDENCIES": strings.Join(ok, ", ")})
+	if resp, body := fetch(t, base+"/readyz"); resp.StatusCode != 200 {
+		t.Errorf("all dependencies answer, and /readyz says %d %s", resp.StatusCode, body)
+	}
+	bad := append(ok, "tcp://"+deadAddr, sick+"/", "unix://"+sock+".not")
+	base, _, _ = start(t, map[string]string{"DEPENDENCIES": strings.Join(bad, ",")})
+	resp, body := fetch(t, base+"/readyz")
+	var answer struct {
+		Status  string
+		Failing []dependencyError
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || resp.StatusCode != 503 {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	var names []string
+	for _, f := range answer.Failing {
+		names = append(names, f.Dependency)
+		if f.Error == "" {
+			t.Errorf("%s fails without a reason", f.Dependency)
+		}
+	}
+	if !reflect.DeepEqual(names, bad[3:]) {
+		t.Errorf("failing: %v, want %v", names, bad[3:])
+	}
+	if resp, _ := fetch(t, base+"/healthz"); resp.StatusCode != 200 {
+		t.Errorf("/healthz says %d, but the process lives", resp.StatusCode)
+	}
+}
+
+func TestStopWaitsForOpenRequests(t *testing.T) {
+	base, log, stop := start(t, map[string]string{"DELAY": "300ms"})
+	c := openRequest(t, base)
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("the open request got no answer: %v", err)
+	}
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "Hello World" {
+		t.Errorf("the open request got %q, %v", body, err)
+	}
+	if len(log.lines(t, "stopped")) != 1 {
+		t.Error("the last line does not say stopped")
+	}
+}
+
+// openRequest sends a request for / and returns when the service has accepted
+// its connection: connections are accepted in order, and a later one was answered.
+func openRequest(t *testing.T, base string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	fetch(t, base+"/healthz")
+	return c
+}
+
+func TestStopGivesUpInTime(t *testing.T) {
+	base, _, stop := start(t, map[string]string{"DELAY": "1m", "SERVICE_STOP": "100ms"})
+	openRequest(t, base)
+	begin := time.Now()
+	code := stop()
+	if took := time.Since(begin); code != 1 || took > 10*time.Second {
+		t.Errorf("exit code %d after %v; want 1 after 100 ms", code, took)
+	}
+}
+
+func TestHooks(t *testing.T) {
+	base, log, stop := start(t, map[string]string{"HELLO": "Guten Tag", "STATUS": "418", "SPIN": "300us", "DELAY": "/healthz=30ms"})
+	resp, body := fetch(t, base+"/")
+	if resp.StatusCode != 418 || body != "Guten Tag" {
+		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+	if us, err := strconv.ParseFloat(resp.Header.Get("X-Hoplab-Spin-Us"), 64); err != nil || us < 300 || us > 300_000 {
+		t.Errorf("spun %q µs, want at least 300", resp.Header.Get("X-Hoplab-Spin-Us"))
+	}
+	begin := time.Now()
+	resp, _ = fetch(t, base+"/healthz")
+	if took := time.Since(begin); took < 30*time.Millisecond {
+		t.Errorf("/healthz answered after %v, want 30 ms", took)
+	}
+	if resp.Header.Get("X-Hoplab-Spin-Us") != "" {
+		t.Error("/healthz says it spun")
+	}
+	stop()
+	if n := len(log.lines(t, "access")); n != 2 {
+		t.Errorf("%d access lines, want 2", n)
+	}
+}
+
+func TestSpinShare(t *testing.T) {
+	base, _, _ := start(t, map[string]string{"SPIN": "1us@0.25", "ACCESS_LOG": "off"})
+	spun := 0
+	for range 400 {
+		if resp, _ := fetch(t, base+"/"); resp.Header.Get("X-Hoplab-Spin-Us") != "0.0" {
+			spun++
+		}
+	}
+	if spun < 50 || spun > 160 { // 100 ± 7 standard deviations
+		t.Errorf("%d of 400 requests spun, want about 100", spun)
+	}
+}
+
+func TestConfigErrorsNameTheVariable(t *testing.T) {
+	for name, bad := range map[string]string{
+		"PORT": "http", "IDLE_TIMEOUT": "75", "SERVICE_STOP": "-1s", "ACCESS_LOG": "maybe", "STATUS": "99",
+		"DELAY": "x=1s", "SPIN": "1ms@2", "DEPENDENCIES": "redis://h", "INSTANCE": "a\nb",
+	} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), nil, func(k string) string {
+			if k == name {
+				return bad
+			}
+			return ""
+		}, io.Discard, &stderr)
+		if code != 2 || !strings.Contains(stderr.String(), name) {
+			t.Errorf("%s=%q: exit code %d, %s", name, bad, code, stderr.String())
+		}
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	env := map[string]string{"PORT": port, "LISTEN_ADDRESS": "127.0.0.1"}
+	var stderr bytes.Buffer
+	if code := run(t.Context(), nil, func(k string) string { return env[k] }, io.Discard, &stderr); code != 1 || !strings.Contains(stderr.String(), port) {
+		t.Errorf("exit code %d, %s", code, stderr.String())
+	}
+}
+
+func TestListensOnAllAddressesByDefault(t *testing.T) {
+	base, _, _ := start(t, map[string]string{"LISTEN_ADDRESS": ""})
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, _ := fetch(t, "http://127.0.0.1:"+port+"/")
+	if peer := resp.Header.Get("X-Hoplab-Peer"); peer != "127.0.0.1" {
+		t.Errorf("peer %q, want the plain IPv4 address", peer)
+	}
+}
+
+func TestLineBufferCountsWhatItDrops(t *testing.T) {
+	block := make(chan struct{})
+	var mu sync.Mutex
+	var got bytes.Buffer
+	b := newLineBuffer(writerFunc(func(p []byte) (int, error) {
+		<-block
+		mu.Lock()
+		defer mu.Unlock()
+		return got.Write(p)
+	}))
+	line := bytes.Repeat([]byte("x"), 1<<20-1)
+	line = append(line, '\n')
+	const sent = 20
+	for range sent {
+		if _, err := b.Write(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(block)
+	b.Close()
+	kept := bytes.Count(got.Bytes(), line)
+	var told int
+	for l := range strings.SplitSeq(got.String(), "\n") {
+		var m struct {
+			Msg   string
+			Count int
+		}
+		if json.Unmarshal([]byte(l), &m) == nil && m.Msg == "log lines dropped" {
+			told += m.Count
+		}
+	}
+	if told == 0 || kept+told != sent {
+		t.Errorf("%d lines kept and %d reported as dropped, want %d together", kept, told, sent)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func BenchmarkRequest(b *testing.B) {
+	for _, mode := range []string{"on", "off"} {
+		b.Run("log="+mode, func(b *testing.B) {
+			sink := &logSink{ready: make(chan string, 1)}
+			ctx, cancel := context.WithCancel(context.Background())
+			env := map[string]string{"PORT": "0", "LISTEN_ADDRESS": "127.0.0.1", "ACCESS_LOG": mode}
+			done := make(chan struct{})
+			first := true
+			out := writerFunc(func(p []byte) (int, error) {
+				if first {
+					first = false
+					return sink.Write(p)
+				}
+				return len(p), nil
+			})
+			go func() { run(ctx, nil, func(k string) string { return env[k] }, out, os.Stderr); close(done) }()
+			url := "http://" + <-sink.ready + "/"
+			b.ResetTimer()
+			for b.Loop() {
+				resp, err := http.Get(url)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+			b.StopTimer()
+			cancel()
+			<-done
+		})
+	}
+}
