@@ -1,0 +1,289 @@
+package cfn
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/fail"
+)
+
+// Options settle what the templates leave open.
+type Options struct {
+	// Params gives values of parameters and pseudo-parameters, by "Name" for
+	// every stack or by "Stack:Name" for one. The value is taken as the result
+	// also for a parameter that CloudFormation would look up in SSM.
+	Params map[string]string
+}
+
+// Load reads templates and resolves the references between them. A path is a
+// template file (JSON or YAML), a cloud assembly (the directory cdk.out or
+// its manifest.json), or a directory that holds one as cdk.out.
+//
+// An input that cannot be read, is no template, breaks a limit or refers to
+// itself in a circle gives an error with exit code fail.Usage, file and line.
+// What the templates leave open is no error: it resolves to an unknown value.
+func Load(paths []string, opts Options) (*Assembly, error) {
+	if len(paths) == 0 {
+		return nil, fail.Newf(fail.Usage, "Give a template file or a cdk.out directory.", "no template given")
+	}
+	l := newLoader(strings.Join(paths, ", "), opts)
+	l.read = readFile
+	for _, p := range paths {
+		if err := l.path(p); err != nil {
+			return nil, err
+		}
+	}
+	return l.finish()
+}
+
+// Parse reads one template from memory; file names it in messages. Templates
+// of nested stacks are not loaded.
+func Parse(file string, data []byte, opts Options) (*Assembly, error) {
+	l := newLoader(file, opts)
+	root, err := parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := l.add(&Stack{Name: stackName(file), File: file}, root); err != nil {
+		return nil, err
+	}
+	return l.finish()
+}
+
+// loader collects the stacks of an assembly.
+type loader struct {
+	asm    *Assembly
+	read   func(path string) ([]byte, error) // nil: nothing but the given text
+	parsed map[string]*node
+	names  map[string]bool
+	values int // read so far
+}
+
+func newLoader(name string, opts Options) *loader {
+	return &loader{
+		asm: &Assembly{
+			Name: name, params: opts.Params, usedParam: map[string]bool{},
+			busy: map[scoped]bool{}, memo: map[scoped]Value{},
+		},
+		parsed: map[string]*node{},
+		names:  map[string]bool{},
+	}
+}
+
+// path loads a template file or a cloud assembly.
+func (l *loader) path(p string) error {
+	info, err := os.Stat(p)
+	if err != nil {
+		return unreadable(p, err)
+	}
+	if info.IsDir() {
+		for _, dir := range []string{p, filepath.Join(p, "cdk.out")} {
+			if _, err := os.Stat(filepath.Join(dir, manifestName)); err == nil {
+				_, err := l.assembly(dir, 0)
+				return err
+			}
+		}
+		return fail.Newf(fail.Usage, "Run `cdk synth` first, or give the template file itself.",
+			"%s: no %s here, so this is no cloud assembly", p, manifestName)
+	}
+	if filepath.Base(p) == manifestName {
+		_, err := l.assembly(filepath.Dir(p), 0)
+		return err
+	}
+	_, err = l.file(&Stack{Name: stackName(p), File: filepath.ToSlash(p)})
+	return err
+}
+
+// file reads the template of s and adds the stack.
+func (l *loader) file(s *Stack) (*Stack, error) {
+	root, err := l.template(s.File)
+	if err != nil {
+		return nil, err
+	}
+	return l.add(s, root)
+}
+
+// template reads and parses a file once.
+func (l *loader) template(file string) (*node, error) {
+	if root := l.parsed[file]; root != nil {
+		return root, nil
+	}
+	data, err := l.read(file)
+	if err != nil {
+		return nil, err
+	}
+	root, err := parse(file, data)
+	if err != nil {
+		return nil, err
+	}
+	l.parsed[file] = root
+	l.values += len(data) / 16
+	return root, nil
+}
+
+// add takes the template apart and loads the nested stacks below it.
+func (l *loader) add(s *Stack, root *node) (*Stack, error) {
+	if len(l.asm.Stacks) >= maxStacks {
+		return nil, fail.Newf(fail.Usage, "Check fewer stacks at once.", "%s: more than %d stacks", s.File, maxStacks)
+	}
+	s.Name = l.unique(s.Name, s.File)
+	s.asm = l.asm
+	s.byID, s.outputs, s.conds = map[string]*Resource{}, map[string]*output{}, map[string]*condition{}
+	if err := s.read(root); err != nil {
+		return nil, err
+	}
+	l.asm.Stacks = append(l.asm.Stacks, s)
+	return s, l.nested(s)
+}
+
+// unique returns a stack name that no other stack has.
+func (l *loader) unique(name, file string) string {
+	for _, candidate := range []string{name, file} {
+		if candidate != "" && !l.names[candidate] {
+			l.names[candidate] = true
+			return candidate
+		}
+	}
+	for i := 2; ; i++ {
+		candidate := fmt.Sprintf("%s#%d", name, i)
+		if !l.names[candidate] {
+			l.names[candidate] = true
+			return candidate
+		}
+	}
+}
+
+// finish resolves what is shared, so that a cycle shows now and not later.
+func (l *loader) finish() (*Assembly, error) {
+	a := l.asm
+	a.work = workBase + workPerValue*l.values
+	for _, s := range a.Stacks {
+		s.settle()
+	}
+	for _, s := range a.Stacks {
+		for _, id := range s.outputIDs {
+			s.outputs[id].eval()
+		}
+	}
+	if err := l.checkParams(); err != nil {
+		return nil, err
+	}
+	if a.failure != nil {
+		return nil, a.failure
+	}
+	return a, a.buildOrder()
+}
+
+// checkParams refuses a parameter that no template has: a misspelt one would
+// silently leave its verdict unknown.
+func (l *loader) checkParams() error {
+	var names []string
+	for k := range l.asm.params {
+		if !l.declared(k) {
+			names = append(names, k)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	sort.Strings(names)
+	return fail.Newf(fail.Usage, "Check the spelling; write Stack:Name to set it for one stack.",
+		"parameter %s: no template here declares it%s", names[0], l.declares())
+}
+
+func (l *loader) declared(k string) bool {
+	for _, s := range l.asm.Stacks {
+		name := strings.TrimPrefix(k, s.Name+":")
+		switch name {
+		case "AWS::Region", "AWS::AccountId", "AWS::Partition", "AWS::URLSuffix", "AWS::StackName", "AWS::StackId":
+			return true
+		}
+		if s.root.get("Parameters").at(name) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// declares lists the parameters there are, to help with a misspelt one.
+func (l *loader) declares() string {
+	seen := map[string]bool{}
+	for _, s := range l.asm.Stacks {
+		for name := range s.each("Parameters") {
+			seen[name] = true
+		}
+	}
+	delete(seen, "BootstrapVersion") // every CDK template has it
+	if len(seen) == 0 {
+		return "; there are none"
+	}
+	list := make([]string, 0, len(seen))
+	for n := range seen {
+		list = append(list, n)
+	}
+	sort.Strings(list)
+	if len(list) > 8 {
+		list = append(list[:8], "…")
+	}
+	return "; there are " + strings.Join(list, ", ")
+}
+
+// parse reads JSON or YAML, by what the text looks like.
+func parse(file string, data []byte) (*node, error) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	body := bytes.TrimLeft(data, " \t\r\n")
+	if !bytes.HasPrefix(body, []byte("{")) {
+		return parseYAML(file, data)
+	}
+	n, err := parseJSON(file, data)
+	if err == nil || strings.EqualFold(filepath.Ext(file), ".json") || len(data) > maxYAML {
+		return n, err
+	}
+	if y, yerr := parseYAML(file, data); yerr == nil { // a YAML flow map
+		return y, nil
+	}
+	return nil, err
+}
+
+// readFile reads a file within the size limit.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	if info.Size() > maxJSON {
+		return nil, tooLarge(path, int(info.Size()), maxJSON)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	return data, nil
+}
+
+func unreadable(path string, err error) error {
+	hint := "Check the path and its permissions."
+	if errors.Is(err, fs.ErrNotExist) {
+		hint = "Check the path; `cdk synth` writes a CDK app's templates to cdk.out."
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return fail.Newf(fail.Usage, hint, "cannot read %s: %w", path, err)
+}
+
+// stackName returns the name of a stack that is known by its file alone.
+func stackName(file string) string {
+	name := filepath.Base(file)
+	for _, ext := range []string{".json", ".yaml", ".yml", ".template"} {
+		name = strings.TrimSuffix(name, ext)
+	}
+	return name
+}
