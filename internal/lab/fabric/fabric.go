@@ -1,0 +1,160 @@
+// Package fabric is the seam between the lab and the network under it.
+//
+// The lab deals in logical addresses: every network interface (of a task, an
+// ALB node, a host that load comes from) has a private IP of its subnet, and
+// things listen on the ports that the template names. A Fabric makes that
+// real in one of two ways. loopback keeps a table from logical to real
+// addresses and hands each process its own view of it; the process looks up
+// the table when it dials, and security groups are evaluated there. netns
+// gives each interface a network namespace where logical and real are the
+// same, and security groups and redirects are kernel rules.
+//
+// There are two sides to the seam. The controller uses Fabric and Host. A
+// process that carries traffic (ALB node, agent) uses Net, which it makes
+// from the NetSpec that its Host gave it.
+package fabric
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/netip"
+	"os/exec"
+)
+
+// VIPs is the range of the virtual addresses behind Service Connect names,
+// one per name; connections to it never leave the task.
+var VIPs = netip.MustParsePrefix("127.255.0.0/16")
+
+// Range is an inclusive range of TCP ports.
+type Range struct {
+	From uint16 `json:"from"`
+	To   uint16 `json:"to"`
+}
+
+// Contains reports whether the port lies in any of the ranges.
+func Contains(rs []Range, port uint16) bool {
+	for _, r := range rs {
+		if r.From <= port && port <= r.To {
+			return true
+		}
+	}
+	return false
+}
+
+// HostSpec is one network interface with its network namespace. What runs in
+// one task (containers and agent) shares a host.
+type HostSpec struct {
+	Name string     `json:"name"` // for people: "task app-1", "alb node", "load"
+	IP   netip.Addr `json:"ip"`
+	// Subnet is the CIDR that IP belongs to.
+	Subnet netip.Prefix `json:"subnet"`
+	// VIPs are the addresses of endpoint names that the host's agent serves, by name.
+	VIPs map[string]netip.Addr `json:"vips,omitempty"`
+}
+
+// Policy says which TCP ports of one host another may reach, as the security
+// groups of both and the routes between them have it. Everything else is
+// dropped without an answer.
+type Policy func(from, to netip.Addr) []Range
+
+// Fabric is a network, seen from the controller. Its methods are called from
+// one goroutine at a time.
+type Fabric interface {
+	Name() string
+	// AddHost makes a host. Nothing can reach it before SetPolicy.
+	AddHost(ctx context.Context, spec HostSpec) (Host, error)
+	// SetPolicy puts the policy in force for all present hosts, at once and
+	// for new connections; it is called again after hosts came or went.
+	SetPolicy(p Policy) error
+	// Close removes everything that is left.
+	Close() error
+}
+
+// Host is a host of a fabric.
+type Host interface {
+	Spec() HostSpec
+	// Start starts a process in the host. Its life is the caller's business.
+	Start(cmd *exec.Cmd) error
+	// Net returns what a node process needs to make its Net.
+	Net() NetSpec
+	// Watch calls push now and whenever what the host can see changes, with
+	// a value for the Update of the host's Nets. A fabric whose processes
+	// need no telling never calls it.
+	Watch(push func(json.RawMessage)) (stop func())
+	// AppEnv returns the address and port that an app has to bind so as to
+	// appear on the given port of the host: bind is "all", "loopback" or "interface".
+	AppEnv(bind Bind, port uint16) (listenAddress string, realPort uint16)
+	// Bound tells the fabric that a process of the host listens on the port,
+	// really at the address that the process reported.
+	Bound(port uint16, bind Bind, real netip.AddrPort) error
+	// Redirect gives connections from other hosts to the port to the listener
+	// that an agent of this host opened, the redirect rule of the default mode.
+	Redirect(port uint16, listener netip.AddrPort) error
+	// Outbound tells where the agent takes connections to VIPs: its listeners
+	// by VIP and port where the fabric has one for each, and the listener for
+	// all others under the zero AddrPort.
+	Outbound(listeners map[netip.AddrPort]netip.AddrPort) error
+	// Unbound forgets what a process of the host listened on at the port.
+	Unbound(port uint16) error
+	// Lookup returns where a connection from this host to the logical address
+	// really goes, and what becomes of it.
+	Lookup(dst netip.AddrPort) (real netip.AddrPort, v Verdict)
+	// Dial connects from the host as a process in it would.
+	Dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error)
+	// Remove takes the host off the network; connections to it are dropped from then on.
+	Remove() error
+}
+
+// Bind is where an app listens.
+type Bind string
+
+// The ways in which an app binds its port.
+const (
+	BindAll       Bind = "all"
+	BindLoopback  Bind = "loopback"
+	BindInterface Bind = "interface"
+)
+
+// Verdict is what becomes of a new connection.
+type Verdict string
+
+// The verdicts. A dropped connection is never answered; a refused one is reset.
+const (
+	Passed  Verdict = "passed"
+	Refused Verdict = "refused"
+	Dropped Verdict = "dropped"
+)
+
+// NetSpec describes a Net to a node process.
+type NetSpec struct {
+	Fabric string          `json:"fabric"`
+	Config json.RawMessage `json:"config,omitempty"`
+}
+
+// Net is the network as a node process sees it. It is safe for concurrent use.
+type Net interface {
+	// Listen listens on the port of the host, on all its addresses; port 0
+	// asks for any free one.
+	Listen(port uint16) (net.Listener, error)
+	// Outbound listens for connections from this host to VIPs. vips lists
+	// the destinations that the agent has a listener for.
+	Outbound(vips []netip.AddrPort) (Outbound, error)
+	// Dial connects to a logical address. Without an answer it fails when ctx
+	// ends, with an error whose Timeout is true; ctx should have a deadline.
+	Dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error)
+	// DialLocal connects to a port of the host's own loopback address.
+	DialLocal(ctx context.Context, port uint16) (net.Conn, error)
+	// Update takes a value from the controller's Watch.
+	Update(json.RawMessage) error
+}
+
+// Outbound accepts connections to VIPs together with where they were going.
+type Outbound interface {
+	// Accept returns the next connection. A destination outside the VIPs that
+	// were asked for is the agent's to refuse.
+	Accept() (net.Conn, netip.AddrPort, error)
+	// Listeners is what Host.Outbound wants to know.
+	Listeners() map[netip.AddrPort]netip.AddrPort
+	Close() error
+}

@@ -1,0 +1,275 @@
+package h1
+
+import "io"
+
+// framing is how the end of a body is found.
+type framing uint8
+
+const (
+	noBody framing = iota
+	byLengthField
+	byChunks
+	byClose
+)
+
+// Body walks over the body of a message as it lies on the wire.
+type Body struct {
+	kind   framing
+	left   int64 // of byLengthField
+	chunks chunks
+	done   bool
+	n      int64
+}
+
+// RequestBody returns the body that follows a request's head.
+func RequestBody(r *Request) Body {
+	switch {
+	case r.Chunked:
+		return Body{kind: byChunks}
+	case r.Length > 0:
+		return Body{kind: byLengthField, left: r.Length}
+	}
+	return Body{done: true}
+}
+
+// ResponseBody returns the body that follows a response's head; head says
+// whether it answers a HEAD request. RFC 9112 section 6.3.
+func ResponseBody(r *Response, head bool) Body {
+	switch {
+	case head, r.Status < 200, r.Status == 204, r.Status == 304:
+		return Body{done: true}
+	case r.Chunked:
+		return Body{kind: byChunks}
+	case r.Length == 0:
+		return Body{done: true}
+	case r.Length > 0:
+		return Body{kind: byLengthField, left: r.Length}
+	}
+	return Body{kind: byClose}
+}
+
+// Done reports whether the whole body was consumed.
+func (b *Body) Done() bool { return b.done }
+
+// UntilClose reports whether only the end of the connection ends the body.
+func (b *Body) UntilClose() bool { return b.kind == byClose }
+
+// Left returns how many bytes are still to come when that is known, else -1.
+func (b *Body) Left() int64 {
+	switch {
+	case b.done:
+		return 0
+	case b.kind == byLengthField:
+		return b.left
+	}
+	return -1
+}
+
+// Bytes returns the size of what was consumed, framing included.
+func (b *Body) Bytes() int64 { return b.n }
+
+// Buffered consumes and returns what is already in c's buffer, maybe nothing.
+// The bytes are as on the wire, chunk framing included, and valid until the
+// next read from c.
+func (b *Body) Buffered(c *Conn) ([]byte, error) {
+	p := c.buf[c.r:c.w]
+	if b.done || len(p) == 0 {
+		return nil, nil
+	}
+	n := len(p)
+	switch b.kind {
+	case byLengthField:
+		n = int(min(int64(n), b.left))
+		b.left -= int64(n)
+		b.done = b.left == 0
+	case byChunks:
+		var err error
+		if n, b.done, err = b.chunks.scan(p); err != nil {
+			return nil, err
+		}
+	}
+	c.r += n
+	b.n += int64(n)
+	return p[:n], nil
+}
+
+// Next returns the next piece of the body, reading from c when nothing is
+// buffered. It returns nothing once Done. A connection that ends before the
+// body does gives io.ErrUnexpectedEOF.
+func (b *Body) Next(c *Conn) ([]byte, error) {
+	if b.done {
+		return nil, nil
+	}
+	if c.r == c.w {
+		if b.kind != byLengthField || b.left > smallBuffer {
+			c.widen()
+		}
+		if err := c.fill(); err != nil {
+			if err == io.EOF {
+				if b.kind == byClose {
+					b.done = true
+					return nil, nil
+				}
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+	}
+	return b.Buffered(c)
+}
+
+// chunks is the state of a walk over a chunked body. The walk is strict:
+// line ends are CRLF, sizes are hexadecimal digits, extensions and trailers
+// hold no control characters.
+type chunks struct {
+	state  chunkState
+	size   int64
+	digits int
+	line   int // length of the current trailer line
+	extra  int // bytes of extensions and trailers so far
+}
+
+type chunkState uint8
+
+const (
+	inSize chunkState = iota
+	inExtension
+	atSizeLF
+	inData
+	atDataCR
+	atDataLF
+	inTrailer
+	atTrailerLF
+)
+
+// maxExtra bounds extensions and trailers of one body together.
+const maxExtra = 16 << 10
+
+// scan walks over p and returns how many of its bytes belong to the body and
+// whether the body ended with them.
+func (s *chunks) scan(p []byte) (n int, done bool, err error) {
+	for n < len(p) {
+		if s.state == inData {
+			k := int(min(s.size, int64(len(p)-n)))
+			n += k
+			if s.size -= int64(k); s.size == 0 {
+				s.state = atDataCR
+			}
+			continue
+		}
+		if done, err = s.step(p[n]); err != nil {
+			return 0, false, err
+		}
+		n++
+		if done {
+			return n, true, nil
+		}
+	}
+	return n, false, nil
+}
+
+func (s *chunks) step(c byte) (done bool, err error) {
+	switch s.state {
+	case inSize:
+		return false, s.sizeByte(c)
+	case inExtension:
+		if c == '\r' {
+			s.state = atSizeLF
+			return false, nil
+		}
+		return false, s.extraByte(c)
+	case atSizeLF:
+		if c != '\n' {
+			return false, bad("chunk size line")
+		}
+		s.state = inData
+		if s.size == 0 {
+			s.state, s.line = inTrailer, 0
+		}
+		s.digits = 0
+	case atDataCR:
+		if c != '\r' {
+			return false, bad("chunk longer than its size")
+		}
+		s.state = atDataLF
+	case atDataLF:
+		if c != '\n' {
+			return false, bad("chunk longer than its size")
+		}
+		s.state = inSize
+	case inTrailer:
+		if c == '\r' {
+			s.state = atTrailerLF
+			return false, nil
+		}
+		s.line++
+		return false, s.extraByte(c)
+	case atTrailerLF:
+		if c != '\n' {
+			return false, bad("trailer line")
+		}
+		if s.line == 0 {
+			return true, nil
+		}
+		s.state, s.line = inTrailer, 0
+	}
+	return false, nil
+}
+
+func (s *chunks) sizeByte(c byte) error {
+	var d byte
+	switch {
+	case '0' <= c && c <= '9':
+		d = c - '0'
+	case 'a' <= c && c <= 'f':
+		d = c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		d = c - 'A' + 10
+	case c == '\r' && s.digits > 0:
+		s.state = atSizeLF
+		return nil
+	case (c == ';' || c == ' ' || c == '\t') && s.digits > 0:
+		s.state = inExtension
+		return nil
+	default:
+		return bad("chunk size")
+	}
+	if s.digits == 0 {
+		s.size = 0
+	}
+	if s.digits++; s.digits > 15 {
+		return bad("chunk size")
+	}
+	s.size = s.size<<4 | int64(d)
+	return nil
+}
+
+func (s *chunks) extraByte(c byte) error {
+	if s.extra++; s.extra > maxExtra {
+		return &ParseError{Status: 431, Text: "chunk extensions and trailers too large"}
+	}
+	if !isValue[c] {
+		return bad("chunk extension or trailer")
+	}
+	return nil
+}
+
+// Dechunker takes the framing off a chunked body whose bytes have passed a
+// Body already and are therefore well-formed. The zero value is ready.
+type Dechunker struct{ chunks chunks }
+
+// Append appends the payload in p to dst; trailers are dropped.
+func (d *Dechunker) Append(dst, p []byte) []byte {
+	for len(p) > 0 {
+		if d.chunks.state == inData {
+			k := int(min(d.chunks.size, int64(len(p))))
+			dst = append(dst, p[:k]...)
+			d.chunks.scan(p[:k])
+			p = p[k:]
+			continue
+		}
+		d.chunks.step(p[0])
+		p = p[1:]
+	}
+	return dst
+}

@@ -1,0 +1,57 @@
+//go:build unix
+
+package h1
+
+import "syscall"
+
+// peeker looks at a socket without reading from it.
+type peeker struct {
+	raw  syscall.RawConn
+	f    func(fd uintptr) bool
+	n    int
+	err  error
+	one  [1]byte
+	none bool
+}
+
+// Quiet reports whether the connection is open with nothing to read: an idle
+// connection that is not quiet was closed by its peer or holds bytes that
+// nobody asked for. It costs one system call and never blocks.
+func (c *Conn) Quiet() bool {
+	if c.r < c.w {
+		return false
+	}
+	p := &c.peek
+	if p.raw == nil {
+		if p.none {
+			return true
+		}
+		s, ok := c.Conn.(syscall.Conn)
+		if !ok {
+			p.none = true
+			return true
+		}
+		raw, err := s.SyscallConn()
+		if err != nil {
+			return false
+		}
+		p.raw = raw
+		p.f = func(fd uintptr) bool {
+			p.n, _, p.err = syscall.Recvfrom(int(fd), p.one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			return true
+		}
+	}
+	if err := p.raw.Control(func(fd uintptr) { p.f(fd) }); err != nil {
+		return false
+	}
+	return p.err == syscall.EAGAIN
+}
+
+// Gone reports whether the peer has closed the connection, as far as this
+// side can see without reading: nothing is left to read but the end.
+func (c *Conn) Gone() bool {
+	if c.r < c.w || c.Quiet() {
+		return false
+	}
+	return c.peek.none == false && (c.peek.n == 0 || c.peek.err != nil && c.peek.err != syscall.EAGAIN)
+}

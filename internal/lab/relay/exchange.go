@@ -1,0 +1,379 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/h1"
+)
+
+// Exchange is one request and its response on their way through a hop. A
+// connection reuses its Exchange; nothing of it may be kept after Serve.
+type Exchange struct {
+	Down        *h1.Conn
+	Up          *h1.Conn
+	Peer, Local net.Addr
+	Req         h1.Request
+	Resp        h1.Response
+	// Start is when the request's head was complete.
+	Start time.Time
+	// Sent is when the whole request had been sent upstream; zero before.
+	Sent time.Time
+	// Out is scratch space for heads; a hop builds one in it and passes it on.
+	Out []byte
+	// BytesIn and BytesOut count what was received from and sent to the
+	// downstream, heads and framing included.
+	BytesIn, BytesOut int64
+
+	server    *Server
+	body      h1.Body // the request's
+	isHead    bool
+	respBody  h1.Body
+	dechunker h1.Dechunker
+	upload    *upload
+	broken    bool // the downstream connection cannot carry another exchange
+	reset     bool
+	started   bool // the response's head is on its way
+}
+
+// Side is the end of an exchange that an error came from.
+type Side uint8
+
+// The ends of an exchange.
+const (
+	Downstream Side = iota
+	Upstream
+)
+
+// Phase is how far an exchange had come when it failed.
+type Phase uint8
+
+// The phases of an exchange.
+const (
+	Sending    Phase = iota // the request
+	Awaiting                // the response's head
+	Delivering              // the response
+)
+
+// Error is a failed exchange: who failed, when, and how.
+type Error struct {
+	Side    Side
+	Phase   Phase
+	Timeout bool // the deadline passed
+	Err     error
+}
+
+func (e *Error) Error() string {
+	side := "downstream"
+	if e.Side == Upstream {
+		side = "upstream"
+	}
+	return fmt.Sprintf("%s %s: %v", side, [...]string{"while sending the request", "before the response", "in the response"}[e.Phase], e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Tick is how often an exchange that waits looks up: whether the client is
+// still there, and whether its deadline passed.
+const Tick = 50 * time.Millisecond
+
+func (x *Exchange) begin() {
+	x.Start = time.Now()
+	x.Sent = time.Time{}
+	x.Up = nil
+	x.isHead = string(x.Req.Method) == "HEAD"
+	x.body = h1.RequestBody(&x.Req)
+	x.respBody = h1.Body{}
+	x.upload, x.broken, x.reset, x.started = nil, false, false, false
+	x.BytesIn, x.BytesOut = int64(x.Req.Bytes), 0
+}
+
+// end settles the request's body: a hop that answered before it had read the
+// whole request takes what is there already, else the connection must go.
+func (x *Exchange) end() {
+	if x.upload != nil {
+		x.stopUpload()
+		x.broken = true
+		return
+	}
+	for !x.body.Done() {
+		p, err := x.body.Buffered(x.Down)
+		x.BytesIn += int64(len(p))
+		if err != nil || len(p) == 0 {
+			x.broken = true
+			return
+		}
+	}
+}
+
+// RequestComplete reports whether the whole request was read.
+func (x *Exchange) RequestComplete() bool { return x.body.Done() && x.upload == nil }
+
+// Continue answers an Expect: 100-continue, so that the client sends its body.
+func (x *Exchange) Continue() error {
+	if x.body.Done() || x.Down.Buffered() > 0 {
+		return nil
+	}
+	return x.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+}
+
+// Reply sends a response that the hop makes itself. head is complete with its
+// empty line. It reports whether the connection may carry another exchange.
+func (x *Exchange) Reply(head, body []byte) bool {
+	x.Out = append(append(x.Out[:0], head...), body...)
+	x.started = true
+	return x.write(x.Out) == nil
+}
+
+// Reset drops the client's connection with a RST when the exchange ends.
+func (x *Exchange) Reset() { x.broken, x.reset = true, true }
+
+// Started reports whether a response's head went downstream.
+func (x *Exchange) Started() bool { return x.started }
+
+func (x *Exchange) write(p []byte) error {
+	n, err := x.Down.Write(p)
+	x.BytesOut += int64(n)
+	if err != nil {
+		x.broken = true
+		return &Error{Side: Downstream, Phase: Delivering, Err: err}
+	}
+	return nil
+}
+
+// Send sends the request to x.Up: head, which is complete with its empty
+// line, and the request's body. A body that is not buffered yet goes on in
+// the background until Await or Deliver is through, and x.Req's slices are not
+// valid any more: the buffer they lie in is used for the body.
+func (x *Exchange) Send(head []byte) error {
+	p, err := x.body.Buffered(x.Down)
+	if err != nil {
+		x.broken = true
+		return &Error{Side: Downstream, Phase: Sending, Err: err}
+	}
+	x.BytesIn += int64(len(p))
+	if len(p) > 0 {
+		head = append(head, p...)
+		x.Out = head
+	}
+	if _, err := x.Up.Write(head); err != nil {
+		return &Error{Side: Upstream, Phase: Sending, Err: err}
+	}
+	if x.body.Done() {
+		x.Sent = time.Now()
+		return nil
+	}
+	x.startUpload()
+	return nil
+}
+
+// Await reads the head of the final response into x.Resp; other responses
+// before it are dropped, except 101. It fails when wait (real time) has
+// passed since the request was sent completely, and when the client goes
+// away. idle bounds the silence while the request is still being sent. Zero
+// means no limit for either.
+func (x *Exchange) Await(lim h1.Limits, wait, idle time.Duration) error {
+	now := x.Sent
+	if now.IsZero() {
+		now = time.Now()
+	}
+	for {
+		limit := Tick
+		if wait > 0 && !x.Sent.IsZero() {
+			limit = min(limit, wait-now.Sub(x.Sent))
+		}
+		x.Up.ReadWithin(now, max(limit, time.Microsecond), limit/2)
+		err := x.Up.ReadResponse(&x.Resp, lim)
+		switch {
+		case err == nil && x.Resp.Status < 200 && x.Resp.Status != 101:
+			continue
+		case err == nil:
+			x.settleIfDone()
+			return nil
+		case !h1.IsTimeout(err):
+			return &Error{Side: Upstream, Phase: Awaiting, Err: err}
+		}
+		now = time.Now()
+		if err := x.overdue(now, wait, idle); err != nil {
+			return err
+		}
+	}
+}
+
+var (
+	errTimeout = errors.New("timed out")
+	errGone    = errors.New("the client closed the connection")
+)
+
+// overdue says whether a wait has gone on too long, or for nobody.
+func (x *Exchange) overdue(now time.Time, wait, idle time.Duration) error {
+	if x.upload != nil {
+		last, done, err := x.upload.progress()
+		switch {
+		case done && err != nil && err.Side == Downstream:
+			x.broken = true
+			return err
+		case done && err == nil:
+			x.settleIfDone()
+		case idle > 0 && now.Sub(last) >= idle:
+			return &Error{Side: Downstream, Phase: Sending, Timeout: true, Err: errTimeout}
+		}
+		return nil
+	}
+	if wait > 0 && now.Sub(x.Sent) >= wait {
+		return &Error{Side: Upstream, Phase: Awaiting, Timeout: true, Err: errTimeout}
+	}
+	if x.Down.Gone() {
+		x.broken = true
+		return &Error{Side: Downstream, Phase: Awaiting, Err: errGone}
+	}
+	return nil
+}
+
+// Deliver sends the response downstream: head, complete with its empty line,
+// and the body that follows x.Resp, in the given framing. It fails when until (a point in time; zero for none)
+// passes or the upstream is silent for idle (zero: no limit). After an error
+// the downstream connection is broken.
+func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Duration) error {
+	x.respBody = h1.ResponseBody(&x.Resp, x.isHead)
+	x.dechunker = h1.Dechunker{}
+	b := &x.respBody
+	if b.Done() {
+		f = AsIs
+	}
+	p, err := b.Buffered(x.Up)
+	if err == nil {
+		head = x.frame(head, p, f)
+		x.Out = head
+		x.started = true
+		err = x.write(head)
+	} else {
+		err = &Error{Side: Upstream, Phase: Delivering, Err: err}
+	}
+	for err == nil && !b.Done() {
+		err = x.deliverMore(b, f, until, idle)
+	}
+	if err != nil {
+		x.broken = true
+		return err
+	}
+	if f == Chunk {
+		return x.write([]byte("0\r\n\r\n"))
+	}
+	if b.UntilClose() || f == Unchunk {
+		x.broken = true
+	}
+	return nil
+}
+
+// Framing is how a response's body is framed for the downstream.
+type Framing uint8
+
+// The framings. Chunk makes chunks of a body that ends with its connection;
+// Unchunk does the opposite, for an HTTP/1.0 client.
+const (
+	AsIs Framing = iota
+	Chunk
+	Unchunk
+)
+
+// FramingFor returns the framing for x.Resp, given the downstream's protocol.
+func (x *Exchange) FramingFor() Framing {
+	b := h1.ResponseBody(&x.Resp, x.isHead)
+	switch {
+	case b.UntilClose() && x.Req.Minor >= 1:
+		return Chunk
+	case x.Resp.Chunked && !b.Done() && x.Req.Minor == 0:
+		return Unchunk
+	}
+	return AsIs
+}
+
+func (x *Exchange) frame(dst, p []byte, f Framing) []byte {
+	switch {
+	case len(p) == 0:
+		return dst
+	case f == Chunk:
+		return h1.AppendChunk(dst, p)
+	case f == Unchunk:
+		return x.dechunker.Append(dst, p)
+	}
+	return append(dst, p...)
+}
+
+func (x *Exchange) deliverMore(b *h1.Body, f Framing, until time.Time, idle time.Duration) error {
+	now := time.Now()
+	limit := until
+	if idle > 0 && (limit.IsZero() || now.Add(idle).Before(limit)) {
+		limit = now.Add(idle)
+	}
+	x.Up.ReadBy(limit)
+	p, err := b.Next(x.Up)
+	if err != nil {
+		return &Error{Side: Upstream, Phase: Delivering, Timeout: h1.IsTimeout(err), Err: err}
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	if idle > 0 {
+		x.Down.SetWriteDeadline(now.Add(idle))
+		defer x.Down.SetWriteDeadline(time.Time{})
+	}
+	if f != AsIs {
+		x.Out = x.frame(x.Out[:0], p, f)
+		p = x.Out
+	}
+	return x.write(p)
+}
+
+// Finish gives x.Up back to its pool when both messages are complete and the
+// connection can be used again, else it closes it.
+func (x *Exchange) Finish(p *Pool) {
+	up := x.Up
+	x.Up = nil
+	if up == nil {
+		return
+	}
+	x.settleIfDone()
+	if x.upload != nil {
+		x.Up = up // its writes are to be interrupted
+		x.stopUpload()
+		x.Up = nil
+		x.broken = true
+		discard(up)
+		return
+	}
+	if x.respBody.Done() && !x.respBody.UntilClose() && x.Resp.Persistent() && x.started && x.Resp.Status != 101 {
+		p.Put(up, time.Now())
+		return
+	}
+	discard(up)
+}
+
+// Drop closes x.Up after a failed exchange.
+func (x *Exchange) Drop() {
+	if x.upload != nil {
+		x.Up.Close()
+		x.stopUpload()
+		x.broken = true
+	}
+	if x.Up != nil {
+		discard(x.Up)
+		x.Up = nil
+	}
+}
+
+// ResponseBytes returns the size of the response's body as received, framing included.
+func (x *Exchange) ResponseBytes() int64 { return x.respBody.Bytes() }
+
+// eof maps the ways in which a peer ends a connection onto one.
+func eof(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// Ended reports whether err is an orderly end of the peer's side of the
+// connection, and not a reset or a timeout.
+func Ended(err error) bool { return eof(err) }

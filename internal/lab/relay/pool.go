@@ -1,0 +1,121 @@
+// Package relay is what every hop of the lab does with HTTP/1.1: accept a
+// connection, read a request head, pick an upstream connection, stream both
+// messages through and keep both connections for the next request. What a
+// hop decides (routes, retries, headers, error pages) stays with the hop.
+//
+// One goroutine serves one downstream connection and does all of its work,
+// since every switch between goroutines costs what is to be measured.
+package relay
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/h1"
+)
+
+// Dialer opens a connection within the timeout (real time). An error that
+// satisfies net.Error's Timeout means that nobody answered.
+type Dialer func(timeout time.Duration) (net.Conn, error)
+
+// Pool keeps idle connections to one address. It is safe for concurrent use.
+type Pool struct {
+	dial    Dialer
+	maxIdle int
+	idleFor time.Duration // real time, 0 for no limit
+
+	mu     sync.Mutex
+	idle   []*h1.Conn // the most recently used last
+	closed bool
+}
+
+// maxIdle bounds the idle connections of a pool; the ALB and Envoy have no
+// such bound that callers could notice.
+const maxIdle = 4096
+
+// NewPool returns a pool that drops connections idle for idleFor real time (0: never).
+func NewPool(dial Dialer, idleFor time.Duration) *Pool {
+	return &Pool{dial: dial, maxIdle: maxIdle, idleFor: idleFor}
+}
+
+var errPoolClosed = errors.New("the hop is shutting down")
+
+// Get returns a connection that the peer has not closed as far as one can
+// see, or dials a new one. A connection that has served before has Served > 0.
+func (p *Pool) Get(now time.Time, timeout time.Duration) (*h1.Conn, error) {
+	for {
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			return nil, errPoolClosed
+		}
+		n := len(p.idle)
+		if n == 0 {
+			p.mu.Unlock()
+			break
+		}
+		c := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		if (p.idleFor == 0 || now.Sub(c.IdleSince) < p.idleFor) && c.Quiet() {
+			return c, nil
+		}
+		discard(c)
+	}
+	conn, err := p.dial(timeout)
+	if err != nil {
+		return nil, err
+	}
+	return h1.NewConn(conn), nil
+}
+
+// Put gives a connection back after a complete exchange.
+func (p *Pool) Put(c *h1.Conn, now time.Time) {
+	c.Served++
+	c.IdleSince = now
+	p.mu.Lock()
+	if !p.closed && len(p.idle) < p.maxIdle && c.Buffered() == 0 {
+		p.idle = append(p.idle, c)
+		p.mu.Unlock()
+		return
+	}
+	p.mu.Unlock()
+	discard(c)
+}
+
+// Sweep closes connections that have been idle too long. Whoever owns the
+// pool calls it now and then.
+func (p *Pool) Sweep(now time.Time) {
+	if p.idleFor == 0 {
+		return
+	}
+	p.mu.Lock()
+	var old []*h1.Conn
+	for len(p.idle) > 0 && now.Sub(p.idle[0].IdleSince) >= p.idleFor {
+		old = append(old, p.idle[0])
+		p.idle = p.idle[1:]
+	}
+	p.mu.Unlock()
+	for _, c := range old {
+		discard(c)
+	}
+}
+
+// Close closes the idle connections and refuses further ones.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	for _, c := range idle {
+		discard(c)
+	}
+}
+
+func discard(c *h1.Conn) {
+	c.Close()
+	c.Release()
+}
