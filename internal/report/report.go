@@ -1,0 +1,240 @@
+// Package report renders the result of a run: text for a terminal, Markdown
+// for a pull request, JUnit XML for CI, JSON for programs, and one HTML page.
+//
+// One value goes in, and all renderings say the same words in the same order:
+// answer, proof, picture, method, limits. Every function is pure: the same
+// value gives the same bytes, whatever the time, the machine or the map order.
+// What a rendering does not show, it does not silently drop: a warning stands
+// beside the number that it weakens, a refused run shows its contradictions
+// and no latencies, and a partial run says how far it came.
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// notWhat says at once what the numbers are not.
+func notWhat(s *summary.Summary) string {
+	switch s.Target {
+	case "lab":
+		fabric := ""
+		if s.Fabric != "" {
+			fabric = fmt.Sprintf(" (%s fabric)", clean(s.Fabric))
+		}
+		return "Measured in the lab on this machine" + fabric + ", not in AWS."
+	case "aws":
+		return "Measured in one AWS deployment; another account, region or day may differ."
+	}
+	return "Computed from result files; hoplab did not send these requests, and separate runs do not cancel drift."
+}
+
+// verdictWords names a verdict for people.
+func verdictWords(verdict string) string {
+	switch verdict {
+	case summary.Within:
+		return "within budget"
+	case summary.Over:
+		return "over budget"
+	case summary.CannotTell:
+		return "cannot tell"
+	}
+	return clean(verdict)
+}
+
+// exitCode is the exit code that a verdict gives, as the command line documents it.
+func exitCode(verdict string) fail.Code {
+	switch verdict {
+	case summary.Over:
+		return fail.Finding
+	case summary.CannotTell:
+		return fail.CannotTell
+	case summary.Refused:
+		return fail.Refused
+	}
+	return fail.OK
+}
+
+// answer returns the sentences that open every rendering. A result that was
+// given none still gets one, because an empty answer would look like a good one.
+func answer(s *summary.Summary) []string {
+	if len(s.Sentences) > 0 {
+		return cleanAll(s.Sentences)
+	}
+	var requests int64
+	for _, a := range s.Arms {
+		requests += a.Requests
+	}
+	if requests == 0 {
+		return []string{"Nothing was measured: the run holds no requests."}
+	}
+	return []string{"Nothing was compared: the run holds " + quantity.Count(requests) + " requests and no difference between arms."}
+}
+
+// partialWords says how far an unfinished run came and how to finish it.
+func partialWords(p *summary.Partial) string {
+	text := fmt.Sprintf("Partial: %d of %d replicates are complete", p.Replicates, p.Planned)
+	if p.Why != "" {
+		text += "; " + strings.TrimSuffix(clean(p.Why), ".")
+	}
+	text += "."
+	if p.Resume != "" {
+		text += " Finish it with: " + clean(p.Resume)
+	}
+	return text
+}
+
+// contradictionWords tells one contradiction.
+func contradictionWords(c summary.Contradiction) string {
+	return fmt.Sprintf("%s, replicate %d, %s: %s", clean(c.Arm), c.Replicate, requestsWords(c.Requests), clean(c.Text))
+}
+
+// requestsWords counts requests.
+func requestsWords(n int64) string {
+	if n == 1 {
+		return "1 request"
+	}
+	return quantity.Count(n) + " requests"
+}
+
+// agentsOn counts the agents on a path such as "client → client agent → app".
+func agentsOn(path string) int {
+	n := 0
+	for _, hop := range strings.Split(path, "→") {
+		if strings.HasSuffix(strings.TrimSpace(hop), "agent") {
+			n++
+		}
+	}
+	return n
+}
+
+// pathWords is an arm's path; a twin's is its arm's.
+func pathWords(a summary.Arm) string {
+	if a.TwinOf != "" {
+		return "A/A twin of " + clean(a.TwinOf)
+	}
+	return clean(a.Path)
+}
+
+// proofWords says how many of an arm's answered requests proved their path.
+func proofWords(a summary.Arm) string {
+	answered := a.Requests - a.Failed
+	e := a.Evidence
+	switch {
+	case a.Requests == 0:
+		return "no requests"
+	case len(e.AgentHops) == 0 && e.Missing == 0 && e.Contradictions == 0:
+		return "the path was not recorded"
+	}
+	expected := agentsOn(a.Path)
+	verb := "passed no agent"
+	switch {
+	case expected == 1:
+		verb = "passed the agent"
+	case expected == 2:
+		verb = "passed both agents"
+	case expected > 2:
+		verb = fmt.Sprintf("passed %d agents", expected)
+	}
+	text := fmt.Sprintf("%s of %s %s", quantity.Count(e.AgentHops[strconv.Itoa(expected)]), quantity.Count(answered), verb)
+	if e.Contradictions > 0 {
+		text += fmt.Sprintf("; %s against the plan", quantity.Count(e.Contradictions))
+	}
+	if e.Missing > 0 {
+		text += fmt.Sprintf("; %s without proof", quantity.Count(e.Missing))
+	}
+	return text
+}
+
+// troubleWords counts what did not answer; "" when all did.
+func troubleWords(a summary.Arm) string {
+	var parts []string
+	if a.Failed > 0 {
+		parts = append(parts, quantity.Count(a.Failed)+" failed")
+	}
+	if a.Dropped > 0 {
+		parts = append(parts, quantity.Count(a.Dropped)+" never sent")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// planWords is the plan in one line; what a plan leaves open is left out.
+func planWords(p summary.Plan) string {
+	var parts []string
+	if p.RatePerS > 0 {
+		parts = append(parts, trimFloat(p.RatePerS)+" requests/s over "+plural(len(p.Arms), "arm"))
+	} else {
+		parts = append(parts, plural(len(p.Arms), "arm"))
+	}
+	if p.Replicates > 0 {
+		text := plural(p.Replicates, "replicate")
+		if p.ReplicateS > 0 {
+			text += " of " + secondsWords(p.ReplicateS)
+		}
+		if p.WarmupS > 0 {
+			text += " after " + secondsWords(p.WarmupS) + " of warm-up"
+		}
+		parts = append(parts, text)
+	}
+	if p.WindowS > 0 {
+		parts = append(parts, "windows of "+secondsWords(p.WindowS))
+	}
+	if p.KeepAwake {
+		parts = append(parts, "cores kept awake")
+	}
+	if !p.KeepAlive {
+		parts = append(parts, "a new connection for every request")
+	}
+	return joinNonEmpty(": ", clean(p.Profile), strings.Join(parts, "; "))
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return quantity.Count(int64(n)) + " " + thing + "s"
+}
+
+func secondsWords(s float64) string { return trimFloat(s) + " s" }
+
+func trimFloat(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// levelWords writes a confidence level: "95 %".
+func levelWords(level float64) string {
+	return strconv.FormatFloat(math.Round(level*1e4)/1e2, 'f', -1, 64) + " %"
+}
+
+// differenceName writes "agent - bypass" with a real minus sign.
+func differenceName(of string) string { return strings.Replace(clean(of), " - ", " − ", 1) }
+
+// clean makes text from outside (arm names, errors of other programs) harmless
+// to a terminal and to XML: control characters, which could move the cursor or
+// break a document, and the code points that reverse text become visible
+// question marks, and line breaks become spaces.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
+			return ' '
+		case unicode.IsControl(r), r == unicode.ReplacementChar, r == 0xFFFE, r == 0xFFFF,
+			r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069:
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+func cleanAll(texts []string) []string {
+	out := make([]string, len(texts))
+	for i, t := range texts {
+		out[i] = clean(t)
+	}
+	return out
+}

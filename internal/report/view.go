@@ -1,0 +1,338 @@
+package report
+
+import (
+	"math"
+	"slices"
+
+	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// view is what the renderings have in common: every number already in words.
+type view struct {
+	Summary     *summary.Summary
+	Answer      []string
+	NotWhat     string
+	Partial     string // "" when the plan was finished
+	Notes       *notes
+	Refused     bool
+	Columns     []string // quantile names, ascending: "p50", "p90", "p99"
+	Arms        []armView
+	Differences []differenceView
+	Floor       []string // one per column; "" when not measured
+	Budgets     []budgetView
+	Ledger      *ledgerView
+}
+
+// armView is one arm's row.
+type armView struct {
+	Arm      summary.Arm
+	Name     string
+	Path     string
+	Requests string
+	Cells    []string // one per column; "–" when the summary has no such quantile
+	Proof    string
+	Trouble  string
+}
+
+// differenceView is one comparison's row.
+type differenceView struct {
+	Of    string // as the summary names it; the place of its notes
+	Name  string
+	Level string
+	Basis string // replicates, windows, method
+	Cells []differenceCell
+}
+
+// differenceCell is one quantile of one comparison.
+type differenceCell struct {
+	Difference *summary.Difference // nil when this quantile was not asked
+	Estimate   string              // "+171 µs", or "cannot tell"
+	Interval   string              // "[165, 178] µs"
+	unit       quantity.Unit
+	step       float64
+}
+
+// budgetView is one budget's row.
+type budgetView struct {
+	Budget, Verdict, Estimate, Interval string
+}
+
+// ledgerView is the ledger in one unit; the remainder is its last but one row.
+type ledgerView struct {
+	Title string
+	Rows  []ledgerRow
+}
+
+type ledgerRow struct{ Part, Number, By string }
+
+func newView(s *summary.Summary) *view {
+	v := &view{
+		Summary: s,
+		Answer:  answer(s),
+		NotWhat: notWhat(s),
+		Notes:   collectNotes(s),
+		Refused: s.Verdict == summary.Refused,
+		Columns: columnsOf(s),
+	}
+	if s.Partial != nil {
+		v.Partial = partialWords(s.Partial)
+	}
+	if !v.Refused {
+		v.Differences = v.differences()
+		v.Floor = v.floor()
+		v.Budgets = budgets(s)
+		v.Ledger = ledger(s)
+	}
+	v.Arms = v.arms()
+	return v
+}
+
+// columnsOf returns the names of the quantiles that a summary speaks of: p50,
+// p90 and p99 of every arm, and those that were asked for in differences.
+func columnsOf(s *summary.Summary) []string {
+	quantiles := []float64{0.5, 0.9, 0.99}
+	for _, d := range s.Differences {
+		if d.Quantile > 0 && d.Quantile < 1 {
+			quantiles = append(quantiles, d.Quantile)
+		}
+	}
+	slices.Sort(quantiles)
+	names := make([]string, len(quantiles))
+	for i, q := range quantiles {
+		names[i] = quantity.Quantile(q)
+	}
+	return slices.Compact(names)
+}
+
+// latencyAt returns an arm's quantile by name, and whether the summary has it.
+func latencyAt(l summary.LatencyUs, name string) (us float64, ok bool) {
+	switch name {
+	case "p50":
+		return l.P50, true
+	case "p90":
+		return l.P90, true
+	case "p95":
+		return l.P95, true
+	case "p99":
+		return l.P99, true
+	}
+	return 0, false
+}
+
+// arms writes each arm's latencies, one unit and one step per column. A
+// refused run's latencies are not written: nobody knows what they measure.
+func (v *view) arms() []armView {
+	rows := make([]armView, len(v.Summary.Arms))
+	for i, a := range v.Summary.Arms {
+		rows[i] = armView{
+			Arm: a, Name: clean(a.Name), Path: pathWords(a), Requests: quantity.Count(a.Requests),
+			Proof: proofWords(a), Trouble: troubleWords(a),
+		}
+	}
+	for _, column := range v.Columns {
+		var values []float64
+		for _, a := range v.Summary.Arms {
+			if us, ok := latencyAt(a.Latency, column); ok {
+				values = append(values, us)
+			}
+		}
+		unit, step := quantity.UnitFor(values...), v.columnStep(column, values)
+		for i, a := range v.Summary.Arms {
+			us, ok := latencyAt(a.Latency, column)
+			text := "–"
+			if ok && !v.Refused && a.Requests > a.Failed {
+				text = unit.With(unit.Number(us, step))
+			}
+			rows[i].Cells = append(rows[i].Cells, text)
+		}
+	}
+	return rows
+}
+
+// columnStep is the step of the arms' latencies at a quantile: that of the
+// least certain difference there, but at least two and at most four significant digits.
+func (v *view) columnStep(column string, values []float64) float64 {
+	largest := 0.0
+	for _, us := range values {
+		largest = math.Max(largest, us)
+	}
+	step := quantity.SignificantStep(largest, 4)
+	for _, d := range v.Summary.Differences {
+		if quantity.Quantile(d.Quantile) == column && hasInterval(d) {
+			step = math.Max(step, quantity.Step(d.LowUs, d.HighUs))
+		}
+	}
+	return math.Min(step, quantity.SignificantStep(largest, 2))
+}
+
+// hasInterval tells whether a difference has an interval at all: with fewer
+// than two replicates and no windows there is none.
+func hasInterval(d summary.Difference) bool {
+	return (d.Replicates > 0 || d.Windows > 0) && isFinite(d.LowUs) && isFinite(d.HighUs)
+}
+
+func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// differences groups the summary's lines by comparison, in its order.
+func (v *view) differences() []differenceView {
+	var rows []differenceView
+	for i := range v.Summary.Differences {
+		d := &v.Summary.Differences[i]
+		at := slices.IndexFunc(rows, func(r differenceView) bool { return r.Of == d.Of })
+		if at < 0 {
+			at = len(rows)
+			rows = append(rows, differenceView{
+				Of: d.Of, Name: differenceName(d.Of), Level: levelWords(d.Level), Basis: basisWords(d),
+				Cells: make([]differenceCell, len(v.Columns)),
+			})
+		}
+		if column := slices.Index(v.Columns, quantity.Quantile(d.Quantile)); column >= 0 {
+			rows[at].Cells[column] = newDifferenceCell(d, v.floorUs(v.Columns[column]))
+		}
+	}
+	return rows
+}
+
+func newDifferenceCell(d *summary.Difference, floorUs float64) differenceCell {
+	c := differenceCell{
+		Difference: d,
+		unit:       quantity.UnitFor(d.EstimateUs, d.LowUs, d.HighUs, floorUs),
+		step:       quantity.Step(d.LowUs, d.HighUs),
+	}
+	c.Estimate, c.Interval = "cannot tell", "no interval"
+	if hasInterval(*d) {
+		c.Interval = c.unit.With(c.unit.Interval(d.LowUs, d.HighUs, c.step))
+		if d.Verdict != summary.CannotTell {
+			c.Estimate = c.signed(d.EstimateUs)
+		}
+	}
+	return c
+}
+
+// signed writes another number (µs) of the same cell in its unit and to its step.
+func (c differenceCell) signed(us float64) string { return c.unit.With(c.unit.Signed(us, c.step)) }
+
+// spread writes a half-width or a standard deviation (µs) in the cell's unit,
+// to its step or finer, so that a small one does not become zero.
+func (c differenceCell) spread(us float64) string {
+	return c.unit.With(c.unit.Number(us, math.Min(c.step, quantity.SignificantStep(us, 1))))
+}
+
+// basis says on what the differences rest: one line if it is the same for
+// all, else one line for each.
+func (v *view) basis() []string {
+	var all, distinct []string
+	for _, d := range v.Differences {
+		all = append(all, d.Name+": "+d.Level+" intervals from "+d.Basis+".")
+		distinct = append(distinct, d.Level+" intervals from "+d.Basis+".")
+	}
+	if distinct = slices.Compact(distinct); len(distinct) > 1 {
+		return all
+	}
+	return distinct
+}
+
+// basisWords says on what a difference rests.
+func basisWords(d *summary.Difference) string {
+	text := plural(d.Replicates, "replicate") + ", " + plural(d.Windows, "window")
+	if d.Voided > 0 {
+		text += " (" + quantity.Count(int64(d.Voided)) + " more voided)"
+	}
+	if d.Method != "" {
+		text += "; " + clean(d.Method)
+	}
+	return text
+}
+
+func (v *view) floorUs(column string) float64 { return v.Summary.NoiseFloorUs[column] }
+
+// floor writes the A/A floor of each column, in the unit and to the step of
+// the first difference there. It is nil when no floor was measured.
+func (v *view) floor() []string {
+	if len(v.Summary.NoiseFloorUs) == 0 {
+		return nil
+	}
+	cells := make([]string, len(v.Columns))
+	for i, column := range v.Columns {
+		us, measured := v.Summary.NoiseFloorUs[column]
+		if !measured {
+			continue
+		}
+		cell := differenceCell{unit: quantity.UnitFor(us), step: quantity.SignificantStep(us, 2)}
+		if len(v.Differences) > 0 && v.Differences[0].Cells[i].Difference != nil {
+			cell = v.Differences[0].Cells[i]
+		}
+		cells[i] = "±" + cell.spread(us)
+	}
+	return cells
+}
+
+func (v *view) floorLabel() string {
+	if v.Floor == nil {
+		return "A/A floor: not measured"
+	}
+	return "A/A floor"
+}
+
+// marks returns the footnote marks of a place.
+func (v *view) marks(place string, around ...string) string {
+	return marks(v.Notes.at(place, around...))
+}
+
+// armCells returns an arm's latencies with their marks, one per column.
+func (v *view) armCells(a armView) []cell {
+	cells := make([]cell, len(a.Cells))
+	for i, text := range a.Cells {
+		cells[i] = cell{text, v.marks(cellPlace(a.Arm.Name, v.Columns[i]), v.Columns[i], a.Arm.Name)}
+	}
+	return cells
+}
+
+// estimateCells returns a comparison's estimates with their marks, one per column.
+func (v *view) estimateCells(d differenceView) []cell {
+	cells := make([]cell, len(d.Cells))
+	for i, c := range d.Cells {
+		if c.Difference == nil {
+			cells[i] = cell{text: "–"}
+			continue
+		}
+		cells[i] = cell{c.Estimate, v.marks(cellPlace(d.Of, v.Columns[i]), v.Columns[i], d.Of)}
+	}
+	return cells
+}
+
+func budgets(s *summary.Summary) []budgetView {
+	var rows []budgetView
+	for _, b := range s.Budgets {
+		unit := quantity.UnitFor(b.LimitUs, b.EstimateUs, b.LowUs, b.HighUs)
+		step := quantity.Step(b.LowUs, b.HighUs)
+		rows = append(rows, budgetView{
+			Budget: clean(b.Budget), Verdict: verdictWords(b.Verdict),
+			Estimate: unit.With(unit.Signed(b.EstimateUs, step)),
+			Interval: unit.With(unit.Interval(b.LowUs, b.HighUs, step)),
+		})
+	}
+	return rows
+}
+
+// ledger writes the ledger so that what is printed adds up: the remainder takes
+// the rounding of the parts, which is at most half a step each.
+func ledger(s *summary.Summary) *ledgerView {
+	l := s.Ledger
+	if l == nil {
+		return nil
+	}
+	unit, step := quantity.UnitFor(l.TotalUs), quantity.SignificantStep(l.TotalUs, 3)
+	round := func(us float64) float64 { return math.Round(us/step) * step }
+	v := &ledgerView{Title: "Where the " + quantity.Quantile(l.Quantile) + " of " + clean(l.Arm) + " goes"}
+	remainder := round(l.TotalUs)
+	for _, e := range l.Entries {
+		remainder -= round(e.Us)
+		v.Rows = append(v.Rows, ledgerRow{clean(e.Part), unit.With(unit.Number(e.Us, step)), differenceName(e.By)})
+	}
+	v.Rows = append(v.Rows,
+		ledgerRow{"remainder", unit.With(unit.Number(remainder, step)), "total less the parts above"},
+		ledgerRow{"total", unit.With(unit.Number(l.TotalUs, step)), ""})
+	return v
+}
