@@ -29,6 +29,9 @@ type Origin struct {
 	Line  int    `json:"line,omitempty"` // from 1; 0 when not known
 	// Suppress lists rule ids that the source suppresses on this resource, with the reason.
 	Suppress []Suppression `json:"suppress,omitempty"`
+	// Maybe is set when a condition that is not settled decides whether the
+	// thing exists at all; it says why.
+	Maybe string `json:"maybe,omitempty"`
 }
 
 // Suppression is a finding that the template's author accepted, and why.
@@ -145,6 +148,11 @@ type SecurityGroup struct {
 	// is not declared in the source, or an explicit allow-all egress stands
 	// beside standalone egress rules (order-dependent in CloudFormation).
 	UncertainIngress, UncertainEgress string
+	// External is set for a group that the source uses but does not declare: a
+	// parameter, an import, a literal id. Its own rules are unknown (both
+	// Uncertain fields are set); the listed ones are those that the source adds.
+	// SameGroup says whether it may be one of the declared groups.
+	External bool
 }
 
 // Rule allows traffic. Rules only ever allow.
@@ -202,7 +210,7 @@ type ListenerRule struct {
 
 // Condition is one condition of a listener rule; any of Values matches.
 type Condition struct {
-	Field  string // "path-pattern", "host-header", "http-header", "http-request-method", "query-string", "source-ip"
+	Field  string // "path-pattern", "host-header", "http-header", "http-request-method", "query-string", "source-ip"; "unknown" when not settled
 	Name   string // header name for http-header
 	Values []Opt[string]
 	Query  []KeyValue // for query-string
@@ -213,7 +221,7 @@ type KeyValue struct{ Key, Value string }
 
 // Action is what a listener does with a request.
 type Action struct {
-	Type     string // "forward", "redirect", "fixed-response", or another type that is not modelled
+	Type     string // "forward", "redirect", "fixed-response", another type that is not modelled, or "unknown"
 	Forward  []WeightedTarget
 	Redirect *Redirect
 	Fixed    *FixedResponse
@@ -280,6 +288,7 @@ type Service struct {
 	AssignPublicIP        Opt[string]
 	LoadBalancers         []ServiceTarget
 	Connect               *ServiceConnect // nil when not configured
+	ConnectUnknown        string          // why Connect is nil although something is configured
 	GraceSeconds          Opt[int]
 	DeploymentController  Opt[string] // "ECS", "CODE_DEPLOY", "EXTERNAL"
 	CircuitBreaker        Opt[bool]
@@ -307,6 +316,14 @@ type ServiceConnect struct {
 	Namespace Opt[string] // the namespace's ID when it is in the source, else the name or ARN as written; the cluster's default applied
 	// NamespaceByID is set when Namespace is an ID of this topology.
 	NamespaceByID bool
+	// NamespaceVia is how the source refers to the namespace: "arn", "id" (a
+	// Ref gives that, and it is neither of the two that ECS takes), "name", or
+	// "" when that is not settled. NamespaceFromCluster is set when the service
+	// names none and the cluster's default applies.
+	NamespaceVia         string
+	NamespaceFromCluster bool
+	// Uncertain is set when the list of endpoints is not settled; it says why.
+	Uncertain string
 	Endpoints     []Endpoint
 	HasLog        bool        // LogConfiguration present
 	AccessLog     Opt[string] // "TEXT", "JSON"
@@ -340,6 +357,8 @@ type TaskDefinition struct {
 	TaskRole    Opt[ID]
 	ExecRole    Opt[ID]
 	Containers  []Container
+	// Uncertain is set when the list of containers is not settled; it says why.
+	Uncertain string
 }
 
 // Container is a container definition.
@@ -396,5 +415,7 @@ type Role struct {
 	Statements []Statement
 }
 
-// Statement is an Allow statement of a role's policies.
-type Statement struct{ Actions, Resources []string }
+// Statement is an Allow statement of a role's policies. Resources that are
+// references stand as "${Stack/LogicalID.Attr}". A statement with NotActions
+// allows everything else.
+type Statement struct{ Actions, Resources, NotActions []string }
