@@ -1,0 +1,408 @@
+package reach
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Times of the load balancer (section 6 of the semantics).
+const (
+	albConnectTimeout = 10 * time.Second
+	albIdleSeconds    = 60
+)
+
+// Titles of the load balancer's own error pages; the markup around them changed over the years.
+const (
+	page502 = "502 Bad Gateway"
+	page503 = "503 Service Temporarily Unavailable"
+	page504 = "504 Gateway Time-out"
+)
+
+// ask is one request to a listener.
+type ask struct {
+	caller Caller
+	from   *host
+	lb     *topology.LoadBalancer
+	l      *topology.Listener
+	rule   *topology.ListenerRule // nil for the default action
+	url    string
+	path   string
+	what   string
+	id     string
+}
+
+// listener predicts what c sees on each rule and the default action of a listener.
+func (p *Predictor) listener(c Caller, lb *topology.LoadBalancer, l *topology.Listener) []Prediction {
+	var out []Prediction
+	from := p.callerHost(c)
+	for _, r := range l.Rules {
+		q := p.asked(c, from, lb, l, r)
+		out = append(out, p.actions(q, r.Actions)...)
+	}
+	q := p.asked(c, from, lb, l, nil)
+	return append(out, p.actions(q, l.Default)...)
+}
+
+// asked describes the request of c that rule r takes: an example when r has conditions.
+func (p *Predictor) asked(c Caller, from *host, lb *topology.LoadBalancer, l *topology.Listener, r *topology.ListenerRule) ask {
+	name := label(lb.Origin, lb.Name)
+	port := l.Port.Or(0)
+	q := ask{caller: c, from: from, lb: lb, l: l, rule: r, path: "/"}
+	hostName, action, key := name, "default action", "default"
+	if r != nil {
+		var conds string
+		hostName, q.path, conds = example(r, name)
+		prio := "?"
+		if n, ok := r.Priority.Get(); ok {
+			prio = itoa(n)
+		}
+		action, key = "rule "+prio+conds, "rule-"+prio
+	}
+	q.url = schemeOf(l) + "://" + hostName + ":" + itoa(port) + q.path
+	q.what = fmt.Sprintf("%s to %s listener %d, %s", c.Name, name, port, action)
+	q.id = fmt.Sprintf("alb/%s:%d/%s", lb.ID, port, key)
+	if c.Kind != CallerAdmitted {
+		q.id = fmt.Sprintf("alb/%s/%s:%d/%s", orElse(string(c.Service), c.Name), lb.ID, port, key)
+	}
+	return q
+}
+
+func schemeOf(l *topology.Listener) string {
+	if l.Protocol.Or("HTTP") == "HTTPS" {
+		return "https"
+	}
+	return "http"
+}
+
+func (p *Predictor) newAsk(q ask, suffix string) *journey {
+	j := p.begin(q.id+suffix, KindALB, q.caller, q.url, q.what)
+	j.pr.LoadBalancer, j.pr.Listener = q.lb.ID, q.l.ID
+	if q.rule != nil {
+		j.pr.Rule = q.rule.ID
+	}
+	return j
+}
+
+// toALB walks the first leg, from the caller to the listener. The prediction is final when ok is false.
+func (p *Predictor) toALB(j *journey, q ask) (final Prediction, ok bool) {
+	port, known := q.l.Port.Get()
+	if !known {
+		return j.unknown("the listener's port is not settled: " + q.l.Port.Why()), false
+	}
+	if q.lb.Kind != "application" {
+		return j.unknown(fmt.Sprintf("%s is a %s load balancer; only application load balancers are modelled", label(q.lb.Origin, q.lb.Name), q.lb.Kind)), false
+	}
+	from := q.from
+	if inside, known := q.lb.Internal.Get(); !from.anybody && (!known || !inside) {
+		// An internet-facing name resolves to public addresses, even inside the
+		// VPC: the caller leaves through a gateway, under an address and
+		// without a group that the load balancer's rules could name.
+		from = &host{role: "client", name: from.name, groups: from.groups, free: true}
+		from.noGroups = "its address at an internet-facing load balancer is a gateway's"
+		from.groups = nil
+	}
+	pass := j.leg(from, p.x.lbHost(q.lb), "client", "alb", port)
+	switch pass.state {
+	case HopUnknown:
+		return j.unknown(pass.why), false
+	case HopClosed:
+		return j.end(Outcome{
+			Class: Timeout, By: "network", Curl: curlTimeout(label(q.lb.Origin, q.lb.Name), port), Basis: "7", Inferred: true,
+			Why: pass.why + "; a security group drops packets, so the caller waits until it gives up",
+		}), false
+	}
+	return Prediction{}, true
+}
+
+// actions predicts the final action of a rule: the first that answers or forwards.
+func (p *Predictor) actions(q ask, actions []topology.Action) []Prediction {
+	if len(actions) == 0 {
+		return []Prediction{p.newAsk(q, "").unknown("the source gives no action")}
+	}
+	a := actions[len(actions)-1]
+	switch {
+	case len(actions) > 1 && actions[0].Type != a.Type, a.Type != "forward" && a.Type != "redirect" && a.Type != "fixed-response":
+		j := p.newAsk(q, "")
+		if final, ok := p.toALB(j, q); !ok {
+			return []Prediction{final}
+		}
+		return []Prediction{j.unknown(fmt.Sprintf("action %s is not modelled", actions[0].Type))}
+	case a.Type == "forward":
+		return p.forward(q, a.Forward)
+	}
+	j := p.newAsk(q, "")
+	if final, ok := p.toALB(j, q); !ok {
+		return []Prediction{final}
+	}
+	if a.Type == "redirect" && a.Redirect != nil {
+		return []Prediction{j.end(redirect(q, a.Redirect))}
+	}
+	if a.Fixed == nil {
+		return []Prediction{j.unknown("the source does not say what the action answers")}
+	}
+	return []Prediction{j.end(fixed(a.Fixed))}
+}
+
+func fixed(f *topology.FixedResponse) Outcome {
+	status, err := strconv.Atoi(f.Status)
+	if err != nil {
+		return Outcome{Class: Unknown, Why: fmt.Sprintf("the fixed response's status %q is not a number", f.Status)}
+	}
+	o := Outcome{Class: ClassOf(status), Status: status, Body: f.Body, Match: Exact, By: "alb", TimeKnown: true, Basis: "6", Why: "the listener answers itself"}
+	return o
+}
+
+// forward predicts one path per target group and registration that gets requests.
+func (p *Predictor) forward(q ask, targets []topology.WeightedTarget) []Prediction {
+	total := 0
+	for _, t := range targets {
+		total += t.Weight
+	}
+	var out []Prediction
+	for _, t := range targets {
+		if t.Weight == 0 && len(targets) > 1 {
+			continue
+		}
+		share := 1.0
+		if total > 0 {
+			share = float64(t.Weight) / float64(total)
+		}
+		suffix := ""
+		id, ok := t.Group.Get()
+		if len(targets) > 1 {
+			suffix = "/" + string(id)
+		}
+		if !ok {
+			j := p.newAsk(q, suffix)
+			out = append(out, j.unknown("the target group is not settled: "+t.Group.Why()))
+			continue
+		}
+		for _, pr := range p.toGroup(q, id, suffix) {
+			pr.Share = share
+			out = append(out, pr)
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, p.newAsk(q, "").unknown("every target group of the action has weight 0"))
+	}
+	return out
+}
+
+// toGroup predicts the requests that a target group gets: one path per
+// registration that is chosen, healthy ones first, all of them when none is
+// healthy (fail-open).
+func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
+	g := p.x.tgs[id]
+	single := func(finish func(*journey) Prediction) []Prediction {
+		j := p.newAsk(q, suffix)
+		j.pr.TargetGroup = id
+		if final, ok := p.toALB(j, q); !ok {
+			return []Prediction{final}
+		}
+		return []Prediction{finish(j)}
+	}
+	if g == nil {
+		return single(func(j *journey) Prediction {
+			return j.unknown(fmt.Sprintf("target group %s is not declared in the source", id))
+		})
+	}
+	chosen, open, failed := p.choose(q.lb, g)
+	switch {
+	case len(chosen) == 0 && failed != nil:
+		return single(func(j *journey) Prediction { return j.end(*failed) })
+	case len(chosen) == 0:
+		return single(func(j *journey) Prediction {
+			return j.end(Outcome{
+				Class: HTTPError, Status: 503, Body: page503, Match: Contains, By: "alb", TimeKnown: true, Basis: "6, 10 row 28",
+				Why: fmt.Sprintf("target group %s has no registered targets", label(g.Origin, g.Name)),
+			})
+		})
+	}
+	var out []Prediction
+	for i, r := range chosen {
+		sfx := suffix
+		if len(chosen) > 1 {
+			sfx += "/" + itoa(i+1)
+		}
+		out = append(out, p.toTarget(q, g, r, sfx, open))
+	}
+	return out
+}
+
+// choose returns the registrations of g that get requests; open is set when
+// all of them are unhealthy and get requests nevertheless. With none, failed
+// tells a deployment that fails from a group that is empty.
+func (p *Predictor) choose(lb *topology.LoadBalancer, g *topology.TargetGroup) (chosen []registration, open bool, failed *Outcome) {
+	var all, good []registration
+	for _, r := range p.x.registered[g.ID] {
+		if r.service != nil {
+			if o := p.deployOutcome(r.service); o != nil {
+				failed = o
+				continue
+			}
+			if has, _ := running(r.service); !has {
+				continue
+			}
+		}
+		all = append(all, r)
+		if t := p.health(lb, g, r).Target; t == nil || t.State != StateUnhealthy {
+			good = append(good, r)
+		}
+	}
+	if len(good) > 0 {
+		return good, false, nil
+	}
+	return all, len(all) > 0, failed
+}
+
+// toTarget walks from the listener to one registration.
+func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r registration, suffix string, open bool) Prediction {
+	j := p.newAsk(q, suffix)
+	j.pr.TargetGroup = g.ID
+	if final, ok := p.toALB(j, q); !ok {
+		return final
+	}
+	if open {
+		j.pr.Remarks = append(j.pr.Remarks, "no target is healthy, so the load balancer sends requests to all of them (fail-open) while ECS replaces the tasks; between two tasks the answer is 503")
+	}
+	tls, ok := speaksTLS(g)
+	if !ok {
+		return j.unknown("the target group's protocol is not settled: " + g.Protocol.Why())
+	}
+	pass, a, why := p.reachTarget(j, q.lb, g, r, r.port, tls)
+	if why != "" {
+		return j.unknown(why)
+	}
+	if pass.state == HopClosed {
+		return j.end(Outcome{
+			Class: HTTPError, Status: 504, Body: page504, Match: Contains, By: "alb", After: albConnectTimeout, TimeKnown: true,
+			Basis: "6, 10 rows 9, 10 and 27", Inferred: true,
+			Why: pass.why + "; the load balancer gives up connecting after 10 s",
+		})
+	}
+	return j.end(p.albOutcome(q, a))
+}
+
+// reachTarget walks from a node of the load balancer into the target.
+func (p *Predictor) reachTarget(j *journey, lb *topology.LoadBalancer, g *topology.TargetGroup, r registration, at topology.Opt[int], tls bool) (passage, arrival, string) {
+	port, ok := at.Get()
+	if !ok {
+		return passage{}, arrival{}, "the target's port is not settled: " + orElse(at.Why(), "the source gives none")
+	}
+	if r.service != nil {
+		j.pr.Service = r.service.ID
+		if _, assumes := running(r.service); assumes != "" {
+			j.pr.Assumes = append(j.pr.Assumes, assumes)
+		}
+		pass := j.leg(p.x.lbHost(lb), p.x.taskHost(r.service), "alb", "app", port)
+		if pass.state == HopUnknown {
+			return pass, arrival{}, pass.why
+		}
+		if pass.state == HopClosed {
+			j.name(r.service, port)
+			return pass, arrival{}, ""
+		}
+		a := j.enter(r.service, port, tls)
+		if a.kind == unsettled {
+			return pass, a, a.why
+		}
+		return pass, a, ""
+	}
+	return p.reachStatic(j, lb, g, r, port, tls)
+}
+
+// name gives a closed hop the role that would have taken it.
+func (j *journey) name(s *topology.Service, port int) {
+	for _, e := range j.p.x.endpoints[s.ID] {
+		if n, ok := e.ingress().Get(); ok && n == port {
+			j.pr.Hops[len(j.pr.Hops)-1].To = "agent"
+		}
+	}
+}
+
+func (p *Predictor) reachStatic(j *journey, lb *topology.LoadBalancer, g *topology.TargetGroup, r registration, port int, tls bool) (passage, arrival, string) {
+	id, ok := r.target.Instance.Get()
+	if !ok {
+		if ip, ok := r.target.IP.Get(); ok {
+			return passage{}, arrival{}, fmt.Sprintf("target %s of %s is an address; what has it is not in the source", ip, label(g.Origin, g.Name))
+		}
+		return passage{}, arrival{}, "the target is not settled: " + orElse(r.target.Instance.Why(), r.target.IP.Why())
+	}
+	i := p.x.instances[id]
+	if i == nil {
+		return passage{}, arrival{}, fmt.Sprintf("instance %s is not declared in the source", id)
+	}
+	pass := j.leg(p.x.lbHost(lb), p.x.instanceHost(i), "alb", "app", port)
+	if pass.state == HopUnknown {
+		return pass, arrival{}, pass.why
+	}
+	if pass.state == HopOpen && tls {
+		return pass, arrival{}, "whether the app itself speaks TLS is not in the source"
+	}
+	if pass.state == HopOpen {
+		j.pr.Assumes = append(j.pr.Assumes, fmt.Sprintf("a server on %s listens on port %d", label(i.Origin, i.Name), port))
+	}
+	return pass, arrival{}, ""
+}
+
+// albOutcome is what the caller of the load balancer sees of a target that was reached.
+func (p *Predictor) albOutcome(q ask, a arrival) Outcome {
+	switch a.kind {
+	case refused:
+		return Outcome{
+			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: "6, 10 row 15",
+			Inferred: true, Why: a.why + "; the load balancer's connection is reset",
+		}
+	case wantsTLS, wantsPlain:
+		return Outcome{
+			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: "4, 6, 10 row 26",
+			Inferred: true, Why: a.why,
+		}
+	case appRefuses:
+		if a.agent.http() {
+			return agentRefused(a)
+		}
+		return Outcome{
+			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: "3, 6", Inferred: true,
+			Why: a.why + "; as a TCP proxy it closes the connection",
+		}
+	}
+	o := appOutcome(a, q.path)
+	o.Basis = "1, 6"
+	if a.app.Delay == 0 {
+		return o
+	}
+	idle := albIdleSeconds
+	if s, ok := q.lb.Attributes["idle_timeout.timeout_seconds"]; ok {
+		n, err := strconv.Atoi(s.Or(""))
+		if err != nil {
+			return Outcome{Class: Unknown, Why: "the load balancer's idle timeout is not settled: " + s.Why()}
+		}
+		idle = n
+	}
+	if a.agent != nil && a.agent.http() {
+		limit, ok := a.agent.requestTimeout().Get()
+		if !ok || limit > 0 && a.app.Delay > seconds(limit) && a.app.Delay < seconds(idle) {
+			return Outcome{Class: Unknown, Basis: "12",
+				Why: "the app is slower than the per-request timeout, and whether the server's agent applies it to a load balancer's requests is not documented"}
+		}
+	}
+	if a.app.Delay >= seconds(idle) {
+		return Outcome{
+			Class: HTTPError, Status: 504, Body: page504, Match: Contains, By: "alb", After: seconds(idle), TimeKnown: true,
+			Basis: "6, 10 row 17", Why: fmt.Sprintf("no answer within the load balancer's idle timeout of %d s", idle),
+		}
+	}
+	return o
+}
+
+// speaksTLS reports whether the load balancer dials the targets of g with TLS.
+func speaksTLS(g *topology.TargetGroup) (tls, ok bool) {
+	if g.Protocol.IsUnknown() {
+		return false, false
+	}
+	return g.Protocol.Or("HTTP") == "HTTPS", true
+}

@@ -1,0 +1,287 @@
+package reach
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// host is one end of a hop: something with security groups and an address.
+type host struct {
+	role   string // client, alb, agent, app: the vocabulary of the design
+	name   string // label for people
+	id     topology.ID
+	origin topology.Origin
+	groups []topology.Opt[topology.ID]
+	// noGroups says why groups is empty: then the rules in force are unknown.
+	noGroups string
+	addrs    []netip.Prefix // IPv4 ranges of its address; nil when unknown
+	// anybody stands for every caller whom the other side admits; what leaves
+	// it is not asked.
+	anybody bool
+	// free is set for a caller whose own security groups are not asked, because
+	// nobody named them.
+	free bool
+}
+
+// passage is the answer to: may a TCP connection go from one host to another on a port?
+type passage struct {
+	state  string // HopOpen, HopClosed, HopUnknown
+	admits []Admission
+	why    string // for closed and unknown
+	blocks []Block
+}
+
+// pass asks the security groups on both sides. Network ACLs and routes are
+// not modelled; section 7 of the semantics says they need the same ports.
+func (x *index) pass(from, to *host, port int) passage {
+	var p passage
+	p.state = HopOpen
+	if !from.anybody && !from.free {
+		x.side(&p, from, to, port, Egress)
+	}
+	x.side(&p, to, from, port, Ingress)
+	return p
+}
+
+// side asks the groups of h about a connection with peer on port.
+func (x *index) side(p *passage, h, peer *host, port int, dir Direction) {
+	if len(h.groups) == 0 {
+		p.unknown(fmt.Sprintf("%s: %s", h.name, orElse(h.noGroups, "it has no security group in the source, so the default group of the VPC applies, whose rules are not in the source")))
+		return
+	}
+	var why string            // why an answer may be yes
+	var nearest, named string // the closest miss; the first group that could be opened
+	var open *topology.SecurityGroup
+	for _, o := range h.groups {
+		id, ok := o.Get()
+		if !ok {
+			why = orElse(why, fmt.Sprintf("a security group of %s is not settled: %s", h.name, o.Why()))
+			continue
+		}
+		g := x.groups[id]
+		if g == nil {
+			why = orElse(why, fmt.Sprintf("security group %s of %s is not declared in the source", id, h.name))
+			continue
+		}
+		if open == nil {
+			open, named = g, label(g.Origin, g.Name)
+		}
+		m := x.scan(g, dir, peer, port)
+		if m.rule != nil {
+			p.admits = append(p.admits, Admission{
+				Group: g.ID, Label: label(g.Origin, g.Name), Direction: dir, Rule: m.rule.ID, Text: x.ruleText(m.rule, dir),
+			})
+			return
+		}
+		why = orElse(why, m.why)
+		nearest = orElse(nearest, m.nearest)
+	}
+	if why != "" {
+		p.unknown(why)
+		return
+	}
+	p.close(x, h, peer, open, named, nearest, port, dir)
+}
+
+func (p *passage) unknown(why string) {
+	if p.state == HopOpen {
+		p.state, p.why = HopUnknown, why
+	}
+}
+
+func (p *passage) close(x *index, h, peer *host, g *topology.SecurityGroup, named, nearest string, port int, dir Direction) {
+	rule := OpenRule{Group: g.ID, Label: named, Direction: dir, Protocol: "tcp", Port: port}
+	verb, prep := "lets nothing in on", "from"
+	if dir == Egress {
+		verb, prep = "lets nothing out on", "to"
+	}
+	x.aim(&rule, peer)
+	b := Block{
+		At: g.Origin, Name: named, Nearest: nearest, Open: &rule,
+		Why: fmt.Sprintf("%s %s tcp %d %s %s", named, verb, port, prep, peer.name),
+	}
+	if p.state != HopClosed {
+		p.state, p.why = HopClosed, b.Why
+	}
+	p.blocks = append(p.blocks, b)
+}
+
+// aim fills in the peer of a rule that would open the way to or from peer.
+func (x *index) aim(r *OpenRule, peer *host) {
+	for _, o := range peer.groups {
+		if id, ok := o.Get(); ok {
+			r.Peer, r.PeerLabel = id, x.groupLabel(id)
+			return
+		}
+	}
+	if len(peer.addrs) > 0 {
+		r.PeerCIDR = peer.addrs[0].String()
+		return
+	}
+	r.PeerCIDR = "the address range of " + peer.name
+}
+
+// found is what a group's rules say about one connection.
+type found struct {
+	rule    *topology.Rule // the admitting rule
+	why     string         // why it may be admitted although no rule certainly does
+	nearest string         // the closest miss
+}
+
+// scan looks for a rule of g that certainly admits; rules only ever allow, so one is enough.
+func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port int) found {
+	rules, uncertain := g.Ingress, g.UncertainIngress
+	if dir == Egress {
+		rules, uncertain = g.Egress, g.UncertainEgress
+	}
+	var f found
+	var otherPeer string
+	for i := range rules {
+		r := &rules[i]
+		if !tcpOrAll(r.Protocol) && r.Unknown == "" {
+			continue
+		}
+		onPort, toPeer := covers(r, port), x.peerIs(r, peer)
+		if r.Unknown != "" {
+			f.why = orElse(f.why, fmt.Sprintf("a rule of %s is not settled: %s", label(g.Origin, g.Name), r.Unknown))
+			continue
+		}
+		switch {
+		case onPort && toPeer == yes:
+			if uncertain != "" && everything(r) {
+				f.why = orElse(f.why, uncertain)
+				continue
+			}
+			f.rule = r
+			return f
+		case onPort && toPeer == maybe:
+			f.why = orElse(f.why, fmt.Sprintf("whether %s of %s covers %s is not settled by the source", x.ruleText(r, dir), label(g.Origin, g.Name), peer.name))
+		case !onPort && toPeer == yes:
+			f.nearest = orElse(f.nearest, x.ruleText(r, dir))
+		case onPort:
+			otherPeer = orElse(otherPeer, x.ruleText(r, dir))
+		}
+	}
+	f.nearest = orElse(f.nearest, otherPeer)
+	f.why = orElse(f.why, uncertain)
+	return f
+}
+
+// everything reports whether r is an allow-all rule, the kind that an
+// order-dependent set may lose.
+func everything(r *topology.Rule) bool {
+	return r.Protocol == "-1" && r.Peer.CIDR.IsValid() && r.Peer.CIDR.Bits() == 0
+}
+
+func tcpOrAll(protocol string) bool {
+	switch strings.ToLower(protocol) {
+	case "tcp", "6", "-1", "all":
+		return true
+	}
+	return false
+}
+
+func covers(r *topology.Rule, port int) bool {
+	if r.Protocol == "-1" || strings.EqualFold(r.Protocol, "all") || r.From == -1 && r.To == -1 {
+		return true
+	}
+	return r.From <= port && port <= r.To
+}
+
+type answer int
+
+const (
+	no answer = iota
+	maybe
+	yes
+)
+
+// peerIs reports whether the rule's peer includes the host, for IPv4.
+func (x *index) peerIs(r *topology.Rule, h *host) answer {
+	if h.anybody {
+		return yes
+	}
+	switch {
+	case r.Peer.Group != "":
+		got := no
+		for _, o := range h.groups {
+			id, ok := o.Get()
+			if ok && id == r.Peer.Group {
+				return yes
+			}
+			if !ok {
+				got = maybe
+			}
+		}
+		if len(h.groups) == 0 {
+			got = maybe
+		}
+		return got
+	case r.Peer.PrefixList != "":
+		return maybe
+	case !r.Peer.CIDR.IsValid():
+		return maybe
+	case !r.Peer.CIDR.Addr().Is4():
+		return no
+	case r.Peer.CIDR.Bits() == 0:
+		return yes
+	}
+	return within(h.addrs, r.Peer.CIDR)
+}
+
+// within reports whether all addresses of the ranges lie in p.
+func within(ranges []netip.Prefix, p netip.Prefix) answer {
+	if len(ranges) == 0 {
+		return maybe
+	}
+	in, out := 0, 0
+	for _, q := range ranges {
+		switch {
+		case p.Bits() <= q.Bits() && p.Contains(q.Addr()):
+			in++
+		case !p.Overlaps(q):
+			out++
+		}
+	}
+	switch {
+	case in == len(ranges):
+		return yes
+	case out == len(ranges):
+		return no
+	}
+	return maybe
+}
+
+// ruleText writes a rule as people do: "ingress tcp 80 from AlbSg".
+func (x *index) ruleText(r *topology.Rule, dir Direction) string {
+	what := r.Protocol + " "
+	switch {
+	case r.Protocol == "-1":
+		what = "all traffic "
+	case r.From == r.To:
+		what += itoa(r.From) + " "
+	default:
+		what += itoa(r.From) + "-" + itoa(r.To) + " "
+	}
+	prep := "from "
+	if dir == Egress {
+		prep = "to "
+	}
+	peer := "?"
+	switch {
+	case r.Peer.Group != "":
+		peer = x.groupLabel(r.Peer.Group)
+	case r.Peer.PrefixList != "":
+		peer = "prefix list " + r.Peer.PrefixList
+	case r.Peer.CIDR.IsValid():
+		peer = r.Peer.CIDR.String()
+	}
+	text := string(dir) + " " + what + prep + peer
+	if r.Implied {
+		text += " (default, not written in the source)"
+	}
+	return text
+}

@@ -1,0 +1,231 @@
+package reach
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Defaults of a health check for target type ip (section 6 of the semantics).
+const (
+	checkPath     = "/"
+	checkInterval = 30
+	checkTimeout  = 5
+	checkUp       = 5
+	checkDown     = 2
+	checkMatcher  = "200"
+)
+
+// checkPort returns where the probe of a target goes: its registered port, or the group's own setting.
+func checkPort(g *topology.TargetGroup, r registration) topology.Opt[int] {
+	s := g.Health.Port
+	if s.IsUnknown() {
+		return topology.Unknown[int](s.Why())
+	}
+	text := s.Or("traffic-port")
+	if text == "traffic-port" {
+		return r.port
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 65535 {
+		return topology.Unknown[int](fmt.Sprintf("health check port %q is neither traffic-port nor a port", text))
+	}
+	return topology.Known(n)
+}
+
+// health predicts the health check of one registration, once.
+func (p *Predictor) health(lb *topology.LoadBalancer, g *topology.TargetGroup, r registration) *Prediction {
+	k := checkKey{tg: g.ID, target: r.target, port: r.port.Or(0)}
+	if r.service != nil {
+		k.service = r.service.ID
+	}
+	if pr, ok := p.checks[k]; ok {
+		return pr
+	}
+	pr := p.probe(lb, g, r)
+	p.checks[k] = &pr
+	return &pr
+}
+
+func (p *Predictor) probe(lb *topology.LoadBalancer, g *topology.TargetGroup, r registration) Prediction {
+	who, whoID := p.targetName(r)
+	path := g.Health.Path.Or(checkPath)
+	c := Caller{Kind: CallerHealth, Name: "health check of " + label(g.Origin, g.Name)}
+	at := checkPort(g, r)
+	j := p.begin(fmt.Sprintf("health/%s/%s:%d", g.ID, whoID, r.port.Or(0)), KindHealth, c, "",
+		fmt.Sprintf("health check of %s on %s", label(g.Origin, g.Name), who))
+	j.pr.TargetGroup = g.ID
+	t := &TargetState{TargetGroup: g.ID, Port: r.port.Or(0), CheckPort: at.Or(0), State: StateUnknown}
+	j.pr.Target = t
+	if r.service != nil {
+		t.Service, j.pr.Service = r.service.ID, r.service.ID
+	}
+	if lb != nil {
+		j.pr.LoadBalancer = lb.ID
+	}
+	proto := g.Health.Protocol.Or("HTTP")
+	j.pr.URL = strings.ToLower(proto) + "://" + who + ":" + itoa(at.Or(0)) + path
+	if final, done := p.unprobed(j, t, lb, g, r); done {
+		return final
+	}
+	if g.Health.Protocol.IsUnknown() {
+		return j.unknown("the health check's protocol is not settled: " + g.Health.Protocol.Why())
+	}
+	if g.Health.Path.IsUnknown() {
+		return j.unknown("the health check's path is not settled: " + g.Health.Path.Why())
+	}
+	pass, a, why := p.reachTarget(j, lb, g, r, at, proto == "HTTPS")
+	if why != "" {
+		return j.unknown(why)
+	}
+	o := p.judge(j, t, g, pass, a, path)
+	return j.end(o)
+}
+
+// unprobed handles the cases in which no probe is sent.
+func (p *Predictor) unprobed(j *journey, t *TargetState, lb *topology.LoadBalancer, g *topology.TargetGroup, r registration) (Prediction, bool) {
+	none := func(why string) (Prediction, bool) {
+		return j.end(Outcome{Class: NoTraffic, By: "alb", Why: why, Basis: "6"}), true
+	}
+	if r.service != nil {
+		if o := p.deployOutcome(r.service); o != nil {
+			j.pr.Target = nil
+			return j.end(*o), true
+		}
+		if has, _ := running(r.service); !has {
+			j.pr.Target = nil
+			return none("the service has a desired count of 0: no target is registered")
+		}
+	}
+	if g.Health.Enabled.IsUnknown() {
+		return j.unknown("whether health checks are enabled is not settled: " + g.Health.Enabled.Why()), true
+	}
+	if !g.Health.Enabled.Or(true) {
+		t.State = StateUnavailable
+		return none("health checks of the target group are disabled")
+	}
+	if lb == nil {
+		t.State, t.Reason = StateUnused, ReasonNotInUse
+		return none("no listener forwards to the target group")
+	}
+	return Prediction{}, false
+}
+
+// judge turns what happened to the probe into the target's state.
+func (p *Predictor) judge(j *journey, t *TargetState, g *topology.TargetGroup, pass passage, a arrival, path string) Outcome {
+	bad := func(reason, why string, code int) Outcome {
+		t.State, t.Reason, t.Code = StateUnhealthy, reason, code
+		o := Outcome{Class: Timeout, Status: code, By: "alb", Why: why, Basis: "6, 7", After: downTime(g), TimeKnown: true}
+		switch {
+		case code != 0:
+			o.Class = ClassOf(code)
+		case reason == ReasonFailed:
+			o.Class = Reset
+		}
+		return o
+	}
+	if pass.state == HopClosed {
+		return bad(ReasonTimeout, pass.why+"; the probe is dropped and the app's log shows no line", 0)
+	}
+	switch a.kind {
+	case refused:
+		o := bad(ReasonFailed, a.why, 0)
+		o.Class, o.Inferred = Refused, true
+		return o
+	case wantsTLS, wantsPlain:
+		o := bad(ReasonFailed, a.why, 0)
+		o.Inferred = true
+		return o
+	case appRefuses:
+		if a.agent.http() {
+			o := bad(ReasonMismatch, a.why+"; its 503 is no healthy code", 503)
+			o.Inferred = true
+			return o
+		}
+		o := bad(ReasonFailed, a.why, 0)
+		o.Inferred = true
+		return o
+	}
+	if limit := g.Health.TimeoutSeconds.Or(checkTimeout); a.app.Delay > seconds(limit) {
+		return bad(ReasonTimeout, fmt.Sprintf("the app takes longer than the check's timeout of %d s", limit), 0)
+	}
+	return p.match(j, t, g, a, path, bad)
+}
+
+// match compares the app's answer with the group's matcher.
+func (p *Predictor) match(j *journey, t *TargetState, g *topology.TargetGroup, a arrival, path string, bad func(string, string, int) Outcome) Outcome {
+	if g.Health.Matcher.IsUnknown() {
+		return Outcome{Class: Unknown, Why: "the matcher is not settled: " + g.Health.Matcher.Why()}
+	}
+	if g.ProtocolVersion.Or("HTTP1") == "GRPC" {
+		j.pr.Assumes = append(j.pr.Assumes, "the app answers the gRPC check as the matcher wants")
+		t.State = StateHealthy
+		return Outcome{Class: OK, By: "app", Why: "the app answers the gRPC check", Basis: "6"}
+	}
+	matcher := g.Health.Matcher.Or(checkMatcher)
+	codes, err := parseMatcher(matcher)
+	if err != nil {
+		return Outcome{Class: Unknown, Why: err.Error()}
+	}
+	bare, _, _ := strings.Cut(path, "?")
+	status, known := a.app.status(bare)
+	if !known {
+		status = codes[0].from
+		j.pr.Assumes = append(j.pr.Assumes, fmt.Sprintf("the app answers GET %s with a code in %s", path, matcher))
+	}
+	for _, c := range codes {
+		if c.from <= status && status <= c.to {
+			t.State = StateHealthy
+			return Outcome{Class: ClassOf(status), Status: status, By: "app", TimeKnown: true, Basis: "6", Why: "the app answers the probe; one success makes a new target healthy"}
+		}
+	}
+	return bad(ReasonMismatch, fmt.Sprintf("the app answers %d, and the matcher wants %s", status, matcher), status)
+}
+
+// downTime is how long a target takes to be called unhealthy at the least: the
+// threshold's number of probes, one interval apart.
+func downTime(g *topology.TargetGroup) time.Duration {
+	n, every := g.Health.UnhealthyThreshold.Or(checkDown), g.Health.IntervalSeconds.Or(checkInterval)
+	return seconds((n - 1) * every)
+}
+
+type codeRange struct{ from, to int }
+
+// parseMatcher reads "200", "200,302" or "200-299".
+func parseMatcher(s string) ([]codeRange, error) {
+	var out []codeRange
+	for _, part := range strings.Split(s, ",") {
+		lo, hi, ranged := strings.Cut(strings.TrimSpace(part), "-")
+		if !ranged {
+			hi = lo
+		}
+		a, err1 := strconv.Atoi(lo)
+		b, err2 := strconv.Atoi(hi)
+		if err1 != nil || err2 != nil || a > b {
+			return nil, fmt.Errorf("the matcher %q is no list of codes", s)
+		}
+		out = append(out, codeRange{a, b})
+	}
+	return out, nil
+}
+
+func (p *Predictor) targetName(r registration) (name, id string) {
+	switch {
+	case r.service != nil:
+		return label(r.service.Origin, r.service.Name), string(r.service.ID)
+	case !r.target.Instance.IsAbsent():
+		iid, ok := r.target.Instance.Get()
+		if !ok {
+			return "a target that is not settled", "unknown"
+		}
+		if i := p.x.instances[iid]; i != nil {
+			return label(i.Origin, i.Name), string(iid)
+		}
+		return originLabel(topology.Origin{ID: iid}), string(iid)
+	}
+	ip := r.target.IP.Or("unknown")
+	return ip, ip
+}

@@ -1,0 +1,154 @@
+package reach
+
+import (
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// example returns a host and path that satisfy the rule's conditions as far as
+// a URL can, and the conditions in words: ` (path /api/*)`.
+func example(r *topology.ListenerRule, lb string) (hostName, urlPath, conds string) {
+	hostName, urlPath = lb, "/"
+	var words []string
+	for _, c := range r.Conditions {
+		if len(c.Values) == 0 && len(c.Query) == 0 {
+			continue
+		}
+		first := ""
+		if len(c.Values) > 0 {
+			first = c.Values[0].Or("?")
+		}
+		switch c.Field {
+		case "path-pattern":
+			urlPath = fill(first)
+			words = append(words, "path "+first)
+		case "host-header":
+			hostName = fill(first)
+			words = append(words, "host "+first)
+		case "http-header":
+			words = append(words, "header "+c.Name+": "+first)
+		case "query-string":
+			q := c.Query[0]
+			words = append(words, "query "+strings.TrimPrefix(q.Key+"="+q.Value, "="))
+		default:
+			words = append(words, c.Field+" "+first)
+		}
+	}
+	if len(words) > 0 {
+		conds = " (" + strings.Join(words, ", ") + ")"
+	}
+	return hostName, urlPath, conds
+}
+
+// fill replaces the wildcards of a pattern by something they match.
+func fill(pattern string) string {
+	return strings.NewReplacer("*", "x", "?", "x").Replace(pattern)
+}
+
+// wild reports whether s matches a pattern of the load balancer: * is any
+// characters, slashes included, ? exactly one.
+func wild(pattern, s string) bool {
+	for pattern != "" {
+		switch pattern[0] {
+		case '*':
+			for i := len(s); i >= 0; i-- {
+				if wild(pattern[1:], s[i:]) {
+					return true
+				}
+			}
+			return false
+		case '?':
+			if s == "" {
+				return false
+			}
+		default:
+			if s == "" || s[0] != pattern[0] {
+				return false
+			}
+		}
+		pattern, s = pattern[1:], s[1:]
+	}
+	return s == ""
+}
+
+// matches reports whether a plain GET for the host and path meets all
+// conditions of r; maybe when a condition is unsettled or asks for something
+// that a URL does not hold.
+func matches(r *topology.ListenerRule, hostName, urlPath string) answer {
+	all := yes
+	for _, c := range r.Conditions {
+		got := meets(c, hostName, urlPath)
+		if got == no {
+			return no
+		}
+		if got == maybe {
+			all = maybe
+		}
+	}
+	return all
+}
+
+func meets(c topology.Condition, hostName, urlPath string) answer {
+	got := no
+	for _, v := range c.Values {
+		s, ok := v.Get()
+		if !ok {
+			got = maybe
+			continue
+		}
+		hit := no
+		switch c.Field {
+		case "path-pattern":
+			hit = truth(wild(s, urlPath))
+		case "host-header":
+			hit = truth(wild(strings.ToLower(s), strings.ToLower(hostName)))
+		case "http-request-method":
+			hit = truth(s == "GET")
+		case "http-header":
+			hit = no // a plain request carries no such header
+		default:
+			hit = maybe
+		}
+		if hit == yes {
+			return yes
+		}
+		if hit == maybe {
+			got = maybe
+		}
+	}
+	return got
+}
+
+func truth(b bool) answer {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// redirect returns the answer of a redirect action to the request q.
+func redirect(q ask, r *topology.Redirect) Outcome {
+	status := 302
+	if strings.HasSuffix(r.Status, "301") {
+		status = 301
+	}
+	hostName := label(q.lb.Origin, q.lb.Name)
+	if q.rule != nil {
+		hostName, _, _ = example(q.rule, hostName)
+	}
+	values := strings.NewReplacer(
+		"#{protocol}", schemeOf(q.l), "#{host}", hostName, "#{port}", itoa(q.l.Port.Or(0)),
+		"#{path}", strings.TrimPrefix(q.path, "/"), "#{query}", "",
+	)
+	part := func(s, def string) string { return values.Replace(orElse(s, def)) }
+	to := strings.ToLower(part(r.Protocol, "#{protocol}")) + "://" + part(r.Host, "#{host}") + ":" + part(r.Port, "#{port}") +
+		"/" + strings.TrimPrefix(part(r.Path, "/#{path}"), "/")
+	if query := part(r.Query, "#{query}"); query != "" {
+		to += "?" + query
+	}
+	return Outcome{
+		Class: OK, Status: status, Location: to, By: "alb", TimeKnown: true, Basis: "6", Inferred: true,
+		Why: "the listener redirects",
+	}
+}

@@ -1,0 +1,432 @@
+package reach
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Report returns every prediction, in a fixed order: listeners, Service
+// Connect clients, health checks, direct access, callers without Service Connect.
+func (p *Predictor) Report() *Report {
+	if p.report != nil {
+		return p.report
+	}
+	r := &Report{Topology: p.x.t.Name}
+	r.Ports = p.portRows()
+	r.Predictions = append(r.Predictions, p.listeners()...)
+	pairs, notes := p.pairs()
+	r.Notes = append(r.Notes, notes...)
+	r.Predictions = append(r.Predictions, p.meshes(pairs)...)
+	r.Predictions = append(r.Predictions, p.healths()...)
+	r.Predictions = append(r.Predictions, p.directs(pairs)...)
+	r.Predictions = append(r.Predictions, p.outsiders()...)
+	p.report = r
+	return r
+}
+
+// listeners predicts every listener for the callers it admits, and for each
+// service or named caller that the load balancer's groups name.
+func (p *Predictor) listeners() []Prediction {
+	var out []Prediction
+	byGroup := p.servicesByGroup()
+	for _, lb := range p.x.t.LoadBalancers {
+		for _, l := range lb.Listeners {
+			out = append(out, p.listener(Caller{Kind: CallerAdmitted, Name: "an admitted caller"}, lb, l)...)
+			for _, s := range p.namedBy(lb, byGroup) {
+				out = append(out, p.listener(serviceCaller(s), lb, l)...)
+			}
+			for _, c := range p.o.Callers {
+				out = append(out, p.listener(c, lb, l)...)
+			}
+		}
+	}
+	return out
+}
+
+func (p *Predictor) servicesByGroup() map[topology.ID][]*topology.Service {
+	m := map[topology.ID][]*topology.Service{}
+	for _, s := range p.x.t.Services {
+		for _, g := range s.Groups {
+			if id, ok := g.Get(); ok {
+				m[id] = append(m[id], s)
+			}
+		}
+	}
+	return m
+}
+
+// namedBy returns the services whose group an ingress rule of the load balancer names, each once.
+func (p *Predictor) namedBy(lb *topology.LoadBalancer, byGroup map[topology.ID][]*topology.Service) []*topology.Service {
+	var out []*topology.Service
+	seen := map[topology.ID]bool{}
+	for _, o := range lb.Groups {
+		id, ok := o.Get()
+		if !ok || p.x.groups[id] == nil {
+			continue
+		}
+		for _, r := range p.x.groups[id].Ingress {
+			for _, s := range byGroup[r.Peer.Group] {
+				if r.Peer.Group != "" && !seen[s.ID] {
+					seen[s.ID] = true
+					out = append(out, s)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// pair is a Service Connect client and a name it may call.
+type pair struct {
+	client *topology.Service
+	name   endpointName
+	space  *space
+	likely bool
+}
+
+// pairs returns who may call what. A template does not say which client calls
+// which endpoint; all pairs of a namespace are returned while they are few,
+// and beyond MaxPairs only those that the source hints at.
+func (p *Predictor) pairs() ([]pair, []string) {
+	var out []pair
+	var notes []string
+	for _, key := range p.x.spaceOrder {
+		sp := p.x.spaces[key]
+		hinted := p.hints(sp)
+		few := len(sp.clients)*len(sp.names) <= p.o.MaxPairs
+		for _, c := range sp.clients {
+			calls := hinted[c.ID]
+			// A client without endpoints of its own is there to call; with no
+			// hint which, all of them are likely.
+			all := len(calls) == 0 && len(c.Connect.Endpoints) == 0
+			if few {
+				for _, n := range sp.names {
+					if n.ep.svc != c {
+						out = append(out, pair{c, n, sp, all || calls[n.ep]})
+					}
+				}
+				continue
+			}
+			for _, n := range p.hintedNames(c, sp, calls) {
+				out = append(out, pair{c, n, sp, true})
+			}
+		}
+		if !few {
+			notes = append(notes, fmt.Sprintf("namespace %s has %d clients and %d names; predicted are the pairs that a security group, an environment variable or a dependency hints at",
+				sp.name.Or(key), len(sp.clients), len(sp.names)))
+		}
+	}
+	for _, s := range p.x.vague {
+		notes = append(notes, fmt.Sprintf("%s: its namespace is not settled (%s), so what it can call is unknown", label(s.Origin, s.Name), s.Connect.Namespace.Why()))
+	}
+	return out, notes
+}
+
+// hintedNames returns the names of the hinted endpoints of c, in the order of their services.
+func (p *Predictor) hintedNames(c *topology.Service, sp *space, calls map[*endpoint]bool) []endpointName {
+	if len(calls) == 0 {
+		return nil
+	}
+	var out []endpointName
+	for _, s := range p.x.hintOrder[c.ID] {
+		for _, n := range p.x.endpointNames(s) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// hints returns, by client, the endpoints that the source says it calls: a
+// security group of the endpoint's tasks names a group of the client, an
+// environment variable of the client holds the endpoint's name, or the client
+// is deployed after the endpoint's service.
+func (p *Predictor) hints(sp *space) map[topology.ID]map[*endpoint]bool {
+	out := map[topology.ID]map[*endpoint]bool{}
+	add := func(c *topology.Service, e *endpoint) {
+		if c == e.svc || out[c.ID][e] {
+			return
+		}
+		if out[c.ID] == nil {
+			out[c.ID] = map[*endpoint]bool{}
+		}
+		out[c.ID][e] = true
+		p.x.hintOrder[c.ID] = append(p.x.hintOrder[c.ID], e)
+	}
+	members := map[topology.ID][]*topology.Service{}
+	servers := map[topology.ID][]*endpoint{}
+	for _, c := range sp.clients {
+		for _, g := range c.Groups {
+			if id, ok := g.Get(); ok {
+				members[id] = append(members[id], c)
+			}
+		}
+		servers[c.ID] = p.x.endpoints[c.ID]
+	}
+	for _, s := range sp.clients {
+		if len(servers[s.ID]) == 0 {
+			continue
+		}
+		for _, g := range s.Groups {
+			id, ok := g.Get()
+			if !ok || p.x.groups[id] == nil {
+				continue
+			}
+			for _, r := range p.x.groups[id].Ingress {
+				for _, c := range members[r.Peer.Group] {
+					for _, e := range servers[s.ID] {
+						if r.Peer.Group != "" {
+							add(c, e)
+						}
+					}
+				}
+			}
+		}
+	}
+	for _, c := range sp.clients {
+		for _, id := range c.After {
+			for _, e := range servers[id] {
+				add(c, e)
+			}
+		}
+		eachURL(c, func(host string, _ int, _ string) {
+			for _, n := range sp.byName[host] {
+				add(c, n.ep)
+			}
+		})
+	}
+	return out
+}
+
+// eachURL calls f for every host[:port] that an environment variable of the
+// service's containers holds in a URL; port is 0 when the URL has none.
+func eachURL(s *topology.Service, f func(host string, port int, variable string)) {
+	if s.Task == nil {
+		return
+	}
+	taskURLs(s.Task, f)
+}
+
+func taskURLs(d *topology.TaskDefinition, f func(host string, port int, variable string)) {
+	for i := range d.Containers {
+		env := d.Containers[i].Environment
+		for _, k := range sortedKeys(env) {
+			if v, ok := env[k].Get(); ok {
+				scanURLs(v, func(host string, port int) { f(host, port, k) })
+			}
+		}
+	}
+}
+
+// scanURLs finds http and https URLs in text.
+func scanURLs(text string, f func(host string, port int)) {
+	for {
+		i := strings.Index(text, "://")
+		if i < 0 {
+			return
+		}
+		scheme := text[:i]
+		text = text[i+3:]
+		secure := strings.HasSuffix(scheme, "https")
+		if !secure && !strings.HasSuffix(scheme, "http") {
+			continue
+		}
+		end := strings.IndexAny(text, "/?#,; \t\n\"'")
+		if end < 0 {
+			end = len(text)
+		}
+		host, port, has := strings.Cut(text[:end], ":")
+		n := 80
+		if secure {
+			n = 443
+		}
+		if has {
+			n = atoi(port)
+		}
+		if host != "" && n > 0 {
+			f(host, n)
+		}
+	}
+}
+
+func (p *Predictor) meshes(pairs []pair) []Prediction {
+	var out []Prediction
+	for _, q := range pairs {
+		pr := p.mesh(q.client, q.name, KindMesh)
+		pr.Likely = q.likely
+		out = append(out, pr)
+		for _, off := range p.x.offPorts(q.space, q.name) {
+			out = append(out, p.wrongPort(q.client, q.name, off.port, off.what))
+		}
+	}
+	return out
+}
+
+// healths predicts every target of every group.
+func (p *Predictor) healths() []Prediction {
+	var out []Prediction
+	for _, g := range p.x.t.TargetGroups {
+		var lb *topology.LoadBalancer
+		if fs := p.x.fronts[g.ID]; len(fs) > 0 {
+			lb = fs[0].lb
+		}
+		for _, r := range p.x.registered[g.ID] {
+			out = append(out, *p.health(lb, g, r))
+		}
+	}
+	return out
+}
+
+// directs predicts each client calling the tasks' own address, on the
+// container port and on the ingress port of an override.
+func (p *Predictor) directs(pairs []pair) []Prediction {
+	var out []Prediction
+	seen := map[string]bool{}
+	for _, q := range pairs {
+		for _, o := range []topology.Opt[int]{q.name.ep.port, q.name.ep.ep.IngressPortOverride} {
+			port, ok := o.Get()
+			if !ok {
+				continue
+			}
+			pr := p.direct(serviceCaller(q.client), q.name.ep.svc, port)
+			if !seen[pr.ID] {
+				seen[pr.ID] = true
+				out = append(out, pr)
+			}
+		}
+	}
+	return out
+}
+
+// direct predicts c calling a task of s by its address. The client's agent
+// takes only the addresses of endpoints, so it is not involved.
+func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
+	who := label(s.Origin, s.Name)
+	j := p.begin(fmt.Sprintf("direct/%s/%s:%d", orElse(string(c.Service), c.Name), s.ID, port), KindDirect, c,
+		"http://"+who+":"+itoa(port)+"/", fmt.Sprintf("%s calls a task of %s by its address", c.Name, who))
+	j.pr.Service, j.pr.Likely = s.ID, false
+	if o := p.deployOutcome(s); o != nil {
+		return j.end(*o)
+	}
+	if has, _ := running(s); !has {
+		return j.end(Outcome{Class: NoTraffic, By: "ecs", Why: "the service has a desired count of 0: there is no task to call"})
+	}
+	from := p.callerHost(c)
+	pass := j.leg(from, p.x.taskHost(s), "client", "app", port)
+	switch pass.state {
+	case HopUnknown:
+		return j.unknown(pass.why)
+	case HopClosed:
+		j.name(s, port)
+		return j.end(Outcome{
+			Class: Timeout, By: "network", Curl: curlTimeout(who, port), Basis: "7", Inferred: true,
+			Why: pass.why + "; a security group drops packets, so the caller waits until it gives up",
+		})
+	}
+	a := j.enter(s, port, false)
+	switch a.kind {
+	case served:
+		o := appOutcome(a, "/")
+		o.Basis = "1"
+		if a.agent != nil && a.agent.http() && a.app.Delay > 0 {
+			if limit, ok := a.agent.requestTimeout().Get(); !ok || limit > 0 && a.app.Delay > seconds(limit) {
+				return j.end(Outcome{Class: Unknown, Basis: "12",
+					Why: "whether the server's agent applies the per-request timeout to its own callers is not documented"})
+			}
+		}
+		return j.end(o)
+	case refused:
+		return j.end(Outcome{Class: Refused, By: "network", Curl: curlRefused(who, port), TimeKnown: true, Basis: "1", Why: a.why})
+	case appRefuses:
+		return j.end(agentRefused(a))
+	case wantsTLS:
+		return j.end(Outcome{Class: Reset, By: "agent", TimeKnown: true, Inferred: true, Basis: "4", Why: a.why})
+	}
+	return j.unknown(a.why)
+}
+
+// outsiders predicts callers without Service Connect: their system does not
+// know the endpoints' names, and the load balancer or a task's address is
+// their only way in.
+func (p *Predictor) outsiders() []Prediction {
+	var out []Prediction
+	callers := append([]Caller(nil), p.o.Callers...)
+	for _, d := range p.x.t.Standalone {
+		callers = append(callers, Caller{Kind: CallerStandalone, Name: label(d.Origin, d.Family)})
+	}
+	for _, c := range callers {
+		for _, key := range p.x.spaceOrder {
+			for _, n := range p.x.spaces[key].names {
+				name, ok := n.name.Get()
+				if !ok {
+					continue
+				}
+				out = append(out, p.outside(c, n, name))
+			}
+		}
+		if len(c.Groups) == 0 {
+			continue
+		}
+		for _, s := range p.x.t.Services {
+			for _, e := range p.x.endpoints[s.ID] {
+				if port, ok := e.port.Get(); ok {
+					out = append(out, p.direct(c, s, port))
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (p *Predictor) outside(c Caller, n endpointName, name string) Prediction {
+	port := n.port.Or(0)
+	j := p.begin(fmt.Sprintf("outside/%s/%s:%d", c.Name, name, port), KindOutside, c,
+		"http://"+name+":"+itoa(port)+"/", fmt.Sprintf("%s calls %s without Service Connect", c.Name, name))
+	j.pr.Service, j.pr.Likely = n.ep.svc.ID, false
+	return j.end(noName(name, "ECS writes the names of a namespace only into tasks of services with Service Connect; use the load balancer"))
+}
+
+// portRows returns the three-port table, one row per name, then one per
+// registered container port without an endpoint.
+func (p *Predictor) portRows() []PortRow {
+	var out []PortRow
+	for _, s := range p.x.t.Services {
+		named := map[int]bool{}
+		for _, e := range p.x.endpoints[s.ID] {
+			for _, n := range p.x.endpointNames(e) {
+				row := p.portRow(s, e, n)
+				named[row.ContainerPort] = true
+				out = append(out, row)
+			}
+		}
+		for _, lb := range s.LoadBalancers {
+			if port, ok := lb.Port.Get(); ok && !named[port] {
+				named[port] = true
+				out = append(out, PortRow{Service: s.ID, Label: label(s.Origin, s.Name), Mode: "none", ContainerPort: port})
+			}
+		}
+	}
+	return out
+}
+
+func (p *Predictor) portRow(s *topology.Service, e *endpoint, n endpointName) PortRow {
+	row := PortRow{
+		Service: s.ID, Label: label(s.Origin, s.Name), Endpoint: n.name.Or(""), PortName: e.ep.PortName.Or(""),
+		ClientPort: n.port.Or(0), IngressPort: e.ingress().Or(0), ContainerPort: e.port.Or(0),
+		AppProtocol: e.protocol, TLS: e.ep.TLS, Mode: "default",
+	}
+	switch {
+	case e.ep.IngressPortOverride.IsUnknown():
+		row.Mode = "unknown"
+	case !e.ep.IngressPortOverride.IsAbsent():
+		row.Mode = "override"
+	}
+	if e.protoWhy != "" {
+		row.AppProtocol = ""
+	}
+	for _, why := range []string{e.missing, n.name.Why(), n.port.Why(), e.ingress().Why(), e.protoWhy} {
+		row.Why = orElse(row.Why, why)
+	}
+	return row
+}

@@ -1,0 +1,229 @@
+package reach
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// arrival is what a task does with a connection that its security groups let in.
+type arrival struct {
+	kind  arrivalKind
+	agent *endpoint // the endpoint whose agent takes the connection; nil when the app does
+	app   App
+	why   string
+	// assumes lists what was taken for granted.
+	assumes []string
+}
+
+type arrivalKind int
+
+const (
+	served     arrivalKind = iota // the app reads the request
+	refused                       // nothing listens: the kernel answers with a reset
+	wantsTLS                      // an agent with TLS gets plain text
+	wantsPlain                    // somebody who speaks plain text gets a TLS handshake
+	appRefuses                    // the agent takes it and finds the app's port closed
+	unsettled
+)
+
+// arrive says who takes a TCP connection from outside to the port of a task
+// of s (section 1 of the semantics): in default mode the redirect gives the
+// container port to the agent, in override mode the agent binds its own port
+// and the app's is open.
+func (p *Predictor) arrive(s *topology.Service, port int, tls bool) arrival {
+	app := p.app(s)
+	if s.Connect != nil && s.Connect.Enabled.IsUnknown() {
+		return arrival{kind: unsettled, why: "whether Service Connect is enabled is not settled: " + s.Connect.Enabled.Why()}
+	}
+	var vague string
+	for _, e := range p.x.endpoints[s.ID] {
+		in := e.ingress()
+		if n, ok := in.Get(); ok && n == port {
+			return p.atAgent(e, app, tls)
+		} else if !ok {
+			vague = orElse(vague, "the port on which the agent listens is not settled: "+in.Why())
+		}
+	}
+	if vague != "" {
+		return arrival{kind: unsettled, why: vague}
+	}
+	return atApp(s, app, port, tls)
+}
+
+func (p *Predictor) atAgent(e *endpoint, app App, tls bool) arrival {
+	a := arrival{agent: e, app: app}
+	switch {
+	case e.protoWhy != "":
+		a.kind, a.why = unsettled, "the endpoint's protocol is not settled: "+e.protoWhy
+		return a
+	case e.ep.TLS && !tls:
+		a.kind, a.why = wantsTLS, "the agent of an endpoint with TLS accepts only TLS on its ingress port"
+		return a
+	case !e.ep.TLS && tls && e.http():
+		a.kind, a.why = wantsPlain, "the agent of an endpoint without TLS reads plain HTTP"
+		return a
+	case !e.ep.TLS && tls && app.Ports == nil:
+		a.kind, a.why = unsettled, "whether the app itself speaks TLS is not in the source"
+		return a
+	case !e.ep.TLS && tls:
+		a.kind, a.why = wantsPlain, "the agent passes the TLS handshake on to an app that speaks plain HTTP"
+		return a
+	}
+	port, ok := e.port.Get()
+	if !ok {
+		a.kind, a.why = unsettled, "the container port is not settled: "+e.port.Why()
+		return a
+	}
+	if app.Bind == BindInterface || app.Ports != nil && !slices.Contains(app.Ports, port) {
+		a.kind = appRefuses
+		a.why = fmt.Sprintf("the agent dials 127.0.0.1:%d, and the app does not listen there", port)
+		return a
+	}
+	if app.Ports == nil {
+		a.assumes = append(a.assumes, fmt.Sprintf("the app listens on port %d, loopback included", port))
+	}
+	return a
+}
+
+func atApp(s *topology.Service, app App, port int, tls bool) arrival {
+	a := arrival{app: app}
+	who := label(s.Origin, s.Name)
+	switch {
+	case app.Ports != nil && !slices.Contains(app.Ports, port):
+		a.kind, a.why = refused, fmt.Sprintf("nothing in a task of %s listens on port %d", who, port)
+	case app.Ports == nil && s.Task == nil:
+		a.kind, a.why = unsettled, orElse(s.TaskUnknown, "the task definition is not in the source")
+	case app.Ports == nil && !declares(s.Task, port):
+		a.kind = unsettled
+		a.why = fmt.Sprintf("no container of %s declares port %d, so whether anything listens there is not in the source", who, port)
+	case app.Bind == BindLoopback:
+		a.kind, a.why = refused, fmt.Sprintf("the app listens on 127.0.0.1:%d only, which nobody outside the task reaches", port)
+	case tls && app.Ports == nil:
+		a.kind, a.why = unsettled, "whether the app itself speaks TLS is not in the source"
+	case tls:
+		a.kind, a.why = wantsPlain, "the app speaks plain HTTP"
+	case app.Ports == nil:
+		a.assumes = append(a.assumes, fmt.Sprintf("the app listens on port %d", port))
+	}
+	return a
+}
+
+// declares reports whether a container of the task maps the TCP port.
+func declares(d *topology.TaskDefinition, port int) bool {
+	for i := range d.Containers {
+		for _, m := range d.Containers[i].Ports {
+			if n, ok := m.Port.Get(); ok && n == port && strings.EqualFold(m.Protocol.Or("tcp"), "tcp") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// AppOf is the default of Options.App. It assumes an app that listens on its
+// declared ports and answers as its callers want, and knows hoplab's own app
+// by its environment: LISTEN_ADDRESS and PORT say where that one listens.
+func AppOf(s *topology.Service) App {
+	var a App
+	if s.Task == nil {
+		return a
+	}
+	for i := range s.Task.Containers {
+		env := s.Task.Containers[i].Environment
+		listen, ours := env["LISTEN_ADDRESS"]
+		if !ours {
+			continue
+		}
+		addr, known := listen.Get()
+		if !known {
+			continue
+		}
+		switch addr {
+		case "", "0.0.0.0", "::":
+			a.Bind = BindAll
+		case "127.0.0.1", "localhost", "::1":
+			a.Bind = BindLoopback
+		default:
+			a.Bind = BindInterface
+		}
+	}
+	return a
+}
+
+// app returns what the options say of the service's app, once per service.
+func (p *Predictor) app(s *topology.Service) App {
+	if a, ok := p.apps[s.ID]; ok {
+		return a
+	}
+	a := p.o.App(s)
+	p.apps[s.ID] = a
+	return a
+}
+
+// taskHost returns the tasks of s as the end of a hop.
+func (x *index) taskHost(s *topology.Service) *host {
+	if h := x.hosts[s.ID]; h != nil {
+		return h
+	}
+	h := &host{role: "task", name: label(s.Origin, s.Name), id: s.ID, origin: s.Origin, groups: s.Groups}
+	h.addrs, _ = x.places(s.Subnets)
+	x.hosts[s.ID] = h
+	return h
+}
+
+func (x *index) lbHost(lb *topology.LoadBalancer) *host {
+	if h := x.hosts[lb.ID]; h != nil {
+		return h
+	}
+	h := &host{role: "alb", name: label(lb.Origin, lb.Name), id: lb.ID, origin: lb.Origin, groups: lb.Groups}
+	h.addrs, _ = x.places(lb.Subnets)
+	x.hosts[lb.ID] = h
+	return h
+}
+
+func (x *index) instanceHost(i *topology.Instance) *host {
+	if h := x.hosts[i.ID]; h != nil {
+		return h
+	}
+	h := &host{role: "app", name: label(i.Origin, i.Name), id: i.ID, origin: i.Origin, groups: i.Groups}
+	if !i.Subnet.IsAbsent() {
+		h.addrs, _ = x.places([]topology.Opt[topology.ID]{i.Subnet})
+	}
+	x.hosts[i.ID] = h
+	return h
+}
+
+// callerHost returns the caller as the start of a path.
+func (p *Predictor) callerHost(c Caller) *host {
+	switch c.Kind {
+	case CallerService:
+		if s := p.x.services[c.Service]; s != nil {
+			return p.x.taskHost(s)
+		}
+	case CallerAdmitted:
+		return &host{role: "client", name: "an admitted caller", anybody: true}
+	}
+	h := &host{role: "client", name: c.Name, addrs: c.Addresses, free: len(c.Groups) == 0}
+	for _, g := range c.Groups {
+		h.groups = append(h.groups, topology.Known(g))
+	}
+	if len(h.addrs) == 0 {
+		var subnets []topology.Opt[topology.ID]
+		for _, s := range c.Subnets {
+			subnets = append(subnets, topology.Known(s))
+		}
+		h.addrs, _ = p.x.places(subnets)
+	}
+	return h
+}
+
+// running reports whether s has tasks: the desired count, 1 when absent.
+func running(s *topology.Service) (ok bool, assumes string) {
+	if s.DesiredCount.IsUnknown() {
+		return true, "the desired count of " + label(s.Origin, s.Name) + " is at least 1"
+	}
+	return s.DesiredCount.Or(1) > 0, ""
+}
