@@ -103,41 +103,55 @@ func (h *Hist) MeanUs() float64 {
 	return float64(h.sum) / float64(h.Count()) / unitsPerUs
 }
 
-// QuantileUs is the smallest recorded latency with at least a share q of all
-// at or below it, in µs: exact to Unit below ExactBelow, and to Resolution
-// above. q is clamped to [0,1]; an empty histogram gives 0.
+// QuantileUs is the q-quantile in µs: the recorded latencies in ascending order,
+// interpolated at rank 1 + (n-1) q (type 7 of Hyndman and Fan, Am. Statist. 50
+// (1996) 361; the same as stats.Quantile). Each latency counts with the middle
+// of its bar: exact to Unit below ExactBelow, and to Resolution above. q is
+// clamped to [0,1]; an empty histogram gives 0.
 func (h *Hist) QuantileUs(q float64) float64 { return h.QuantilesUs([]float64{q})[0] }
 
 // QuantilesUs is QuantileUs for several q in one pass, in their order.
-//
-// The library's own quantiles round the rank to the nearest whole number, by
-// which a quantile may lie one request too low; these take the ceiling.
 func (h *Hist) QuantilesUs(qs []float64) []float64 {
-	out := make([]float64, len(qs))
-	if h.Count() == 0 {
+	ranks := make([]float64, len(qs))
+	for i, q := range qs {
+		ranks[i] = 1 + float64(h.Count()-1)*min(1, max(0, q))
+	}
+	return h.AtRanksUs(ranks)
+}
+
+// AtRanksUs is the latency at each rank in µs: rank 1 is the smallest, Count
+// the largest, fractions lie between their neighbours in proportion. Ranks
+// outside are clamped; an empty histogram gives zeros.
+func (h *Hist) AtRanksUs(ranks []float64) []float64 {
+	out := make([]float64, len(ranks))
+	n := h.Count()
+	if n == 0 {
 		return out
 	}
-	order := make([]int, len(qs))
+	order := make([]int, len(ranks))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(qs[a], qs[b]) })
-	next, seen := 0, int64(0)
-	for _, b := range h.h.Distribution() {
-		seen += b.Count
-		for next < len(order) && seen >= rank(qs[order[next]], h.Count()) {
-			// The upper edge of the last bar may lie above what was recorded.
-			out[order[next]] = us(min(b.To, h.max))
-			next++
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(ranks[a], ranks[b]) })
+	bars := h.Bars()
+	bar, upTo := 0, int64(0) // bars[bar] holds ranks upTo+1 to upTo+Count
+	if len(bars) > 0 {
+		upTo = bars[0].Count
+	}
+	for _, i := range order {
+		r := min(float64(n), max(1, ranks[i]))
+		low := int64(r)
+		for upTo < low {
+			bar++
+			upTo += bars[bar].Count
 		}
+		v := bars[bar].Us
+		if part := r - float64(low); part > 0 && low == upTo && bar+1 < len(bars) {
+			v += part * (bars[bar+1].Us - v)
+		}
+		out[i] = min(max(v, h.MinUs()), h.MaxUs())
 	}
 	return out
-}
-
-// rank is ceil(q n) in [1, n]; the margin keeps 0.57 of 100 at 57 although
-// the product is 56.99999999999999.
-func rank(q float64, n int64) int64 {
-	return min(n, max(1, int64(math.Ceil(q*float64(n)-1e-9))))
 }
 
 // Bar is a count of latencies that the histogram does not tell apart.

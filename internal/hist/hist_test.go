@@ -82,14 +82,12 @@ func TestQuantilesAfterMergingAreThoseOfTheUnion(t *testing.T) {
 		}
 		slices.Sort(union)
 		for _, q := range quantiles {
-			rank := max(1, int(math.Ceil(q*float64(len(union))-1e-9)))
-			want := union[rank-1]
-			got := m.QuantileUs(q)
+			want := quantile(union, q)
 			tolerance := 0.0
-			if want >= hist.ExactBelow {
-				tolerance = hist.Resolution
+			if want >= us(hist.ExactBelow) {
+				tolerance = hist.Resolution * want
 			}
-			if diff := math.Abs(got - float64(want)/1e3); diff > tolerance*float64(want)/1e3+1e-9 {
+			if got := m.QuantileUs(q); math.Abs(got-want) > tolerance+1e-9 {
 				t.Errorf("seed %d: q %v of %d: got %v us; want %v", seed, q, len(union), got, want)
 			}
 		}
@@ -99,6 +97,26 @@ func TestQuantilesAfterMergingAreThoseOfTheUnion(t *testing.T) {
 		if got, want := m.MinUs(), float64(union[0])/1e3; got != want {
 			t.Errorf("seed %d: min %v us; want %v exactly", seed, got, want)
 		}
+	}
+}
+
+func us(d time.Duration) float64 { return float64(d) / 1e3 }
+
+// quantile is the definition, on the sorted latencies themselves.
+func quantile(sorted []time.Duration, q float64) float64 {
+	at := float64(len(sorted)-1) * q
+	low := int(at)
+	if low+1 >= len(sorted) {
+		return us(sorted[len(sorted)-1])
+	}
+	return us(sorted[low]) + (at-float64(low))*us(sorted[low+1]-sorted[low])
+}
+
+func TestRanksAreClampedAndKeepTheirOrder(t *testing.T) {
+	h := record(t, []time.Duration{30 * time.Microsecond, 10 * time.Microsecond, 20 * time.Microsecond})
+	got := h.AtRanksUs([]float64{9, 2.5, -1, 1, 2})
+	if want := []float64{30, 25, 10, 10, 20}; !slices.Equal(got, want) {
+		t.Errorf("got %v; want %v", got, want)
 	}
 }
 

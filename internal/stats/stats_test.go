@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"gonum.org/v1/gonum/integrate/quad"
-
 	"github.com/hoplab/hoplab/internal/stats"
 )
 
@@ -231,84 +229,40 @@ func TestHolm(t *testing.T) {
 	}
 }
 
-// Method 8 of Hyndman and Fan places the q-quantile at q(n + 1/3) + 1/3.
-func TestQuantileByMethodEight(t *testing.T) {
+// Type 7 of Hyndman and Fan places the q-quantile at 1 + (n-1) q; the values are
+// those of R's quantile(1:10) and of the quartiles in its manual.
+func TestQuantileByTypeSeven(t *testing.T) {
 	x := []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
-	for _, q := range []float64{0.1, 0.25, 0.5, 0.9} {
-		near(t, "quantile", stats.Quantile(x, q), q*(10+1.0/3)+1.0/3, 1e-9)
+	for q, want := range map[float64]float64{0: 1, 0.1: 1.9, 0.25: 3.25, 0.5: 5.5, 0.75: 7.75, 0.9: 9.1, 1: 10} {
+		near(t, "quantile", stats.Quantile(x, q), want, 1e-12)
 	}
+	near(t, "of one", stats.Quantile([]float64{7}, 0.99), 7, 0)
 	if !math.IsNaN(stats.Quantile(nil, 0.5)) {
 		t.Error("the quantile of nothing is a number")
 	}
 }
 
-func TestHarrellDavisEqualsItsDefinition(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 5))
-	near(t, "of one value", stats.HarrellDavis(stats.Sorted{7}, 0.99), 7, 1e-12)
-	near(t, "median of two", stats.HarrellDavis(stats.Sorted{1, 3}, 0.5), 2, 1e-12)
-	for _, n := range []int{5, 20, 150, 1000} {
+// The standard error of a median of n normal values is 1.2533 / sqrt(n).
+func TestErrorRanksGiveTheStandardError(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	const n, runs = 400, 300
+	var sum float64
+	for range runs {
 		x := make([]float64, n)
 		for i := range x {
-			x[i] = rng.ExpFloat64()
+			x[i] = rng.NormFloat64()
 		}
 		slices.Sort(x)
-		for _, q := range []float64{0.1, 0.5, 0.9, 0.99} {
-			// The definition: the integral of the empirical quantile function
-			// under a Beta((n+1)q, (n+1)(1-q)) density.
-			a, b := float64(n+1)*q, float64(n+1)*(1-q)
-			la, _ := math.Lgamma(a)
-			if a < 1 || b < 1 {
-				continue // the density has a pole, which the quadrature below cannot take
-			}
-			lb, _ := math.Lgamma(b)
-			lab, _ := math.Lgamma(a + b)
-			var want float64
-			for i, v := range x {
-				f := func(u float64) float64 {
-					return math.Exp(lab - la - lb + (a-1)*math.Log(u) + (b-1)*math.Log1p(-u))
-				}
-				want += v * quad.Fixed(f, float64(i)/float64(n), float64(i+1)/float64(n), 400, nil, 0)
-			}
-			got := stats.HarrellDavis(stats.Sorted(x), q)
-			near(t, "Harrell-Davis", got, want, 2e-3*want+1e-9)
-		}
+		lo, hi := stats.ErrorRanks(n, 0.5)
+		at := func(r float64) float64 { return stats.Quantile(x, (r-1)/(n-1)) }
+		sum += (at(hi) - at(lo)) / 2
 	}
-	if !math.IsNaN(stats.HarrellDavis(stats.Sorted(nil), 0.5)) {
-		t.Error("the quantile of nothing is a number")
-	}
+	near(t, "standard error", sum/runs, 1.2533/math.Sqrt(n), 0.002)
 }
 
-type counted struct {
-	v []float64
-	n []int64
-}
-
-func (c counted) Count() (n int64) {
-	for _, k := range c.n {
-		n += k
-	}
-	return n
-}
-
-func (c counted) Each(f func(float64, int64) bool) {
-	for i := range c.v {
-		if !f(c.v[i], c.n[i]) {
-			return
-		}
-	}
-}
-
-func TestHarrellDavisOfCountsEqualsThatOfTheValues(t *testing.T) {
-	c := counted{[]float64{1, 2, 4, 8, 16}, []int64{3, 10, 4, 2, 1}}
-	var x []float64
-	for i, v := range c.v {
-		for range c.n[i] {
-			x = append(x, v)
-		}
-	}
-	for _, q := range []float64{0.05, 0.5, 0.95} {
-		near(t, "Harrell-Davis", stats.HarrellDavis(c, q), stats.HarrellDavis(stats.Sorted(x), q), 1e-9)
-	}
+func TestContrast(t *testing.T) {
+	near(t, "one baseline", stats.Contrast(10, 4), 6, 0)
+	near(t, "with its twin", stats.Contrast(10, 4, 6), 5, 0)
 }
 
 func TestBetweenTakesTheWindowsShareAway(t *testing.T) {
