@@ -1,0 +1,194 @@
+// Package repo finds the hoplab checkout and builds programs from it into the
+// user's cache, once per state of their sources. The command needs it for the
+// two programs that it starts but does not contain: the measured app and k6.
+package repo
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/fail"
+)
+
+// Module is the module path in the checkout's go.mod.
+const Module = "github.com/hoplab/hoplab"
+
+// Repo is a checkout.
+type Repo struct {
+	Root string // absolute
+}
+
+// Find returns the checkout named by the environment variable HOPLAB_REPO, or
+// the one that holds the working directory.
+func Find() (*Repo, error) {
+	if dir := os.Getenv("HOPLAB_REPO"); dir != "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil || !isRoot(abs) {
+			return nil, fail.Newf(fail.Environment, "set HOPLAB_REPO to the folder that holds hoplab's go.mod, or unset it",
+				"HOPLAB_REPO=%s is not a hoplab checkout", dir)
+		}
+		return &Repo{Root: abs}, nil
+	}
+	start, err := os.Getwd()
+	if err != nil {
+		return nil, fail.Newf(fail.Environment, "", "working directory: %w", err)
+	}
+	for dir := start; ; dir = filepath.Dir(dir) {
+		if isRoot(dir) {
+			return &Repo{Root: dir}, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return nil, fail.Newf(fail.Environment, "run hoplab inside its checkout, or set HOPLAB_REPO to it",
+				"no hoplab checkout at or above %s", start)
+		}
+	}
+}
+
+// isRoot reports whether dir holds the go.mod of hoplab's main module. The
+// modules below loadtest/ have paths of their own.
+func isRoot(dir string) bool {
+	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return false
+	}
+	for line := range bytes.Lines(data) {
+		if path, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("module ")); ok {
+			return string(bytes.TrimSpace(path)) == Module
+		}
+	}
+	return false
+}
+
+// Path joins slash-separated elements to the root.
+func (r *Repo) Path(elem ...string) string {
+	return filepath.Join(append([]string{r.Root}, elem...)...)
+}
+
+// BuildService builds the measured app and returns the path of its binary.
+// Progress gets a line when there is something to build; it may be nil.
+func (r *Repo) BuildService(ctx context.Context, progress io.Writer) (string, error) {
+	goTool, err := r.Go(ctx)
+	if err != nil {
+		return "", err
+	}
+	digest, err := r.Digest([]string{goTool.Version}, "service")
+	if err != nil {
+		return "", err
+	}
+	return Cached(ctx, Artifact{
+		Name:   "service",
+		Digest: digest,
+		What:   "the measured app",
+		Build: func(ctx context.Context, out string) error {
+			return r.Run(ctx, goTool.Path, "build", "-o", out, "./service")
+		},
+	}, progress)
+}
+
+// Digest identifies the Go sources, module files and scripts below the given
+// folders, and the extra words: 12 hexadecimal digits. Tests and testdata do not count.
+func (r *Repo) Digest(extra []string, dirs ...string) (string, error) {
+	var files []string
+	for _, dir := range dirs {
+		err := filepath.WalkDir(r.Path(dir), func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && d.Name() == "testdata":
+				return filepath.SkipDir
+			case d.IsDir() || strings.HasSuffix(path, "_test.go"):
+				return nil
+			}
+			switch filepath.Ext(path) {
+			case ".go", ".mod", ".sum", ".js":
+				files = append(files, path)
+			}
+			return nil
+		})
+		if err != nil {
+			return "", fail.Newf(fail.Environment, "restore the folder from version control", "sources of %s: %w", dir, err)
+		}
+	}
+	sort.Strings(files)
+	h := sha256.New()
+	for _, word := range append([]string{runtime.GOOS, runtime.GOARCH}, extra...) {
+		fmt.Fprintf(h, "%q\n", word)
+	}
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return "", fail.Newf(fail.Environment, "", "sources: %w", err)
+		}
+		rel, err := filepath.Rel(r.Root, path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%q %d\n", filepath.ToSlash(rel), len(data))
+		h.Write(data)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:12], nil
+}
+
+// Go is the go command.
+type Go struct {
+	Path, Version string
+}
+
+// Go finds the go command, in the version that the checkout's go.mod selects.
+func (r *Repo) Go(ctx context.Context) (Go, error) {
+	path, err := exec.LookPath("go")
+	if err != nil {
+		return Go{}, fail.Newf(fail.Environment, "install Go from https://go.dev/dl and put it into PATH",
+			"the go command is not in PATH; hoplab builds its load generator and its app with it")
+	}
+	cmd := exec.CommandContext(ctx, path, "env", "GOVERSION")
+	cmd.Dir = r.Root
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+		}
+		return Go{}, fail.Newf(fail.Environment, "check the Go installation with `go version`", "%s env GOVERSION: %w", path, err)
+	}
+	return Go{Path: path, Version: strings.TrimSpace(string(out))}, nil
+}
+
+// Run runs a command in the checkout's root. A failure carries the end of its output.
+func (r *Repo) Run(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = r.Root
+	cmd.Env = append(os.Environ(), "GOWORK=off") // a workspace around the checkout must not change its dependencies
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fail.Newf(fail.Environment, "run the command yourself in "+r.Root+" to see all of its output",
+		"%s: %w\n%s", strings.Join(cmd.Args, " "), err, Tail(out, 12))
+}
+
+// Tail returns the last n non-empty lines of text, each with two spaces before it.
+func Tail(text []byte, n int) string {
+	var lines []string
+	for line := range bytes.Lines(text) {
+		if s := strings.TrimRight(string(line), "\r\n\t "); s != "" {
+			lines = append(lines, "  "+s)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
