@@ -37,8 +37,12 @@ func (a armShape) at(q float64) float64 {
 	if z > 1 {
 		v += a.median * a.slow * (z - 1) * (z - 1)
 	}
-	return v
+	return tenth(v)
 }
+
+// tenth rounds to 0.1 µs, as measured values are, and so that every processor
+// gives the same golden files.
+func tenth(us float64) float64 { return math.Round(us*10) / 10 }
 
 var (
 	agentArm  = armShape{"agent", "client → alb → agent → app", 612, 0.13, 0.9}
@@ -122,7 +126,7 @@ func (f fixture) halfUs(q float64) float64 {
 	z := math.Sqrt2 * math.Erfinv(2*q-1)
 	density := math.Exp(-z*z/2) / math.Sqrt(2*math.Pi)
 	perWindow := float64(f.requests) / float64(f.replicates*f.windows)
-	return 2.6*f.offsetUs + f.arms[0].median*f.arms[0].sigma*math.Sqrt(q*(1-q))/density/math.Sqrt(perWindow)*(0.4+6*math.Max(0, z-1.2))
+	return tenth(2.6*f.offsetUs + f.arms[0].median*f.arms[0].sigma*math.Sqrt(q*(1-q))/density/math.Sqrt(perWindow)*(0.4+6*math.Max(0, z-1.2)))
 }
 
 func (f fixture) fillSummary(s *summary.Summary) {
@@ -170,12 +174,12 @@ func (f fixture) fillSummary(s *summary.Summary) {
 }
 
 func (f fixture) addDifference(s *summary.Summary, pair [2]string, q float64) {
-	estimate, half := f.shape(pair[0]).at(q)-f.shape(pair[1]).at(q), f.halfUs(q)
+	estimate, half := tenth(f.shape(pair[0]).at(q)-f.shape(pair[1]).at(q)), f.halfUs(q)
 	d := summary.Difference{
-		Of: pair[0] + " - " + pair[1], Quantile: q, EstimateUs: estimate, LowUs: estimate - half, HighUs: estimate + 1.05*half,
+		Of: pair[0] + " - " + pair[1], Quantile: q, EstimateUs: estimate, LowUs: tenth(estimate - half), HighUs: tenth(estimate + 1.05*half),
 		Level: 0.95, Replicates: f.replicates, Windows: f.replicates*f.windows - 3, Voided: 3,
 		Method:      "Hodges-Lehmann shift of window quantiles, t interval over replicates",
-		WithinLowUs: estimate - half/2.2, WithinHighUs: estimate + half/2.1, BetweenUs: f.offsetUs, P: 0.031, PHolm: 0.062,
+		WithinLowUs: tenth(estimate - half/2.2), WithinHighUs: tenth(estimate + half/2.1), BetweenUs: f.offsetUs, P: 0.031, PHolm: 0.062,
 		Verdict: summary.Different,
 	}
 	name := "p" + trim(q*100)
@@ -183,7 +187,7 @@ func (f fixture) addDifference(s *summary.Summary, pair [2]string, q float64) {
 		d.Verdict = summary.CannotTell
 	}
 	if f.twin != "" {
-		s.NoiseFloorUs[name] = half * 0.62
+		s.NoiseFloorUs[name] = tenth(half * 0.62)
 	}
 	s.Differences = append(s.Differences, d)
 	if pair != f.of[0] {
@@ -206,7 +210,7 @@ func (f fixture) fillDetail(r *summary.Result) {
 		}
 		c := summary.Curve{Arm: a.Name}
 		for _, q := range grid() {
-			c.Points = append(c.Points, summary.QuantileUs{Q: q, Us: f.shape(name).at(q) * (1 + 0.004*float64(len(d.Curves)%2))})
+			c.Points = append(c.Points, summary.QuantileUs{Q: q, Us: tenth(f.shape(name).at(q) * (1 + 0.004*float64(len(d.Curves)%2)))})
 		}
 		d.Curves = append(d.Curves, c)
 	}
@@ -239,9 +243,9 @@ func (f fixture) fillWindows(d *summary.Detail, at float64) {
 	reasons := []string{"steal 4 %", "late sends: p99 7 ms", "2 requests never sent"}
 	for rep := 1; rep <= f.replicates; rep++ {
 		offset := f.offsetUs * random.NormFloat64()
-		d.Replicates = append(d.Replicates, summary.Replicate{Index: rep, DiffUs: at + offset, Note: "started agent first, ports 40001 and 40002"})
+		d.Replicates = append(d.Replicates, summary.Replicate{Index: rep, DiffUs: tenth(at + offset), Note: "started agent first, ports 40001 and 40002"})
 		for w := 0; w < f.windows; w++ {
-			win := summary.Window{Replicate: rep, Index: w, DiffUs: at + offset + 2.2*f.offsetUs*random.NormFloat64(), Busy: 0.4, Steal: 0}
+			win := summary.Window{Replicate: rep, Index: w, DiffUs: tenth(at + offset + 2.2*f.offsetUs*random.NormFloat64()), Busy: 0.4, Steal: 0}
 			if k := (rep-1)*f.windows + w; k%11 == 3 {
 				win.Void, win.DiffUs, win.Steal = reasons[k%3], at+12*f.offsetUs, 0.04
 			}

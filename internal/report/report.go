@@ -16,7 +16,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/report/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
@@ -47,19 +46,6 @@ func verdictWords(verdict string) string {
 		return "cannot tell"
 	}
 	return clean(verdict)
-}
-
-// exitCode is the exit code that a verdict gives, as the command line documents it.
-func exitCode(verdict string) fail.Code {
-	switch verdict {
-	case summary.Over:
-		return fail.Finding
-	case summary.CannotTell:
-		return fail.CannotTell
-	case summary.Refused:
-		return fail.Refused
-	}
-	return fail.OK
 }
 
 // answer returns the sentences that open every rendering. A result that was

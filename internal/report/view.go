@@ -105,6 +105,8 @@ func columnsOf(s *summary.Summary) []string {
 	return slices.Compact(names)
 }
 
+func columnName(d *summary.Difference) string { return quantity.Quantile(d.Quantile) }
+
 // latencyAt returns an arm's quantile by name, and whether the summary has it.
 func latencyAt(l summary.LatencyUs, name string) (us float64, ok bool) {
 	switch name {
@@ -159,7 +161,7 @@ func (v *view) columnStep(column string, values []float64) float64 {
 	}
 	step := quantity.SignificantStep(largest, 4)
 	for _, d := range v.Summary.Differences {
-		if quantity.Quantile(d.Quantile) == column && hasInterval(d) {
+		if columnName(&d) == column && hasInterval(d) {
 			step = math.Max(step, quantity.Step(d.LowUs, d.HighUs))
 		}
 	}
@@ -187,7 +189,7 @@ func (v *view) differences() []differenceView {
 				Cells: make([]differenceCell, len(v.Columns)),
 			})
 		}
-		if column := slices.Index(v.Columns, quantity.Quantile(d.Quantile)); column >= 0 {
+		if column := slices.Index(v.Columns, columnName(d)); column >= 0 {
 			rows[at].Cells[column] = newDifferenceCell(d, v.floorUs(v.Columns[column]))
 		}
 	}
@@ -303,17 +305,20 @@ func (v *view) estimateCells(d differenceView) []cell {
 }
 
 func budgets(s *summary.Summary) []budgetView {
-	var rows []budgetView
-	for _, b := range s.Budgets {
-		unit := quantity.UnitFor(b.LimitUs, b.EstimateUs, b.LowUs, b.HighUs)
-		step := quantity.Step(b.LowUs, b.HighUs)
-		rows = append(rows, budgetView{
-			Budget: clean(b.Budget), Verdict: verdictWords(b.Verdict),
-			Estimate: unit.With(unit.Signed(b.EstimateUs, step)),
-			Interval: unit.With(unit.Interval(b.LowUs, b.HighUs, step)),
-		})
+	rows := make([]budgetView, len(s.Budgets))
+	for i, b := range s.Budgets {
+		rows[i] = newBudgetView(b)
 	}
 	return rows
+}
+
+func newBudgetView(b summary.BudgetResult) budgetView {
+	unit, step := quantity.UnitFor(b.EstimateUs, b.LowUs, b.HighUs), quantity.Step(b.LowUs, b.HighUs)
+	return budgetView{
+		Budget: clean(b.Budget), Verdict: verdictWords(b.Verdict),
+		Estimate: unit.With(unit.Signed(b.EstimateUs, step)),
+		Interval: unit.With(unit.Interval(b.LowUs, b.HighUs, step)),
+	}
 }
 
 // ledger writes the ledger so that what is printed adds up: the remainder takes
