@@ -59,7 +59,10 @@ type Trailer struct {
 	Records int64 `json:"records"`
 	// Dropped counts iterations that k6 could not start (dropped_iterations).
 	Dropped int64 `json:"dropped"`
-	// CPUSeconds is the generator's own user plus system time.
+	// Aborted counts requests that were under way when the load ended and were
+	// cut off; they have no record.
+	Aborted int64 `json:"aborted,omitempty"`
+	// CPUSeconds is the generator's own user plus system time since the scenario began.
 	CPUSeconds float64 `json:"cpu_s"`
 	// MaxRSSBytes is the generator's peak memory.
 	MaxRSSBytes int64 `json:"max_rss_bytes"`
