@@ -323,11 +323,11 @@ type ServiceConnect struct {
 	NamespaceVia         string
 	NamespaceFromCluster bool
 	// Uncertain is set when the list of endpoints is not settled; it says why.
-	Uncertain string
-	Endpoints     []Endpoint
-	HasLog        bool        // LogConfiguration present
-	AccessLog     Opt[string] // "TEXT", "JSON"
-	AccessQuery   Opt[bool]   // IncludeQueryParameters
+	Uncertain   string
+	Endpoints   []Endpoint
+	HasLog      bool        // LogConfiguration present
+	AccessLog   Opt[string] // "TEXT", "JSON"
+	AccessQuery Opt[bool]   // IncludeQueryParameters
 }
 
 // Endpoint is one entry of Services[].

@@ -1,0 +1,227 @@
+package topology
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/hoplab/hoplab/internal/cfn"
+)
+
+// FromTemplates builds the deployment that the templates of an assembly
+// describe, all stacks together. What a template leaves open becomes an
+// unknown value with its reason, file and line, and is listed in Unknowns;
+// resources of types that play no part are counted in Ignored. A resource
+// whose condition is false is not there; one whose condition is open has
+// Origin.Maybe set.
+func FromTemplates(a *cfn.Assembly) (*Topology, error) {
+	b := &builder{
+		t:      &Topology{Name: a.Name, Ignored: map[string]int{}},
+		asm:    a,
+		seen:   map[string]bool{},
+		of:     map[*cfn.Resource]any{},
+		groups: map[ID]*SecurityGroup{},
+		doors:  map[ID]*Listener{},
+	}
+	for _, n := range a.Notes {
+		b.t.Unknowns = append(b.t.Unknowns, Note{
+			Origin: Origin{Stack: n.Stack, File: n.Pos.File, Line: n.Pos.Line}, Text: n.Text,
+		})
+	}
+	for _, s := range a.Stacks {
+		b.t.Suppressions = append(b.t.Suppressions, suppressions(s.Metadata("hoplab"))...)
+	}
+	b.eachResource(b.declare)
+	b.eachResource(b.connect)
+	b.settleEgress()
+	b.publicSubnets()
+	b.standalone()
+	b.after()
+	for _, lb := range b.t.LoadBalancers {
+		for _, l := range lb.Listeners {
+			sort.SliceStable(l.Rules, func(i, j int) bool { return l.Rules[i].Priority.Or(1<<30) < l.Rules[j].Priority.Or(1<<30) })
+		}
+	}
+	return b.t, nil
+}
+
+// builder turns resources into things of the topology, in two rounds: first
+// everything that others refer to, then what attaches to it.
+type builder struct {
+	t    *Topology
+	asm  *cfn.Assembly
+	seen map[string]bool // unknowns already noted
+	// of finds the thing that a resource became.
+	of        map[*cfn.Resource]any
+	groups    map[ID]*SecurityGroup // declared or external
+	named     map[string]ID         // groups by GroupName
+	doors     map[ID]*Listener      // listeners that are not declared, by the ID of their balancer
+	balancers map[ID]*LoadBalancer  // not declared
+	egress    map[*SecurityGroup]*egress
+	// strayIngress and strayEgress are set when a standalone rule may belong to any group.
+	strayIngress, strayEgress string
+	routes                    map[ID][]Opt[bool] // per route table: does a default route lead to the internet
+	tables                    map[ID]tableOf     // per subnet
+	at                        Origin             // the resource at hand, for notes
+	quiet                     bool               // do not note
+}
+
+// declare makes the things that other resources refer to.
+func (b *builder) declare(r *cfn.Resource) {
+	switch r.Type {
+	case "AWS::EC2::VPC":
+		add(b, r, &b.t.VPCs, b.vpc(r))
+	case "AWS::EC2::Subnet":
+		add(b, r, &b.t.Subnets, b.subnet(r))
+	case "AWS::EC2::SecurityGroup":
+		add(b, r, &b.t.SecurityGroups, b.group(r))
+	case "AWS::EC2::Instance":
+		add(b, r, &b.t.Instances, b.instance(r))
+	case "AWS::ServiceDiscovery::HttpNamespace":
+		add(b, r, &b.t.Namespaces, b.namespace(r, "http"))
+	case "AWS::ServiceDiscovery::PrivateDnsNamespace":
+		add(b, r, &b.t.Namespaces, b.namespace(r, "private-dns"))
+	case "AWS::ServiceDiscovery::PublicDnsNamespace":
+		add(b, r, &b.t.Namespaces, b.namespace(r, "public-dns"))
+	case "AWS::ElasticLoadBalancingV2::LoadBalancer":
+		add(b, r, &b.t.LoadBalancers, b.loadBalancer(r))
+	case "AWS::ElasticLoadBalancingV2::TargetGroup":
+		add(b, r, &b.t.TargetGroups, b.targetGroup(r))
+	case "AWS::ElasticLoadBalancingV2::Listener":
+		b.of[r] = b.listener(r)
+	case "AWS::ECS::TaskDefinition":
+		b.of[r] = b.task(r)
+	case "AWS::IAM::Role":
+		add(b, r, &b.t.Roles, b.role(r))
+	}
+}
+
+// connect makes what attaches to the things of the first round.
+func (b *builder) connect(r *cfn.Resource) {
+	switch r.Type {
+	case "AWS::EC2::SecurityGroup":
+		b.inlineRules(r, b.of[r].(*SecurityGroup))
+	case "AWS::EC2::SecurityGroupIngress":
+		b.standaloneIngress(r)
+	case "AWS::EC2::SecurityGroupEgress":
+		b.standaloneEgress(r)
+	case "AWS::EC2::VPCCidrBlock":
+		b.vpcCIDR(r)
+	case "AWS::EC2::Route":
+		b.route(r)
+	case "AWS::EC2::SubnetRouteTableAssociation":
+		b.association(r)
+	case "AWS::ElasticLoadBalancingV2::Listener":
+		b.attachListener(r, b.of[r].(*Listener))
+	case "AWS::ElasticLoadBalancingV2::ListenerRule":
+		b.listenerRule(r)
+	case "AWS::ECS::Service":
+		add(b, r, &b.t.Services, b.service(r))
+	case "AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy":
+		b.policy(r)
+	case "AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::Instance", "AWS::EC2::RouteTable",
+		"AWS::EC2::InternetGateway", "AWS::EC2::VPCGatewayAttachment", "AWS::ECS::Cluster",
+		"AWS::ServiceDiscovery::HttpNamespace", "AWS::ServiceDiscovery::PrivateDnsNamespace",
+		"AWS::ServiceDiscovery::PublicDnsNamespace", "AWS::ElasticLoadBalancingV2::LoadBalancer",
+		"AWS::ElasticLoadBalancingV2::TargetGroup", "AWS::ECS::TaskDefinition", "AWS::IAM::Role":
+	default:
+		b.t.Ignored[r.Type]++
+	}
+}
+
+// add appends a thing to its list and remembers which resource it came from.
+func add[T any](b *builder, r *cfn.Resource, list *[]*T, v *T) {
+	*list = append(*list, v)
+	b.of[r] = v
+}
+
+// eachResource calls f for every resource that exists or may exist.
+func (b *builder) eachResource(f func(*cfn.Resource)) {
+	for _, s := range b.asm.Stacks {
+		for _, r := range s.Resources {
+			if exists, known, _ := r.Exists(); known && !exists {
+				continue
+			}
+			b.at = origin(r)
+			f(r)
+		}
+	}
+}
+
+// origin says where a resource is declared.
+func origin(r *cfn.Resource) Origin {
+	o := Origin{
+		ID: ID(r.Name()), Stack: r.Stack.Name, Type: r.Type, Path: r.Path,
+		File: r.Stack.File, Line: r.Line, Suppress: suppressions(r.Metadata("hoplab")),
+	}
+	if _, known, why := r.Exists(); !known {
+		o.Maybe = why
+	}
+	return o
+}
+
+// suppressions reads Metadata.hoplab.suppress: [{rule, reason}].
+func suppressions(meta cfn.Value) []Suppression {
+	if meta.Kind() != cfn.Map {
+		return nil
+	}
+	var out []Suppression
+	for _, v := range meta.Get("suppress").Items() {
+		rule, _ := v.Get("rule").Text()
+		reason, _ := v.Get("reason").Text()
+		out = append(out, Suppression{Rule: rule, Reason: reason})
+	}
+	return out
+}
+
+// note lists something that is not settled, once.
+func (b *builder) note(format string, args ...any) {
+	if b.quiet {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	key := string(b.at.ID) + "\x00" + text
+	if b.seen[key] {
+		return
+	}
+	b.seen[key] = true
+	o := b.at
+	o.Suppress = nil
+	b.t.Unknowns = append(b.t.Unknowns, Note{Origin: o, Text: text})
+}
+
+// standalone lists the task definitions that no service runs.
+func (b *builder) standalone() {
+	used := map[*TaskDefinition]bool{}
+	for _, s := range b.t.Services {
+		used[s.Task] = true
+	}
+	b.eachResource(func(r *cfn.Resource) {
+		if d, ok := b.of[r].(*TaskDefinition); ok && !used[d] {
+			b.t.Standalone = append(b.t.Standalone, d)
+		}
+	})
+}
+
+// after fills Service.After from the order of creation.
+func (b *builder) after() {
+	for r, list := range b.asm.Before("AWS::ECS::Service") {
+		s := b.of[r].(*Service)
+		for _, before := range list {
+			s.After = append(s.After, ID(before.Name()))
+		}
+	}
+}
+
+// isRef reports that v refers to a resource of the type by one of the attributes.
+func isRef(v cfn.Value, typ string, attrs ...string) (*cfn.Resource, bool) {
+	ref, ok := v.Ref()
+	if !ok || ref.Resource.Type != typ {
+		return nil, false
+	}
+	for _, a := range attrs {
+		if ref.Attr == a {
+			return ref.Resource, true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,353 @@
+package topology
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/cfn"
+)
+
+// egress collects what decides the outgoing rules of a group: CloudFormation
+// adds allow-all when the group gives none, and a standalone rule removes
+// that default (section 7 of the semantics).
+type egress struct {
+	given      bool // SecurityGroupEgress stands in the template
+	empty      bool // it is an empty list
+	standalone int
+}
+
+func (b *builder) group(r *cfn.Resource) *SecurityGroup {
+	g := &SecurityGroup{
+		Origin: b.at,
+		Name:   b.label(r.Prop("GroupName")),
+		VPC:    b.id(r.Prop("VpcId"), "AWS::EC2::VPC", "VpcId"),
+	}
+	b.groups[g.ID] = g
+	return g
+}
+
+// inlineRules reads the rules on the group itself.
+func (b *builder) inlineRules(r *cfn.Resource, g *SecurityGroup) {
+	in, out := r.Prop("SecurityGroupIngress"), r.Prop("SecurityGroupEgress")
+	if in.IsUnknown() {
+		g.UncertainIngress = b.why(in, "a list of rules")
+	}
+	for _, v := range in.Items() {
+		g.Ingress = append(g.Ingress, b.rule(v, "Source"))
+	}
+	e := b.egressOf(g)
+	e.given = !out.IsAbsent()
+	if out.IsUnknown() {
+		g.UncertainEgress = b.why(out, "a list of rules")
+	}
+	items := out.Items()
+	e.empty = out.Kind() == cfn.List && len(items) == 0
+	for _, v := range items {
+		g.Egress = append(g.Egress, b.rule(v, "Destination"))
+	}
+}
+
+func (b *builder) egressOf(g *SecurityGroup) *egress {
+	if b.egress == nil {
+		b.egress = map[*SecurityGroup]*egress{}
+	}
+	if b.egress[g] == nil {
+		b.egress[g] = &egress{}
+	}
+	return b.egress[g]
+}
+
+func (b *builder) standaloneIngress(r *cfn.Resource) {
+	rule := b.rule(r.Prop(), "Source")
+	g, why := b.ruleGroup(r)
+	if g == nil {
+		b.strayIngress = first(b.strayIngress, why)
+		return
+	}
+	g.Ingress = append(g.Ingress, rule)
+}
+
+func (b *builder) standaloneEgress(r *cfn.Resource) {
+	rule := b.rule(r.Prop(), "Destination")
+	g, why := b.ruleGroup(r)
+	if g == nil {
+		b.strayEgress = first(b.strayEgress, why)
+		return
+	}
+	g.Egress = append(g.Egress, rule)
+	b.egressOf(g).standalone++
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// ruleGroup returns the group that a standalone rule belongs to. Without one
+// the rule may belong to any group, and why says so.
+func (b *builder) ruleGroup(r *cfn.Resource) (g *SecurityGroup, why string) {
+	v := r.Prop("GroupId")
+	if v.IsAbsent() {
+		v = r.Prop("GroupName")
+	}
+	id := b.groupID(v)
+	known, ok := id.Get()
+	if !ok {
+		why := id.Why()
+		if why == "" {
+			why = fmt.Sprintf("%s: rule %s names no group", r.Pos(), r.LogicalID)
+			b.note("%s", why)
+		}
+		return nil, fmt.Sprintf("rule %s may belong to this group: %s", r.LogicalID, why)
+	}
+	if g := b.groups[known]; g != nil {
+		return g, ""
+	}
+	return nil, fmt.Sprintf("rule %s may belong to this group: %s is no group", r.LogicalID, known)
+}
+
+// rule reads one rule, inline or standalone; side is "Source" or "Destination".
+func (b *builder) rule(v cfn.Value, side string) Rule {
+	r := Rule{Origin: b.at}
+	if pos := v.Pos(); pos.File == r.File && pos.Line > 0 {
+		r.Line = pos.Line
+	}
+	if v.Kind() != cfn.Map {
+		r.Protocol, r.Unknown = "-1", b.why(v, "a rule")
+		return r
+	}
+	r.Text, _ = v.Get("Description").Text()
+	b.protocol(&r, v.Get("IpProtocol"))
+	if r.Protocol != "-1" {
+		r.From = b.port(&r, v, "FromPort", 0)
+		r.To = b.port(&r, v, "ToPort", 65535)
+	}
+	b.peer(&r, v, side)
+	return r
+}
+
+// protocol reads IpProtocol: a name, a number, or -1 for all.
+func (b *builder) protocol(r *Rule, v cfn.Value) {
+	t, ok := b.text(v).Get()
+	if !ok {
+		r.Protocol, r.Unknown = "-1", first(b.text(v).Why(), v.Pos().String()+": the rule has no protocol")
+		return
+	}
+	switch t = strings.ToLower(t); t {
+	case "6":
+		t = "tcp"
+	case "17":
+		t = "udp"
+	case "1":
+		t = "icmp"
+	case "58":
+		t = "icmpv6"
+	case "all":
+		t = "-1"
+	}
+	r.Protocol = t
+}
+
+// port reads a port. TCP and UDP rules must give it; for ICMP, where it is a
+// type or code, absent means all, written -1.
+func (b *builder) port(r *Rule, v cfn.Value, name string, def int) int {
+	o := b.integer(v.Get(name))
+	if o.IsUnknown() {
+		r.Unknown = first(r.Unknown, o.Why())
+		return def
+	}
+	n := o.Or(-1)
+	if n < 0 && (r.Protocol == "tcp" || r.Protocol == "udp") {
+		why := fmt.Sprintf("%s: the rule gives no %s", v.Pos(), name)
+		b.note("%s", why)
+		r.Unknown = first(r.Unknown, why)
+		return def
+	}
+	return n
+}
+
+// peer reads the other side of a rule: a range, a group or a prefix list.
+func (b *builder) peer(r *Rule, v cfn.Value, side string) {
+	if group := v.Get(side + "SecurityGroupId"); !group.IsAbsent() {
+		b.peerGroup(r, group)
+		return
+	}
+	if name := v.Get(side + "SecurityGroupName"); !name.IsAbsent() {
+		r.Unknown = first(r.Unknown, b.groupByName(r, name))
+		return
+	}
+	if list := v.Get(side + "PrefixListId"); !list.IsAbsent() {
+		r.Peer.PrefixList = b.prefixList(list)
+		if r.Peer.PrefixList == "" {
+			r.Unknown = first(r.Unknown, b.why(list, "a prefix list"))
+		}
+		return
+	}
+	cidr := v.Get("CidrIp")
+	if cidr.IsAbsent() {
+		cidr = v.Get("CidrIpv6")
+	}
+	if cidr.IsAbsent() {
+		why := v.Pos().String() + ": the rule names no peer"
+		b.note("%s", why)
+		r.Unknown = first(r.Unknown, why)
+		return
+	}
+	p := b.prefix(cidr)
+	r.Peer.CIDR = p.Or(netip.Prefix{})
+	r.Unknown = first(r.Unknown, p.Why())
+}
+
+func (b *builder) peerGroup(r *Rule, v cfn.Value) {
+	id := b.groupID(v)
+	r.Peer.Group = id.Or("")
+	r.Unknown = first(r.Unknown, id.Why())
+}
+
+// groupByName finds the declared group of that name; it returns why not.
+func (b *builder) groupByName(r *Rule, v cfn.Value) string {
+	o := b.text(v)
+	name, ok := o.Get()
+	if !ok {
+		return o.Why()
+	}
+	if b.named == nil {
+		b.named = map[string]ID{}
+		for _, g := range b.t.SecurityGroups {
+			if n, ok := g.Name.Get(); ok {
+				b.named[n] = g.ID
+			}
+		}
+	}
+	if id, ok := b.named[name]; ok {
+		r.Peer.Group = id
+		return ""
+	}
+	return fmt.Sprintf("%s: no group here is named %s", v.Pos(), name)
+}
+
+// prefixList names a prefix list: its id, or what refers to it.
+func (b *builder) prefixList(v cfn.Value) string {
+	if t, ok := v.Text(); ok {
+		return t
+	}
+	return string(identity(v))
+}
+
+// groupID resolves a security group to one identity however it is referred
+// to. A group that is not declared here gets an external entry.
+func (b *builder) groupID(v cfn.Value) Opt[ID] {
+	if v.IsAbsent() {
+		return Opt[ID]{}
+	}
+	if r, ok := isRef(v, "AWS::EC2::SecurityGroup", "", "GroupId", "Id"); ok {
+		return Known(ID(r.Name()))
+	}
+	id := identity(v)
+	if t, ok := v.Text(); ok {
+		id = ID(t)
+	}
+	if id == "" {
+		return open[ID](b, v, "a security group")
+	}
+	b.externalGroup(id, v)
+	return Known(id)
+}
+
+func (b *builder) groupIDs(v cfn.Value) []Opt[ID] {
+	var out []Opt[ID]
+	for _, item := range v.Each() {
+		out = append(out, b.groupID(item))
+	}
+	return out
+}
+
+func (b *builder) externalGroup(id ID, v cfn.Value) {
+	if b.groups[id] != nil {
+		return
+	}
+	why := fmt.Sprintf("%s: security group %s is not declared in these templates, so its rules are not known", v.Pos(), id)
+	if v.IsUnknown() {
+		why = fmt.Sprintf("security group %s is not declared in these templates, so its rules are not known: %s", id, v.Why())
+	}
+	pos := v.Pos()
+	g := &SecurityGroup{
+		Origin:           Origin{ID: id, Stack: b.at.Stack, File: pos.File, Line: pos.Line},
+		UncertainIngress: why, UncertainEgress: why, External: true,
+	}
+	b.note("%s", why)
+	b.groups[id] = g
+	b.t.SecurityGroups = append(b.t.SecurityGroups, g)
+}
+
+var (
+	everyIPv4 = netip.MustParsePrefix("0.0.0.0/0")
+	everyIPv6 = netip.MustParsePrefix("::/0")
+)
+
+// settleEgress applies CloudFormation's default once all rules are attached.
+func (b *builder) settleEgress() {
+	for _, g := range b.t.SecurityGroups {
+		g.UncertainIngress = first(g.UncertainIngress, b.strayIngress)
+		g.UncertainEgress = first(g.UncertainEgress, b.strayEgress)
+		if g.External {
+			continue
+		}
+		e := b.egressOf(g)
+		all := func(p netip.Prefix, unknown string) Rule {
+			return Rule{Origin: g.Origin, Protocol: "-1", Peer: Peer{CIDR: p}, Implied: true, Unknown: unknown,
+				Text: "CloudFormation's default when a group gives no egress rule"}
+		}
+		switch {
+		case e.given && e.empty && e.standalone == 0:
+			g.UncertainEgress = first(g.UncertainEgress, fmt.Sprintf(
+				"%s:%d: SecurityGroupEgress is an empty list; whether that removes the default rule is not documented", g.File, g.Line))
+		case !e.given && e.standalone == 0 && g.UncertainEgress == "":
+			g.Egress = append(g.Egress, all(everyIPv4, ""), all(everyIPv6, ""))
+		case !e.given && e.standalone > 0:
+			g.Egress = append(g.Egress, all(everyIPv6,
+				"a standalone egress rule removes the default rule; for IPv6 that is not documented"))
+		case e.given && e.standalone > 0:
+			b.orderDependent(g)
+		}
+	}
+}
+
+// orderDependent marks an explicit allow-all that stands beside standalone
+// egress rules: users report it lost, depending on the order of creation.
+func (b *builder) orderDependent(g *SecurityGroup) {
+	for i := range g.Egress {
+		r := &g.Egress[i]
+		if r.ID != g.ID || r.Protocol != "-1" || r.Peer.CIDR.Bits() != 0 || !r.Peer.CIDR.IsValid() {
+			continue
+		}
+		why := fmt.Sprintf("%s:%d: an inline rule for all traffic stands beside standalone egress rules; which of them hold depends on the order of creation", r.File, r.Line)
+		r.Unknown = first(r.Unknown, why)
+		g.UncertainEgress = first(g.UncertainEgress, why)
+	}
+}
+
+// SameGroup reports whether two IDs mean the same security group. A group
+// that is declared is no other; an external one may turn out to be a declared
+// group of another stack, which only the deployment settles, but not one of
+// the stack that takes it from outside.
+func (t *Topology) SameGroup(a, b ID) Opt[bool] {
+	if a == b {
+		return Known(true)
+	}
+	g, h := t.SecurityGroup(a), t.SecurityGroup(b)
+	switch {
+	case g == nil || h == nil:
+		return Unknown[bool](fmt.Sprintf("security group %s or %s is not in the source", a, b))
+	case !g.External && !h.External:
+		return Known(false)
+	case g.External != h.External && g.Stack == h.Stack:
+		return Known(false)
+	case strings.HasPrefix(string(a), "sg-") && strings.HasPrefix(string(b), "sg-"):
+		return Known(false)
+	}
+	return Unknown[bool](fmt.Sprintf("%s and %s may be the same security group; only the deployment settles that", a, b))
+}

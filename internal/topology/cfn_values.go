@@ -1,0 +1,161 @@
+package topology
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/cfn"
+)
+
+// label resolves text that only names things: not settled, it decides
+// nothing, so it is not noted.
+func (b *builder) label(v cfn.Value) Opt[string] {
+	quiet := b.quiet
+	b.quiet = true
+	o := b.text(v)
+	b.quiet = quiet
+	return o
+}
+
+// open returns an unknown value for v and notes it.
+func open[T any](b *builder, v cfn.Value, expected string) Opt[T] {
+	return Unknown[T](b.why(v, expected))
+}
+
+// why says why v gives no value of the kind expected, and notes it.
+func (b *builder) why(v cfn.Value, expected string) string {
+	text := v.Why()
+	if text == "" {
+		pos, what := v.Pos(), "a list or map"
+		if t, ok := v.Text(); ok {
+			what = fmt.Sprintf("%.60q", t)
+		} else if ref, ok := v.Ref(); ok {
+			what = ref.String() + ", which is settled at deploy"
+		} else if v.IsAbsent() {
+			pos, what = cfn.Pos{File: b.at.File, Line: b.at.Line}, "nothing"
+		}
+		text = fmt.Sprintf("%s: expected %s, found %s", pos, expected, what)
+	}
+	b.note("%s", text)
+	return text
+}
+
+func (b *builder) text(v cfn.Value) Opt[string] {
+	if v.IsAbsent() {
+		return Opt[string]{}
+	}
+	v = cfn.Deref(v)
+	if t, ok := v.Text(); ok {
+		return Known(t)
+	}
+	return open[string](b, v, "text")
+}
+
+func (b *builder) integer(v cfn.Value) Opt[int] {
+	if v.IsAbsent() {
+		return Opt[int]{}
+	}
+	v = cfn.Deref(v)
+	if n, ok := v.Int(); ok {
+		return Known(n)
+	}
+	return open[int](b, v, "an integer")
+}
+
+func (b *builder) boolean(v cfn.Value) Opt[bool] {
+	if v.IsAbsent() {
+		return Opt[bool]{}
+	}
+	if t, ok := v.Bool(); ok {
+		return Known(t)
+	}
+	return open[bool](b, v, "true or false")
+}
+
+func (b *builder) prefix(v cfn.Value) Opt[netip.Prefix] {
+	if v.IsAbsent() {
+		return Opt[netip.Prefix]{}
+	}
+	v = cfn.Deref(v)
+	if t, ok := v.Text(); ok {
+		if p, err := netip.ParsePrefix(strings.TrimSpace(t)); err == nil {
+			return Known(p.Masked())
+		}
+	}
+	return open[netip.Prefix](b, v, "an address range like 10.0.0.0/16")
+}
+
+// texts resolves a list of strings; a list that is not settled gives one
+// unknown item.
+func (b *builder) texts(v cfn.Value) []Opt[string] {
+	var out []Opt[string]
+	for _, item := range v.Each() {
+		out = append(out, b.text(item))
+	}
+	return out
+}
+
+// known returns the settled texts of a list and notes the others.
+func (b *builder) known(v cfn.Value) []string {
+	var out []string
+	for _, o := range b.texts(v) {
+		if t, ok := o.Get(); ok {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// keyed resolves a list of {Key, Value} pairs.
+func (b *builder) keyed(v cfn.Value, key, value string) map[string]Opt[string] {
+	items := v.Each()
+	if len(items) == 0 {
+		return nil
+	}
+	out := make(map[string]Opt[string], len(items))
+	for _, item := range items {
+		if k, ok := item.Get(key).Text(); ok {
+			out[k] = b.text(item.Get(value))
+		} else {
+			b.why(item, "a "+key+" and a "+value)
+		}
+	}
+	return out
+}
+
+// id resolves a reference to a resource of the type. A literal stands for
+// itself: something that exists outside the source.
+func (b *builder) id(v cfn.Value, typ string, attrs ...string) Opt[ID] {
+	if v.IsAbsent() {
+		return Opt[ID]{}
+	}
+	if r, ok := isRef(v, typ, append(attrs, "")...); ok {
+		return Known(ID(r.Name()))
+	}
+	if t, ok := v.Text(); ok && t != "" {
+		return Known(ID(t))
+	}
+	return open[ID](b, v, "a reference to "+typ)
+}
+
+func (b *builder) ids(v cfn.Value, typ string, attrs ...string) []Opt[ID] {
+	var out []Opt[ID]
+	for _, item := range v.Each() {
+		out = append(out, b.id(item, typ, attrs...))
+	}
+	return out
+}
+
+// identity returns a readable name for a value that is not settled but equal
+// to itself: a parameter, an import, an attribute. It is "" when there is none.
+func identity(v cfn.Value) ID {
+	if ref, ok := v.Ref(); ok {
+		return ID(ref.String())
+	}
+	same, _, _ := strings.Cut(v.Same(), "@")
+	if same == "" || !v.IsUnknown() {
+		return ""
+	}
+	return ID(strings.TrimPrefix(strings.Replace(same, "import:=", "import:", 1), "param:"))
+}
