@@ -104,6 +104,8 @@ type Difference struct {
 	EstimateUs float64 `json:"estimate_us"`
 	LowUs      float64 `json:"low_us"`
 	HighUs     float64 `json:"high_us"`
+	// Level is the interval's confidence level; 0 when there is no interval (one
+	// replicate with too few windows), and LowUs and HighUs equal EstimateUs.
 	Level      float64 `json:"level"`
 	Replicates int     `json:"replicates"`
 	Windows    int     `json:"windows"`
@@ -116,7 +118,9 @@ type Difference struct {
 	// BetweenUs is the standard deviation of the replicates' estimates, as far as
 	// it is not explained by the windows within them.
 	BetweenUs float64 `json:"between_us"`
-	// P is the two-sided sign-flip p-value over replicates; PHolm is Holm's adjustment over the quantiles.
+	// P is the two-sided sign-flip p-value over replicates: it assumes next to
+	// nothing, and cannot fall below 2/2^replicates. PHolm is Holm's adjustment,
+	// over the quantiles, of the p-value that belongs to the interval.
 	P     float64 `json:"p"`
 	PHolm float64 `json:"p_holm"`
 	// Verdict of this line: "different" or "cannot_tell".
