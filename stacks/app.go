@@ -1,21 +1,24 @@
 package stacks
 
 import (
-	"fmt"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	elb "github.com/aws/aws-cdk-go/awscdk/v2/awselasticloadbalancingv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
 
 // AppProps configures NewApp.
 type AppProps struct {
-	Network *Network
-	Arms    []Arm // one or two, with different listener ports
-	Image   imageSource
+	Network      *Network
+	Arms         []Arm // one or two, with different listener ports
+	Image        imageSource
+	Architecture string
+	AlbEgress    string
+	Health       Health
+	Public       *PublicEdge // nil for an internal load balancer
 }
 
 // App is the app under measurement: the load balancer and one service per arm.
@@ -24,32 +27,27 @@ type App struct {
 	Services []*ArmService
 	AlbGroup awsec2.SecurityGroup
 
-	alb           elb.ApplicationLoadBalancer
+	props         *AppProps
 	network       *Network
+	alb           elb.ApplicationLoadBalancer
+	zone          awsroute53.IHostedZone // nil without one
 	executionRole awsiam.Role
 }
 
-// NewApp builds the internal load balancer and the Fargate services behind it.
+// NewApp builds the load balancer and the Fargate services behind it.
 func NewApp(scope constructs.Construct, id string, props *AppProps) *App {
-	stack := awscdk.NewStack(scope, jsii.String(id), stackProps("app", "hoplab: the app with Service Connect behind an internal load balancer"))
-	a := &App{Stack: stack, network: props.Network}
+	stack := awscdk.NewStack(scope, jsii.String(id), stackProps("app", "hoplab: the app with Service Connect behind a load balancer"))
+	a := &App{Stack: stack, props: props, network: props.Network}
 	a.executionRole = newExecutionRole(stack)
-
-	a.AlbGroup = newGroup(stack, "AlbSg", props.Network.VPC, "hoplab load balancer")
-	a.alb = elb.NewApplicationLoadBalancer(stack, jsii.String("Alb"), &elb.ApplicationLoadBalancerProps{
-		Vpc:                     props.Network.VPC,
-		InternetFacing:          jsii.Bool(false),
-		SecurityGroup:           sealed(stack, "AlbSgSealed", a.AlbGroup),
-		VpcSubnets:              props.Network.private(),
-		DropInvalidHeaderFields: jsii.Bool(true),
-		DeletionProtection:      jsii.Bool(false),
-	})
-	output(stack, "AlbDnsName", a.alb.LoadBalancerDnsName(), "internal load balancer; resolves and answers inside the VPC only")
-
-	for _, arm := range props.Arms {
-		a.AlbGroup.AddIngressRule(awsec2.Peer_Ipv4(jsii.String(vpcCIDR)), awsec2.Port_Tcp(jsii.Number(arm.Listener)),
-			jsii.String(fmt.Sprintf("callers in the VPC to listener %d", arm.Listener)), nil)
-		a.Services = append(a.Services, a.newArm(arm, props.Image))
+	a.AlbGroup = newAlbGroup(stack, props.Network.VPC, props.AlbEgress)
+	if props.Public != nil {
+		a.newPublicAlb(props.Public)
+	} else {
+		a.newInternalAlb(props.Arms)
 	}
+	for _, arm := range props.Arms {
+		a.Services = append(a.Services, a.newArm(arm))
+	}
+	suppressTokenGrant(a.executionRole)
 	return a
 }

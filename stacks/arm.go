@@ -20,60 +20,114 @@ type ArmService struct {
 	Group   awsec2.SecurityGroup
 }
 
+// ingress is the port on which a client's agent dials the app's agent: the
+// container port, or the override when there is one.
+func (s *ArmService) ingress() int { return s.Arm.Override.Ingress(ports.Container) }
+
 const serviceName = "sample-ecs-app"
 
 // newArm adds one arm: task, service, target group, listener and the rules
 // between the load balancer and the app.
-func (a *App) newArm(arm Arm, image imageSource) *ArmService {
-	scope := constructs.NewConstruct(a.Stack, jsii.String(title(arm.Name)+"App"))
+func (a *App) newArm(arm Arm) *ArmService {
+	prefix := arm.title()
+	scope := constructs.NewConstruct(a.Stack, jsii.String(prefix+"App"))
 	s := &ArmService{Arm: arm}
 	s.Group = newGroup(scope, "Sg", a.network.VPC, "hoplab app"+arm.suffix())
-	allowFargate(s.Group)
-	s.Service = a.newAppService(scope, s, image)
-	a.newListener(scope, s)
+	allowHTTPS(s.Group)
+	task, front := a.newAppTask(scope, arm)
+	s.Service = a.newAppService(scope, s, task)
+	group := a.newTargetGroup(scope)
+	group.AddTarget(s.Service.LoadBalancerTarget(&awsecs.LoadBalancerTargetOptions{
+		ContainerName: front.ContainerName(),
+		ContainerPort: jsii.Number(ports.Container),
+	}))
+	url := a.listen(arm, a.props.Public, group)
 
 	// Both ends are open on the container port in both modes: without an
 	// override the agent hides behind it, with one the app itself answers.
-	prefix := title(arm.Name)
 	s.Service.Node().AddDependency(
-		allowIn(a.Stack, "AlbTo"+prefix+"App", s.Group, a.AlbGroup, ports.Container, "load balancer to app"),
-		allowOut(a.Stack, "AlbTo"+prefix+"AppOut", a.AlbGroup, s.Group, ports.Container, "load balancer to app"),
-	)
+		allowIn(a.Stack, "AlbTo"+prefix+"App", s.Group, a.AlbGroup, ports.Container, "load balancer to app"))
+	if a.props.AlbEgress == EgressTargets {
+		s.Service.Node().AddDependency(
+			allowOut(a.Stack, "AlbTo"+prefix+"AppOut", a.AlbGroup, s.Group, ports.Container, "load balancer to app"))
+	}
 
 	output(a.Stack, prefix+"ServiceName", s.Service.ServiceName(), "ECS service of the app")
 	output(a.Stack, prefix+"DiscoveryName", jsii.String(arm.discovery()), "Service Connect discovery name, the dimension of its CloudWatch metrics")
-	output(a.Stack, prefix+"Endpoint", jsii.String(fmt.Sprintf("http://%s.%s:%d", arm.discovery(), ports.Namespace, ports.ClientAlias)), "Service Connect endpoint; resolves in tasks of the Client stack only")
-	output(a.Stack, prefix+"AlbUrl", awscdk.Fn_Join(jsii.String(""), &[]*string{
-		jsii.String("http://"), a.alb.LoadBalancerDnsName(), jsii.String(fmt.Sprintf(":%d", arm.Listener)),
-	}), "the load balancer's listener for this app")
+	output(a.Stack, prefix+"Endpoint", jsii.String(fmt.Sprintf("http://%s.%s:%d", arm.discovery(), ports.Namespace, ports.ClientAlias)), "Service Connect endpoint; resolves in Service Connect tasks only")
+	output(a.Stack, prefix+"AlbUrl", url, "the load balancer's listener for this app")
 	return s
 }
 
-func (a *App) newAppService(scope constructs.Construct, s *ArmService, image imageSource) awsecs.FargateService {
-	arm := s.Arm
-	task := newTask(scope, a.executionRole, newTaskRole(scope, "TaskRole"))
-	task.AddContainer(jsii.String("App"), &awsecs.ContainerDefinitionOptions{
-		Image:                  image(scope),
+// newAppTask makes the task definition, and returns with it the container
+// that has the container port: the app, or the proxy in front of it.
+func (a *App) newAppTask(scope constructs.Construct, arm Arm) (awsecs.FargateTaskDefinition, awsecs.ContainerDefinition) {
+	health := a.props.Health
+	task := newTask(scope, "TaskDefinition", a.props.Architecture, sizeSmall, a.executionRole, newTaskRole(scope, "TaskRole"))
+	logs := logTo(logGroup(scope, "LogGroup", "/hoplab/app"+arm.suffix()), "app")
+	image := a.props.Image(scope)
+
+	env := health.environment()
+	options := a.appContainer(image, logs, env)
+	options.HealthCheck = health.check()
+	app := task.AddContainer(jsii.String("App"), options)
+	front := app
+	if health.Proxy {
+		front = task.AddContainer(jsii.String("Proxy"), a.appContainer(image, logs, map[string]*string{
+			"PROXY_TO":      jsii.String(fmt.Sprintf("http://127.0.0.1:%d", behindProxy)),
+			"PROXY_ANSWERS": jsii.String(health.Path),
+		}))
+	}
+	front.AddPortMappings(&awsecs.PortMapping{
+		Name:          jsii.String(ports.PortName),
+		ContainerPort: jsii.Number(ports.Container),
+		Protocol:      awsecs.Protocol_TCP,
+		AppProtocol:   awsecs.AppProtocol_Http(),
+	})
+	if health.Container == containerSocket {
+		// The root file system is read-only; the volume takes its owner from
+		// the directory that the image declares there.
+		task.AddVolume(&awsecs.Volume{Name: jsii.String("socket")})
+		app.AddMountPoints(&awsecs.MountPoint{
+			SourceVolume: jsii.String("socket"), ContainerPath: jsii.String(socketDir), ReadOnly: jsii.Bool(false),
+		})
+	}
+	if len(env) > 0 {
+		suppressNag(task, "AwsSolutions-ECS2", "The variables hold ports and paths, no secrets.")
+	}
+	return task, front
+}
+
+// appContainer returns a container of the app's image; several share what
+// the agent leaves.
+func (a *App) appContainer(image awsecs.ContainerImage, logs awsecs.LogDriver, env map[string]*string) *awsecs.ContainerDefinitionOptions {
+	share := 1
+	if a.props.Health.Proxy {
+		share = 2
+	}
+	options := &awsecs.ContainerDefinitionOptions{
+		Image:                  image,
 		Essential:              jsii.Bool(true),
-		Cpu:                    jsii.Number(containerCPU),
-		MemoryLimitMiB:         jsii.Number(containerMemory),
+		Cpu:                    jsii.Number(sizeSmall.containerCPU / share),
+		MemoryLimitMiB:         jsii.Number(sizeSmall.containerMemory / share),
 		ReadonlyRootFilesystem: jsii.Bool(true),
-		// The image runs as an ordinary user, and ECS keeps ports below 1024
-		// for root unless told otherwise.
+		Logging:                logs,
+		// The image runs as an ordinary user, and ports below 1024 are for
+		// root unless the task's network namespace says otherwise.
 		SystemControls: &[]*awsecs.SystemControl{{
 			Namespace: jsii.String("net.ipv4.ip_unprivileged_port_start"), Value: jsii.String("0"),
 		}},
-		Logging: logTo(logGroup(scope, "LogGroup", "/hoplab/app"+arm.suffix()), "app"),
-		PortMappings: &[]*awsecs.PortMapping{{
-			Name:          jsii.String(ports.PortName),
-			ContainerPort: jsii.Number(ports.Container),
-			Protocol:      awsecs.Protocol_TCP,
-			AppProtocol:   awsecs.AppProtocol_Http(),
-		}},
-	})
+	}
+	if len(env) > 0 {
+		options.Environment = &env
+	}
+	return options
+}
+
+func (a *App) newAppService(scope constructs.Construct, s *ArmService, task awsecs.FargateTaskDefinition) awsecs.FargateService {
 	service := awsecs.NewFargateService(scope, jsii.String("Service"), &awsecs.FargateServiceProps{
 		Cluster:                     a.network.Cluster,
-		ServiceName:                 jsii.String(serviceName + arm.suffix()),
+		ServiceName:                 jsii.String(serviceName + s.Arm.suffix()),
 		TaskDefinition:              task,
 		PlatformVersion:             awsecs.FargatePlatformVersion_VERSION1_4,
 		DesiredCount:                jsii.Number(1),
@@ -84,7 +138,7 @@ func (a *App) newAppService(scope constructs.Construct, s *ArmService, image ima
 		CircuitBreaker:              &awsecs.DeploymentCircuitBreaker{Rollback: jsii.Bool(true)},
 		MinHealthyPercent:           jsii.Number(100),
 		MaxHealthyPercent:           jsii.Number(200),
-		ServiceConnectConfiguration: a.connect(scope, arm),
+		ServiceConnectConfiguration: a.connect(scope, s.Arm),
 	})
 	service.Node().AddDependency(a.executionRole)
 	suppressCheck(service, "needless-agent-hop",
@@ -105,29 +159,25 @@ func (a *App) connect(scope constructs.Construct, arm Arm) *awsecs.ServiceConnec
 	if p, set := arm.Override.Port(); set {
 		endpoint.IngressPortOverride = jsii.Number(p)
 	}
-	return &awsecs.ServiceConnectProps{
-		Namespace: a.network.Namespace.NamespaceArn(),
-		Services:  &[]*awsecs.ServiceConnectService{endpoint},
-		LogDriver: logTo(logGroup(scope, "AgentLogGroup", "/hoplab/service-connect"+arm.suffix()), "service-connect"),
-		AccessLogConfiguration: &awsecs.ServiceConnectAccessLogConfiguration{
-			Format: awsecs.ServiceConnectAccessLogFormat_JSON,
-		},
-	}
+	props := a.network.connect(logGroup(scope, "AgentLogGroup", "/hoplab/service-connect"+arm.suffix()))
+	props.Services = &[]*awsecs.ServiceConnectService{endpoint}
+	return props
 }
 
-// newListener adds the listener with the article's target group numbers.
-func (a *App) newListener(scope constructs.Construct, s *ArmService) {
-	group := elb.NewApplicationTargetGroup(scope, jsii.String("TargetGroup"), &elb.ApplicationTargetGroupProps{
+// newTargetGroup makes the target group with the third article's numbers.
+func (a *App) newTargetGroup(scope constructs.Construct) elb.ApplicationTargetGroup {
+	return elb.NewApplicationTargetGroup(scope, jsii.String("TargetGroup"), &elb.ApplicationTargetGroupProps{
 		Vpc:                 a.network.VPC,
 		Port:                jsii.Number(ports.Container),
 		Protocol:            elb.ApplicationProtocol_HTTP,
+		ProtocolVersion:     elb.ApplicationProtocolVersion_HTTP1,
 		TargetType:          elb.TargetType_IP,
 		DeregistrationDelay: awscdk.Duration_Seconds(jsii.Number(90)),
 		HealthCheck: &elb.HealthCheck{
 			Enabled:                 jsii.Bool(true),
 			Protocol:                elb.Protocol_HTTP,
 			Port:                    port(ports.Container),
-			Path:                    jsii.String("/"),
+			Path:                    jsii.String(a.props.Health.Path),
 			HealthyHttpCodes:        jsii.String("200"),
 			HealthyThresholdCount:   jsii.Number(2),
 			UnhealthyThresholdCount: jsii.Number(5),
@@ -135,22 +185,4 @@ func (a *App) newListener(scope constructs.Construct, s *ArmService) {
 			Timeout:                 awscdk.Duration_Seconds(jsii.Number(5)),
 		},
 	})
-	group.AddTarget(s.Service.LoadBalancerTarget(&awsecs.LoadBalancerTargetOptions{
-		ContainerName: jsii.String("App"),
-		ContainerPort: jsii.Number(ports.Container),
-	}))
-	a.alb.AddListener(jsii.String(title(s.Arm.Name)+"Listener"), &elb.BaseApplicationListenerProps{
-		Port:                jsii.Number(s.Arm.Listener),
-		Protocol:            elb.ApplicationProtocol_HTTP,
-		Open:                jsii.Bool(false), // the group's rules are written out in NewApp
-		DefaultTargetGroups: &[]elb.IApplicationTargetGroup{group},
-	})
-}
-
-// title returns "Agent" for "agent", for logical ids.
-func title(name string) string {
-	if name == "" {
-		return ""
-	}
-	return string(name[0]-'a'+'A') + name[1:]
 }

@@ -1,5 +1,5 @@
 // Package stacks builds the CloudFormation stacks of the experiment with the
-// AWS CDK: Network, App and Client.
+// AWS CDK: Network, App and Client, with Load for deployed runs, or Host alone.
 //
 // It is the only package that imports awscdk. Configuration is checked in
 // plain Go by ParseConfig; Build then only receives values that CDK accepts.
@@ -14,17 +14,37 @@ import (
 
 // Build adds all stacks that config asks for to app.
 func Build(app awscdk.App, config Config) {
-	network := NewNetwork(app, "Network", &NetworkProps{})
+	if config.Host == HostNginx {
+		NewHost(app, "Host", &HostProps{AlbEgress: config.AlbEgress})
+		return
+	}
+	network := NewNetwork(app, "Network", &NetworkProps{
+		DualStack: config.Public != nil && config.Public.DualStack,
+	})
 	service := NewApp(app, "App", &AppProps{
-		Network: network,
-		Arms:    config.Arms,
-		Image:   appImage(config),
+		Network:      network,
+		Arms:         config.Arms,
+		Image:        appImage(config),
+		Architecture: config.Architecture,
+		AlbEgress:    config.AlbEgress,
+		Health:       config.Health,
+		Public:       config.Public,
 	})
 	NewClient(app, "Client", &ClientProps{
-		Network: network,
-		App:     service,
-		Image:   config.ClientImage,
+		Network:      network,
+		App:          service,
+		Image:        clientImage(config),
+		Architecture: config.Architecture,
 	})
+	if config.Load {
+		NewLoad(app, "Load", &LoadProps{
+			Network:      network,
+			App:          service,
+			Image:        loadImage(config),
+			Architecture: config.Architecture,
+			Generators:   config.Generators,
+		})
+	}
 }
 
 // stackProps names a stack; the name is what CloudFormation shows.

@@ -7,40 +7,32 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-
-	"github.com/hoplab/hoplab/internal/ports"
 )
 
 // ClientProps configures NewClient.
 type ClientProps struct {
-	Network *Network
-	App     *App
-	Image   string // "" for DefaultClientImage
+	Network      *Network
+	App          *App
+	Image        imageSource
+	Architecture string
 }
 
 // NewClient builds the client service: Service Connect without an endpoint of
-// its own, and ECS Exec to work in it.
-//
-// It is deployed after the app, because a task resolves only the endpoints
-// that existed when it started.
+// its own, and ECS Exec to work in it. It is deployed after the app.
 func NewClient(scope constructs.Construct, id string, props *ClientProps) {
 	stack := awscdk.NewStack(scope, jsii.String(id), stackProps("client", "hoplab: a Service Connect client to call the app from"))
 	group := newGroup(stack, "ClientSg", props.Network.VPC, "hoplab client")
-	allowFargate(group)
+	allowHTTPS(group)
 	group.AddEgressRule(awsec2.Peer_Ipv4(jsii.String(vpcCIDR)), awsec2.Port_AllTcp(),
 		jsii.String("anything in the VPC, so that the receiving end decides"), nil)
 
-	ref := props.Image
-	if ref == "" {
-		ref = DefaultClientImage
-	}
 	execution := newExecutionRole(stack)
-	task := newTask(stack, execution, newExecRole(stack))
+	task := newTask(stack, "TaskDefinition", props.Architecture, sizeSmall, execution, newExecRole(stack))
 	task.AddContainer(jsii.String("client"), &awsecs.ContainerDefinitionOptions{
-		Image:          image(ref)(stack),
+		Image:          props.Image(stack),
 		Essential:      jsii.Bool(true),
-		Cpu:            jsii.Number(containerCPU),
-		MemoryLimitMiB: jsii.Number(containerMemory),
+		Cpu:            jsii.Number(sizeSmall.containerCPU),
+		MemoryLimitMiB: jsii.Number(sizeSmall.containerMemory),
 		Command:        jsii.Strings("sleep", "infinity"),
 		LinuxParameters: awsecs.NewLinuxParameters(stack, jsii.String("Init"), &awsecs.LinuxParametersProps{
 			InitProcessEnabled: jsii.Bool(true), // reaps what ECS Exec leaves behind, and passes SIGTERM on
@@ -48,35 +40,35 @@ func NewClient(scope constructs.Construct, id string, props *ClientProps) {
 		Logging: logTo(logGroup(stack, "LogGroup", "/hoplab/client"), "client"),
 	})
 	service := awsecs.NewFargateService(stack, jsii.String("Service"), &awsecs.FargateServiceProps{
-		Cluster:              props.Network.Cluster,
-		ServiceName:          jsii.String("client-service"),
-		TaskDefinition:       task,
-		PlatformVersion:      awsecs.FargatePlatformVersion_VERSION1_4,
-		DesiredCount:         jsii.Number(1),
-		AssignPublicIp:       jsii.Bool(false),
-		SecurityGroups:       &[]awsec2.ISecurityGroup{sealed(stack, "ClientSgSealed", group)},
-		VpcSubnets:           props.Network.private(),
-		EnableExecuteCommand: jsii.Bool(true),
-		CircuitBreaker:       &awsecs.DeploymentCircuitBreaker{Rollback: jsii.Bool(true)},
-		MinHealthyPercent:    jsii.Number(100),
-		MaxHealthyPercent:    jsii.Number(200),
-		ServiceConnectConfiguration: &awsecs.ServiceConnectProps{
-			Namespace: props.Network.Namespace.NamespaceArn(),
-			LogDriver: logTo(logGroup(stack, "AgentLogGroup", "/hoplab/client-service-connect"), "service-connect"),
-			AccessLogConfiguration: &awsecs.ServiceConnectAccessLogConfiguration{
-				Format: awsecs.ServiceConnectAccessLogFormat_JSON,
-			},
-		},
+		Cluster:                     props.Network.Cluster,
+		ServiceName:                 jsii.String("client-service"),
+		TaskDefinition:              task,
+		PlatformVersion:             awsecs.FargatePlatformVersion_VERSION1_4,
+		DesiredCount:                jsii.Number(1),
+		AssignPublicIp:              jsii.Bool(false),
+		SecurityGroups:              &[]awsec2.ISecurityGroup{sealed(stack, "ClientSgSealed", group)},
+		VpcSubnets:                  props.Network.private(),
+		EnableExecuteCommand:        jsii.Bool(true),
+		CircuitBreaker:              &awsecs.DeploymentCircuitBreaker{Rollback: jsii.Bool(true)},
+		MinHealthyPercent:           jsii.Number(100),
+		MaxHealthyPercent:           jsii.Number(200),
+		ServiceConnectConfiguration: props.Network.connect(logGroup(stack, "AgentLogGroup", "/hoplab/client-service-connect")),
 	})
 	service.Node().AddDependency(execution)
-	for _, arm := range props.App.Services {
-		service.Node().AddDependency(arm.Service)
-		// The client's agent dials the app's agent on its ingress port: the
-		// container port, or the override when there is one.
-		service.Node().AddDependency(allowIn(stack, "ClientTo"+title(arm.Arm.Name)+"App", arm.Group, group,
-			arm.Arm.Override.Ingress(ports.Container), "client agent to app agent"))
-	}
+	props.App.callFrom(stack, "Client", service, group)
 	output(stack, "ClientServiceName", service.ServiceName(), "ECS service of the client, for aws ecs execute-command")
+	suppressTokenGrant(execution)
+}
+
+// callFrom lets the tasks of a Service Connect client reach every arm's
+// agent, and starts them after the arms, because a task resolves only the
+// endpoints that existed when it started.
+func (a *App) callFrom(stack awscdk.Stack, name string, client awsecs.FargateService, group awsec2.ISecurityGroup) {
+	for _, s := range a.Services {
+		client.Node().AddDependency(s.Service)
+		client.Node().AddDependency(allowIn(stack, name+"To"+s.Arm.title()+"App", s.Group, group,
+			s.ingress(), "client agent to app agent"))
+	}
 }
 
 // newExecRole makes a task role with what ECS Exec needs and nothing else.
@@ -86,7 +78,8 @@ func newExecRole(stack awscdk.Stack) awsiam.Role {
 		Actions: jsii.Strings(
 			"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
 			"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"),
-		Resources: jsii.Strings("*"), // the actions have no resources to name
+		Resources: jsii.Strings("*"),
 	}))
+	suppressPolicy(role, "The four actions of ECS Exec have no resource to name.")
 	return role
 }

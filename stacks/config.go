@@ -1,23 +1,47 @@
 package stacks
 
 import (
-	"fmt"
-
 	"github.com/hoplab/hoplab/internal/ports"
 )
 
 // Config is what the context keys say, checked. Build accepts only what
 // ParseConfig returned.
 type Config struct {
-	// Arms has one element, or two with -c arms=both.
+	// Host is HostFargate or HostNginx.
+	Host string
+	// Arms has one element, or two with -c arms=both; none with HostNginx.
 	Arms []Arm
-	// AppImage and ClientImage are image references; "" means the Docker
-	// asset of this repository for the app, and DefaultClientImage for the client.
-	AppImage    string
-	ClientImage string
+	// AppImage, ClientImage and LoadImage are image references; "" means the
+	// Docker asset of this repository, and DefaultClientImage for the client.
+	AppImage, ClientImage, LoadImage string
+	// Architecture of every task: X86_64 or ARM64.
+	Architecture string
+	// AlbEgress is what the load balancer's group lets out: EgressNone,
+	// EgressTargets or EgressAll.
+	AlbEgress string
+	Health    Health
+	// Public is nil unless the load balancer faces the internet.
+	Public *PublicEdge
+	// Load adds the Load stack; Generators, from 1, is how many load tasks a
+	// run may start at once.
+	Load       bool
+	Generators int
 	// Source is the directory of the repository, for Docker assets.
 	Source string
 }
+
+// Values of Config.Host.
+const (
+	HostFargate = "fargate"   // the app as a Service Connect service on Fargate
+	HostNginx   = "ec2-nginx" // nginx on an EC2 instance, to watch health checks arrive
+)
+
+// Values of Config.AlbEgress.
+const (
+	EgressTargets = "targets" // the targets' group on the target port
+	EgressNone    = "none"    // nothing: every health check times out
+	EgressAll     = "all"     // everything
+)
 
 // Arm is one deployed configuration of the app.
 type Arm struct {
@@ -38,70 +62,73 @@ func (a Arm) suffix() string {
 	return "-" + a.Name
 }
 
+// title returns "Agent" and the like for logical ids, "" for a single arm.
+func (a Arm) title() string {
+	if a.Name == "" {
+		return ""
+	}
+	return string(a.Name[0]-'a'+'A') + a.Name[1:]
+}
+
 // discovery returns the Service Connect discovery name.
 func (a Arm) discovery() string { return ports.PortName + a.suffix() }
+
+// maxGenerators bounds -c generators; it is what merging is tested with.
+const maxGenerators = 1000
 
 // ParseConfig reads the context through get, which returns nil for a key
 // that is not set. Values are strings from -c key=value and any JSON value
 // from cdk.json. The error names the key, the value and the rule.
 func ParseConfig(get func(key string) any) (Config, error) {
-	c := Config{Source: "."}
-	override, err := ports.ParseOverride(get("ingressPortOverride"), ports.Container)
-	if err != nil {
-		return Config{}, err
+	r := &reader{get: get}
+	c := Config{
+		Source:       ".",
+		Host:         r.choice("host", HostFargate, HostNginx),
+		AlbEgress:    r.choice("albEgress", EgressTargets, EgressNone, EgressAll),
+		Architecture: r.choice("architecture", "X86_64", "ARM64"),
+		AppImage:     r.image("appImage"),
+		ClientImage:  r.image("clientImage"),
+		LoadImage:    r.image("loadImage"),
+		Load:         r.boolean("load"),
+		Generators:   r.whole("generators", 1, maxGenerators),
 	}
-	arms, err := choice(get, "arms", "one", "both")
-	if err != nil {
-		return Config{}, err
+	both := r.choice("arms", "one", "both") == "both"
+	c.Arms = r.arms(both)
+	c.Public = r.public()
+	c.Health = r.health(c.Public != nil)
+
+	if c.Host == HostNginx {
+		c.Arms = nil
+		r.refuse("host=ec2-nginx is one instance without ECS",
+			"ingressPortOverride", "arms", "appImage", "clientImage", "loadImage", "load", "generators", "edge", "healthCheck")
 	}
-	if arms == "both" {
-		if _, set := override.Port(); !set {
-			if override, err = ports.CheckOverride(ports.ExampleOverride, ports.Container); err != nil {
-				return Config{}, err
-			}
+	if c.Public != nil {
+		if both {
+			r.fail("arms=both needs a listener port per arm, and edge=public has 80 and 443 for one; choose one of them")
 		}
-		c.Arms = []Arm{
-			{Name: "agent", Listener: ports.Listener},
-			{Name: "bypass", Listener: ports.SecondListener, Override: override},
-		}
-	} else {
-		c.Arms = []Arm{{Listener: ports.Listener, Override: override}}
+		r.refuse("edge=public would put the internet between the load tasks and the load balancer", "load")
 	}
-	if c.AppImage, err = text(get, "appImage"); err != nil {
-		return Config{}, err
+	if !c.Load {
+		r.refuse("it belongs to the Load stack; add -c load=true", "generators", "loadImage")
 	}
-	if c.ClientImage, err = text(get, "clientImage"); err != nil {
-		return Config{}, err
-	}
-	return c, nil
+	return c, r.err
 }
 
-// text returns the string value of key, "" when it is absent.
-func text(get func(string) any, key string) (string, error) {
-	switch v := get(key).(type) {
-	case nil:
-		return "", nil
-	case string:
-		return v, nil
-	default:
-		return "", fmt.Errorf("%s %v: a %T is not a string", key, v, v)
-	}
-}
-
-// choice returns the value of key, which must be one of the values; the
-// first is the default.
-func choice(get func(string) any, key string, values ...string) (string, error) {
-	v, err := text(get, key)
+// arms reads the override and makes one arm or both.
+func (r *reader) arms(both bool) []Arm {
+	override, err := ports.ParseOverride(r.get("ingressPortOverride"), ports.Container)
 	if err != nil {
-		return "", err
+		r.fail("%v", err)
 	}
-	if v == "" {
-		return values[0], nil
+	if !both {
+		return []Arm{{Listener: ports.Listener, Override: override}}
 	}
-	for _, w := range values {
-		if v == w {
-			return v, nil
-		}
+	if _, set := override.Port(); !set {
+		// An error is impossible: the example obeys the rules that it shows.
+		override, _ = ports.CheckOverride(ports.ExampleOverride, ports.Container)
 	}
-	return "", fmt.Errorf("%s %q: choose one of %q", key, v, values)
+	return []Arm{
+		{Name: "agent", Listener: ports.Listener},
+		{Name: "bypass", Listener: ports.SecondListener, Override: override},
+	}
 }

@@ -16,6 +16,14 @@ var variants = map[string]keys{
 	"agent":  {},
 	"bypass": {"ingressPortOverride": "8080"},
 	"both":   {"arms": "both"},
+
+	"no-egress": {"albEgress": "none"},
+	"proxy":     {"healthCheck": "alb-proxy,container-combined"},
+	"public": {
+		"edge": "public", "domainName": "api.example.com", "hostedZoneId": "Z0123456789ABC", "ipAddressType": "dualstack",
+	},
+	"host": {"host": "ec2-nginx"},
+	"load": {"arms": "both", "load": "true", "generators": "20"},
 }
 
 func TestGolden(t *testing.T) {

@@ -28,21 +28,43 @@ func appImage(c Config) imageSource {
 	if c.AppImage != "" {
 		return image(c.AppImage)
 	}
-	return asset(c.Source, "service/Dockerfile", "go.mod", "go.sum", "service", "internal/ports")
+	return asset(c, "service/Dockerfile", "go.mod", "go.sum", "service", "loadtest/samplefile/go.mod")
 }
 
-// asset builds dockerfile with the named files of dir as its only context.
-func asset(dir, dockerfile string, files ...string) imageSource {
+// clientImage returns the client's image: any with a shell and sleep.
+func clientImage(c Config) imageSource {
+	if c.ClientImage != "" {
+		return image(c.ClientImage)
+	}
+	return image(DefaultClientImage)
+}
+
+// loadImage returns the image with k6 and the scripts: -c loadImage, or
+// loadtest/ built by Docker at deploy time.
+func loadImage(c Config) imageSource {
+	if c.LoadImage != "" {
+		return image(c.LoadImage)
+	}
+	return asset(c, "loadtest/Dockerfile", "loadtest")
+}
+
+// asset builds dockerfile with the named files of the repository as its only
+// context, so that no other change rebuilds the image.
+func asset(c Config, dockerfile string, files ...string) imageSource {
+	platform := awsecrassets.Platform_LINUX_AMD64()
+	if c.Architecture == "ARM64" {
+		platform = awsecrassets.Platform_LINUX_ARM64()
+	}
 	exclude := []*string{jsii.String("*")}
 	for _, f := range files {
 		exclude = append(exclude, jsii.String("!"+f))
 	}
 	return func(constructs.Construct) awsecs.ContainerImage {
-		return awsecs.ContainerImage_FromAsset(jsii.String(filepath.Clean(dir)), &awsecs.AssetImageProps{
+		return awsecs.ContainerImage_FromAsset(jsii.String(filepath.Clean(c.Source)), &awsecs.AssetImageProps{
 			File:       jsii.String(dockerfile),
 			Exclude:    &exclude,
 			IgnoreMode: awscdk.IgnoreMode_DOCKER,
-			Platform:   awsecrassets.Platform_LINUX_AMD64(),
+			Platform:   platform,
 		})
 	}
 }

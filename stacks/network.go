@@ -20,7 +20,9 @@ const (
 )
 
 // NetworkProps configures NewNetwork.
-type NetworkProps struct{}
+type NetworkProps struct {
+	DualStack bool // give the VPC and its subnets IPv6 addresses as well
+}
 
 // Network is what outlives a change of the app: VPC, namespace, cluster.
 type Network struct {
@@ -36,8 +38,13 @@ func NewNetwork(scope constructs.Construct, id string, props *NetworkProps) *Net
 	stack := awscdk.NewStack(scope, jsii.String(id), stackProps("network", "hoplab: VPC, Cloud Map namespace and ECS cluster"))
 	n := &Network{Stack: stack}
 
+	protocol := awsec2.IpProtocol_IPV4_ONLY
+	if props.DualStack {
+		protocol = awsec2.IpProtocol_DUAL_STACK
+	}
 	n.VPC = awsec2.NewVpc(stack, jsii.String("Vpc"), &awsec2.VpcProps{
 		IpAddresses: awsec2.IpAddresses_Cidr(jsii.String(vpcCIDR)),
+		IpProtocol:  protocol,
 		MaxAzs:      jsii.Number(2),
 		NatGateways: jsii.Number(1),
 		// Nothing of ours uses the default group. Emptying it costs a custom
@@ -51,16 +58,7 @@ func NewNetwork(scope constructs.Construct, id string, props *NetworkProps) *Net
 		GatewayEndpoints: &map[string]*awsec2.GatewayVpcEndpointOptions{
 			"S3": {Service: awsec2.GatewayVpcEndpointAwsService_S3()},
 		},
-		FlowLogs: &map[string]*awsec2.FlowLogOptions{
-			// Refused connections are what a closed security group leaves behind,
-			// and the only trace of it: the target logs nothing.
-			"Refused": {
-				TrafficType:            awsec2.FlowLogTrafficType_REJECT,
-				MaxAggregationInterval: awsec2.FlowLogMaxAggregationInterval_ONE_MINUTE,
-				Destination: awsec2.FlowLogDestination_ToCloudWatchLogs(
-					logGroup(stack, "FlowLogGroup", "/hoplab/vpc-refused"), nil),
-			},
-		},
+		FlowLogs: refusedConnections(stack, "/hoplab/vpc-refused"),
 	})
 
 	n.Namespace = awsservicediscovery.NewHttpNamespace(stack, jsii.String("Namespace"), &awsservicediscovery.HttpNamespaceProps{
@@ -86,6 +84,17 @@ func NewNetwork(scope constructs.Construct, id string, props *NetworkProps) *Net
 // private selects the subnets of tasks and of the internal load balancer.
 func (n *Network) private() *awsec2.SubnetSelection {
 	return &awsec2.SubnetSelection{SubnetGroupName: jsii.String("Private")}
+}
+
+// refusedConnections logs what security groups drop. It is the only trace
+// that a closed group leaves: the target logs nothing.
+func refusedConnections(stack awscdk.Stack, group string) *map[string]*awsec2.FlowLogOptions {
+	return &map[string]*awsec2.FlowLogOptions{"Refused": {
+		TrafficType:            awsec2.FlowLogTrafficType_REJECT,
+		MaxAggregationInterval: awsec2.FlowLogMaxAggregationInterval_ONE_MINUTE,
+		Destination: awsec2.FlowLogDestination_ToCloudWatchLogs(
+			logGroup(stack, "FlowLogGroup", group), nil),
+	}}
 }
 
 // logGroup makes a log group that keeps a week and goes with its stack.

@@ -54,12 +54,22 @@ func sealed(scope constructs.Construct, id string, group awsec2.ISecurityGroup) 
 	})
 }
 
-// allowFargate opens what a Fargate task needs by itself: HTTPS to ECR,
-// CloudWatch Logs and Session Manager, over the NAT gateway or endpoints.
-// DNS and task metadata pass security groups anyway.
-func allowFargate(group awsec2.SecurityGroup) {
+// newAlbGroup makes the load balancer's group. With EgressTargets its rules
+// stand beside the targets, one for each.
+func newAlbGroup(scope constructs.Construct, vpc awsec2.IVpc, egress string) awsec2.SecurityGroup {
+	return awsec2.NewSecurityGroup(scope, jsii.String("AlbSg"), &awsec2.SecurityGroupProps{
+		Vpc:              vpc,
+		Description:      jsii.String("hoplab load balancer"),
+		AllowAllOutbound: jsii.Bool(egress == EgressAll),
+	})
+}
+
+// allowHTTPS opens what tasks and instances need by themselves: ECR,
+// CloudWatch Logs, Session Manager and packages, over the NAT gateway or
+// directly. DNS and the metadata services pass security groups anyway.
+func allowHTTPS(group awsec2.SecurityGroup) {
 	group.AddEgressRule(awsec2.Peer_AnyIpv4(), awsec2.Port_Tcp(jsii.Number(443)),
-		jsii.String("images, logs and ECS Exec"), nil)
+		jsii.String("HTTPS to AWS endpoints and package repositories"), nil)
 }
 
 func port(n int) *string { return jsii.String(strconv.Itoa(n)) }

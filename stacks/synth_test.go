@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -63,10 +64,50 @@ func newTestApp(t *testing.T, dir string) awscdk.App {
 func synth(t *testing.T, k keys) string {
 	t.Helper()
 	dir := t.TempDir()
+	synthTo(t, dir, k, func(awscdk.App) {})
+	return dir
+}
+
+// synthTo writes the assembly for k to dir; prepare sees the app before its stacks.
+func synthTo(t *testing.T, dir string, k keys, prepare func(awscdk.App)) {
+	t.Helper()
+	// A construct that CDK refuses is a panic; it must not take the other tests along.
+	defer func() {
+		if r := recover(); r != nil {
+			t.Fatalf("%v: %v", k, r)
+		}
+	}()
 	app := newTestApp(t, dir)
+	prepare(app)
 	Build(app, k.config(t))
 	app.Synth(nil)
-	return dir
+}
+
+func glob(t *testing.T, dir, pattern string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// needNode returns the node program if it and the packages of package.json
+// are there.
+func needNode(t *testing.T) string {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err == nil {
+		_, err = os.Stat("../node_modules/aws-cdk/package.json")
+	}
+	if err != nil {
+		reason := "needs Node and the packages of package.json (npm ci): " + err.Error()
+		if os.Getenv("CI") == "true" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	return node
 }
 
 func readJSON(t *testing.T, path string, v any) {
