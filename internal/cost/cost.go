@@ -15,7 +15,7 @@ const HoursPerMonth = 730
 // Prices are US dollars, before tax, discounts and free tiers.
 type Prices struct {
 	Region string
-	// Dated is when the table was last compared with its sources.
+	// Dated is the month of the youngest comparison with a source.
 	Dated string
 	// Sources are where the figures can be read.
 	Sources []string
@@ -33,11 +33,13 @@ type Prices struct {
 	StateTransition float64 // Step Functions standard workflow, each
 }
 
-// USEast1 is the on-demand list price of US East (N. Virginia). Other regions
-// are mostly 0 to 40 % above it.
+// USEast1 is the on-demand list price of US East (N. Virginia). The prices of
+// Fargate, ALB, NAT gateway and public IPv4 addresses were compared with guides
+// of February to June 2026 that quote the price pages; those of CloudWatch, S3
+// and Step Functions are the list prices as published before, not read again.
 var USEast1 = Prices{
 	Region: "us-east-1",
-	Dated:  "2026-11-21",
+	Dated:  "2026-06",
 	Sources: []string{
 		"https://aws.amazon.com/fargate/pricing/",
 		"https://aws.amazon.com/vpc/pricing/",

@@ -105,8 +105,7 @@ func build(ctx context.Context, root, dir string, values map[string]string) erro
 		return err
 	}
 	out := filepath.Join(tmp, "out")
-	env := []string{"CDK_OUTDIR=" + out, "CDK_CONTEXT_JSON=" + context,
-		"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=18,20,21,23", "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION=1"}
+	env := append([]string{"CDK_OUTDIR=" + out, "CDK_CONTEXT_JSON=" + context}, quietJSII...)
 	if msg, err := capture(ctx, root, env, app); err != nil {
 		return fail.Newf(fail.Environment, "run npx cdk synth in "+root+" to see the whole message", "the CDK app failed: %w: %s", err, msg)
 	}

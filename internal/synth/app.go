@@ -1,0 +1,60 @@
+package synth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/hoplab/hoplab/internal/fail"
+)
+
+// App synthesizes anybody's CDK app, in any language: it runs the "app"
+// command of dir/cdk.json as the CDK command line does, with the context
+// values on top, and returns the cloud assembly in a temporary directory that
+// clean removes.
+func App(ctx context.Context, dir string, values map[string]string, progress io.Writer) (out string, clean func(), err error) {
+	clean = func() {}
+	path := filepath.Join(dir, "cdk.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", clean, fail.Newf(fail.Usage, "give a directory with a cdk.json", "cannot read the CDK app: %w", err)
+	}
+	var conf struct {
+		App string `json:"app"`
+	}
+	if err := json.Unmarshal(data, &conf); err != nil {
+		return "", clean, fail.Newf(fail.Usage, "mend cdk.json", "reading %s: %w", path, err)
+	}
+	if conf.App == "" {
+		return "", clean, fail.Newf(fail.Usage, "give the cloud assembly that cdk synth wrote instead", "%s names no app", path)
+	}
+	tmp, err := os.MkdirTemp("", "hoplab-synth-*")
+	if err != nil {
+		return "", clean, fail.Newf(fail.Environment, "make the temporary directory writable", "cannot synthesize: %w", err)
+	}
+	clean = func() { _ = os.RemoveAll(tmp) }
+	context, err := appContext(dir, values)
+	if err != nil {
+		return "", clean, err
+	}
+	fmt.Fprintf(progress, "synthesizing the CDK app in %s: %s\n", dir, conf.App)
+	shell := []string{"sh", "-c", conf.App}
+	if runtime.GOOS == "windows" {
+		shell = []string{"cmd", "/c", conf.App}
+	}
+	env := append([]string{"CDK_OUTDIR=" + tmp, "CDK_CONTEXT_JSON=" + context}, quietJSII...)
+	if msg, err := capture(ctx, dir, env, shell[0], shell[1:]...); err != nil {
+		return "", clean, fail.Newf(fail.Usage, "run cdk synth there to see the whole message", "the CDK app in %s failed: %w: %s", dir, err, msg)
+	}
+	if _, err := os.Stat(filepath.Join(tmp, "manifest.json")); err != nil {
+		return "", clean, fail.Newf(fail.Usage, "run cdk synth there and give its output directory", "the CDK app in %s wrote no cloud assembly", dir)
+	}
+	return tmp, clean, nil
+}
+
+// quietJSII keeps jsii from warning about the Node version on every run.
+var quietJSII = []string{"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=18,20,21,23", "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION=1"}
