@@ -54,7 +54,7 @@ func (p *Predictor) asked(c Caller, from *host, lb *topology.LoadBalancer, l *to
 	hostName, action, key := name, "default action", "default"
 	if r != nil {
 		var conds string
-		hostName, q.path, conds = example(r, name)
+		hostName, q.path, conds = sampleOf(r, name)
 		prio := "?"
 		if n, ok := r.Priority.Get(); ok {
 			prio = itoa(n)

@@ -46,6 +46,11 @@ func (x *index) connectFlaws(s *topology.Service, who string) []flaw {
 		add("platform-version-too-old", "Set the platform version to 1.4.0 or LATEST.",
 			"%s asks for platform version %s; Service Connect needs 1.4.0 or later", who, v)
 	}
+	if s.Connect.NamespaceVia == "id" {
+		out = append(out, flaw{rule: "namespace-by-ref", at: s.Origin, inferred: true,
+			text: fmt.Sprintf("%s names its namespace by Ref, which gives the namespace's id; Service Connect takes a name or an ARN", who),
+			fix:  "Use Fn::GetAtt Arn of the namespace, or its name."})
+	}
 	if s.Task != nil {
 		if m, ok := s.Task.NetworkMode.Get(); ok && (m == "host" || m == "none") {
 			add("unsupported-network-mode", "Use network mode awsvpc.", "%s runs in network mode %s, which Service Connect does not support", who, m)
@@ -84,7 +89,7 @@ func (x *index) endpointFlaws(s *topology.Service, e *endpoint, who string) []fl
 		out = append(out, f)
 	}
 	name, named := e.ep.PortName.Get()
-	if named && s.Task != nil && e.mapping == nil {
+	if named && s.Task != nil && e.mapping == nil && s.Task.Uncertain == "" {
 		add(flaw{rule: "port-name-unknown",
 			text: fmt.Sprintf("%s publishes port name %q, and no port mapping of its task definition has that name (it has %s)", who, name, portNames(s.Task)),
 			fix:  fmt.Sprintf("Name a port mapping %q, or publish one of the names that exist.", name)})
@@ -145,7 +150,7 @@ func (x *index) targetFlaws(s *topology.Service, who string) []flaw {
 	for _, lb := range s.LoadBalancers {
 		port, okp := lb.Port.Get()
 		name, okc := lb.Container.Get()
-		if okp && okc && s.Task != nil {
+		if okp && okc && s.Task != nil && s.Task.Uncertain == "" {
 			c := s.Task.Container(name)
 			if c == nil || !maps(c, port) {
 				out = append(out, flaw{rule: "load-balancer-port-undeclared", at: s.Origin,

@@ -117,6 +117,10 @@ func (x *index) aim(r *OpenRule, peer *host) {
 			return
 		}
 	}
+	if peer.anybody {
+		r.PeerCIDR = "its callers"
+		return
+	}
 	if len(peer.addrs) > 0 {
 		r.PeerCIDR = peer.addrs[0].String()
 		return
@@ -145,8 +149,10 @@ func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port 
 			continue
 		}
 		onPort, toPeer := covers(r, port), x.peerIs(r, peer)
-		if r.Unknown != "" {
-			f.why = orElse(f.why, fmt.Sprintf("a rule of %s is not settled: %s", label(g.Origin, g.Name), r.Unknown))
+		if why := orElse(r.Unknown, r.Maybe); why != "" {
+			if r.Unknown != "" || onPort && toPeer != no {
+				f.why = orElse(f.why, fmt.Sprintf("a rule of %s is not settled: %s", label(g.Origin, g.Name), why))
+			}
 			continue
 		}
 		switch {
@@ -212,7 +218,7 @@ func (x *index) peerIs(r *topology.Rule, h *host) answer {
 			if ok && id == r.Peer.Group {
 				return yes
 			}
-			if !ok {
+			if !ok || x.external(id) || x.external(r.Peer.Group) {
 				got = maybe
 			}
 		}
@@ -230,6 +236,13 @@ func (x *index) peerIs(r *topology.Rule, h *host) answer {
 		return yes
 	}
 	return within(h.addrs, r.Peer.CIDR)
+}
+
+// external reports whether the source uses the group without declaring it; it
+// may then be any group, a declared one included.
+func (x *index) external(id topology.ID) bool {
+	g := x.groups[id]
+	return g == nil || g.External
 }
 
 // within reports whether all addresses of the ranges lie in p.

@@ -6,9 +6,9 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// example returns a host and path that satisfy the rule's conditions as far as
+// sampleOf returns a host and path that satisfy the rule's conditions as far as
 // a URL can, and the conditions in words: ` (path /api/*)`.
-func example(r *topology.ListenerRule, lb string) (hostName, urlPath, conds string) {
+func sampleOf(r *topology.ListenerRule, lb string) (hostName, urlPath, conds string) {
 	hostName, urlPath = lb, "/"
 	var words []string
 	for _, c := range r.Conditions {
@@ -135,7 +135,7 @@ func redirect(q ask, r *topology.Redirect) Outcome {
 	}
 	hostName := label(q.lb.Origin, q.lb.Name)
 	if q.rule != nil {
-		hostName, _, _ = example(q.rule, hostName)
+		hostName, _, _ = sampleOf(q.rule, hostName)
 	}
 	values := strings.NewReplacer(
 		"#{protocol}", schemeOf(q.l), "#{host}", hostName, "#{port}", itoa(q.l.Port.Or(0)),

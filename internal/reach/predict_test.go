@@ -128,7 +128,7 @@ func TestPredict(t *testing.T) {
 			name:  "privileged override",
 			spoil: func(f *fixture) { f.endpoint().IngressPortOverride = known(1024) },
 			want: map[string]string{
-				idALB:    `client | deploy-fails`,
+				idALB:    `client → alb | deploy-fails`,
 				idMesh:   `client | deploy-fails`,
 				idHealth: `client | deploy-fails`,
 			},

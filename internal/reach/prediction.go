@@ -67,7 +67,7 @@ type Outcome struct {
 	Error string `json:"error,omitempty"`
 	// Why is one sentence for people.
 	Why string `json:"why"`
-	// Basis names the section of docs/semantics, "S2" style sources included.
+	// Basis names the sections of the semantics that say so, and the rows of its table.
 	Basis string `json:"basis,omitempty"`
 	// Inferred is set when a step was inferred from documented facts and not
 	// itself documented or seen.

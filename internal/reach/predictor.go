@@ -125,7 +125,7 @@ func (j *journey) enter(s *topology.Service, port int, tls bool) arrival {
 // end closes the journey with its outcome.
 func (j *journey) end(o Outcome) Prediction {
 	j.pr.Outcome = o
-	j.pr.Path = path(j.pr.Hops)
+	j.pr.Path = route(j.pr.Hops)
 	if o.Class == OK && j.pr.Evidence == nil {
 		j.pr.Evidence = evidence(j.pr.Hops)
 		if j.http {
@@ -139,8 +139,8 @@ func (j *journey) unknown(why string) Prediction {
 	return j.end(Outcome{Class: Unknown, Why: why})
 }
 
-// path writes the hops that the request gets along, in the words of the design.
-func path(hops []Hop) string {
+// route writes the hops that the request gets along, in the words of the design.
+func route(hops []Hop) string {
 	if len(hops) == 0 {
 		return "client"
 	}

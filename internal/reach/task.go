@@ -35,6 +35,9 @@ const (
 // and the app's is open.
 func (p *Predictor) arrive(s *topology.Service, port int, tls bool) arrival {
 	app := p.app(s)
+	if s.ConnectUnknown != "" {
+		return arrival{kind: unsettled, why: "whether the agent takes the connection is not settled: " + s.ConnectUnknown}
+	}
 	if s.Connect != nil && s.Connect.Enabled.IsUnknown() {
 		return arrival{kind: unsettled, why: "whether Service Connect is enabled is not settled: " + s.Connect.Enabled.Why()}
 	}
@@ -46,6 +49,9 @@ func (p *Predictor) arrive(s *topology.Service, port int, tls bool) arrival {
 		} else if !ok {
 			vague = orElse(vague, "the port on which the agent listens is not settled: "+in.Why())
 		}
+	}
+	if s.Connect != nil {
+		vague = orElse(vague, s.Connect.Uncertain)
 	}
 	if vague != "" {
 		return arrival{kind: unsettled, why: vague}

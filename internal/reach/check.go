@@ -1,0 +1,138 @@
+package reach
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Rule is one thing that Check looks for.
+type Rule struct {
+	ID       string   `json:"id"` // stable; suppressions and SARIF refer to it
+	Severity Severity `json:"severity"`
+	Title    string   `json:"title"`   // a short sentence
+	Explain  string   `json:"explain"` // what happens and why
+	Fix      string   `json:"fix"`     // what to do, in general
+	Source   string   `json:"source"`  // where the facts come from
+	run      func(*checker)
+}
+
+// Finding is what a rule found at one place.
+type Finding struct {
+	Rule     string          `json:"rule"`
+	Severity Severity        `json:"severity"`
+	Origin   topology.Origin `json:"origin"`
+	Label    string          `json:"label"` // the resource's name for people
+	// Related are further resources that play a part.
+	Related []topology.Origin `json:"related,omitempty"`
+	Message string            `json:"message"`
+	Fix     string            `json:"fix"`
+	// Effect is what a caller sees, in one sentence; empty when no caller sees it.
+	Effect string `json:"effect,omitempty"`
+	// Add is the security-group rule that mends it, if one does.
+	Add *OpenRule `json:"add,omitempty"`
+	// Prediction is the ID of the prediction it rests on, if it does.
+	Prediction string `json:"prediction,omitempty"`
+	// Suppressed is set when the source or a file accepts the finding.
+	Suppressed *Suppressed `json:"suppressed,omitempty"`
+}
+
+// Suppressed says who accepted a finding, and why.
+type Suppressed struct {
+	Reason string `json:"reason"`
+	By     string `json:"by"` // "template" or the suppression file's name
+}
+
+// checker runs the rules over one topology and collects findings.
+type checker struct {
+	p    *Predictor
+	r    *Report
+	rule *Rule
+	out  []Finding
+	// flaws by rule, worked out once for all deployment rules.
+	flaws map[string][]flaw
+}
+
+// add records a finding of the current rule.
+func (c *checker) add(at topology.Origin, fix, format string, args ...any) *Finding {
+	c.out = append(c.out, Finding{
+		Rule: c.rule.ID, Severity: c.rule.Severity, Origin: at, Label: c.label(at), Fix: fix, Message: fmt.Sprintf(format, args...),
+	})
+	return &c.out[len(c.out)-1]
+}
+
+// label returns the name of the resource with the origin.
+func (c *checker) label(at topology.Origin) string {
+	if s := c.p.x.services[at.ID]; s != nil {
+		return label(s.Origin, s.Name)
+	}
+	if g := c.p.x.groups[at.ID]; g != nil {
+		return label(g.Origin, g.Name)
+	}
+	return originLabel(at)
+}
+
+// Check applies every rule to t and returns the findings, the worst first,
+// suppressed ones marked. The order is fixed for a given topology.
+func Check(t *topology.Topology, o Options) ([]Finding, error) {
+	p, err := New(t, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.Check(), nil
+}
+
+// Check applies every rule to the predictor's topology, as the function Check does.
+func (p *Predictor) Check() []Finding {
+	c := &checker{p: p, r: p.Report(), flaws: map[string][]flaw{}}
+	for _, s := range p.x.t.Services {
+		for _, f := range p.x.flaws(s) {
+			c.flaws[f.rule] = append(c.flaws[f.rule], f)
+		}
+	}
+	for i := range rules {
+		c.rule = &rules[i]
+		c.rule.run(c)
+	}
+	c.suppress()
+	slices.SortStableFunc(c.out, func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(b.Severity, a.Severity),
+			cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(a.Origin.ID, b.Origin.ID),
+			cmp.Compare(a.Message, b.Message),
+		)
+	})
+	return c.out
+}
+
+// Rules returns the registered rules, ordered by ID.
+func Rules() []Rule {
+	out := slices.Clone(rules)
+	slices.SortFunc(out, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// RuleByID returns the rule with the ID.
+func RuleByID(id string) (Rule, bool) {
+	for _, r := range rules {
+		if r.ID == id {
+			return r, true
+		}
+	}
+	return Rule{}, false
+}
+
+// Worst returns the highest severity among the findings that are not
+// suppressed, and false when there is none.
+func Worst(fs []Finding) (Severity, bool) {
+	worst, any := Note, false
+	for _, f := range fs {
+		if f.Suppressed == nil && (!any || f.Severity > worst) {
+			worst, any = f.Severity, true
+		}
+	}
+	return worst, any
+}

@@ -1,0 +1,278 @@
+package reach
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// loadBalancerRules are about listeners, target groups and their security groups.
+var loadBalancerRules = []Rule{
+	{
+		ID: "world-open-internal-alb", Severity: Warning, Title: "An internal load balancer admits every address",
+		Explain: "An internal load balancer has private addresses only, so a rule for 0.0.0.0/0 admits the whole VPC and everything peered with it, which is more than anybody meant. CDK's listener opens itself like this unless open is false.",
+		Fix:     "Name the callers' security group or the VPC's range.", Source: "semantics 7",
+		run: worldOpen,
+	},
+	{
+		ID: "ipv6-rule-on-ipv4-alb", Severity: Note, Title: "An IPv6 rule on a load balancer that has no IPv6",
+		Explain: "A rule for ::/0 does nothing while the load balancer's address type is ipv4.",
+		Fix:     "Remove the rule, or make the load balancer dual-stack.", Source: "semantics 6",
+		run: func(c *checker) { families(c, "ipv4") },
+	},
+	{
+		ID: "dualstack-alb-without-ipv6-ingress", Severity: Warning, Title: "A dual-stack load balancer lets no IPv6 caller in",
+		Explain: "A dual-stack load balancer has IPv6 addresses in DNS. Callers prefer them, and without an IPv6 rule their packets are dropped until they fall back to IPv4.",
+		Fix:     "Open the listener's port for IPv6 too.", Source: "semantics 6",
+		run: func(c *checker) { families(c, "dualstack") },
+	},
+	{
+		ID: "target-group-without-listener", Severity: Warning, Title: "A service registers with a target group that no listener uses",
+		Explain: "Targets of a group without a listener stay unused (Target.NotInUse), and no health check runs.",
+		Fix:     "Forward to the group from a listener.", Source: "semantics 6",
+		run: func(c *checker) {
+			for _, g := range c.p.x.t.TargetGroups {
+				if len(c.p.x.fronts[g.ID]) > 0 || len(c.p.x.registered[g.ID]) == 0 || c.p.x.openForward() {
+					continue
+				}
+				f := c.add(g.Origin, "Add a listener or a listener rule that forwards to it.", "no listener forwards to %s, with which targets are registered", label(g.Origin, g.Name))
+				f.Effect = "its targets stay unused (Target.NotInUse)"
+			}
+		},
+	},
+	{
+		ID: "health-check-matcher-too-wide", Severity: Warning, Title: "The health check accepts client errors",
+		Explain: "A matcher that includes 4xx calls a target healthy that answers 404 to the check's path: a wrong path, or a proxy in front of a dead app, goes unnoticed.",
+		Fix:     "Accept 200, or the codes that the path really answers.", Source: "semantics 6; 10 row 12",
+		run: wideMatcher,
+	},
+	{
+		ID: "health-check-port-undeclared", Severity: Warning, Title: "The health check asks a port that no container declares",
+		Explain: "Nothing in the task definition says that a container listens on the health check's port. Port mappings are not required for that in awsvpc, so it may be right; more often it is a leftover or the agent's override port.",
+		Fix:     "Check the traffic port, or declare the port.", Source: "semantics 1, 6",
+		run: undeclaredCheckPort,
+	},
+	{
+		ID: "grace-period-missing", Severity: Note, Title: "A load-balanced service has no health check grace period",
+		Explain: "The default is 0 s: a task that needs longer to start than the health check allows is replaced before it is ready, again and again.",
+		Fix:     "Set HealthCheckGracePeriodSeconds to more than the app's start time.", Source: "semantics 8",
+		run: func(c *checker) {
+			for _, s := range c.p.x.t.Services {
+				n, ok := s.GraceSeconds.Get()
+				if len(s.LoadBalancers) > 0 && (s.GraceSeconds.IsAbsent() || ok && n == 0) {
+					c.add(s.Origin, "Set HealthCheckGracePeriodSeconds, 60 for example.", "%s is behind a load balancer and has no health check grace period", label(s.Origin, s.Name))
+				}
+			}
+		},
+	},
+	{
+		ID: "tls-policy-default", Severity: Note, Title: "An HTTPS listener leaves its TLS policy to the API's old default",
+		Explain: "A listener without SslPolicy gets ELBSecurityPolicy-2016-08, which still allows TLS 1.0; the console's default is ELBSecurityPolicy-TLS13-1-2-2021-06.",
+		Fix:     "Set SslPolicy.", Source: "semantics 6",
+		run: func(c *checker) {
+			c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
+				if l.Protocol.Or("") == "HTTPS" && l.SSLPolicy.IsAbsent() {
+					c.add(l.Origin, "Set SslPolicy to ELBSecurityPolicy-TLS13-1-2-2021-06.", "HTTPS listener %d of %s sets no SslPolicy", l.Port.Or(0), label(lb.Origin, lb.Name))
+				}
+			})
+		},
+	},
+	{
+		ID: "http-not-redirected", Severity: Note, Title: "HTTP is served beside HTTPS instead of redirected",
+		Explain: "The HTTP listener forwards to the same target group as the HTTPS listener, so everything that HTTPS protects is also served without it.",
+		Fix:     "Redirect HTTP to HTTPS.", Source: "semantics 6",
+		run: httpBesideHTTPS,
+	},
+	{
+		ID: "egress-order-dependent", Severity: Warning, Title: "Which egress rules are in force depends on the order of creation",
+		Explain: "An allow-all egress rule in the group's own properties and standalone egress resources fight each other: CloudFormation removes the default allow-all when it creates the first standalone rule, and users report an explicit one lost the same way. Whatever relied on it stops working, and the diff does not show it.",
+		Fix:     "Write all egress rules inline, or all of them standalone.", Source: "semantics 7; 10 row 36",
+		run: func(c *checker) {
+			for _, g := range c.p.x.t.SecurityGroups {
+				if g.UncertainEgress != "" && !g.External && g.Type != "" {
+					c.add(g.Origin, "Write all egress rules of the group in one way.", "%s: %s", label(g.Origin, g.Name), g.UncertainEgress)
+				}
+			}
+		},
+	},
+}
+
+// openForward reports whether some action forwards to a group that is not settled.
+func (x *index) openForward() bool {
+	for _, lb := range x.t.LoadBalancers {
+		for _, l := range lb.Listeners {
+			lists := [][]topology.Action{l.Default}
+			for _, r := range l.Rules {
+				lists = append(lists, r.Actions)
+			}
+			for _, actions := range lists {
+				for _, a := range actions {
+					if a.Type == "unknown" {
+						return true
+					}
+					for _, f := range a.Forward {
+						if f.Group.IsUnknown() {
+							return true
+						}
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+func worldOpen(c *checker) {
+	first := once()
+	for _, lb := range c.p.x.t.LoadBalancers {
+		inside, ok := lb.Internal.Get()
+		if !ok || !inside {
+			continue
+		}
+		for _, o := range lb.Groups {
+			id, _ := o.Get()
+			g := c.p.x.groups[id]
+			if g == nil {
+				continue
+			}
+			for i := range g.Ingress {
+				r := &g.Ingress[i]
+				if !world(r, false) || !tcpOrAll(r.Protocol) || !first(g.ID, i) {
+					continue
+				}
+				f := c.add(ruleOrigin(r, g), "Replace 0.0.0.0/0 by the callers' security group or the VPC's range.",
+					"%s of the internal load balancer %s has %s", label(g.Origin, g.Name), label(lb.Origin, lb.Name), c.p.x.ruleText(r, Ingress))
+				f.Related = []topology.Origin{lb.Origin}
+			}
+		}
+	}
+}
+
+// families compares a load balancer's address type with the families of its ingress rules.
+func families(c *checker, kind string) {
+	for _, lb := range c.p.x.t.LoadBalancers {
+		if lb.IPAddressType.IsUnknown() || lb.Kind != "application" {
+			continue
+		}
+		dual := strings.HasPrefix(lb.IPAddressType.Or("ipv4"), "dualstack")
+		if dual != (kind == "dualstack") {
+			continue
+		}
+		for _, l := range lb.Listeners {
+			port, ok := l.Port.Get()
+			if !ok {
+				continue
+			}
+			v6, settled := c.ipv6Rule(lb, port)
+			switch {
+			case dual && v6 == nil && settled:
+				f := c.add(l.Origin, fmt.Sprintf("Open tcp %d to ::/0 or to the callers' IPv6 range.", port),
+					"listener %d of the dual-stack load balancer %s admits no IPv6 address", port, label(lb.Origin, lb.Name))
+				f.Effect = "IPv6 callers wait until their own connect timeout"
+			case !dual && v6 != nil:
+				c.add(l.Origin, "Remove the rule, or set IpAddressType to dualstack.",
+					"the load balancer %s has no IPv6 addresses, so %s admits nobody", label(lb.Origin, lb.Name), c.p.x.ruleText(v6, Ingress))
+			}
+		}
+	}
+}
+
+// ipv6Rule returns an ingress rule for an IPv6 range on the port; settled is
+// false when a rule or a group that is not known may admit IPv6 callers, a
+// rule for a group included.
+func (c *checker) ipv6Rule(lb *topology.LoadBalancer, port int) (rule *topology.Rule, settled bool) {
+	settled = len(lb.Groups) > 0
+	for _, o := range lb.Groups {
+		id, ok := o.Get()
+		g := c.p.x.groups[id]
+		if !ok || g == nil || g.UncertainIngress != "" {
+			settled = false
+			continue
+		}
+		for i := range g.Ingress {
+			r := &g.Ingress[i]
+			switch {
+			case r.Unknown != "" || r.Maybe != "" || r.Peer.PrefixList != "":
+				settled = false
+			case !tcpOrAll(r.Protocol) || !covers(r, port):
+			case r.Peer.Group != "":
+				settled = false
+			case r.Peer.CIDR.IsValid() && r.Peer.CIDR.Addr().Is6():
+				return r, settled
+			}
+		}
+	}
+	return nil, settled
+}
+
+func wideMatcher(c *checker) {
+	for _, g := range c.p.x.t.TargetGroups {
+		m, ok := g.Health.Matcher.Get()
+		if !ok || g.ProtocolVersion.Or("HTTP1") == "GRPC" {
+			continue
+		}
+		codes, err := parseMatcher(m)
+		if err != nil {
+			continue
+		}
+		for _, r := range codes {
+			if r.to >= 400 {
+				c.add(g.Origin, "Accept 200, or the codes that the path really answers.", "%s calls a target healthy that answers %s", label(g.Origin, g.Name), m)
+				break
+			}
+		}
+	}
+}
+
+func undeclaredCheckPort(c *checker) {
+	for _, g := range c.p.x.t.TargetGroups {
+		for _, r := range c.p.x.registered[g.ID] {
+			at, ok := checkPort(g, r).Get()
+			if r.service == nil || !ok || r.service.Task == nil || r.service.Task.Uncertain != "" || at == r.port.Or(0) || declares(r.service.Task, at) {
+				continue
+			}
+			who := label(r.service.Origin, r.service.Name)
+			what := "no container of " + who + " declares it"
+			for _, e := range c.p.x.endpoints[r.service.ID] {
+				if n, ok := e.ep.IngressPortOverride.Get(); ok && n == at {
+					what = "it is the agent's own port of " + who + ", so the check asks the app through the agent"
+				}
+			}
+			f := c.add(g.Origin, "Use traffic-port for the health check.", "the health check of %s asks port %d; %s", label(g.Origin, g.Name), at, what)
+			f.Related = []topology.Origin{r.service.Origin}
+		}
+	}
+}
+
+func httpBesideHTTPS(c *checker) {
+	for _, lb := range c.p.x.t.LoadBalancers {
+		secure := map[topology.ID]bool{}
+		for _, l := range lb.Listeners {
+			if l.Protocol.Or("") == "HTTPS" {
+				eachForward(l.Default, func(id topology.ID) { secure[id] = true })
+			}
+		}
+		for _, l := range lb.Listeners {
+			if l.Protocol.Or("HTTP") != "HTTP" {
+				continue
+			}
+			eachForward(l.Default, func(id topology.ID) {
+				if secure[id] {
+					c.add(l.Origin, "Use a redirect action to HTTPS on port 443 with HTTP_301.",
+						"HTTP listener %d of %s forwards to the same target group as HTTPS", l.Port.Or(0), label(lb.Origin, lb.Name))
+				}
+			})
+		}
+	}
+}
+
+func eachForward(actions []topology.Action, f func(topology.ID)) {
+	for _, a := range actions {
+		for _, t := range a.Forward {
+			if id, ok := t.Group.Get(); ok {
+				f(id)
+			}
+		}
+	}
+}

@@ -1,0 +1,429 @@
+package reach
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// connectRules are about Service Connect: names, timeouts, logs, doors.
+var connectRules = []Rule{
+	{
+		ID: "client-without-dependency", Severity: Warning, Title: "A client is not ordered after the endpoint it calls",
+		Explain: "A task's endpoint names are written once, when it starts. CloudFormation starts services in parallel unless DependsOn orders them, so a client that wins the race cannot resolve the name until its next deployment.",
+		Fix:     "Add DependsOn from the client's service to the server's.", Source: "semantics 2; 10 row 18",
+		run: clientWithoutDependency,
+	},
+	{
+		ID: "namespace-mismatch", Severity: Error, Title: "A client looks for an endpoint in another namespace",
+		Explain: "A service has one Service Connect namespace and resolves only the endpoints published there.",
+		Fix:     "Use the same namespace for client and server.", Source: "semantics 2; 10 row 19",
+		run: namespaceMismatch,
+	},
+	{
+		ID: "wrong-url-port", Severity: Error, Title: "A client's URL has a port that is no client port",
+		Explain: "Callers use the client port, whatever port the task or its agent listens on. For any other port the client's agent has no route and closes the connection.",
+		Fix:     "Use the client port in the URL.", Source: "semantics 2; 10 row 5",
+		run: wrongURLPort,
+	},
+	{
+		ID: "endpoint-needs-service-connect", Severity: Error, Title: "A caller without Service Connect uses an endpoint's name",
+		Explain: "Only tasks of services with Service Connect in the namespace know its names. A standalone or scheduled task, a Lambda function or a service without Service Connect cannot resolve them.",
+		Fix:     "Enable Service Connect on the calling service, or call the load balancer.", Source: "semantics 2; 10 row 19",
+		run: endpointNeedsConnect,
+	},
+	{
+		ID: "app-protocol-unset", Severity: Note, Title: "An endpoint has no application protocol",
+		Explain: "Without AppProtocol the agent proxies TCP: no per-request timeout, no retries on responses, no HTTP metrics, no x-envoy headers. It cannot be changed on a live Service Connect service.",
+		Fix:     "Set AppProtocol to http, http2 or grpc if the app speaks that.", Source: "semantics 3; 10 row 31",
+		run: func(c *checker) {
+			c.eachEndpoint(func(e *endpoint) {
+				if e.mapping != nil && e.mapping.AppProtocol.IsAbsent() {
+					c.add(e.svc.Origin, "Set AppProtocol on the port mapping before the first deployment.",
+						"port mapping %q of %s has no AppProtocol, so its agent proxies TCP", e.ep.PortName.Or("?"), label(e.svc.Origin, e.svc.Name))
+				}
+			})
+		},
+	},
+	{
+		ID: "idle-timeout-cuts-request-timeout", Severity: Warning, Title: "The idle timeout is shorter than the per-request timeout",
+		Explain: "When the idle timeout is shorter than the per-request timeout it ends the request first, so the longer setting never applies.",
+		Fix:     "Make the idle timeout at least as long.", Source: "semantics 3",
+		run: func(c *checker) {
+			c.eachEndpoint(func(e *endpoint) {
+				idle, ok1 := e.ep.IdleTimeoutSeconds.Get()
+				limit, ok2 := e.requestTimeout().Get()
+				if ok1 && ok2 && e.http() && idle > 0 && idle < limit {
+					c.add(e.svc.Origin, fmt.Sprintf("Set IdleTimeoutSeconds to %d or more.", limit),
+						"%s: the idle timeout of %d s ends requests before the per-request timeout of %d s", label(e.svc.Origin, e.svc.Name), idle, limit)
+				}
+			})
+		},
+	},
+	{
+		ID: "keepalive-shorter-than-idle-timeout", Severity: Warning, Title: "The target closes idle connections before the load balancer does",
+		Explain: "The load balancer keeps connections to a target for its idle timeout, 60 s by default. A target that closes them earlier now and then closes one just as a request is on its way, and the caller gets 502. In default mode the target is the agent, with 5 minutes unless IdleTimeoutSeconds says less; in override mode it is the app itself, and Node, for one, closes after 5 s.",
+		Fix:     "Keep the target's keep-alive longer than the load balancer's idle timeout.", Source: "semantics 6; 10 row 29",
+		run: shortKeepAlive,
+	},
+	{
+		ID: "tls-with-override", Severity: Warning, Title: "TLS and an override: load balancer traffic is plain text",
+		Explain: "Service Connect TLS covers only what passes the agents. In override mode the load balancer reaches the app directly and without TLS; AWS advises against the combination.",
+		Fix:     "Leave the override out and use an HTTPS target group, or let the app itself speak TLS.", Source: "semantics 4",
+		run: func(c *checker) {
+			c.eachEndpoint(func(e *endpoint) {
+				if e.ep.TLS && !e.ep.IngressPortOverride.IsAbsent() && len(e.svc.LoadBalancers) > 0 {
+					c.add(e.svc.Origin, "Leave ingressPortOverride out on the endpoint with TLS.",
+						"%s has TLS and an override; its load balancer reaches the app past the agent, without Service Connect's TLS", label(e.svc.Origin, e.svc.Name))
+				}
+			})
+		},
+	},
+	{
+		ID: "access-log-without-log-configuration", Severity: Warning, Title: "Agent access logs have nowhere to go",
+		Explain: "The agent writes access logs to its own output, which LogConfiguration of the Service Connect block sends somewhere. Without it they are not kept.",
+		Fix:     "Add LogConfiguration beside AccessLogConfiguration.", Source: "semantics 4",
+		run: func(c *checker) {
+			for _, s := range c.p.x.t.Services {
+				if connected(s) && !s.Connect.AccessLog.IsAbsent() && !s.Connect.HasLog {
+					c.add(s.Origin, "Add LogConfiguration to the Service Connect configuration.",
+						"%s asks for agent access logs and has no LogConfiguration for the agent", label(s.Origin, s.Name))
+				}
+			}
+		},
+	},
+	{
+		ID: "two-open-doors", Severity: Note, Title: "Clients may go past the agent",
+		Explain: "In override mode the task has two doors: the agent's port and the app's own. A rule that lets Service Connect clients in on the container port is not needed for Service Connect and lets them call the app past the agent, in plain text and unseen by its metrics.",
+		Fix:     "Open the container port to the load balancer only.", Source: "semantics 1, 7",
+		run: twoOpenDoors,
+	},
+	{
+		ID: "alias-port-in-rule", Severity: Note, Title: "A rule opens the client port, on which nothing listens",
+		Explain: "The client port is only a key in the client's URL; the server's task never listens on it, so it belongs in no security group.",
+		Fix:     "Open the ingress port instead, and remove the rule.", Source: "semantics 7",
+		run: aliasPortInRule,
+	},
+	{
+		ID: "desired-count-zero", Severity: Note, Title: "A service that others call has no tasks",
+		Explain: "With a desired count of 0 the load balancer answers 503 and so does the clients' agent.",
+		Fix:     "Set the desired count.", Source: "semantics 10 row 28",
+		run: func(c *checker) {
+			for _, s := range c.p.x.t.Services {
+				n, ok := s.DesiredCount.Get()
+				if ok && n == 0 && (len(s.LoadBalancers) > 0 || len(c.p.x.endpoints[s.ID]) > 0) {
+					f := c.add(s.Origin, "Set DesiredCount to 1 or more.", "%s has a desired count of 0", label(s.Origin, s.Name))
+					f.Effect = "callers get 503"
+				}
+			}
+		},
+	},
+}
+
+func clientWithoutDependency(c *checker) {
+	first := once()
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		late := p.Outcome.Class == NoName
+		if p.Kind != KindMesh || !p.Likely || p.Otherwise == nil && !late || !first(p.Caller.Service, p.Service) {
+			continue
+		}
+		client, server := c.p.x.services[p.Caller.Service], c.p.x.services[p.Service]
+		who, whom := label(client.Origin, client.Name), label(server.Origin, server.Name)
+		if late {
+			f := c.add(client.Origin, fmt.Sprintf("Turn the dependency round: %s must come after %s.", who, whom),
+				"%s is deployed before %s, whose endpoint it is meant to call", who, whom)
+			f.Severity, f.Effect, f.Prediction = Error, effect(p), p.ID
+			f.Related = []topology.Origin{server.Origin}
+			continue
+		}
+		f := c.add(client.Origin, fmt.Sprintf("Add DependsOn from %s to %s.", who, whom),
+			"nothing deploys %s after %s, whose endpoint it may call", who, whom)
+		f.Effect = "on the first deployment: " + p.Caller.Name + " may read " + p.Otherwise.Outcome.Curl
+		f.Related, f.Prediction = []topology.Origin{server.Origin}, p.ID
+	}
+}
+
+// allNames returns every endpoint name of the topology with its namespace key.
+func (x *index) allNames() map[string][]string {
+	out := map[string][]string{}
+	for _, key := range x.spaceOrder {
+		for name := range x.spaces[key].byName {
+			out[name] = append(out[name], key)
+		}
+	}
+	return out
+}
+
+func namespaceMismatch(c *checker) {
+	x := c.p.x
+	names := x.allNames()
+	for _, s := range x.t.Services {
+		if !connected(s) {
+			continue
+		}
+		key, ok := x.spaceKey(s.Connect)
+		if !ok {
+			continue
+		}
+		who := label(s.Origin, s.Name)
+		found := false
+		eachURL(s, func(host string, _ int, variable string) {
+			keys := names[host]
+			if len(keys) == 0 || len(x.spaces[key].byName[host]) > 0 {
+				return
+			}
+			found = true
+			f := c.add(s.Origin, "Use the same namespace for client and server.",
+				"%s calls %s (%s), which is published in another namespace than its own (%s)", who, host, variable, x.spaceTitle(key))
+			f.Effect = who + " reads " + curlNoName(host)
+		})
+		if found || len(s.Connect.Endpoints) > 0 || len(x.spaces[key].names) > 0 || len(names) == 0 || s.Connect.Uncertain != "" {
+			continue
+		}
+		f := c.add(s.Origin, "Use the servers' namespace.",
+			"%s is a client in namespace %s, where no service of the source publishes anything; the endpoints are in %s", who, x.spaceTitle(key), x.published())
+		f.Severity = Warning
+		f.Effect = who + " resolves none of them"
+	}
+}
+
+func (x *index) spaceTitle(key string) string {
+	if name, ok := x.spaces[key].name.Get(); ok {
+		return name
+	}
+	_, rest, _ := strings.Cut(key, ":")
+	return rest
+}
+
+// published lists the namespaces that have endpoints.
+func (x *index) published() string {
+	var out []string
+	for _, key := range x.spaceOrder {
+		if len(x.spaces[key].names) > 0 {
+			out = append(out, x.spaceTitle(key))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func wrongURLPort(c *checker) {
+	x := c.p.x
+	for _, s := range x.t.Services {
+		if !connected(s) {
+			continue
+		}
+		key, ok := x.spaceKey(s.Connect)
+		if !ok {
+			continue
+		}
+		eachURL(s, func(host string, port int, variable string) {
+			ns := x.spaces[key].byName[host]
+			var ports []string
+			for _, n := range ns {
+				p, ok := n.port.Get()
+				if !ok || p == port {
+					return
+				}
+				ports = append(ports, itoa(p))
+			}
+			if len(ns) == 0 {
+				return
+			}
+			f := c.add(s.Origin, fmt.Sprintf("Use port %s in the URL.", strings.Join(ports, " or ")),
+				"%s calls %s:%d (%s), and the client port of %s is %s", label(s.Origin, s.Name), host, port, variable, host, strings.Join(ports, ", "))
+			f.Effect = label(s.Origin, s.Name) + " reads " + curlReset
+		})
+	}
+}
+
+func endpointNeedsConnect(c *checker) {
+	x := c.p.x
+	names := x.allNames()
+	report := func(o topology.Origin, who, host, variable string) {
+		f := c.add(o, "Enable Service Connect on the calling service, or call the load balancer.",
+			"%s calls %s (%s) and has no Service Connect, so the name does not resolve", who, host, variable)
+		f.Effect = who + " reads " + curlNoName(host)
+	}
+	for _, s := range x.t.Services {
+		if connected(s) || s.ConnectUnknown != "" {
+			continue
+		}
+		eachURL(s, func(host string, _ int, variable string) {
+			if len(names[host]) > 0 {
+				report(s.Origin, label(s.Origin, s.Name), host, variable)
+			}
+		})
+	}
+	for _, d := range x.t.Standalone {
+		taskURLs(d, func(host string, _ int, variable string) {
+			if len(names[host]) > 0 {
+				report(d.Origin, label(d.Origin, d.Family), host, variable)
+			}
+		})
+	}
+}
+
+var nodeImage = regexp.MustCompile(`(^|/)node(:|@|$)`)
+
+func shortKeepAlive(c *checker) {
+	for _, g := range c.p.x.t.TargetGroups {
+		fs := c.p.x.fronts[g.ID]
+		if len(fs) == 0 {
+			continue
+		}
+		idle, ok := idleTimeout(fs[0].lb)
+		if !ok {
+			continue
+		}
+		for _, r := range c.p.x.registered[g.ID] {
+			if port, ok := r.port.Get(); ok && r.service != nil {
+				c.keepAlive(g, r.service, port, idle)
+			}
+		}
+	}
+}
+
+func (c *checker) keepAlive(g *topology.TargetGroup, s *topology.Service, port, idle int) {
+	a := c.p.arrive(s, port, false)
+	who := label(s.Origin, s.Name)
+	switch {
+	case a.kind != served:
+	case a.agent != nil:
+		own, ok := a.agent.ep.IdleTimeoutSeconds.Get()
+		if ok && a.agent.http() && own > 0 && own < idle {
+			f := c.add(s.Origin, fmt.Sprintf("Set IdleTimeoutSeconds above %d, or lower the load balancer's idle timeout.", idle),
+				"the agent of %s closes idle connections after %d s, the load balancer keeps them for %d s", who, own, idle)
+			f.Effect = "now and then a caller gets 502"
+			f.Related = []topology.Origin{g.Origin}
+		}
+	default:
+		for i := range s.Task.Containers {
+			ct := &s.Task.Containers[i]
+			if !nodeImage.MatchString(ct.Image.Or("")) || !maps(ct, port) {
+				continue
+			}
+			f := c.add(s.Origin, fmt.Sprintf("Set the server's keepAliveTimeout above %d s.", idle),
+				"the load balancer reaches %s directly and keeps idle connections for %d s; Node closes them after 5 s unless the app sets keepAliveTimeout, which the source does not show", who, idle)
+			f.Severity, f.Effect = Note, "now and then a caller gets 502"
+		}
+	}
+}
+
+// idleTimeout returns the load balancer's idle timeout in seconds.
+func idleTimeout(lb *topology.LoadBalancer) (int, bool) {
+	a, set := lb.Attributes["idle_timeout.timeout_seconds"]
+	if !set || a.IsAbsent() {
+		return albIdleSeconds, true
+	}
+	s, ok := a.Get()
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(s)
+	return n, err == nil
+}
+
+func twoOpenDoors(c *checker) {
+	first := once()
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if p.Kind != KindDirect || p.Caller.Kind != CallerService || len(p.Hops) != 1 || p.Hops[0].State != HopOpen {
+			continue
+		}
+		server := c.p.x.services[p.Service]
+		if !c.overrides(server, p.Hops[0].Port) {
+			continue
+		}
+		for _, a := range p.Hops[0].Admits {
+			if a.Direction != Ingress || !first(a.Group, a.Text) || c.admitsALB(server, a, p.Hops[0].Port) {
+				continue
+			}
+			at := server.Origin
+			if g := c.p.x.groups[a.Group]; g != nil {
+				at = g.Origin
+			}
+			f := c.add(at, "Remove the rule, unless something other than Service Connect needs it.",
+				"%s has %s: %s can call the app of %s past the agent", a.Label, a.Text, p.Caller.Name, p.Hops[0].Name)
+			f.Prediction = p.ID
+		}
+	}
+}
+
+// overrides reports whether port is the container port of an endpoint of s in override mode.
+func (c *checker) overrides(s *topology.Service, port int) bool {
+	for _, e := range c.p.x.endpoints[s.ID] {
+		n, ok := e.port.Get()
+		if _, o := e.ep.IngressPortOverride.Get(); ok && o && n == port {
+			return true
+		}
+	}
+	return false
+}
+
+// admitsALB reports whether the same rule is also what lets the load balancer in.
+func (c *checker) admitsALB(s *topology.Service, a Admission, port int) bool {
+	for _, t := range s.LoadBalancers {
+		id, ok := t.Group.Get()
+		if !ok {
+			continue
+		}
+		for _, f := range c.p.x.fronts[id] {
+			pass := c.p.x.pass(c.p.x.lbHost(f.lb), c.p.x.taskHost(s), port)
+			for _, b := range pass.admits {
+				if b.Direction == Ingress && b.Group == a.Group && b.Text == a.Text {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func aliasPortInRule(c *checker) {
+	first := once()
+	c.eachEndpoint(func(e *endpoint) {
+		in, ok := e.ingress().Get()
+		if !ok || e.svc.Task == nil {
+			return
+		}
+		for _, n := range c.p.x.endpointNames(e) {
+			alias, ok := n.port.Get()
+			if !ok || alias == in || declares(e.svc.Task, alias) {
+				continue
+			}
+			for _, o := range e.svc.Groups {
+				id, _ := o.Get()
+				g := c.p.x.groups[id]
+				if g == nil {
+					continue
+				}
+				for i := range g.Ingress {
+					r := &g.Ingress[i]
+					if r.Protocol == "tcp" && r.From == alias && r.To == alias && first(g.ID, i) {
+						c.add(ruleOrigin(r, g), fmt.Sprintf("Open %d instead.", in),
+							"%s has %s, the client port of %s; its tasks listen on %d", label(g.Origin, g.Name), c.p.x.ruleText(r, Ingress), n.name.Or("the endpoint"), in)
+					}
+				}
+			}
+		}
+	})
+}
+
+// ruleOrigin is where a rule stands: its own resource, or its group.
+func ruleOrigin(r *topology.Rule, g *topology.SecurityGroup) topology.Origin {
+	if r.ID != "" {
+		return r.Origin
+	}
+	return g.Origin
+}
+
+// world reports whether a rule's peer is every address of a family.
+func world(r *topology.Rule, v6 bool) bool {
+	p := r.Peer.CIDR
+	return p.IsValid() && p.Bits() == 0 && p.Addr().Is6() == v6 && p != (netip.Prefix{})
+}

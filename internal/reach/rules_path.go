@@ -1,0 +1,311 @@
+package reach
+
+import (
+	"fmt"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// pathRules read the predictions: who is blocked, where, and which rule opens the way.
+var pathRules = []Rule{
+	{
+		ID: "ingress-port-closed", Severity: Error, Title: "Service Connect clients cannot reach the agent's ingress port",
+		Explain: "A client's agent dials the server's task on the ingress port: the container port, or the ingressPortOverride when one is set. The server's security group must open that port to the clients. The client port of the URL never appears in a security group. While it is closed the client's agent answers 504 \"upstream request timeout\"; nothing appears in the server's log.",
+		Fix:     "Open the ingress port of the server's security group to the clients' security group.", Source: "semantics 7; 10 rows 4 and 11",
+		run: ingressClosed,
+	},
+	{
+		ID: "client-egress-closed", Severity: Error, Title: "A client's security group does not let the request out",
+		Explain: "A client's security group needs egress to the port that is really dialled: the agent's ingress port of the server for Service Connect, the listener's port for a load balancer.",
+		Fix:     "Open the port in the client's egress rules.", Source: "semantics 7",
+		run: clientEgressClosed,
+	},
+	{
+		ID: "alb-ingress-closed", Severity: Error, Title: "Nobody may enter the listener",
+		Explain: "No ingress rule of the load balancer's security groups opens the listener's port to anybody, so every caller's packets are dropped.",
+		Fix:     "Open the listener's port to its callers.", Source: "semantics 7",
+		run: albIngressClosed,
+	},
+	{
+		ID: "alb-egress-closed", Severity: Error, Title: "The load balancer's security group does not let requests out to the targets",
+		Explain: "The load balancer connects to its targets, for requests and for health checks, so its own security group needs egress to them. Terraform gives a group no egress unless it is written; CloudFormation allows all only while no egress rule stands anywhere. The target is unhealthy with reason Target.Timeout, and the app's log has no line.",
+		Fix:     "Add egress from the load balancer's group to the targets' group on the container port.", Source: "semantics 7; 10 rows 9, 33, 34 and 35",
+		run: func(c *checker) { c.blocked(Egress, "alb-egress-closed", atTraffic) },
+	},
+	{
+		ID: "target-ingress-closed", Severity: Error, Title: "The targets' security group does not let the load balancer in",
+		Explain: "The target's security group needs ingress from the load balancer's on the container port, in both port modes. Without it the target is unhealthy with reason Target.Timeout, and the app's log has no line.",
+		Fix:     "Add ingress from the load balancer's group on the container port.", Source: "semantics 7; 10 row 10",
+		run: func(c *checker) { c.blocked(Ingress, "target-ingress-closed", atTraffic) },
+	},
+	{
+		ID: "health-check-port-closed", Severity: Error, Title: "The health check's port is closed",
+		Explain: "The health check goes to a port of its own, and the security groups open only the traffic port. Requests would pass, but no target gets healthy and ECS replaces the tasks in a loop.",
+		Fix:     "Open the health check's port on both groups, or check the traffic port.", Source: "semantics 7",
+		run: func(c *checker) {
+			c.blocked(Egress, "health-check-port-closed", atCheck)
+			c.blocked(Ingress, "health-check-port-closed", atCheck)
+		},
+	},
+	{
+		ID: "target-unhealthy", Severity: Error, Title: "A target cannot get healthy",
+		Explain: "The probe arrives, and what answers it does not satisfy the check.",
+		Fix:     "Let the check ask what the target answers.", Source: "semantics 6; 10 rows 12, 14 and 15",
+		run: targetUnhealthy,
+	},
+	{
+		ID: "needless-agent-hop", Severity: Warning, Title: "Load balancer traffic passes the agent although nothing asks for it",
+		Explain: "In default mode everything that arrives on the container port from outside the task goes through the Service Connect agent, a load balancer's requests and health checks too. Nothing is gained by that hop when the endpoint has no TLS: it costs latency, the app sees 127.0.0.1 as its peer, and the agent's timeouts may apply.",
+		Fix:     "Set ingressPortOverride to a free port above 1024 and open that port to the Service Connect clients.", Source: "semantics 1; 10 rows 1, 2 and 21",
+		run: needlessHop,
+	},
+	{
+		ID: "tls-with-http-target-group", Severity: Error, Title: "The target group speaks HTTP to an agent that expects TLS",
+		Explain: "With Service Connect TLS in default mode the agent accepts only TLS on the container port, so the target group must speak HTTPS and check its health with HTTPS.",
+		Fix:     "Set the target group's Protocol and HealthCheckProtocol to HTTPS.", Source: "semantics 4; 10 row 26",
+		run: tlsTargetGroup,
+	},
+	{
+		ID: "listener-without-targets", Severity: Warning, Title: "A listener forwards to a target group without targets",
+		Explain: "No service of the source registers tasks with the target group, so the load balancer answers 503.",
+		Fix:     "Register a service with the target group, or remove it.", Source: "semantics 6; 10 row 28",
+		run: listenerWithoutTargets,
+	},
+	{
+		ID: "path-unknown", Severity: Note, Title: "The source does not settle a path",
+		Explain: "Something on the path is a parameter, an import or a resource that is not in the source. hoplab says unknown rather than guess, and the other rules are silent about this path.",
+		Fix:     "Give the values with --param, or check the whole assembly together.", Source: "semantics 9",
+		run: pathUnknown,
+	},
+}
+
+// atTraffic and atCheck tell a blocked probe or request on the target's
+// registered port from a probe on a port of its own.
+func atTraffic(p *Prediction, port int) bool { return p.Target == nil || p.Target.Port == port }
+func atCheck(p *Prediction, port int) bool   { return p.Target != nil && p.Target.Port != port }
+
+// finding records a blocked path.
+func (c *checker) finding(p *Prediction, b Block) *Finding {
+	fix := "Add to " + b.Open.String() + "."
+	msg := b.Why
+	if b.Nearest != "" {
+		msg += fmt.Sprintf(" (the nearest rule is %s)", b.Nearest)
+	}
+	f := c.add(b.At, fix, "%s", msg)
+	f.Add, f.Prediction, f.Effect = b.Open, p.ID, effect(p)
+	for _, id := range []topology.ID{p.Service, p.TargetGroup} {
+		if s := c.p.x.services[id]; s != nil {
+			f.Related = append(f.Related, s.Origin)
+		}
+		if g := c.p.x.tgs[id]; g != nil {
+			f.Related = append(f.Related, g.Origin)
+		}
+	}
+	return f
+}
+
+// blocked reports the doors between load balancer and target that are closed in one direction.
+func (c *checker) blocked(dir Direction, rule string, where func(*Prediction, int) bool) {
+	first := once()
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if p.Kind != KindHealth && p.Kind != KindALB {
+			continue
+		}
+		for _, b := range p.Blocks {
+			h := p.Hops[b.Hop]
+			if h.From != "alb" || b.Open.Direction != dir || !where(p, h.Port) || !first(b.At.ID, b.Open.String()) {
+				continue
+			}
+			c.finding(p, b)
+		}
+	}
+}
+
+func ingressClosed(c *checker) {
+	first := once()
+	asked := map[topology.ID]bool{}
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if p.Kind != KindMesh || !p.Likely {
+			continue
+		}
+		asked[p.Service] = true
+		for _, b := range p.Blocks {
+			if b.Open.Direction == Ingress && first(b.At.ID, b.Open.String()) {
+				c.finding(p, b)
+			}
+		}
+	}
+	c.eachEndpoint(func(e *endpoint) {
+		in, ok := e.ingress().Get()
+		if !ok || asked[e.svc.ID] || len(c.p.x.flaws(e.svc)) > 0 {
+			return
+		}
+		anybody := &host{name: "anybody", anybody: true}
+		pass := c.p.x.pass(anybody, c.p.x.taskHost(e.svc), in)
+		if pass.state != HopClosed || !first(e.svc.ID, in) {
+			return
+		}
+		b := pass.blocks[0]
+		f := c.add(b.At, fmt.Sprintf("Add to %s.", b.Open), "%s opens the agent's ingress port %d of %s to nobody", b.Name, in, label(e.svc.Origin, e.svc.Name))
+		f.Severity = Warning
+		f.Related = []topology.Origin{e.svc.Origin}
+		f.Effect = fmt.Sprintf("every Service Connect client gets 504 %q", bodyRouteTimeout)
+		if !e.http() {
+			f.Effect = "every Service Connect client's connection is closed"
+		}
+	})
+}
+
+func clientEgressClosed(c *checker) {
+	first := once()
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if !p.Likely || p.Kind != KindMesh && p.Kind != KindALB {
+			continue
+		}
+		entry := false // the load balancer is closed to this caller anyway
+		for _, b := range p.Blocks {
+			entry = entry || p.Kind == KindALB && b.Hop == 0 && b.Open.Direction == Ingress
+		}
+		for _, b := range p.Blocks {
+			h := p.Hops[b.Hop]
+			if b.Open.Direction == Egress && h.From != "alb" && !entry && first(b.At.ID, b.Open.String()) {
+				c.finding(p, b)
+			}
+		}
+	}
+}
+
+func albIngressClosed(c *checker) {
+	first := once()
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if p.Kind != KindALB || p.Caller.Kind == CallerService {
+			continue
+		}
+		for _, b := range p.Blocks {
+			if b.Hop != 0 || b.Open.Direction != Ingress || !first(b.At.ID, b.Open.Port, p.Caller.Name) {
+				continue
+			}
+			f := c.finding(p, b)
+			if p.Caller.Kind == CallerAdmitted {
+				f.Message = fmt.Sprintf("%s opens the listener's port %d to nobody", b.Name, b.Open.Port)
+				f.Effect = "every caller waits until its own connect timeout"
+			}
+		}
+	}
+}
+
+func targetUnhealthy(c *checker) {
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if p.Kind != KindHealth || p.Target == nil || p.Target.State != StateUnhealthy || len(p.Blocks) > 0 {
+			continue
+		}
+		g := c.p.x.tgs[p.TargetGroup]
+		if s := c.p.x.services[p.Service]; s != nil && c.expectsTLS(s, p.Target.CheckPort) {
+			continue // tls-with-http-target-group says it better
+		}
+		f := c.add(g.Origin, "Let the check ask a port and path that answer, with a protocol and codes that fit.",
+			"%s: the target is unhealthy (%s): %s", p.What, p.Target.Reason, p.Outcome.Why)
+		f.Prediction = p.ID
+	}
+}
+
+func needlessHop(c *checker) {
+	first := once()
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if p.Kind != KindALB || p.Caller.Kind != CallerAdmitted {
+			continue
+		}
+		for _, h := range p.Hops {
+			s := c.p.x.services[h.At]
+			if h.To != "agent" || h.Through != "redirect" || s == nil || c.expectsTLS(s, h.Port) || !first(s.ID, h.Port) {
+				continue
+			}
+			f := c.add(s.Origin, fmt.Sprintf("Set ingressPortOverride (1025 to 65535, not a container port) on the endpoint, and open that port instead of %d to its clients.", h.Port),
+				"requests from %s to %s pass the Service Connect agent, which takes everything that arrives on port %d, although nothing asks for it", c.label(c.p.x.lbs[p.LoadBalancer].Origin), h.Name, h.Port)
+			f.Effect = "one hop more: higher latency, peer address 127.0.0.1, server: envoy"
+			f.Prediction = p.ID
+		}
+	}
+}
+
+// expectsTLS reports whether the agent of s accepts only TLS on port.
+func (c *checker) expectsTLS(s *topology.Service, port int) bool {
+	for _, e := range c.p.x.endpoints[s.ID] {
+		if n, ok := e.ingress().Get(); ok && n == port && e.ep.TLS {
+			return true
+		}
+	}
+	return false
+}
+
+func tlsTargetGroup(c *checker) {
+	for _, g := range c.p.x.t.TargetGroups {
+		for _, r := range c.p.x.registered[g.ID] {
+			port, ok := r.port.Get()
+			if r.service == nil || !ok || !c.expectsTLS(r.service, port) {
+				continue
+			}
+			what := ""
+			if tls, ok := speaksTLS(g); ok && !tls {
+				what = "speaks HTTP"
+			} else if at, ok := checkPort(g, r).Get(); ok && c.expectsTLS(r.service, at) && !g.Health.Protocol.IsUnknown() && g.Health.Protocol.Or("HTTP") == "HTTP" {
+				what = "checks health with HTTP"
+			}
+			if what == "" {
+				continue
+			}
+			f := c.add(g.Origin, "Set Protocol and HealthCheckProtocol to HTTPS.",
+				"%s %s on port %d of %s, where the agent accepts only TLS", label(g.Origin, g.Name), what, port, label(r.service.Origin, r.service.Name))
+			f.Effect = "the target is unhealthy (Target.FailedHealthChecks) and callers get 502"
+			f.Related = []topology.Origin{r.service.Origin}
+		}
+	}
+}
+
+func listenerWithoutTargets(c *checker) {
+	for _, g := range c.p.x.t.TargetGroups {
+		fs := c.p.x.fronts[g.ID]
+		if len(fs) == 0 || len(c.p.x.registered[g.ID]) > 0 || g.TargetType.Or("") == "lambda" {
+			continue
+		}
+		f := c.add(g.Origin, "Register a service with the target group, or remove the group from the listener.",
+			"listener %d of %s forwards to %s, with which nothing registers targets", fs[0].listener.Port.Or(0), label(fs[0].lb.Origin, fs[0].lb.Name), label(g.Origin, g.Name))
+		f.Related = []topology.Origin{fs[0].listener.Origin}
+		f.Effect = "callers get 503"
+	}
+}
+
+func pathUnknown(c *checker) {
+	first := once()
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if p.Outcome.Class != Unknown || !p.Likely {
+			continue
+		}
+		at := c.place(p)
+		if first(at.ID, p.Outcome.Why) {
+			f := c.add(at, "Give the missing value, or check the whole assembly together.", "%s: unknown, because %s", p.What, p.Outcome.Why)
+			f.Prediction = p.ID
+		}
+	}
+}
+
+// place returns the resource that a prediction is about.
+func (c *checker) place(p *Prediction) topology.Origin {
+	if s := c.p.x.services[p.Service]; s != nil {
+		return s.Origin
+	}
+	if g := c.p.x.tgs[p.TargetGroup]; g != nil {
+		return g.Origin
+	}
+	if lb := c.p.x.lbs[p.LoadBalancer]; lb != nil {
+		return lb.Origin
+	}
+	return topology.Origin{}
+}
