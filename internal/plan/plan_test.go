@@ -3,6 +3,7 @@ package plan_test
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -223,5 +224,34 @@ func TestQuantileName(t *testing.T) {
 		if got := plan.QuantileName(q); got != want {
 			t.Errorf("%v: got %q; want %q", q, got, want)
 		}
+	}
+}
+
+func TestBlockArmsHoldsEachArmOncePerRun(t *testing.T) {
+	p := mustNew(t, plan.ProfileStandard)
+	if got := p.BlockArms(1); got != nil {
+		t.Errorf("design random: got blocks %v; want none", got)
+	}
+	p.Design, p.ReplicateS, p.WindowS = plan.DesignBlocks, 120, 2
+	first := p.BlockArms(1)
+	if len(first) != 60 {
+		t.Fatalf("got %d blocks; want 60", len(first))
+	}
+	orders := map[[3]int]bool{}
+	for i := 0; i < len(first); i += 3 {
+		run := [3]int{first[i], first[i+1], first[i+2]}
+		if run[0]+run[1]+run[2] != 3 || run[0] == run[1] || run[1] == run[2] {
+			t.Errorf("blocks %d to %d: got arms %v; want each once", i, i+2, run)
+		}
+		orders[run] = true
+	}
+	if len(orders) < 4 {
+		t.Errorf("only %d orders in 20 runs; want them drawn", len(orders))
+	}
+	if slices.Equal(first, p.BlockArms(2)) {
+		t.Error("two replicates have the same order")
+	}
+	if !slices.Equal(first, p.BlockArms(1)) {
+		t.Error("the same replicate has two orders")
 	}
 }
