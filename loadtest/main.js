@@ -23,7 +23,7 @@ export const options = {
       timeUnit: schedule.timeUnit,
       duration: schedule.duration,
       gracefulStop: schedule.gracefulStop,
-      preAllocatedVUs: load.vus,
+      preAllocatedVUs: schedule.vus,
     },
   },
 };

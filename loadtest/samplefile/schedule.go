@@ -142,6 +142,17 @@ func (l *Load) Iterations() int64 {
 	return int64((l.Total() + p - 1) / p)
 }
 
+// Share is the number of those that fall to this generator. Iterations are
+// dealt to the generators in turn, as k6 does when each has as many users.
+func (l *Load) Share() int64 {
+	n, g := int64(max(l.Generators, 1)), int64(l.Generator)
+	share := l.Iterations() / n
+	if g < l.Iterations()%n {
+		share++
+	}
+	return share
+}
+
 // Total is the planned length of the load, warm-up included.
 func (l *Load) Total() time.Duration { return Seconds(l.WarmupS) + Seconds(l.DurationS) }
 

@@ -39,6 +39,20 @@ func TestIterationsFillTheLoad(t *testing.T) {
 	}
 }
 
+func TestSharesAddUp(t *testing.T) {
+	l := header().Load
+	for _, n := range []int{1, 2, 3, 7} {
+		l.Generators = n
+		var sum int64
+		for l.Generator = range n {
+			sum += l.Share()
+		}
+		if sum != l.Iterations() {
+			t.Errorf("%d generators share %d of %d iterations", n, sum, l.Iterations())
+		}
+	}
+}
+
 func TestClosedLoopStartsWhenItStarts(t *testing.T) {
 	l := header().Load
 	l.Design = DesignArticle

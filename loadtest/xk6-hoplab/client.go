@@ -105,10 +105,12 @@ func (c *client) do(ctx context.Context, arm int, began time.Time) exchange {
 			}
 			c.conns[arm], reused = conn, false
 		}
-		sent := time.Now()
 		_ = conn.SetDeadline(began.Add(c.timeout))
+		release := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // the run ends: so does the request
+		sent := time.Now()
 		outcome, err := conn.roundTrip(c.arms[arm].request)
 		done := time.Now()
+		cut := !release()
 		if err != nil && reused && conn.stale(err) && ctx.Err() == nil {
 			c.drop(arm)
 			continue
@@ -116,7 +118,7 @@ func (c *client) do(ctx context.Context, arm int, began time.Time) exchange {
 		if err != nil {
 			outcome.Error = errorKind(err)
 		}
-		if err != nil || conn.closing || !c.keepAlive {
+		if err != nil || cut || conn.closing || !c.keepAlive {
 			c.drop(arm)
 		}
 		outcome.Reused = reused
@@ -149,23 +151,13 @@ func (c *client) connect(ctx context.Context, arm int, began time.Time) (*persis
 	}
 	p.br = bufio.NewReaderSize(&p.in, 4<<10)
 	p.in.r = p.Conn
-	// When the run ends, a read that is under way ends too.
-	p.release = context.AfterFunc(ctx, func() { _ = p.Conn.SetDeadline(time.Unix(1, 0)) })
 	return p, nil
 }
 
 func (c *client) drop(arm int) {
 	if p := c.conns[arm]; p != nil {
-		p.release()
 		_ = p.Close()
 		c.conns[arm] = nil
-	}
-}
-
-// close ends the kept connections.
-func (c *client) close() {
-	for arm := range c.conns {
-		c.drop(arm)
 	}
 }
 
@@ -176,7 +168,6 @@ type persistent struct {
 	br      *bufio.Reader
 	before  int64 // bytes consumed before the current response
 	closing bool  // the server will close after the last response
-	release func() bool
 }
 
 // counter counts the bytes read.

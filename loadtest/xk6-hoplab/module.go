@@ -1,7 +1,6 @@
 package hoplab
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,11 +33,10 @@ type module struct {
 	vu  modules.VU
 	rec *recorder
 
-	client  *client
-	clientC context.Context // the activation that the client's connections belong to
-	last    int64           // iteration of the last request; -1 before the first
-	open    *slot           // between next and record
-	arms    []sobek.Value   // what next returns, by arm
+	client *client       // made by the first request
+	last   int64         // iteration of the last request; -1 before the first
+	open   *slot         // between next and record
+	arms   []sobek.Value // what next returns, by arm
 }
 
 // slot is one request's place in the plan.
@@ -53,7 +51,7 @@ type slot struct {
 // Exports names the module's functions.
 //
 //	load()        the load as an object, as in its JSON file; call it in the init context
-//	schedule()    { timeUnit, duration, gracefulStop } for a constant-arrival-rate of rate 1
+//	schedule()    { timeUnit, duration, gracefulStop, vus } for a constant-arrival-rate of rate 1
 //	hosts()       k6's option hosts for arms that are reached at another address over TLS
 //	request(arm)  sends this iteration's request and records it; arm only in the closed loop
 //	next(arm)     { arm, url, params } for this iteration's request through k6/http
@@ -95,9 +93,12 @@ func (m *module) load() sobek.Value {
 // last start which comes late is still made. Iterations beyond the plan do nothing.
 const slack = 500 * time.Millisecond
 
-func (m *module) schedule() map[string]string {
+func (m *module) schedule() map[string]any {
 	load := m.configured()
-	return map[string]string{
+	n := load.Generators
+	return map[string]any{
+		// k6 deals iterations by the share of users; equal shares need a multiple.
+		"vus":          (load.VUs + n - 1) / n * n,
 		"timeUnit":     fmt.Sprintf("%dns", load.Period().Nanoseconds()),
 		"duration":     fmt.Sprintf("%dns", (load.Total() + slack).Nanoseconds()),
 		"gracefulStop": fmt.Sprintf("%dns", (samplefile.Seconds(load.TimeoutS) + time.Second).Nanoseconds()),
@@ -146,7 +147,8 @@ func (m *module) take(call sobek.FunctionCall) (slot, bool) {
 		return slot{s, int(arm), m.rec.closedLoop.Add(1) - 1, max(0, began.Sub(s.at)), began}, true
 	}
 	i := int64(state.GetScenarioGlobalVUIter())
-	if i >= s.iterations {
+	// Dropped iterations take no number, so with drops the numbers run on past the end.
+	if i+m.rec.dropped.Load()*int64(s.load.Generators) >= s.iterations {
 		return slot{}, false
 	}
 	if i == m.last {
@@ -165,8 +167,10 @@ func (m *module) request(call sobek.FunctionCall) sobek.Value {
 		return sobek.Undefined()
 	}
 	ctx := m.vu.Context()
-	if m.client == nil || m.clientC != ctx {
-		if err := m.connectTo(ctx, at.s.load); err != nil {
+	if m.client == nil {
+		var err error
+		state := m.vu.State()
+		if m.client, err = newClient(at.s.load, state.Dialer.DialContext, state.TLSConfig, &m.rec.connections); err != nil {
 			m.throw(err)
 		}
 	}
@@ -177,20 +181,6 @@ func (m *module) request(call sobek.FunctionCall) sobek.Value {
 	}
 	m.write(at, ex)
 	return m.vu.Runtime().ToValue(ex.outcome.Status)
-}
-
-// connectTo makes the client of this activation of the virtual user.
-func (m *module) connectTo(ctx context.Context, load *samplefile.Load) error {
-	state := m.vu.State()
-	c, err := newClient(load, state.Dialer.DialContext, state.TLSConfig, &m.rec.connections)
-	if err != nil {
-		return err
-	}
-	if m.client != nil {
-		m.client.close()
-	}
-	m.client, m.clientC = c, ctx
-	return nil
 }
 
 func (m *module) write(at slot, ex exchange) {

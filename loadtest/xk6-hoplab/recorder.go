@@ -170,8 +170,12 @@ func (r *recorder) close(interrupted bool) error {
 		}
 		r.writer, r.cpu = w, cpuSeconds()
 	}
+	dropped := r.dropped.Load()
+	if r.load.Period() > 0 { // k6 also drops iterations beyond the plan's end
+		dropped = max(0, min(dropped, r.load.Share()-r.writer.Records()-r.aborted.Load()))
+	}
 	err := r.writer.Close(samplefile.Trailer{
-		Dropped:     r.dropped.Load(),
+		Dropped:     dropped,
 		Aborted:     r.aborted.Load(),
 		CPUSeconds:  cpuSeconds() - r.cpu,
 		MaxRSSBytes: maxRSS(),

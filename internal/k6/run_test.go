@@ -1,0 +1,462 @@
+package k6
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/repo"
+	hop "github.com/hoplab/hoplab/loadtest/samplefile"
+)
+
+// binary builds k6, or takes it from the cache. The first build takes a minute or two.
+func binary(t testing.TB) Binary {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs the built k6; run without -short")
+	}
+	r, err := repo.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Build(t.Context(), r, os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// server answers as the app does, and as an agent would when envoy is set.
+func server(t testing.TB, envoy bool, wait time.Duration) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wait > 0 {
+			select {
+			case <-time.After(wait):
+			case <-r.Context().Done():
+			}
+		}
+		h := w.Header()
+		if envoy {
+			h.Set("Server", "envoy")
+			h.Set("X-Envoy-Upstream-Service-Time", "3")
+		}
+		peer, _, _ := net.SplitHostPort(r.RemoteAddr)
+		h.Set("X-Hoplab-Peer", peer)
+		h.Set("X-Hoplab-App", r.Host)
+		_, _ = io.WriteString(w, "Hello World")
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func load(agent, bypass string) hop.Load {
+	return hop.Load{
+		Schema: hop.LoadSchema, PlanHash: "abc", Run: "test", Target: "lab", Replicate: 1, Seed: 11,
+		Arms: []hop.LoadArm{
+			{Name: "agent", URL: "http://app.example/", Dial: strings.TrimPrefix(agent, "http://"), Weight: 1},
+			{Name: "bypass", URL: bypass + "/", Weight: 1},
+		},
+		Design: hop.DesignRandom, RatePerS: 200, WarmupS: 0.5, DurationS: 1.5, WindowS: 0.5,
+		KeepAlive: true, TimeoutS: 5, Client: hop.ClientNative, Generators: 1, VUs: 10,
+	}
+}
+
+func readAll(t *testing.T, path string) ([]hop.Record, hop.Header) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := hop.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recs []hop.Record
+	for {
+		var rec hop.Record
+		if err := r.Next(&rec); err == io.EOF {
+			return recs, r.Header()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		recs = append(recs, rec)
+	}
+}
+
+// Both clients send what the plan says, to the arms that the draw says, and
+// read the same evidence and the same sizes.
+func TestRunRecordsEveryRequest(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	agent, bypass := server(t, true, 0), server(t, false, 0)
+	sizes := map[string]map[int]int{}
+	for _, client := range []string{hop.ClientNative, hop.ClientHTTP} {
+		t.Run(client, func(t *testing.T) {
+			l := load(agent.URL, bypass.URL)
+			l.Client = client
+			out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			recs, head := readAll(t, out.Samples)
+			if len(recs) != 400 || out.Records != 400 || out.Missing != 0 || out.Trailer.Dropped != 0 || !out.Complete || out.Exit != 0 {
+				t.Errorf("outcome %+v with %d records, want all 400", out, len(recs))
+			}
+			if head.Build != k6.Build || head.Load.PlanHash != "abc" || head.Load.Out != out.Samples {
+				t.Errorf("header %+v", head)
+			}
+			if age := time.Since(time.Unix(0, head.StartUnixNs)); age < 2*time.Second || age > time.Minute {
+				t.Errorf("the scenario began %v ago", age)
+			}
+			if tr := out.Trailer; tr.CPUSeconds <= 0 || tr.MaxRSSBytes < 10<<20 || tr.Connections < 2 || tr.Connections > 20 || tr.Interrupted {
+				t.Errorf("trailer %+v", tr)
+			}
+			seen := map[int64]bool{}
+			bytes := map[int]int{}
+			for _, r := range recs {
+				if seen[r.Iteration] {
+					t.Fatalf("iteration %d twice", r.Iteration)
+				}
+				seen[r.Iteration] = true
+				if want := l.Arm(r.Iteration); r.Arm != want {
+					t.Fatalf("iteration %d went to arm %d, drawn was %d", r.Iteration, r.Arm, want)
+				}
+				wantVia := "app.example"
+				want := hop.Outcome{Status: 200, AgentHeaders: 1, Peer: "127.0.0.1", ServiceMs: 3, BodyBytes: 11}
+				if r.Arm == 1 {
+					want.AgentHeaders, want.ServiceMs = 0, -1
+					wantVia = strings.TrimPrefix(bypass.URL, "http://")
+				}
+				want.Via, want.HeaderBytes, want.Reused = wantVia, r.Outcome.HeaderBytes, r.Outcome.Reused
+				if r.Outcome != want {
+					t.Fatalf("outcome %+v, want %+v", r.Outcome, want)
+				}
+				if r.Latency <= 0 || r.Latency > 5*time.Second || r.Late > 5*time.Second {
+					t.Fatalf("times of %+v", r)
+				}
+				bytes[r.Arm] = r.Outcome.HeaderBytes
+			}
+			sizes[client] = bytes
+		})
+	}
+	if n, h := sizes[hop.ClientNative], sizes[hop.ClientHTTP]; n[0] != h[0] || n[1] != h[1] || n[0] == 0 {
+		t.Errorf("header bytes: native counts %v, k6/http %v", n, h)
+	}
+}
+
+func TestRunWithoutKeepAlive(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	s := server(t, false, 0)
+	for _, client := range []string{hop.ClientNative, hop.ClientHTTP} {
+		l := load(s.URL, s.URL)
+		l.Client, l.KeepAlive, l.RatePerS, l.DurationS = client, false, 50, 1
+		out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		recs, _ := readAll(t, out.Samples)
+		for _, r := range recs {
+			if r.Outcome.Reused || r.Blocked <= 0 {
+				t.Fatalf("%s: a connection was reused: %+v", client, r)
+			}
+		}
+		if out.Trailer.Connections != int64(len(recs)) || len(recs) != 75 {
+			t.Errorf("%s: %d connections for %d requests, want 75 each", client, out.Trailer.Connections, len(recs))
+		}
+	}
+}
+
+func TestRunBlocks(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	s := server(t, false, 0)
+	l := load(s.URL, s.URL)
+	l.Design, l.BlockArms = hop.DesignBlocks, []int{1, 0, 1}
+	out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recs, _ := readAll(t, out.Samples)
+	var n [3]int
+	for _, r := range recs {
+		if w := l.Window(l.Start(&r)); w >= 0 {
+			n[w]++
+			if r.Arm != l.BlockArms[w] {
+				t.Fatalf("window %d holds a request to arm %d", w, r.Arm)
+			}
+		}
+	}
+	if n != [3]int{100, 100, 100} {
+		t.Errorf("requests by window: %v, want 100 each", n)
+	}
+}
+
+func TestRunArticle(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	s := server(t, false, 0)
+	l := load(s.URL, s.URL)
+	l.Design, l.RatePerS, l.WarmupS, l.DurationS, l.VUs = hop.DesignArticle, 0, 0, 4, 5
+	out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recs, _ := readAll(t, out.Samples)
+	for _, r := range recs {
+		if half := int(l.Start(&r) / (2 * time.Second)); half != r.Arm {
+			t.Errorf("arm %d at %v of %v", r.Arm, l.Start(&r), l.Total())
+		}
+	}
+	if len(recs) < 18 || len(recs) > 20 || out.Missing != 0 {
+		t.Errorf("%d requests of 5 users in 4 s, want 20; missing %d", len(recs), out.Missing)
+	}
+}
+
+// Without enough users k6 cannot start what is planned: the trailer says so.
+func TestRunCountsDrops(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	slow := server(t, false, 200*time.Millisecond)
+	l := load(slow.URL, slow.URL)
+	l.VUs = 2
+	out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Trailer.Dropped < 300 || out.Missing != 0 {
+		t.Errorf("2 users of 5 requests/s each met 200/s, and the outcome is %+v", out)
+	}
+}
+
+// Failures are outcomes with a name, on both clients.
+func TestRunNamesFailures(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	gone := server(t, false, 0)
+	gone.Close()
+	reset, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reset.Close()
+	go func() {
+		for {
+			c, err := reset.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1<<10))
+			_ = c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+	}()
+	slow := server(t, false, time.Minute)
+	for _, client := range []string{hop.ClientNative, hop.ClientHTTP} {
+		l := load(gone.URL, "http://"+reset.Addr().String())
+		l.Arms = append(l.Arms,
+			hop.LoadArm{Name: "slow", URL: slow.URL, Weight: 1},
+			hop.LoadArm{Name: "nameless", URL: "http://no-such-host.invalid/", Weight: 1})
+		l.Client, l.TimeoutS, l.RatePerS, l.VUs = client, 0.5, 40, 40
+		out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		recs, _ := readAll(t, out.Samples)
+		for _, r := range recs {
+			want := []string{"refused", "reset", "timeout", "dns"}[r.Arm]
+			if r.Outcome.Error != want || r.Outcome.Status != 0 {
+				t.Fatalf("%s, arm %s: outcome %+v, want %s", client, l.Arms[r.Arm].Name, r.Outcome, want)
+			}
+			if r.Arm == 2 && (r.Latency < 400*time.Millisecond || r.Latency > 5*time.Second) {
+				t.Errorf("%s: the timeout of 0.5 s took %v", client, r.Latency)
+			}
+		}
+		if len(recs) != 80 {
+			t.Errorf("%s: %d records, want 80; a failed request is a request", client, len(recs))
+		}
+	}
+}
+
+// Two and three generators send each iteration of the plan once.
+func TestGeneratorsShareTheIterations(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	s := server(t, false, 0)
+	for _, n := range []int{2, 3} {
+		seen := map[int64]int{}
+		var heads []hop.Header
+		for g := range n {
+			l := load(s.URL, s.URL)
+			l.Generator, l.Generators, l.DurationS, l.RatePerS = g, n, 0.9, 100
+			out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if out.Missing != 0 {
+				t.Errorf("generator %d of %d misses %d", g, n, out.Missing)
+			}
+			recs, head := readAll(t, out.Samples)
+			for _, r := range recs {
+				seen[r.Iteration]++
+				if r.Arm != l.Arm(r.Iteration) {
+					t.Fatalf("iteration %d went to arm %d", r.Iteration, r.Arm)
+				}
+			}
+			heads = append(heads, head)
+		}
+		for i := range int64(140) {
+			if seen[i] != 1 {
+				t.Fatalf("%d generators sent iteration %d %d times", n, i, seen[i])
+			}
+		}
+		if len(seen) != 140 {
+			t.Errorf("%d iterations, want 140", len(seen))
+		}
+		if err := hop.SameReplicate(heads[0], heads[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestInterruptKeepsWhatWasRecorded(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	s := server(t, false, 0)
+	l := load(s.URL, s.URL)
+	l.DurationS = 60
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var served atomic.Int64
+	s.Config.Handler = counting(s.Config.Handler, func() {
+		if served.Add(1) == 100 {
+			cancel()
+		}
+	})
+	out, err := Run(ctx, k6, l, Options{Dir: t.TempDir()})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if !out.Complete || !out.Trailer.Interrupted || out.Records < 90 || out.Records > 1000 || out.Wall > 30*time.Second {
+		t.Errorf("outcome %+v; want about 100 records and a trailer that says interrupted", out)
+	}
+}
+
+func counting(h http.Handler, f func()) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f(); h.ServeHTTP(w, r) })
+}
+
+func TestKilledK6IsNamed(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	s := server(t, false, 0)
+	l := load(s.URL, s.URL)
+	l.DurationS = 60
+	pid := make(chan int, 1)
+	var served atomic.Int64
+	s.Config.Handler = counting(s.Config.Handler, func() {
+		if served.Add(1) == 400 { // two seconds, so that a block was written
+			_ = syscall.Kill(<-pid, syscall.SIGKILL)
+		}
+	})
+	out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir(), Started: func(p int) { pid <- p }})
+	if fail.CodeOf(err) != fail.Environment || !strings.Contains(err.Error(), "k6 died: signal: killed") || fail.HintOf(err) == "" {
+		t.Errorf("error %v, hint %q", err, fail.HintOf(err))
+	}
+	if out.Complete || out.Records < 100 || out.Exit != -1 {
+		t.Errorf("outcome %+v; want the partial file's records", out)
+	}
+}
+
+func TestRunFailsClearly(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	s := server(t, false, 0)
+	dir := t.TempDir()
+	l := load(s.URL, s.URL)
+	l.Out = filepath.Join(dir, "taken.hop")
+	if err := os.WriteFile(l.Out, []byte("earlier samples"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Run(t.Context(), k6, l, Options{Dir: dir})
+	if fail.CodeOf(err) != fail.Environment || !strings.Contains(err.Error(), "taken.hop exists") {
+		t.Errorf("existing file: %v", err)
+	}
+	if data, err := os.ReadFile(l.Out); err != nil || string(data) != "earlier samples" {
+		t.Errorf("the existing file was touched: %q, %v", data, err)
+	}
+	l.Out = filepath.Join(dir, "no", "such", "folder.hop")
+	if _, err = Run(t.Context(), k6, l, Options{Dir: dir}); fail.CodeOf(err) != fail.Environment || !strings.Contains(err.Error(), "no such file or directory") {
+		t.Errorf("missing folder: %v", err)
+	}
+	if _, err = Run(t.Context(), k6, l, Options{Dir: filepath.Join(dir, "none")}); fail.CodeOf(err) != fail.Environment {
+		t.Errorf("missing directory: %v", err)
+	}
+	l.VUs = 0
+	if _, err = Run(t.Context(), k6, l, Options{Dir: dir}); fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), "vus") {
+		t.Errorf("impossible load: %v", err)
+	}
+	l = load(s.URL, s.URL)
+	if _, err = Run(t.Context(), Binary{Path: filepath.Join(dir, "k6")}, l, Options{Dir: dir}); fail.CodeOf(err) != fail.Environment || !strings.Contains(err.Error(), "could not be started") {
+		t.Errorf("no binary: %v", err)
+	}
+}
+
+// The user's environment and configuration must not change the load.
+func TestRunIgnoresTheUsersK6Settings(t *testing.T) {
+	k6 := binary(t)
+	s := server(t, false, 0)
+	for name, v := range map[string]string{"K6_DURATION": "1s", "K6_VUS": "1", "K6_OUT": "json=/dev/full",
+		"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1", "K6_NO_CONNECTION_REUSE": "true"} {
+		t.Setenv(name, v)
+	}
+	l := load(s.URL, s.URL)
+	l.Client, l.DurationS = hop.ClientHTTP, 1
+	out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+	if err != nil || out.Records != 300 || out.Trailer.Connections > 20 {
+		t.Errorf("outcome %+v, %v", out, err)
+	}
+	recs, _ := readAll(t, out.Samples)
+	for _, r := range recs {
+		if r.Outcome.Status != 200 {
+			t.Fatalf("%+v", r)
+		}
+	}
+}
+
+// k6's memory must not grow with the number of requests: ten times the
+// requests may cost at most 32 MiB more.
+func TestMemoryStaysFlat(t *testing.T) {
+	if os.Getenv("HOPLAB_LONG") == "" && os.Getenv("CI") != "true" {
+		t.Skip("takes 30 s; set HOPLAB_LONG=1")
+	}
+	k6 := binary(t)
+	s := server(t, false, 0)
+	rss := func(rate float64) int64 {
+		l := load(s.URL, s.URL)
+		l.RatePerS, l.WarmupS, l.DurationS, l.VUs = rate, 1, 12, 40
+		out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir(), GCPercent: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%.0f/s: %d requests, %d dropped, %d MiB, %.1f CPU s", rate, out.Records, out.Trailer.Dropped, out.Trailer.MaxRSSBytes>>20, out.Trailer.CPUSeconds)
+		return out.Trailer.MaxRSSBytes
+	}
+	few, many := rss(1000), rss(8000)
+	if many-few > 32<<20 {
+		t.Errorf("%d MiB at 13000 requests, %d MiB at 104000", few>>20, many>>20)
+	}
+}
