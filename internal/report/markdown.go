@@ -178,10 +178,10 @@ func mdText(text string) string {
 func mdSentence(text string) string {
 	var out strings.Builder
 	for _, s := range codeSpans(text) {
-		if s.code {
-			out.WriteString("`" + s.text + "`")
+		if s.Code {
+			out.WriteString("`" + s.Text + "`")
 		} else {
-			out.WriteString(mdText(s.text))
+			out.WriteString(mdText(s.Text))
 		}
 	}
 	return out.String()
@@ -189,8 +189,8 @@ func mdSentence(text string) string {
 
 // phrase is a part of a sentence: plain text, or a name that the sentence sets in backticks.
 type phrase struct {
-	text string
-	code bool
+	Text string
+	Code bool
 }
 
 var codeSpan = regexp.MustCompile("`[A-Za-z0-9._-]+`")
@@ -202,13 +202,13 @@ func codeSpans(text string) []phrase {
 	at := 0
 	for _, m := range codeSpan.FindAllStringIndex(text, -1) {
 		if m[0] > at {
-			spans = append(spans, phrase{text: text[at:m[0]]})
+			spans = append(spans, phrase{Text: text[at:m[0]]})
 		}
-		spans = append(spans, phrase{text: text[m[0]+1 : m[1]-1], code: true})
+		spans = append(spans, phrase{Text: text[m[0]+1 : m[1]-1], Code: true})
 		at = m[1]
 	}
 	if at < len(text) {
-		spans = append(spans, phrase{text: text[at:]})
+		spans = append(spans, phrase{Text: text[at:]})
 	}
 	return spans
 }

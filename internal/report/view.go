@@ -64,7 +64,10 @@ type ledgerView struct {
 	Rows  []ledgerRow
 }
 
-type ledgerRow struct{ Part, Number, By string }
+type ledgerRow struct {
+	Part, Number, By string
+	Us               float64 // as printed, so that a picture adds up too
+}
 
 func newView(s *summary.Summary) *view {
 	v := &view{
@@ -107,19 +110,19 @@ func columnsOf(s *summary.Summary) []string {
 
 func columnName(d *summary.Difference) string { return quantity.Quantile(d.Quantile) }
 
-// latencyAt returns an arm's quantile by name, and whether the summary has it.
-func latencyAt(l summary.LatencyUs, name string) (us float64, ok bool) {
+// latencyAt returns how to read a quantile by its name, and whether a summary has it.
+func latencyAt(name string) (of func(summary.LatencyUs) float64, ok bool) {
 	switch name {
 	case "p50":
-		return l.P50, true
+		return func(l summary.LatencyUs) float64 { return l.P50 }, true
 	case "p90":
-		return l.P90, true
+		return func(l summary.LatencyUs) float64 { return l.P90 }, true
 	case "p95":
-		return l.P95, true
+		return func(l summary.LatencyUs) float64 { return l.P95 }, true
 	case "p99":
-		return l.P99, true
+		return func(l summary.LatencyUs) float64 { return l.P99 }, true
 	}
-	return 0, false
+	return nil, false
 }
 
 // arms writes each arm's latencies, one unit and one step per column. A
@@ -133,23 +136,35 @@ func (v *view) arms() []armView {
 		}
 	}
 	for _, column := range v.Columns {
-		var values []float64
-		for _, a := range v.Summary.Arms {
-			if us, ok := latencyAt(a.Latency, column); ok {
-				values = append(values, us)
-			}
+		texts := make([]string, len(rows)) // of a quantile that summaries do not hold
+		for i := range texts {
+			texts[i] = "–"
 		}
-		unit, step := quantity.UnitFor(values...), v.columnStep(column, values)
-		for i, a := range v.Summary.Arms {
-			us, ok := latencyAt(a.Latency, column)
-			text := "–"
-			if ok && !v.Refused && a.Requests > a.Failed {
-				text = unit.With(unit.Number(us, step))
-			}
+		if of, ok := latencyAt(column); ok {
+			texts = v.latencyColumn(column, of)
+		}
+		for i, text := range texts {
 			rows[i].Cells = append(rows[i].Cells, text)
 		}
 	}
 	return rows
+}
+
+// latencyColumn writes one latency of every arm, in one unit and to one step.
+func (v *view) latencyColumn(name string, of func(summary.LatencyUs) float64) []string {
+	var values []float64
+	for _, a := range v.Summary.Arms {
+		values = append(values, of(a.Latency))
+	}
+	unit, step := quantity.UnitFor(values...), v.columnStep(name, values)
+	texts := make([]string, len(values))
+	for i, a := range v.Summary.Arms {
+		texts[i] = "–"
+		if !v.Refused && a.Requests > a.Failed {
+			texts[i] = unit.With(unit.Number(values[i], step))
+		}
+	}
+	return texts
 }
 
 // columnStep is the step of the arms' latencies at a quantile: that of the
@@ -331,13 +346,14 @@ func ledger(s *summary.Summary) *ledgerView {
 	unit, step := quantity.UnitFor(l.TotalUs), quantity.SignificantStep(l.TotalUs, 3)
 	round := func(us float64) float64 { return math.Round(us/step) * step }
 	v := &ledgerView{Title: "Where the " + quantity.Quantile(l.Quantile) + " of " + clean(l.Arm) + " goes"}
+	row := func(part string, us float64, by string) ledgerRow {
+		return ledgerRow{part, unit.With(unit.Number(us, step)), by, us}
+	}
 	remainder := round(l.TotalUs)
 	for _, e := range l.Entries {
 		remainder -= round(e.Us)
-		v.Rows = append(v.Rows, ledgerRow{clean(e.Part), unit.With(unit.Number(e.Us, step)), differenceName(e.By)})
+		v.Rows = append(v.Rows, row(clean(e.Part), round(e.Us), differenceName(e.By)))
 	}
-	v.Rows = append(v.Rows,
-		ledgerRow{"remainder", unit.With(unit.Number(remainder, step)), "total less the parts above"},
-		ledgerRow{"total", unit.With(unit.Number(l.TotalUs, step)), ""})
+	v.Rows = append(v.Rows, row("remainder", remainder, "total less the parts above"), row("total", round(l.TotalUs), ""))
 	return v
 }

@@ -1,0 +1,271 @@
+package chart
+
+import (
+	"math"
+
+	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// Difference is the difference of two arms over all quantiles.
+type Difference struct {
+	Name   string // "agent − bypass"
+	Level  string // "95 %"
+	Style  Style  // of the first arm
+	Points []summary.CurvePoint
+	Marks  []Mark
+	Source string // where it was measured, written into the picture, which travels alone
+}
+
+// Mark is a quantile that was asked for.
+type Mark struct {
+	Q, EstimateUs, LowUs, HighUs float64
+	Text                         string // "+171 µs", or "cannot tell"
+	Weak                         bool   // a warning weakens it: drawn hollow
+}
+
+// DrawDifference draws quantiles on a probability axis and the difference in
+// time on a linear one around zero: the estimate, its interval as a band, and
+// the A/A floor hatched around zero. Where the tail's interval is so much wider
+// than the rest that it would flatten the picture, the band leaves the frame
+// and says how far it goes. It returns "" when there is nothing to draw.
+func DrawDifference(d Difference, f Figure, form Form) string {
+	d.Points = finitePoints(d.Points)
+	if len(d.Points) < 2 {
+		return ""
+	}
+	frame, height := plot{left: 66, right: 642, top: 44, bottom: 330}, 392.0
+	if form == Narrow {
+		frame, height = plot{left: 58, right: 350, top: 66, bottom: 318}, 380
+	}
+	c := newCanvas(f, form, height)
+	low, high := differenceRange(d.Points)
+	x := probability(d.Points[0].Q, d.Points[len(d.Points)-1].Q, frame.left, frame.right)
+	y := linear(low, high, frame.bottom, frame.top)
+	c.differenceAxes(d, frame, x, y, low, high)
+	c.open("g", "clip-path", c.clip(frame.left, frame.top, frame.right-frame.left, frame.bottom-frame.top))
+	c.floor(d.Points, x, y)
+	c.group("rule")
+	c.line(frame.left, y(0), frame.right, y(0), "stroke-width", "1.5")
+	c.end()
+	c.estimate(d, x, y)
+	c.end()
+	c.beyond(d, frame, low, high)
+	c.markDifferences(d, frame, x, y)
+	if form == Wide {
+		c.differenceLabels(d, frame, y)
+	} else {
+		c.differenceKey(d, frame)
+	}
+	c.source(d.Source, height)
+	return c.String()
+}
+
+// plot is the rectangle of the axes.
+type plot struct{ left, right, top, bottom float64 }
+
+func finitePoints(points []summary.CurvePoint) []summary.CurvePoint {
+	var kept []summary.CurvePoint
+	for _, p := range points {
+		ok := p.Q > 0 && p.Q < 1
+		for _, v := range []float64{p.EstimateUs, p.LowUs, p.HighUs, p.AAHalfUs} {
+			ok = ok && !math.IsNaN(v) && !math.IsInf(v, 0)
+		}
+		if ok && (len(kept) == 0 || p.Q > kept[len(kept)-1].Q) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// differenceRange holds zero, every estimate's interval and the floor, unless
+// the tail would flatten p5 to p95 below a third of the height.
+func differenceRange(points []summary.CurvePoint) (low, high float64) {
+	const most = 3
+	var all, core struct{ low, high float64 }
+	for _, p := range points {
+		l, h := min(p.LowUs, -p.AAHalfUs), max(p.HighUs, p.AAHalfUs)
+		all.low, all.high = min(all.low, l), max(all.high, h)
+		if p.Q >= 0.05 && p.Q <= 0.95 {
+			core.low, core.high = min(core.low, l), max(core.high, h)
+		}
+	}
+	room := most * (core.high - core.low)
+	if room > 0 && all.high-all.low > room {
+		spare := (room - (core.high - core.low)) / 2
+		all.low, all.high = max(all.low, core.low-spare), min(all.high, core.high+spare)
+	}
+	if all.high-all.low <= 0 {
+		all.low, all.high = -1, 1
+	}
+	return pad(all.low, all.high, 0.06)
+}
+
+func (c *canvas) differenceAxes(d Difference, frame plot, x, y scale, low, high float64) {
+	ticks := roundTicks(low, high, 7)
+	c.group("grid")
+	for _, us := range ticks {
+		c.line(frame.left, y(us), frame.right, y(us))
+	}
+	for _, q := range c.quantileTicks(d.Points[0].Q, d.Points[len(d.Points)-1].Q) {
+		c.line(x(q), frame.top, x(q), frame.bottom)
+	}
+	c.end()
+	c.group("muted")
+	for i, text := range signedLabels(ticks) {
+		c.text(frame.left-8, y(ticks[i])+4, end, text)
+	}
+	for _, q := range c.quantileTicks(d.Points[0].Q, d.Points[len(d.Points)-1].Q) {
+		c.text(x(q), frame.bottom+18, middle, quantity.Quantile(q))
+	}
+	c.text(frame.left, frame.bottom+36, start, "faster requests")
+	c.text(frame.right, frame.bottom+36, end, "slower requests")
+	c.end()
+	c.group("ink")
+	title := shorten(d.Name, c.width-40, 13) + " at each quantile"
+	if c.form == Narrow {
+		title = shorten(d.Name, c.width-20, 13)
+	}
+	c.text(8, 20, start, title, "font-size", "13", "font-weight", "600")
+	c.end()
+}
+
+// quantileTicks are the quantiles with a label of their own.
+func (c *canvas) quantileTicks(from, to float64) []float64 {
+	all := []float64{0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99, 0.999, 0.9999}
+	if c.form == Narrow {
+		all = []float64{0.01, 0.10, 0.50, 0.90, 0.99, 0.999}
+	}
+	var ticks []float64
+	for _, q := range all {
+		if q >= from-1e-9 && q <= to+1e-9 {
+			ticks = append(ticks, q)
+		}
+	}
+	return ticks
+}
+
+// floor hatches what two identical arms differ by.
+func (c *canvas) floor(points []summary.CurvePoint, x, y scale) {
+	if !hasFloor(points) {
+		return
+	}
+	fill := c.hatch()
+	var upper, lower []point
+	for _, p := range points {
+		upper = append(upper, point{x(p.Q), y(p.AAHalfUs)})
+		lower = append(lower, point{x(p.Q), y(-p.AAHalfUs)})
+	}
+	c.empty("path", "d", ribbon(upper, lower), "fill", fill)
+}
+
+func hasFloor(points []summary.CurvePoint) bool {
+	for _, p := range points {
+		if p.AAHalfUs > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *canvas) estimate(d Difference, x, y scale) {
+	var upper, lower, center []point
+	for _, p := range d.Points {
+		upper = append(upper, point{x(p.Q), y(p.HighUs)})
+		lower = append(lower, point{x(p.Q), y(p.LowUs)})
+		center = append(center, point{x(p.Q), y(p.EstimateUs)})
+	}
+	c.series(d.Style.Color)
+	c.empty("path", "d", ribbon(upper, lower), "fill", "currentColor", "fill-opacity", "0.22")
+	c.empty("path", "d", path(center), "fill", "none", "stroke", "currentColor", "stroke-width", "2", "stroke-linejoin", "round")
+	c.end()
+}
+
+// beyond says how far the interval reaches where the frame cuts it.
+func (c *canvas) beyond(d Difference, frame plot, low, high float64) {
+	var least, most float64
+	for _, p := range d.Points {
+		least, most = min(least, p.LowUs), max(most, p.HighUs)
+	}
+	write := func(y float64, arrow string, us float64) {
+		unit := quantity.UnitFor(us)
+		text := arrow + " interval reaches " + unit.With(unit.Signed(us, quantity.SignificantStep(us, 2)))
+		c.text(frame.right-6, y, end, text, "class", "halo", "stroke", LightPaper, "stroke-width", "4", "paint-order", "stroke", "font-size", "11")
+	}
+	if most > high {
+		write(frame.top+14, "↑", most)
+	}
+	if least < low {
+		write(frame.bottom-8, "↓", least)
+	}
+}
+
+// markDifferences marks the quantiles that were asked for, with their numbers.
+func (c *canvas) markDifferences(d Difference, frame plot, x, y scale) {
+	inside := func(v float64) float64 { return min(max(v, frame.top), frame.bottom) }
+	for _, m := range d.Marks {
+		if m.Q < d.Points[0].Q || m.Q > d.Points[len(d.Points)-1].Q {
+			continue
+		}
+		px, py := x(m.Q), inside(y(m.EstimateUs))
+		c.series(d.Style.Color)
+		c.line(px, inside(y(m.LowUs)), px, inside(y(m.HighUs)), "stroke", "currentColor", "stroke-width", "1.5")
+		c.marker(d.Style.Shape, px, py, 4, m.Weak, quantity.Quantile(m.Q)+": "+m.Text)
+		c.end()
+		ty := inside(y(m.HighUs)) - 9
+		if ty < frame.top+12 {
+			ty = inside(y(m.LowUs)) + 18
+		}
+		half := textWidth(m.Text, 12.5) / 2
+		px = min(max(px, frame.left+half+2), frame.right-half-2)
+		c.text(px, min(ty, frame.bottom-6), middle, m.Text, "class", "halo", "stroke", LightPaper, "stroke-width", "4",
+			"paint-order", "stroke", "font-size", "12.5", "font-weight", "600")
+	}
+}
+
+// differenceLabels names line, band, floor and zero at the right edge.
+func (c *canvas) differenceLabels(d Difference, frame plot, y scale) {
+	last := d.Points[len(d.Points)-1]
+	labels := []label{
+		{y: y(last.EstimateUs), text: "difference", kv: []string{"font-weight", "600"}},
+		{y: y(last.HighUs), text: d.Level + " interval"},
+		{y: y(0), text: "no difference"},
+	}
+	if last.HighUs-last.EstimateUs < 0 {
+		labels[1].y = y(last.LowUs)
+	}
+	if hasFloor(d.Points) {
+		labels = append(labels, label{y: y(-last.AAHalfUs), text: "A/A floor"})
+	}
+	c.group("ink")
+	for _, l := range spread(labels, 16, frame.top+4, frame.bottom-4) {
+		c.text(frame.right+8, l.y+4, start, l.text, l.kv...)
+	}
+	c.end()
+}
+
+// differenceKey does the same above the picture, where the edge has no room.
+func (c *canvas) differenceKey(d Difference, frame plot) {
+	x, y := 8.0, 42.0
+	c.series(d.Style.Color)
+	c.line(x, y, x+18, y, "stroke", "currentColor", "stroke-width", "2")
+	c.rect(x+96, y-6, 18, 12, "fill", "currentColor", "fill-opacity", "0.22")
+	c.end()
+	if hasFloor(d.Points) {
+		c.rect(x+222, y-6, 18, 12, "fill", "url(#"+c.id+"-hatch)")
+	}
+	c.group("ink")
+	c.text(x+24, y+4, start, "difference")
+	c.text(x+120, y+4, start, d.Level+" interval")
+	if hasFloor(d.Points) {
+		c.text(x+246, y+4, start, "A/A floor")
+	}
+	c.end()
+}
+
+// source writes where the numbers come from into the picture's lower edge.
+func (c *canvas) source(text string, height float64) {
+	c.group("muted")
+	c.text(8, height-6, start, shorten(text, c.width-16, 10.5), "font-size", "10.5")
+	c.end()
+}

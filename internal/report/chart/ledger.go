@@ -1,0 +1,145 @@
+package chart
+
+// Waterfall is a ledger: the parts of a latency, the remainder and the total.
+type Waterfall struct {
+	Title string
+	Rows  []WaterfallRow
+	Style Style
+}
+
+// WaterfallRow is one part. Its bar starts where the one above ends; the
+// total's starts at zero.
+type WaterfallRow struct {
+	Part, By string
+	Us       float64
+	Text     string // as the table writes it
+	Kind     RowKind
+}
+
+// RowKind says how a row is drawn.
+type RowKind int
+
+// The kinds of row.
+const (
+	Part      RowKind = iota
+	Remainder         // hatched
+	Total             // outlined, from zero
+)
+
+// DrawWaterfall draws the parts as bars that continue each other, with the
+// remainder hatched and the total below. It returns "" without rows.
+func DrawWaterfall(w Waterfall, f Figure, form Form) string {
+	if len(w.Rows) == 0 {
+		return ""
+	}
+	step, left, right, top := 40.0, 214.0, 650.0, 46.0
+	if form == Narrow {
+		step, left, right, top = 52, 12, 276, 40
+	}
+	height := top + step*float64(len(w.Rows)) + 14
+	c := newCanvas(f, form, height)
+	hatch := c.hatch()
+	c.group("ink")
+	c.text(8, 20, start, w.Title, "font-size", "13", "font-weight", "600")
+	c.end()
+	low, high := waterfallRange(w.Rows)
+	x := linear(low, high, left, right)
+	at := 0.0
+	for i, row := range w.Rows {
+		y := top + step*float64(i)
+		from, to := at, at+row.Us
+		if row.Kind == Total {
+			from, to = 0, row.Us
+		} else {
+			at = to
+		}
+		c.waterfallLabel(row, y, left)
+		c.bar(w.Style, row, x(min(from, to)), x(max(from, to)), y, hatch)
+		c.connector(w.Rows, i, x(to), y, step)
+		c.group("ink")
+		c.text(x(max(from, to))+8, y+c.barTop()+14, start, row.Text, "class", "digits", "font-weight", weight(row.Kind))
+		c.end()
+	}
+	return c.String()
+}
+
+func weight(k RowKind) string {
+	if k == Total {
+		return "600"
+	}
+	return "400"
+}
+
+// waterfallRange holds zero and every end of a bar.
+func waterfallRange(rows []WaterfallRow) (low, high float64) {
+	at := 0.0
+	for _, r := range rows {
+		if r.Kind != Total {
+			at += r.Us
+		} else {
+			at = r.Us
+		}
+		low, high = min(low, at), max(high, at)
+	}
+	if high-low <= 0 {
+		high = low + 1
+	}
+	return low, high
+}
+
+// barTop is where a bar starts below its row's top: on a phone the label stands above it.
+func (c *canvas) barTop() float64 {
+	if c.form == Narrow {
+		return 20
+	}
+	return 0
+}
+
+const barHeight = 20
+
+func (c *canvas) waterfallLabel(row WaterfallRow, y, left float64) {
+	if c.form == Narrow {
+		c.group("ink")
+		c.text(left, y+14, start, shorten(row.Part, 150, 12), "font-weight", weight(row.Kind))
+		c.end()
+		c.group("muted")
+		c.text(c.width-8, y+14, end, shorten(row.By, 180, 11), "font-size", "11")
+		c.end()
+		return
+	}
+	c.group("ink")
+	c.text(left-14, y+9, end, shorten(row.Part, left-24, 12), "font-weight", weight(row.Kind))
+	c.end()
+	c.group("muted")
+	c.text(left-14, y+23, end, shorten(row.By, left-24, 11), "font-size", "11")
+	c.end()
+}
+
+func (c *canvas) bar(s Style, row WaterfallRow, from, to, y float64, hatch string) {
+	y += c.barTop()
+	width := max(to-from, 1)
+	switch row.Kind {
+	case Remainder:
+		c.group("axis")
+		c.rect(from, y, width, barHeight, "fill", hatch)
+		c.end()
+	case Total:
+		c.group("box")
+		c.rect(from, y, width, barHeight)
+		c.end()
+	default:
+		c.series(s.Color)
+		c.rect(from, y, width, barHeight, "fill", "currentColor")
+		c.end()
+	}
+}
+
+// connector leads from the end of a bar to the row below.
+func (c *canvas) connector(rows []WaterfallRow, i int, x, y, step float64) {
+	if i+1 >= len(rows) {
+		return
+	}
+	c.group("axis")
+	c.line(x, y+c.barTop()+barHeight, x, y+step+c.barTop())
+	c.end()
+}

@@ -1,0 +1,272 @@
+package report
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/report/chart"
+	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// htmlFigure is one section with a picture, or with the reason why there is none.
+type htmlFigure struct {
+	ID, Heading string
+	Pictures    []template.HTML
+	Caption     string
+	Table       *htmlTable
+	Absent      string
+}
+
+// figures are sections 2 to 6, in the order of the page.
+func (p *htmlPage) figures() []htmlFigure {
+	styles := p.styles()
+	figures := []htmlFigure{p.pathFigure(styles)}
+	if p.Refused {
+		const why = "Not drawn: the evidence contradicts the plan, so nobody knows what these latencies measure."
+		return append(figures,
+			htmlFigure{ID: "difference", Heading: "Difference by quantile", Absent: why},
+			htmlFigure{ID: "latencies", Heading: "Latencies", Absent: why},
+			htmlFigure{ID: "windows", Heading: "Over time", Absent: why},
+			htmlFigure{ID: "ledger", Heading: "Where the time goes", Absent: why})
+	}
+	return append(figures, p.differenceFigure(styles), p.latencyFigure(styles), p.windowFigure(styles), p.ledgerFigure(styles))
+}
+
+func (p *htmlPage) styles() map[string]chart.Style {
+	var names []string
+	twinOf := map[string]string{}
+	for _, a := range p.Summary.Arms {
+		names = append(names, a.Name)
+		if a.TwinOf != "" {
+			twinOf[a.Name] = a.TwinOf
+		}
+	}
+	return chart.Styles(names, twinOf)
+}
+
+// draw makes both forms of a picture. The chart package escapes all text, so
+// its SVG is safe to put into the page as it is.
+func (f *htmlFigure) draw(title, absent string, picture func(chart.Figure, chart.Form) string) {
+	about := chart.Figure{ID: f.ID, Title: title, Desc: f.Caption}
+	for _, form := range []chart.Form{chart.Wide, chart.Narrow} {
+		if svg := picture(about, form); svg != "" {
+			f.Pictures = append(f.Pictures, template.HTML(svg))
+		}
+	}
+	if len(f.Pictures) == 0 {
+		f.Absent = absent
+	}
+}
+
+func (p *htmlPage) pathFigure(styles map[string]chart.Style) htmlFigure {
+	f := htmlFigure{ID: "paths", Heading: "Which way it went"}
+	var captions []string
+	for _, a := range p.Arms {
+		if a.Arm.TwinOf == "" {
+			captions = append(captions, fmt.Sprintf("%s: %s", a.Name, joinNonEmpty("; ", a.Proof, a.Trouble)))
+		}
+	}
+	f.Caption = strings.Join(captions, ". ") + "."
+	var rows []chart.PathRow
+	f.Table = &htmlTable{Caption: "Every stop of every path", Sticky: true, Head: []htmlCell{word("arm"), word("stop"), word("ports"), number("proved"), word("by")}}
+	for _, path := range p.Detail.Paths {
+		row := chart.PathRow{Arm: clean(path.Arm), Style: styles[path.Arm]}
+		for _, b := range path.Boxes {
+			b.Name, b.Ports, b.By = clean(b.Name), clean(b.Ports), clean(b.By)
+			row.Boxes = append(row.Boxes, b)
+			proved := "–"
+			if b.By != "" {
+				proved = quantity.Count(b.Proved)
+			}
+			f.Table.add(word(row.Arm), word(b.Name), word(orDash(b.Ports)), number(proved), word(orDash(b.By)))
+		}
+		if len(row.Boxes) > 0 {
+			rows = append(rows, row)
+		}
+	}
+	f.draw("The path of each arm, with ports and proof", "Nothing to draw: the paths were not recorded.",
+		func(about chart.Figure, form chart.Form) string { return chart.DrawPaths(rows, about, form) })
+	return f
+}
+
+func (p *htmlPage) differenceFigure(styles map[string]chart.Style) htmlFigure {
+	f := htmlFigure{ID: "difference", Heading: "Difference by quantile"}
+	d := p.primary()
+	if d == nil {
+		f.Absent = "Nothing to draw: no difference was computed."
+		return f
+	}
+	f.Caption = p.differenceCaption(d)
+	in := chart.Difference{Name: d.Name, Level: d.Level, Style: p.styleOf(d.Of, styles), Points: p.Detail.Difference, Source: p.source()}
+	for i, c := range d.Cells {
+		if c.Difference != nil && hasInterval(*c.Difference) {
+			in.Marks = append(in.Marks, chart.Mark{Q: c.Difference.Quantile, EstimateUs: c.Difference.EstimateUs,
+				LowUs: c.Difference.LowUs, HighUs: c.Difference.HighUs, Text: c.Estimate,
+				Weak: len(p.view.Notes.touching(d.Of, p.Columns[i])) > 0})
+		}
+	}
+	f.Table = p.curveTable(d)
+	f.draw(d.Name+" at each quantile", "Nothing to draw: the run holds too few requests for a difference by quantile.",
+		func(about chart.Figure, form chart.Form) string { return chart.DrawDifference(in, about, form) })
+	return f
+}
+
+// styleOf is the look of the first arm of a difference.
+func (p *htmlPage) styleOf(of string, styles map[string]chart.Style) chart.Style {
+	best := ""
+	for _, a := range p.Summary.Arms {
+		if strings.HasPrefix(of, a.Name+" - ") && len(a.Name) > len(best) {
+			best = a.Name
+		}
+	}
+	if s, ok := styles[best]; ok {
+		return s
+	}
+	return chart.Styles([]string{"agent"}, nil)["agent"]
+}
+
+// differenceCaption says what there is to see.
+func (p *htmlPage) differenceCaption(d *differenceView) string {
+	var told, untold []string
+	weak := false
+	for i, c := range d.Cells {
+		switch {
+		case c.Difference == nil:
+		case c.Estimate == "cannot tell":
+			untold = append(untold, p.Columns[i])
+		default:
+			told = append(told, p.Columns[i])
+		}
+		weak = weak || c.Difference != nil && len(p.view.Notes.touching(d.Of, p.Columns[i])) > 0
+	}
+	text := "The line is how much slower " + strings.Replace(d.Name, " − ", " is than ", 1) + " at each quantile, the band its " + d.Level + " interval."
+	if p.Floor != nil {
+		text += " Hatched is the A/A floor: what two identical arms differ by in this run."
+	}
+	switch {
+	case len(told) > 0 && len(untold) > 0:
+		text += " The arms differ at " + andWords(told) + "; at " + andWords(untold) + " this run cannot tell."
+	case len(told) > 0:
+		text += " The arms differ at " + andWords(told) + "."
+	case len(untold) > 0:
+		text += " At " + andWords(untold) + " this run cannot tell."
+	}
+	if weak {
+		text += " A hollow point is weakened by a warning."
+	}
+	return text
+}
+
+func andWords(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}
+
+// tableQuantiles are the quantiles at which the tables below the pictures read their curves.
+var tableQuantiles = []float64{0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99, 0.999}
+
+func (p *htmlPage) curveTable(d *differenceView) *htmlTable {
+	t := &htmlTable{Caption: d.Name, Head: []htmlCell{word("quantile"), number("difference"), number(d.Level + " interval"), number("A/A floor")}}
+	var rows []summary.CurvePoint
+	var all []float64
+	for _, q := range tableQuantiles {
+		for _, point := range p.Detail.Difference {
+			if math.Abs(point.Q-q) < 1e-9 && isFinite(point.LowUs) && isFinite(point.HighUs) {
+				rows = append(rows, point)
+				all = append(all, point.EstimateUs, point.LowUs, point.HighUs)
+				break
+			}
+		}
+	}
+	unit := quantity.UnitFor(all...)
+	for _, r := range rows {
+		cell := differenceCell{unit: unit, step: quantity.Step(r.LowUs, r.HighUs)}
+		floor := "–"
+		if r.AAHalfUs > 0 {
+			floor = "±" + cell.spread(r.AAHalfUs)
+		}
+		t.add(word(quantity.Quantile(r.Q)), number(cell.signed(r.EstimateUs)), number(unit.With(unit.Interval(r.LowUs, r.HighUs, cell.step))), number(floor))
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return t
+}
+
+func (p *htmlPage) latencyFigure(styles map[string]chart.Style) htmlFigure {
+	f := htmlFigure{ID: "latencies", Heading: "Latencies"}
+	f.Caption = "Each curve is an arm; further right is slower. At each height the share of requests named at the left was at least as fast. The marks are p50 and p99."
+	in := chart.Latencies{Source: p.source()}
+	f.Table = &htmlTable{Caption: "Latency by quantile", Sticky: true, Head: []htmlCell{word("quantile")}}
+	for _, q := range tableQuantiles {
+		f.Table.add(word(quantity.Quantile(q)))
+	}
+	for _, curve := range p.Detail.Curves {
+		c := chart.Curve{Name: clean(curve.Arm), Style: styles[curve.Arm], Points: curve.Points}
+		for _, a := range p.Arms {
+			if a.Arm.Name == curve.Arm {
+				c.P50, c.P99 = p.cellAt(a, "p50"), p.cellAt(a, "p99")
+			}
+		}
+		in.Curves = append(in.Curves, c)
+		f.Table.Head = append(f.Table.Head, number(c.Name))
+		for i, q := range tableQuantiles {
+			f.Table.Rows[i].Cells = append(f.Table.Rows[i].Cells, number(curveAt(curve, q)))
+		}
+	}
+	f.draw("Cumulative distribution of each arm's latencies", "Nothing to draw: the run holds no latencies.",
+		func(about chart.Figure, form chart.Form) string { return chart.DrawLatencies(in, about, form) })
+	return f
+}
+
+func (p *htmlPage) cellAt(a armView, column string) string {
+	for i, name := range p.Columns {
+		if name == column {
+			return a.Cells[i]
+		}
+	}
+	return ""
+}
+
+func curveAt(c summary.Curve, q float64) string {
+	for _, point := range c.Points {
+		if math.Abs(point.Q-q) < 1e-9 {
+			unit := quantity.UnitFor(point.Us)
+			return unit.With(unit.Number(point.Us, quantity.SignificantStep(point.Us, 3)))
+		}
+	}
+	return "–"
+}
+
+func (p *htmlPage) ledgerFigure(styles map[string]chart.Style) htmlFigure {
+	f := htmlFigure{ID: "ledger", Heading: "Where the time goes"}
+	l := p.Ledger
+	if l == nil {
+		f.Absent = "Not known: splitting the time needs more arms than this run had. A run with the arms agent, bypass and direct has a ledger."
+		return f
+	}
+	f.Caption = "Each bar starts where the one above ends; together they are the total. Hatched is the remainder, which no measurement explains."
+	in := chart.Waterfall{Title: l.Title, Style: styles[p.Summary.Ledger.Arm]}
+	if in.Style.Color == "" {
+		in.Style = p.styleOf("", styles)
+	}
+	f.Table = &htmlTable{Caption: l.Title, Head: []htmlCell{word("part"), number("time"), word("by")}}
+	for i, r := range l.Rows {
+		row := chart.WaterfallRow{Part: r.Part, By: r.By, Text: r.Number, Us: r.Us}
+		switch i {
+		case len(l.Rows) - 2:
+			row.Kind = chart.Remainder
+		case len(l.Rows) - 1:
+			row.Kind = chart.Total
+		}
+		in.Rows = append(in.Rows, row)
+		f.Table.add(word(r.Part), number(r.Number), word(orDash(r.By)))
+	}
+	f.draw(l.Title, "", func(about chart.Figure, form chart.Form) string { return chart.DrawWaterfall(in, about, form) })
+	return f
+}

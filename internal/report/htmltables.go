@@ -1,0 +1,207 @@
+package report
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// htmlTable is a table of the page; the first cell of a row names it.
+type htmlTable struct {
+	Caption string
+	Sticky  bool // the first column stays when the table is scrolled on a phone
+	Head    []htmlCell
+	Rows    []htmlRow
+}
+
+type htmlRow struct {
+	Strong bool
+	Cells  []htmlCell
+}
+
+type htmlCell struct {
+	Text   string
+	Number bool
+	Marks  []int
+}
+
+func word(text string) htmlCell   { return htmlCell{Text: text} }
+func number(text string) htmlCell { return htmlCell{Text: text, Number: true} }
+
+func (t *htmlTable) add(cells ...htmlCell) { t.Rows = append(t.Rows, htmlRow{Cells: cells}) }
+
+// answerTable is the differences and the A/A floor by quantile.
+func (p *htmlPage) answerTable() *htmlTable {
+	if len(p.Differences) == 0 {
+		return nil
+	}
+	t := &htmlTable{Caption: "Difference by quantile", Head: p.quantileHead("difference")}
+	for _, d := range p.Differences {
+		estimate := htmlRow{Strong: true, Cells: []htmlCell{{Text: d.Name, Marks: p.view.Notes.at(d.Of)}}}
+		interval := []htmlCell{word(d.Level + " interval")}
+		for i, c := range d.Cells {
+			estimate.Cells = append(estimate.Cells, p.estimateCell(d, i))
+			interval = append(interval, number(c.Interval))
+		}
+		t.Rows = append(t.Rows, estimate)
+		t.add(interval...)
+	}
+	t.add(p.floorCells()...)
+	return t
+}
+
+func (p *htmlPage) quantileHead(first string) []htmlCell {
+	head := []htmlCell{word(first)}
+	for _, column := range p.Columns {
+		head = append(head, htmlCell{Text: column, Number: true, Marks: p.view.Notes.at(column)})
+	}
+	return head
+}
+
+func (p *htmlPage) estimateCell(d differenceView, i int) htmlCell {
+	if d.Cells[i].Difference == nil {
+		return number("–")
+	}
+	return htmlCell{Text: d.Cells[i].Estimate, Number: true, Marks: p.view.Notes.at(cellPlace(d.Of, p.Columns[i]), p.Columns[i], d.Of)}
+}
+
+func (p *htmlPage) floorCells() []htmlCell {
+	cells := []htmlCell{word("A/A floor")}
+	for i := range p.Columns {
+		text := "not measured"
+		if p.Floor != nil && p.Floor[i] != "" {
+			text = p.Floor[i]
+		}
+		cells = append(cells, number(text))
+	}
+	return cells
+}
+
+func (p *htmlPage) budgetTable() *htmlTable {
+	if len(p.view.Budgets) == 0 {
+		return nil
+	}
+	t := &htmlTable{Caption: "Budgets", Head: []htmlCell{word("budget"), word("verdict"), number("difference"), number("interval")}}
+	for _, b := range p.view.Budgets {
+		t.add(word(b.Budget), word(b.Verdict), number(b.Estimate), number(b.Interval))
+	}
+	return t
+}
+
+// numbers are the full tables: latencies, proof, and each difference.
+func (p *htmlPage) numbers() []*htmlTable {
+	tables := []*htmlTable{p.latencyTable(), p.proofTable()}
+	for _, d := range p.Differences {
+		tables = append(tables, p.differenceTable(d))
+	}
+	return tables
+}
+
+// latencyTable has a row for each arm.
+func (p *htmlPage) latencyTable() *htmlTable {
+	t := &htmlTable{Caption: "Latency of each arm", Sticky: true, Head: []htmlCell{word("arm"), number("requests"), number("failed"), number("never sent")}}
+	for _, a := range p.Arms {
+		t.add(htmlCell{Text: a.Name, Marks: p.view.Notes.at(a.Arm.Name)}, number(a.Requests),
+			number(quantity.Count(a.Arm.Failed)), number(quantity.Count(a.Arm.Dropped)))
+	}
+	columns := []struct {
+		name string
+		of   func(summary.LatencyUs) float64
+	}{
+		{"min", func(l summary.LatencyUs) float64 { return l.Min }}, {"p50", func(l summary.LatencyUs) float64 { return l.P50 }},
+		{"p90", func(l summary.LatencyUs) float64 { return l.P90 }}, {"p95", func(l summary.LatencyUs) float64 { return l.P95 }},
+		{"p99", func(l summary.LatencyUs) float64 { return l.P99 }}, {"max", func(l summary.LatencyUs) float64 { return l.Max }},
+		{"mean", func(l summary.LatencyUs) float64 { return l.Mean }},
+	}
+	for _, column := range columns {
+		t.Head = append(t.Head, htmlCell{Text: column.name, Number: true, Marks: p.view.Notes.at(column.name)})
+		for i, text := range p.latencyColumn(column.name, column.of) {
+			t.Rows[i].Cells = append(t.Rows[i].Cells, htmlCell{Text: text, Number: true,
+				Marks: p.view.Notes.at(cellPlace(p.Arms[i].Arm.Name, column.name), column.name, p.Arms[i].Arm.Name)})
+		}
+	}
+	return t
+}
+
+// proofTable says what proved each arm's path.
+func (p *htmlPage) proofTable() *htmlTable {
+	t := &htmlTable{Caption: "Path and proof of each arm", Sticky: true, Head: []htmlCell{
+		word("arm"), word("path"), word("proof"), word("by"), number("agent's own count"), number("response bytes")}}
+	for _, a := range p.Arms {
+		e := a.Arm.Evidence
+		counter, bytes := "not read", "–"
+		if e.AgentCounter >= 0 && a.Arm.Requests > 0 {
+			counter = quantity.Count(e.AgentCounter)
+		}
+		if e.ResponseBytes > 0 {
+			bytes = quantity.Count(int64(e.ResponseBytes))
+		}
+		t.add(htmlCell{Text: a.Name, Marks: p.view.Notes.at(a.Arm.Name)}, word(orDash(a.Path)), word(joinNonEmpty("; ", a.Proof, a.Trouble)),
+			word(orDash(clean(strings.Join(e.By, ", ")))), number(counter), number(bytes))
+	}
+	return t
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "–"
+	}
+	return text
+}
+
+// differenceTable is everything about one comparison, a column for each quantile.
+func (p *htmlPage) differenceTable(d differenceView) *htmlTable {
+	t := &htmlTable{Caption: d.Name, Sticky: true, Head: p.quantileHead("")}
+	for _, line := range []struct {
+		name string
+		of   func(c differenceCell) string
+	}{
+		{d.Level + " interval", func(c differenceCell) string { return c.Interval }},
+		{"interval within replicates", withinWords},
+		{"spread between replicates", func(c differenceCell) string { return c.spread(c.Difference.BetweenUs) }},
+		{"replicates", func(c differenceCell) string { return quantity.Count(int64(c.Difference.Replicates)) }},
+		{"windows", func(c differenceCell) string { return quantity.Count(int64(c.Difference.Windows)) }},
+		{"windows voided", func(c differenceCell) string { return quantity.Count(int64(c.Difference.Voided)) }},
+		{"p (sign flip)", func(c differenceCell) string { return probabilityWords(c.Difference.P) }},
+		{"p (Holm)", func(c differenceCell) string { return probabilityWords(c.Difference.PHolm) }},
+		{"verdict", func(c differenceCell) string { return verdictWords(c.Difference.Verdict) }},
+	} {
+		cells := []htmlCell{word(line.name)}
+		for _, c := range d.Cells {
+			text := "–"
+			if c.Difference != nil {
+				text = line.of(c)
+			}
+			cells = append(cells, number(text))
+		}
+		t.add(cells...)
+	}
+	estimate := htmlRow{Strong: true, Cells: []htmlCell{{Text: "estimate", Marks: p.view.Notes.at(d.Of)}}}
+	for i := range d.Cells {
+		estimate.Cells = append(estimate.Cells, p.estimateCell(d, i))
+	}
+	rows := append([]htmlRow{estimate, t.Rows[0], {Cells: p.floorCells()}}, t.Rows[1:]...)
+	t.Rows = rows
+	return t
+}
+
+// withinWords is the interval that takes the replicates for granted.
+func withinWords(c differenceCell) string {
+	d := c.Difference
+	if d.Windows == 0 || !isFinite(d.WithinLowUs) || !isFinite(d.WithinHighUs) {
+		return "no interval"
+	}
+	step := math.Min(c.step, quantity.Step(d.WithinLowUs, d.WithinHighUs))
+	return c.unit.With(c.unit.Interval(d.WithinLowUs, d.WithinHighUs, step))
+}
+
+// probabilityWords writes a p-value with two significant digits.
+func probabilityWords(p float64) string {
+	if p < 0.001 {
+		return "< 0.001"
+	}
+	return strconv.FormatFloat(p, 'g', 2, 64)
+}
