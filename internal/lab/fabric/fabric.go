@@ -49,6 +49,9 @@ type HostSpec struct {
 	IP   netip.Addr `json:"ip"`
 	// Subnet is the CIDR that IP belongs to.
 	Subnet netip.Prefix `json:"subnet"`
+	// Unaware is set for a host from which programs call that know nothing of
+	// the lab and so cannot be asked to use an address of its choice.
+	Unaware bool `json:"unaware,omitempty"`
 	// VIPs are the addresses of endpoint names that the host's agent serves, by name.
 	VIPs map[string]netip.Addr `json:"vips,omitempty"`
 }
@@ -100,6 +103,9 @@ type Host interface {
 	// Lookup returns where a connection from this host to the logical address
 	// really goes, and what becomes of it.
 	Lookup(dst netip.AddrPort) (real netip.AddrPort, v Verdict)
+	// From returns the real address that a process of the host calls the
+	// logical address from; the zero Addr when it need not choose one.
+	From(dst netip.AddrPort) netip.Addr
 	// Dial connects from the host as a process in it would.
 	Dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error)
 	// Remove takes the host off the network; connections to it are dropped from then on.
@@ -145,6 +151,9 @@ type Net interface {
 	Dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error)
 	// DialLocal connects to a port of the host's own loopback address.
 	DialLocal(ctx context.Context, port uint16) (net.Conn, error)
+	// Logical returns the logical address behind the one that a peer was seen
+	// with; an address that belongs to no host comes back as it is.
+	Logical(real netip.Addr) netip.Addr
 	// Update takes a value from the controller's Watch.
 	Update(json.RawMessage) error
 }

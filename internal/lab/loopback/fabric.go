@@ -52,6 +52,9 @@ func (f *Fabric) AddHost(_ context.Context, spec fabric.HostSpec) (fabric.Host, 
 		local: map[uint16]netip.AddrPort{}, own: map[uint16]netip.AddrPort{},
 		watchers: map[int]*watcher{},
 	}
+	if spec.Unaware {
+		h.real = localhost
+	}
 	f.hosts[spec.IP] = h
 	return h, f.pushAll()
 }
@@ -103,9 +106,10 @@ func (f *Fabric) pushAll() error {
 
 // view computes what h sees; f.mu is held.
 func (f *Fabric) view(h *Host) View {
-	v := View{IP: h.spec.IP, Real: h.real, Peers: map[netip.Addr]Peer{},
+	v := View{IP: h.spec.IP, Real: h.real, Peers: map[netip.Addr]Peer{}, Callers: map[netip.Addr]netip.Addr{},
 		Local: h.local, Own: h.own, VIPs: h.vips}
 	for ip, p := range f.hosts {
+		v.Callers[p.real] = ip
 		if p == h {
 			continue
 		}
@@ -229,6 +233,14 @@ func (h *Host) Lookup(dst netip.AddrPort) (netip.AddrPort, fabric.Verdict) {
 	v := h.fabric.view(h)
 	defer h.fabric.mu.Unlock()
 	return v.Lookup(dst)
+}
+
+// From returns the host's real address for what lies outside it.
+func (h *Host) From(dst netip.AddrPort) netip.Addr {
+	if dst.Addr().IsLoopback() || h.spec.Unaware {
+		return netip.Addr{}
+	}
+	return h.real
 }
 
 // Dial connects as a process of the host would.

@@ -41,6 +41,14 @@ func (n *Net) Listen(uint16) (net.Listener, error) {
 	return net.Listen("tcp4", netip.AddrPortFrom(n.view.Load().Real, 0).String())
 }
 
+// Logical looks up the host that calls from the address.
+func (n *Net) Logical(real netip.Addr) netip.Addr {
+	if ip, ok := n.view.Load().Callers[real]; ok {
+		return ip
+	}
+	return real
+}
+
 // Dial connects to a logical address from the host's real one.
 func (n *Net) Dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error) {
 	return n.view.Load().dial(ctx, dst)

@@ -25,6 +25,8 @@ type View struct {
 	// itself on its own address.
 	Local map[uint16]netip.AddrPort `json:"local,omitempty"`
 	Own   map[uint16]netip.AddrPort `json:"own,omitempty"`
+	// Callers are the logical addresses of hosts by their real ones.
+	Callers map[netip.Addr]netip.Addr `json:"callers,omitempty"`
 	// VIPs are the agent's listeners by the destination they serve; the zero
 	// key takes the rest.
 	VIPs map[netip.AddrPort]netip.AddrPort `json:"vips,omitempty"`

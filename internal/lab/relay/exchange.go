@@ -24,6 +24,8 @@ type Exchange struct {
 	Sent time.Time
 	// Out is scratch space for heads; a hop builds one in it and passes it on.
 	Out []byte
+	// Target is for the hop's own use: where it sent the request, for its log.
+	Target string
 	// BytesIn and BytesOut count what was received from and sent to the
 	// downstream, heads and framing included.
 	BytesIn, BytesOut int64
@@ -83,7 +85,7 @@ const Tick = 50 * time.Millisecond
 func (x *Exchange) begin() {
 	x.Start = time.Now()
 	x.Sent = time.Time{}
-	x.Up = nil
+	x.Up, x.Target = nil, ""
 	x.isHead = string(x.Req.Method) == "HEAD"
 	x.body = h1.RequestBody(&x.Req)
 	x.respBody = h1.Body{}
@@ -107,6 +109,23 @@ func (x *Exchange) end() {
 			return
 		}
 	}
+}
+
+// IsHead reports whether the request's method is HEAD.
+func (x *Exchange) IsHead() bool { return x.isHead }
+
+// Tunnel sends head downstream and then copies bytes both ways until the
+// connections end, as after a 101 (Switching Protocols).
+func (x *Exchange) Tunnel(head []byte, idle time.Duration) {
+	x.broken, x.started = true, true
+	up := x.Up
+	if x.upload == nil && x.write(head) == nil {
+		x.Down.ReadBy(time.Time{})
+		in, out := Tunnel(x.Down, up, idle)
+		x.BytesIn += in
+		x.BytesOut += out
+	}
+	x.Drop()
 }
 
 // RequestComplete reports whether the whole request was read.
@@ -327,6 +346,13 @@ func (x *Exchange) deliverMore(b *h1.Body, f Framing, until time.Time, idle time
 		p = x.Out
 	}
 	return x.write(p)
+}
+
+// UntilClose reports whether only the end of the upstream's connection ends
+// the response's body.
+func (x *Exchange) UntilClose() bool {
+	b := h1.ResponseBody(&x.Resp, x.isHead)
+	return b.UntilClose()
 }
 
 // Finish gives x.Up back to its pool when both messages are complete and the

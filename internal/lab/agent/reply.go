@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"errors"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/h1"
+	"github.com/hoplab/hoplab/internal/lab/relay"
+)
+
+// localReply is a response that the agent makes itself; texts and statuses
+// are Envoy's, section 3 of the semantics.
+type localReply struct {
+	status int
+	body   string
+	flag   string // Envoy's response flag, for people reading counters
+	close  bool
+}
+
+var (
+	replyTimeout  = &localReply{504, "upstream request timeout", "UT", false}
+	replyIdle     = &localReply{504, "stream timeout", "SI", false}
+	replySlowBody = &localReply{408, "stream timeout", "SI", true}
+	replyNoHost   = &localReply{503, "no healthy upstream", "UH", false}
+	replyOld      = &localReply{426, "", "", true} // HTTP/1.0: accept_http_10 is off
+	replyNoName   = &localReply{400, "", "", true} // HTTP/1.1 without Host
+)
+
+// upstreamReply is the answer to an upstream that failed before its response.
+func upstreamReply(reason string, retried bool) *localReply {
+	text := "upstream connect error or disconnect/reset before headers. "
+	if retried {
+		text += "retried and the latest "
+	}
+	r := &localReply{503, text + "reset reason: " + reason, "UC", false}
+	if reason == reasonProtocol {
+		r.status, r.flag = 502, "UPE"
+	}
+	return r
+}
+
+// Envoy's reset reasons. The text after "transport failure reason" depends
+// on its build; older ones say "delayed connect error: 111".
+const (
+	reasonRefused    = "remote connection failure, transport failure reason: delayed connect error: Connection refused"
+	reasonUnreach    = "remote connection failure, transport failure reason: delayed connect error: No route to host"
+	reasonTimeout    = "connection timeout"
+	reasonTerminated = "connection termination"
+	reasonProtocol   = "protocol error"
+)
+
+func dialReason(err error) string {
+	switch {
+	case h1.IsTimeout(err):
+		return reasonTimeout
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return reasonUnreach
+	}
+	return reasonRefused
+}
+
+// send sends the reply and reports whether the connection may go on.
+func (r *localReply) send(x *relay.Exchange, keep bool) bool {
+	keep = keep && !r.close && x.RequestComplete()
+	h := h1.AppendStatus(make([]byte, 0, 256), r.status, nil)
+	if r.body != "" {
+		h = append(h, "content-length: "...)
+		h = strconv.AppendInt(h, int64(len(r.body)), 10)
+		h = append(h, "\r\ncontent-type: text/plain\r\n"...)
+	}
+	h = h1.AppendDate(h, "date", time.Now())
+	h = append(h, "server: envoy\r\n"...)
+	if !keep {
+		h = append(h, "connection: close\r\n"...)
+	}
+	if r.body == "" {
+		h = append(h, "content-length: 0\r\n"...)
+	}
+	body := r.body
+	if x.IsHead() {
+		body = ""
+	}
+	return x.Reply(append(h, "\r\n"...), []byte(body)) && keep
+}

@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/inject"
+	"github.com/hoplab/hoplab/internal/lab/relay"
+)
+
+// Status is what an agent has counted since its start.
+type Status struct {
+	// Ingress is by discovery name: what the metrics with DiscoveryName count.
+	Ingress []EndpointStatus `json:"ingress,omitempty"`
+	// Egress is by client port and name: what those with TargetDiscoveryName count.
+	Egress []EndpointStatus `json:"egress,omitempty"`
+	Inject inject.Count     `json:"inject"`
+}
+
+// EndpointStatus counts one endpoint of an agent.
+type EndpointStatus struct {
+	Discovery string `json:"discovery"`
+	Name      string `json:"name,omitempty"` // name and client port of an egress endpoint
+	// Requests counts all requests; HealthChecks those of them that an ALB's
+	// health check sent, told by its User-Agent.
+	Requests     int64            `json:"requests"`
+	HealthChecks int64            `json:"health_checks"`
+	Codes        map[string]int64 `json:"codes,omitempty"` // "2xx" ... "5xx", "none" when no response was sent
+	// NewConnections and ActiveConnections are of the side that calls the agent,
+	// UpstreamConnections were opened by it.
+	NewConnections      int64 `json:"new_connections"`
+	ActiveConnections   int64 `json:"active_connections"`
+	UpstreamConnections int64 `json:"upstream_connections"`
+	BytesIn             int64 `json:"bytes_in"`
+	BytesOut            int64 `json:"bytes_out"`
+	// ResponseMs is the sum of the upstream's response times.
+	ResponseMs float64          `json:"response_ms"`
+	PerTarget  map[string]int64 `json:"per_target,omitempty"`
+	Ejected    []string         `json:"ejected,omitempty"` // hosts that outlier detection avoids now
+}
+
+type stats struct {
+	requests, probes          atomic.Int64
+	codes                     [6]atomic.Int64 // by status/100, 0 for none
+	opens, active, upstreams  atomic.Int64
+	bytesIn, bytesOut, served atomic.Int64
+}
+
+func newStats() *stats { return &stats{} }
+
+func (s *stats) opened() { s.opens.Add(1); s.active.Add(1) }
+func (s *stats) closed() { s.active.Add(-1) }
+
+func (s *stats) connected() { s.upstreams.Add(1) }
+
+func (s *stats) tunnelled(in, out int64) {
+	s.bytesIn.Add(in)
+	s.bytesOut.Add(out)
+}
+
+func (s *stats) done(x *relay.Exchange, status int, served time.Duration, probe bool) {
+	s.requests.Add(1)
+	if probe {
+		s.probes.Add(1)
+	}
+	s.codes[min(status/100, 5)].Add(1)
+	s.bytesIn.Add(x.BytesIn)
+	s.bytesOut.Add(x.BytesOut)
+	s.served.Add(int64(served))
+}
+
+// Status returns the counters. They are read one by one while requests go
+// on, so they need not add up to the last request.
+func (a *Agent) Status() Status {
+	st := Status{Inject: a.spin.Count()}
+	for _, d := range a.ingress {
+		st.Ingress = append(st.Ingress, a.statusOf(d))
+	}
+	for _, e := range a.cfg.Egress {
+		es := a.statusOf(a.egress[e.At])
+		es.Name = fmt.Sprintf("%s:%d", e.Name, e.At.Port())
+		st.Egress = append(st.Egress, es)
+	}
+	return st
+}
+
+func (a *Agent) statusOf(d *door) EndpointStatus {
+	s := d.stats
+	es := EndpointStatus{
+		Discovery: d.name, Requests: s.requests.Load(), HealthChecks: s.probes.Load(),
+		Codes: map[string]int64{}, PerTarget: map[string]int64{},
+		NewConnections: s.opens.Load(), ActiveConnections: s.active.Load(), UpstreamConnections: s.upstreams.Load(),
+		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
+		ResponseMs: float64(a.clock.Modelled(time.Duration(s.served.Load())).Microseconds()) / 1000,
+	}
+	for i := range s.codes {
+		if n := s.codes[i].Load(); n > 0 {
+			es.Codes[[...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}[i]] = n
+		}
+	}
+	now := time.Now()
+	for _, h := range *d.hosts.hosts.Load() {
+		es.PerTarget[h.addr.String()] = h.requests.Load()
+		if h.ejected(now) {
+			es.Ejected = append(es.Ejected, h.addr.String())
+		}
+	}
+	return es
+}

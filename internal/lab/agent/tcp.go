@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/h1"
+	"github.com/hoplab/hoplab/internal/lab/relay"
+)
+
+// tcpProxy is an endpoint without AppProtocol: bytes both ways, no headers,
+// no requests to count or to time.
+type tcpProxy struct {
+	agent *Agent
+	hosts *cluster
+	stats *stats
+	idle  time.Duration // real
+
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	closed bool
+	wg     sync.WaitGroup
+}
+
+func (p *tcpProxy) take(c net.Conn) {
+	if !p.track(c) {
+		c.Close()
+		return
+	}
+	go func() {
+		defer p.wg.Done()
+		p.stats.opened()
+		defer p.stats.closed()
+		p.serve(c)
+		p.untrack(c)
+	}()
+}
+
+// serve connects the client with a host, once: connection tries of Envoy's
+// TCP proxy default to 1. A client whose host cannot be reached is reset.
+func (p *tcpProxy) serve(c net.Conn) {
+	down := h1.NewConn(c)
+	defer down.Release()
+	defer down.Close()
+	now := time.Now()
+	h := p.hosts.pick(now, nil)
+	if h == nil {
+		down.Reset()
+		return
+	}
+	p.agent.spin.Wait()
+	uc, err := p.hosts.dial(h.addr, p.agent.connectTimeout())
+	if err != nil {
+		h.failed(p.agent.clock, time.Now())
+		down.Reset()
+		return
+	}
+	if !p.track(uc) {
+		uc.Close()
+		return
+	}
+	defer p.wg.Done()
+	defer p.untrack(uc)
+	h.requests.Add(1)
+	p.stats.connected()
+	up := h1.NewConn(uc)
+	defer up.Release()
+	defer up.Close()
+	in, out := relay.Tunnel(down, up, p.idle)
+	p.stats.tunnelled(in, out)
+}
+
+func (p *tcpProxy) track(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	if p.conns == nil {
+		p.conns = map[net.Conn]struct{}{}
+	}
+	p.conns[c] = struct{}{}
+	p.wg.Add(1)
+	return true
+}
+
+func (p *tcpProxy) untrack(c net.Conn) {
+	p.mu.Lock()
+	delete(p.conns, c)
+	p.mu.Unlock()
+}
+
+func (p *tcpProxy) close() {
+	p.mu.Lock()
+	p.closed = true
+	for c := range p.conns {
+		c.Close()
+	}
+	p.mu.Unlock()
+	p.wg.Wait()
+}

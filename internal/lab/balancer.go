@@ -1,0 +1,264 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/node"
+	"github.com/hoplab/hoplab/internal/lab/vpc"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// balancer is a load balancer at work. It runs as one node; the service has
+// one in each zone, which matters for the number of health checks only.
+type balancer struct {
+	world *world
+	def   *topology.LoadBalancer
+	iface *vpc.Interface
+	host  fabric.Host
+	*carrier
+}
+
+func (b *balancer) start(ctx context.Context) (err error) {
+	l := b.world.lab
+	if b.iface, err = l.network.Attach("alb node of "+string(b.def.ID), b.def.Subnets, b.def.Groups); err != nil {
+		return err
+	}
+	b.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: b.iface.Name, IP: b.iface.IP, Subnet: b.iface.Subnet})
+	if err != nil {
+		return err
+	}
+	if err = l.applyPolicy(); err != nil {
+		return err
+	}
+	cfg, err := b.config()
+	if err != nil {
+		return fmt.Errorf("load balancer %s: %w", b.def.ID, err)
+	}
+	var bound alb.Bound
+	if b.carrier, err = l.startCarrier(b.iface.Name, b.host, node.Start{ALB: cfg}, &bound); err != nil {
+		return err
+	}
+	for port, real := range bound.Listeners {
+		if err := b.host.Bound(port, fabric.BindInterface, real); err != nil {
+			return err
+		}
+	}
+	return b.Call(node.OpUpdate, alb.Update{Targets: b.targets()}, nil)
+}
+
+func (b *balancer) close() {
+	if b.carrier != nil {
+		b.carrier.close()
+	}
+	if b.host != nil {
+		b.host.Remove()
+	}
+}
+
+// dnsName is the name under which callers reach the load balancer. It is of
+// the form that AWS gives, under a domain that never resolves outside the lab.
+func dnsName(lb *topology.LoadBalancer) string {
+	name := lb.Name.Or("")
+	if name == "" {
+		name = string(lb.ID[strings.LastIndexByte(string(lb.ID), '/')+1:])
+	}
+	h := fnv.New32a()
+	h.Write([]byte(lb.ID))
+	prefix := ""
+	if lb.Internal.Or(true) {
+		prefix = "internal-"
+	}
+	return strings.ToLower(fmt.Sprintf("%s%s-%010d.elb.lab.test", prefix, name, h.Sum32()))
+}
+
+// forwardsTo lists the target groups that any action of lb forwards to.
+func forwardsTo(lb *topology.LoadBalancer) []topology.ID {
+	var out []topology.ID
+	add := func(as []topology.Action) {
+		for _, a := range as {
+			for _, f := range a.Forward {
+				if id, ok := f.Group.Get(); ok && !slices.Contains(out, id) {
+					out = append(out, id)
+				}
+			}
+		}
+	}
+	for _, l := range lb.Listeners {
+		add(l.Default)
+		for _, r := range l.Rules {
+			add(r.Actions)
+		}
+	}
+	return out
+}
+
+// targets lists what is registered: the running tasks of services that name
+// the group, by container port, and the addresses that the source lists.
+func (b *balancer) targets() map[string][]netip.AddrPort {
+	out := map[string][]netip.AddrPort{}
+	for _, id := range forwardsTo(b.def) {
+		list := []netip.AddrPort{}
+		if g := b.world.lab.opts.Topology.TargetGroup(id); g != nil {
+			for _, t := range g.Targets {
+				ip, err := netip.ParseAddr(t.IP.Or(""))
+				if err == nil {
+					list = append(list, netip.AddrPortFrom(ip, uint16(t.Port.Or(g.Port.Or(80)))))
+				}
+			}
+		}
+		for _, s := range b.world.services {
+			for _, st := range s.def.LoadBalancers {
+				g, okg := st.Group.Get()
+				port, okp := st.Port.Get()
+				if !okg || !okp || g != id {
+					continue
+				}
+				for _, t := range s.tasks {
+					if t.running {
+						list = append(list, netip.AddrPortFrom(t.iface.IP, uint16(port)))
+					}
+				}
+			}
+		}
+		out[string(id)] = list
+	}
+	return out
+}
+
+// servicesOf lists the services of the world that register with the group.
+func (b *balancer) servicesOf(group topology.ID) (out []*service) {
+	for _, s := range b.world.services {
+		for _, st := range s.def.LoadBalancers {
+			if g, ok := st.Group.Get(); ok && g == group {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// config turns the load balancer of the topology into a node's configuration.
+func (b *balancer) config() (*alb.Config, error) {
+	l := b.world.lab
+	attr := func(key, def string) string { return b.def.Attributes[key].Or(def) }
+	cfg := &alb.Config{
+		Name: b.def.Name.Or(string(b.def.ID)), DNSName: dnsName(b.def), Scale: l.opts.Scale, Seed: l.opts.Seed,
+		Idle:          seconds(attr("idle_timeout.timeout_seconds", ""), 60*time.Second),
+		XFF:           attr("routing.http.xff_header_processing.mode", "append"),
+		XFFClientPort: attr("routing.http.xff_client_port.enabled", "false") == "true",
+		DropInvalid:   attr("routing.http.drop_invalid_header_fields.enabled", "false") == "true",
+	}
+	for _, id := range forwardsTo(b.def) {
+		g := l.opts.Topology.TargetGroup(id)
+		if g == nil {
+			return nil, fmt.Errorf("target group %s is not in the source", id)
+		}
+		ag := groupConfig(g)
+		for _, s := range b.servicesOf(id) {
+			if spec := l.injectionFor("alb", s); spec != nil {
+				ag.Inject = spec
+			}
+		}
+		cfg.Groups = append(cfg.Groups, ag)
+	}
+	for _, tl := range b.def.Listeners {
+		port, ok := tl.Port.Get()
+		if !ok {
+			return nil, fmt.Errorf("listener %s: the source does not settle its port", tl.ID)
+		}
+		al := alb.Listener{Port: uint16(port), Protocol: tl.Protocol.Or("HTTP"), Default: actions(tl.Default)}
+		for _, r := range tl.Rules {
+			al.Rules = append(al.Rules, alb.Rule{Conditions: conditions(r.Conditions), Actions: actions(r.Actions)})
+		}
+		cfg.Listeners = append(cfg.Listeners, al)
+	}
+	return cfg, nil
+}
+
+// groupConfig applies the defaults of section 6 of the semantics.
+func groupConfig(g *topology.TargetGroup) alb.Group {
+	attr := func(key, def string) string { return g.Attributes[key].Or(def) }
+	h := g.Health
+	hc := alb.Health{
+		Enabled: h.Enabled.Or(true), Protocol: h.Protocol.Or("HTTP"), Path: h.Path.Or("/"),
+		Interval: time.Duration(h.IntervalSeconds.Or(30)) * time.Second,
+		Timeout:  time.Duration(h.TimeoutSeconds.Or(5)) * time.Second,
+		Healthy:  h.HealthyThreshold.Or(5), Unhealthy: h.UnhealthyThreshold.Or(2), Matcher: h.Matcher.Or("200"),
+	}
+	if p, err := strconv.ParseUint(h.Port.Or("traffic-port"), 10, 16); err == nil {
+		hc.Port = uint16(p)
+	}
+	minimum, err := strconv.Atoi(attr("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1"))
+	if err != nil {
+		minimum = 1
+	}
+	return alb.Group{
+		ID: string(g.ID), Name: g.Name.Or(string(g.ID)), Protocol: g.Protocol.Or("HTTP"), Version: g.ProtocolVersion.Or("HTTP1"),
+		Health: hc, Algorithm: attr("load_balancing.algorithm.type", "round_robin"),
+		SlowStart:           seconds(attr("slow_start.duration_seconds", ""), 0),
+		DeregistrationDelay: seconds(attr("deregistration_delay.timeout_seconds", ""), 300*time.Second),
+		MinimumHealthy:      minimum,
+	}
+}
+
+func seconds(v string, def time.Duration) time.Duration {
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		return def
+	}
+	return time.Duration(n) * time.Second
+}
+
+func actions(in []topology.Action) []alb.Action {
+	var out []alb.Action
+	for _, a := range in {
+		b := alb.Action{Type: a.Type}
+		for _, f := range a.Forward {
+			if id, ok := f.Group.Get(); ok {
+				b.Forward = append(b.Forward, alb.Weighted{Group: string(id), Weight: f.Weight})
+			}
+		}
+		if r := a.Redirect; r != nil {
+			b.Redirect = &alb.Redirect{Protocol: r.Protocol, Host: r.Host, Port: r.Port, Path: r.Path, Query: r.Query, Status: status(r.Status, 302)}
+		}
+		if f := a.Fixed; f != nil {
+			b.Fixed = &alb.Fixed{Status: status(f.Status, 200), ContentType: f.ContentType, Body: f.Body}
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// status reads "HTTP_301" and "503".
+func status(s string, def int) int {
+	if n, err := strconv.Atoi(strings.TrimPrefix(s, "HTTP_")); err == nil {
+		return n
+	}
+	return def
+}
+
+func conditions(in []topology.Condition) []alb.Condition {
+	var out []alb.Condition
+	for _, c := range in {
+		b := alb.Condition{Field: c.Field, Name: c.Name}
+		for _, v := range c.Values {
+			if s, ok := v.Get(); ok {
+				b.Values = append(b.Values, s)
+			}
+		}
+		for _, q := range c.Query {
+			b.Query = append(b.Query, alb.KeyValue{Key: q.Key, Value: q.Value})
+		}
+		out = append(out, b)
+	}
+	return out
+}

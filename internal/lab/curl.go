@@ -1,0 +1,125 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Observation is what a caller saw, in curl's words.
+type Observation struct {
+	Status int         `json:"status"` // 0 when there was no response
+	Header http.Header `json:"header,omitempty"`
+	Body   string      `json:"body"`
+	// Error is empty, or curl's message such as
+	// "curl: (56) Recv failure: Connection reset by peer"; Exit is its exit code.
+	Error string `json:"error,omitempty"`
+	Exit  int    `json:"exit"`
+	// Elapsed is modelled time.
+	Elapsed time.Duration `json:"elapsed"`
+}
+
+// kernelGivesUp is how long Linux tries to connect to a host that does not
+// answer, with its default of 6 retries of the SYN.
+const kernelGivesUp = 127 * time.Second
+
+// Curl makes one GET request as the caller and returns what the caller sees.
+// The error is for calls that make no sense, such as a caller that does not
+// exist; everything that a real caller could see is an Observation. ctx bounds
+// the call as -m does.
+func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, error) {
+	start := time.Now()
+	see := func(o Observation) (Observation, error) {
+		o.Elapsed = l.clock.Modelled(time.Since(start))
+		return o, nil
+	}
+	d, h, err := l.door(c, rawURL)
+	var none *NoDoor
+	if err != nil && !errors.As(err, &none) {
+		return Observation{}, err
+	}
+	if none != nil {
+		if none.Obstacle == TimedOut {
+			sleep(ctx, l.clock.Real(kernelGivesUp))
+		}
+		return see(none.curl(l.clock.Modelled(time.Since(start))))
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return h.Dial(ctx, d.Logical) }
+	tr := &http.Transport{DialContext: dial, DisableCompression: true}
+	defer tr.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
+	if err != nil {
+		return Observation{}, err
+	}
+	req.Header.Set("User-Agent", "curl/8.5.0")
+	req.Header.Set("Accept", "*/*")
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		return see(curlError(err, req.URL, l.clock.Modelled(time.Since(start))))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	o := Observation{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
+	if err != nil {
+		e := curlError(err, req.URL, l.clock.Modelled(time.Since(start)))
+		o.Error, o.Exit = e.Error, e.Exit
+	}
+	return see(o)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func (e *NoDoor) curl(after time.Duration) Observation {
+	switch e.Obstacle {
+	case Unresolved:
+		return failure(6, "Could not resolve host: %s", e.Host)
+	case Refused:
+		return failure(7, "Failed to connect to %s port %d after %d ms: Couldn't connect to server", e.Host, e.Port, after.Milliseconds())
+	}
+	return failure(28, "Failed to connect to %s port %d after %d ms: Couldn't connect to server", e.Host, e.Port, after.Milliseconds())
+}
+
+func failure(exit int, format string, args ...any) Observation {
+	return Observation{Exit: exit, Error: fmt.Sprintf("curl: (%d) ", exit) + fmt.Sprintf(format, args...)}
+}
+
+// curlError puts an error of net/http into curl's words.
+func curlError(err error, u *url.URL, after time.Duration) Observation {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	var op *net.OpError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):
+		return failure(28, "Operation timed out after %d milliseconds with 0 bytes received", after.Milliseconds())
+	case errors.As(err, &op) && op.Op == "dial":
+		n, _ := strconv.Atoi(port)
+		return (&NoDoor{Obstacle: Refused, Host: u.Hostname(), Port: uint16(n)}).curl(after)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return failure(56, "Recv failure: Connection reset by peer")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return failure(18, "transfer closed with outstanding read data remaining")
+	case errors.Is(err, io.EOF):
+		return failure(52, "Empty reply from server")
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"), strings.Contains(err.Error(), "tls:"):
+		return failure(35, "TLS connect error: %v", err)
+	}
+	return failure(1, "%v", err)
+}

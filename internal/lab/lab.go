@@ -1,0 +1,261 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/lab/clock"
+	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/loopback"
+	"github.com/hoplab/hoplab/internal/lab/node"
+	"github.com/hoplab/hoplab/internal/lab/proc"
+	"github.com/hoplab/hoplab/internal/lab/vpc"
+)
+
+// Lab is a running deployment. Its methods are safe for concurrent use.
+type Lab struct {
+	opts    Options
+	clock   clock.Clock
+	dir     string
+	ownDir  bool
+	fabric  fabric.Fabric
+	network *vpc.Network
+	spawner *proc.Spawner
+
+	mu     sync.Mutex // for everything below, and for changes to the deployment
+	worlds []*world   // the deployment itself first, then its twins
+	load   *outsider
+	closed bool
+	notes  []string
+}
+
+// outsider is a host that is no part of the deployment.
+type outsider struct {
+	iface *vpc.Interface
+	host  fabric.Host
+}
+
+// Start starts everything that the topology describes and returns when all
+// processes listen; WaitHealthy waits for the load balancers' targets. ctx
+// bounds the start only. After an error nothing is left running.
+func Start(ctx context.Context, opts Options) (*Lab, error) {
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	l := &Lab{opts: opts, clock: clock.New(opts.Scale), dir: opts.Dir, network: vpc.New(opts.Topology), spawner: proc.NewSpawner()}
+	var err error
+	if l.fabric, err = openFabric(opts.Fabric); err != nil {
+		l.spawner.Close()
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.start(ctx); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (o *Options) check() error {
+	if o.Topology == nil {
+		return errors.New("lab: no topology")
+	}
+	if len(o.App.Command) == 0 {
+		return errors.New("lab: no app command")
+	}
+	if len(o.Node) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("lab: cannot find this program to start nodes from: %w", err)
+		}
+		o.Node = []string{self, "node"}
+	}
+	seen := map[string]bool{"": true}
+	for _, t := range o.Twins {
+		if seen[t.Name] {
+			return fmt.Errorf("lab: twin %q: each twin needs a name of its own", t.Name)
+		}
+		seen[t.Name] = true
+		if o.Topology.Service(t.Of) == nil {
+			return fmt.Errorf("lab: twin %s: no service %s", t.Name, t.Of)
+		}
+	}
+	return nil
+}
+
+// fabrics are the fabrics of this system by name.
+var fabrics = map[string]func() (fabric.Fabric, error){
+	"loopback": func() (fabric.Fabric, error) { return loopback.New(), nil },
+}
+
+// nets make the node side of a fabric by its name.
+var nets = map[string]func(fabric.NetSpec) (fabric.Net, error){
+	"loopback": func(s fabric.NetSpec) (fabric.Net, error) { return loopback.NewNet(s.Config) },
+}
+
+func openFabric(name string) (fabric.Fabric, error) {
+	if name == "" {
+		name = "loopback"
+	}
+	open := fabrics[name]
+	if open == nil {
+		return nil, fail.Newf(fail.Usage, "Use --fabric loopback.", "fabric %q does not exist on this system", name)
+	}
+	return open()
+}
+
+// NodeMain is the whole of a node process; the hidden command `hoplab node`
+// calls it. It returns the exit code.
+func NodeMain(in io.Reader, out, errOut io.Writer) int {
+	return node.Main(in, out, errOut, func(s fabric.NetSpec) (fabric.Net, error) {
+		open := nets[s.Fabric]
+		if open == nil {
+			return nil, fmt.Errorf("fabric %q does not exist on this system", s.Fabric)
+		}
+		return open(s)
+	})
+}
+
+func (l *Lab) start(ctx context.Context) error {
+	if l.dir == "" {
+		dir, err := os.MkdirTemp("", "hoplab-lab-")
+		if err != nil {
+			return err
+		}
+		l.dir, l.ownDir = dir, true
+	}
+	l.worlds = append(l.worlds, l.newWorld("", nil))
+	for i := range l.opts.Twins {
+		l.worlds = append(l.worlds, l.newWorld(l.opts.Twins[i].Name, &l.opts.Twins[i]))
+	}
+	for _, w := range l.worlds {
+		if err := w.start(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outside returns the host that load and other callers without Service
+// Connect use: an address of the VPC of the first load balancer, or of the
+// first task.
+func (l *Lab) outside(ctx context.Context) (*outsider, error) {
+	if l.load != nil {
+		return l.load, nil
+	}
+	var beside *vpc.Interface
+	for _, w := range l.worlds {
+		for _, b := range w.balancers {
+			if beside == nil {
+				beside = b.iface
+			}
+		}
+	}
+	for _, w := range l.worlds {
+		for _, s := range w.services {
+			for _, t := range s.tasks {
+				if beside == nil {
+					beside = t.iface
+				}
+			}
+		}
+	}
+	i, err := l.network.AttachOutside("load", beside)
+	if err != nil {
+		return nil, err
+	}
+	h, err := l.fabric.AddHost(ctx, fabric.HostSpec{Name: "load", IP: i.IP, Subnet: i.Subnet, Unaware: true})
+	if err != nil {
+		return nil, err
+	}
+	l.load = &outsider{iface: i, host: h}
+	return l.load, l.applyPolicy()
+}
+
+func (l *Lab) applyPolicy() error { return l.fabric.SetPolicy(l.network.Open) }
+
+// WaitHealthy waits until every target of every load balancer that is in use
+// is healthy. When ctx ends first it returns an error that names the targets
+// that are not, with their state and reason.
+func (l *Lab) WaitHealthy(ctx context.Context) error {
+	return l.wait(ctx, "healthy", func(t alb.TargetStatus) bool {
+		return t.State == alb.Healthy || t.State == alb.Unavailable || t.State == alb.Unused
+	})
+}
+
+// WaitSettled waits until no target is in its initial state any more: the
+// health checks have come to a result, whatever it is.
+func (l *Lab) WaitSettled(ctx context.Context) error {
+	return l.wait(ctx, "checked", func(t alb.TargetStatus) bool { return t.State != alb.Initial })
+}
+
+func (l *Lab) wait(ctx context.Context, what string, good func(alb.TargetStatus) bool) error {
+	for pause := 2 * time.Millisecond; ; pause = min(pause*3/2, 100*time.Millisecond) {
+		st := l.Status()
+		var missing []string
+		for _, b := range st.LoadBalancers {
+			if b.Error != "" {
+				return fmt.Errorf("load balancer %s: %s", b.Name, b.Error)
+			}
+			for _, g := range b.Groups {
+				for _, t := range g.Targets {
+					if !good(t) {
+						missing = append(missing, fmt.Sprintf("%s in %s: %s %s", t.Address, g.Name, t.State, t.Reason))
+					}
+				}
+			}
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			slices.Sort(missing)
+			return fail.Newf(fail.Environment, "Run `hoplab explain` to see which rule or port is in the way.",
+				"%d of the targets are not %s: %v (%w)", len(missing), what, missing, ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Close stops everything and removes the lab's directory if it made it. It
+// may be called again.
+func (l *Lab) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.close()
+}
+
+func (l *Lab) close() error {
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	var wg sync.WaitGroup
+	for _, w := range l.worlds {
+		for _, b := range w.balancers {
+			wg.Go(b.close)
+		}
+		for _, s := range w.services {
+			for _, t := range s.tasks {
+				wg.Go(t.stop)
+			}
+		}
+	}
+	wg.Wait()
+	err := l.fabric.Close()
+	l.spawner.Close()
+	if l.ownDir {
+		err = errors.Join(err, os.RemoveAll(l.dir))
+	}
+	return err
+}

@@ -1,0 +1,439 @@
+package lab_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/cfn"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// service is the measured app, built once for all tests.
+var service string
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "node" {
+		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "hoplab-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	service = filepath.Join(dir, "service")
+	if out, err := exec.Command("go", "build", "-o", service, "../../service").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the app: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// golden reads the golden cloud assembly of a variant of the stacks.
+func golden(t *testing.T, variant string) *topology.Topology {
+	t.Helper()
+	a, err := cfn.Load([]string{filepath.Join("../../stacks/testdata/golden", variant)}, cfn.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topo, err := topology.FromTemplates(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return topo
+}
+
+// start starts a lab that ends with the test.
+func start(t *testing.T, opts lab.Options) *lab.Lab {
+	t.Helper()
+	if len(opts.App.Command) == 0 {
+		opts.App.Command = []string{service}
+	}
+	opts.Log = testLog{t}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	l, err := lab.Start(ctx, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func healthy(t *testing.T, l *lab.Lab) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := l.WaitHealthy(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Logf("child: %s", p)
+	return len(p), nil
+}
+
+// raw sends one request over a connection of its own and returns the whole response.
+func raw(t *testing.T, d lab.Door) string {
+	t.Helper()
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	if d.From != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(d.From)}
+	}
+	c, err := dialer.Dial("tcp", d.Dial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	req, _ := http.NewRequest("GET", d.URL, nil)
+	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", req.URL.Host)
+	b, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// without removes header fields whose names begin with prefix, in any case.
+func without(response, prefix string) string {
+	head, body, _ := strings.Cut(response, "\r\n\r\n")
+	var keep []string
+	for _, line := range strings.Split(head, "\r\n") {
+		if !strings.HasPrefix(strings.ToLower(line), prefix) {
+			keep = append(keep, line)
+		}
+	}
+	return strings.Join(keep, "\r\n") + "\r\n\r\n" + body
+}
+
+// TestBothArms runs the deployment of both arms and checks what each request
+// proves: the agent's headers, the peer that the app saw, 49 bytes.
+func TestBothArms(t *testing.T) {
+	topo := golden(t, "both")
+	l := start(t, lab.Options{Topology: topo})
+	healthy(t, l)
+	lb := topo.LoadBalancers[0].ID
+	size := map[string]int{}
+	for _, arm := range []struct {
+		name     string
+		port     int
+		loopback bool
+	}{{"agent", 80, true}, {"bypass", 81, false}} {
+		url, err := l.LoadBalancerURL(lb, arm.port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := l.Door(lab.Caller{}, url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := raw(t, d)
+		if !strings.HasPrefix(r, "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(r, "\r\n\r\nHello World") {
+			t.Errorf("%s: %q", arm.name, r)
+		}
+		if got := strings.Contains(r, "\r\nserver: envoy\r\n"); got != arm.loopback {
+			t.Errorf("%s: agent's header present: %v\n%s", arm.name, got, r)
+		}
+		if got := strings.Contains(strings.ToLower(r), "x-hoplab-peer: 127.0.0.1\r\n"); got != arm.loopback {
+			t.Errorf("%s: app saw its agent: %v\n%s", arm.name, got, r)
+		}
+		size[arm.name] = len(without(r, "x-hoplab-"))
+	}
+	if d := size["agent"] - size["bypass"]; d != 49 {
+		t.Errorf("responses of agent are %d bytes longer than those of bypass, want 49", d)
+	}
+}
+
+// TestArticle runs the article's calls in both port modes.
+func TestArticle(t *testing.T) {
+	for _, variant := range []string{"agent", "bypass"} {
+		t.Run(variant, func(t *testing.T) {
+			topo := golden(t, variant)
+			l := start(t, lab.Options{Topology: topo})
+			healthy(t, l)
+			client := lab.Caller{Service: clientID(t, topo)}
+			url, err := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range []struct {
+				caller lab.Caller
+				url    string
+				status int
+				err    string
+			}{
+				{lab.Caller{}, url, 200, ""},
+				{client, "http://app.sample-namespace:80", 200, ""},
+				{client, "http://app.sample-namespace:8080", 0, "curl: (56) Recv failure: Connection reset by peer"},
+				{lab.Caller{}, "http://app.sample-namespace", 0, "curl: (6) Could not resolve host: app.sample-namespace"},
+				{client, "http://nobody.sample-namespace", 0, "curl: (6) Could not resolve host: nobody.sample-namespace"},
+			} {
+				o, err := l.Curl(context.Background(), c.caller, c.url)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if o.Status != c.status || o.Error != c.err {
+					t.Errorf("%v %s: got %+v, want status %d, error %q", c.caller, c.url, o, c.status, c.err)
+				}
+			}
+		})
+	}
+}
+
+// TestForgottenRule: the override is set and the client's rule still names
+// the container port; the caller waits for the agent's 15 s.
+func TestForgottenRule(t *testing.T) {
+	topo := golden(t, "bypass")
+	for _, g := range topo.SecurityGroups {
+		for i := range g.Ingress {
+			if r := &g.Ingress[i]; r.From == 8080 {
+				r.From, r.To = 80, 80
+			}
+		}
+	}
+	l := start(t, lab.Options{Topology: topo, Scale: 50})
+	healthy(t, l)
+	o, err := l.Curl(context.Background(), lab.Caller{Service: clientID(t, topo)}, "http://app.sample-namespace:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Status != 504 || o.Body != "upstream request timeout" || o.Header.Get("Server") != "envoy" {
+		t.Errorf("got %+v, want Envoy's 504 upstream request timeout", o)
+	}
+	if o.Elapsed < 14*time.Second || o.Elapsed > 20*time.Second {
+		t.Errorf("it took %s, want about 15 s on the lab's clock", o.Elapsed)
+	}
+}
+
+// TestClosedEgress: the load balancer's group lets nothing out, so the target
+// times out and requests are still sent to it (fail-open) until 10 s are over.
+func TestClosedEgress(t *testing.T) {
+	topo := golden(t, "agent")
+	lb := topo.LoadBalancers[0]
+	id, _ := lb.Groups[0].Get()
+	topo.SecurityGroup(id).Egress = nil
+	l := start(t, lab.Options{Topology: topo, Scale: 100})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := l.WaitSettled(ctx); err != nil {
+		t.Fatal(err)
+	}
+	target := l.Status().LoadBalancers[0].Groups[0].Targets[0]
+	if target.State != "unhealthy" || target.Reason != "Target.Timeout" {
+		t.Errorf("target is %s %s, want unhealthy Target.Timeout", target.State, target.Reason)
+	}
+	for _, s := range l.Status().Services {
+		for _, task := range s.Tasks {
+			for _, a := range task.Apps {
+				if a.Requests != 0 {
+					t.Errorf("the app has logged %d requests, want none", a.Requests)
+				}
+			}
+		}
+	}
+	url, _ := l.LoadBalancerURL(lb.ID, 80)
+	o, err := l.Curl(context.Background(), lab.Caller{}, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Status != 504 || o.Header.Get("Server") != "awselb/2.0" {
+		t.Errorf("got %+v, want the load balancer's 504", o)
+	}
+}
+
+// TestStatusCounts compares counters with the requests that were sent.
+func TestStatusCounts(t *testing.T) {
+	topo := golden(t, "both")
+	l := start(t, lab.Options{Topology: topo})
+	healthy(t, l)
+	const n = 20
+	for _, port := range []int{80, 81} {
+		url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, port)
+		for range n {
+			if o, err := l.Curl(context.Background(), lab.Caller{}, url); err != nil || o.Status != 200 {
+				t.Fatal(o, err)
+			}
+		}
+	}
+	st := l.Status()
+	for _, ln := range st.LoadBalancers[0].Listeners {
+		if ln.Requests != n || ln.Target["2xx"] != n {
+			t.Errorf("listener %d counted %+v, want %d requests", ln.Port, ln, n)
+		}
+	}
+	for _, s := range st.Services {
+		for _, task := range s.Tasks {
+			if task.Agent == nil || len(task.Agent.Ingress) == 0 {
+				continue
+			}
+			in := task.Agent.Ingress[0]
+			want := int64(n)
+			if strings.Contains(in.Discovery, "bypass") {
+				want = 0
+			}
+			if got := in.Requests - in.HealthChecks; got != want {
+				t.Errorf("agent %s counted %d requests, want %d", in.Discovery, got, want)
+			}
+			if want > 0 && in.HealthChecks == 0 {
+				t.Errorf("agent %s saw no health check", in.Discovery)
+			}
+			// The app writes a line when the connection is idle again.
+			waitFor(t, func() bool {
+				st := l.Status()
+				a := st.Service(s.ID, "").Tasks[0].Apps[0]
+				return a.Requests-a.HealthChecks == n
+			})
+		}
+	}
+}
+
+func waitFor(t *testing.T, ok func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("not within 5 s")
+		}
+	}
+}
+
+// TestTwin checks that a twin is reached under the same name through
+// processes of its own.
+func TestTwin(t *testing.T) {
+	topo := golden(t, "agent")
+	var app topology.ID
+	for _, s := range topo.Services {
+		if len(s.LoadBalancers) > 0 {
+			app = s.ID
+		}
+	}
+	l := start(t, lab.Options{Topology: topo, Twins: []lab.Twin{{Of: app, Name: "agent-twin"}}})
+	healthy(t, l)
+	url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
+	via := map[string]string{}
+	for _, twin := range []string{"", "agent-twin"} {
+		for _, c := range []struct {
+			caller lab.Caller
+			url    string
+		}{{lab.Caller{Twin: twin}, url}, {lab.Caller{Twin: twin, Service: clientID(t, topo)}, "http://app.sample-namespace"}} {
+			o, err := l.Curl(context.Background(), c.caller, c.url)
+			if err != nil || o.Status != 200 {
+				t.Fatal(o, err)
+			}
+			if was := via[twin]; was != "" && was != o.Header.Get("X-Hoplab-App") {
+				t.Errorf("twin %q: two instances answered", twin)
+			}
+			via[twin] = o.Header.Get("X-Hoplab-App")
+		}
+	}
+	if via[""] == via["agent-twin"] {
+		t.Errorf("the twin's requests were answered by %s as well", via[""])
+	}
+}
+
+// TestInjection checks that a delay arrives and is counted where it was asked for.
+func TestInjection(t *testing.T) {
+	for _, hop := range []string{"alb", "agent", "app"} {
+		t.Run(hop, func(t *testing.T) {
+			topo := golden(t, "agent")
+			const spin = 20 * time.Millisecond
+			l := start(t, lab.Options{Topology: topo, Inject: []lab.Injection{{Hop: hop, Spin: spin}}})
+			healthy(t, l)
+			url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
+			o, err := l.Curl(context.Background(), lab.Caller{}, url)
+			if err != nil || o.Status != 200 {
+				t.Fatal(o, err)
+			}
+			if o.Elapsed < spin {
+				t.Errorf("the request took %s, want at least %s", o.Elapsed, spin)
+			}
+			st := l.Status()
+			switch hop {
+			case "alb":
+				if c := st.LoadBalancers[0].Groups[0].Inject; c.Delayed != 1 || c.Realised < spin {
+					t.Errorf("counted %+v", c)
+				}
+			case "agent":
+				for _, s := range st.Services {
+					if a := s.Tasks[0].Agent; len(a.Ingress) > 0 && (a.Inject.Delayed == 0 || a.Inject.Realised < spin) {
+						t.Errorf("counted %+v", a.Inject)
+					}
+				}
+			case "app":
+				if us, _ := strconv.Atoi(o.Header.Get("X-Hoplab-Spin-Us")); us < int(spin.Microseconds()) {
+					t.Errorf("the app says it spun for %d µs", us)
+				}
+			}
+		})
+	}
+}
+
+// TestNothingLeft checks that Close ends every process.
+func TestNothingLeft(t *testing.T) {
+	topo := golden(t, "both")
+	l := start(t, lab.Options{Topology: topo})
+	healthy(t, l)
+	pids := allPIDs(l.Status())
+	if len(pids) < 6 {
+		t.Fatalf("only %d processes: %v", len(pids), pids)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range pids {
+		if alive(pid) {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+}
+
+func allPIDs(st lab.Status) (pids []int) {
+	for _, s := range st.Services {
+		for _, task := range s.Tasks {
+			pids = append(pids, task.PIDs...)
+		}
+	}
+	for _, b := range st.LoadBalancers {
+		pids = append(pids, b.PID)
+	}
+	return pids
+}
+
+func alive(pid int) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	return !errors.Is(err, os.ErrNotExist)
+}
+
+func clientID(t *testing.T, topo *topology.Topology) topology.ID {
+	t.Helper()
+	for _, s := range topo.Services {
+		if s.Connect != nil && len(s.Connect.Endpoints) == 0 {
+			return s.ID
+		}
+	}
+	t.Fatal("no client service")
+	return ""
+}

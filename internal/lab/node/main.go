@@ -1,0 +1,130 @@
+package node
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/lab/fabric"
+)
+
+// Opener makes the Net that a NetSpec describes.
+type Opener func(fabric.NetSpec) (fabric.Net, error)
+
+// Main serves requests until in ends, and returns the process's exit code.
+func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
+	n := &served{open: open}
+	defer n.close()
+	s := bufio.NewScanner(in)
+	s.Buffer(nil, maxLine)
+	enc := json.NewEncoder(out)
+	for s.Scan() {
+		var req Request
+		if err := json.Unmarshal(s.Bytes(), &req); err != nil {
+			fmt.Fprintf(errOut, "hoplab node: a line on standard input is not a request: %v\n", err)
+			return 2
+		}
+		reply := Reply{ID: req.ID}
+		answer, err := n.do(req)
+		if err == nil && answer != nil {
+			reply.Body, err = json.Marshal(answer)
+		}
+		if err != nil {
+			reply.Error = err.Error()
+		}
+		if enc.Encode(reply) != nil {
+			return 0 // nobody reads any more
+		}
+	}
+	return 0
+}
+
+// served is the node of this process.
+type served struct {
+	open  Opener
+	net   fabric.Net
+	alb   *alb.Node
+	agent *agent.Agent
+}
+
+func (n *served) do(req Request) (any, error) {
+	if (n.net == nil) != (req.Op == OpStart) {
+		return nil, fmt.Errorf("operation %q out of turn: start comes first and once", req.Op)
+	}
+	switch req.Op {
+	case OpStart:
+		return n.start(req.Body)
+	case OpView:
+		return nil, n.net.Update(req.Body)
+	case OpUpdate:
+		return nil, n.update(req.Body)
+	case OpStatus:
+		if n.alb != nil {
+			return n.alb.Status(), nil
+		}
+		return n.agent.Status(), nil
+	case OpDrain:
+		if n.agent != nil {
+			n.agent.Drain()
+		}
+		return nil, nil
+	}
+	return nil, fmt.Errorf("unknown operation %q", req.Op)
+}
+
+func (n *served) start(body json.RawMessage) (any, error) {
+	var st Start
+	if err := json.Unmarshal(body, &st); err != nil {
+		return nil, err
+	}
+	if (st.ALB == nil) == (st.Agent == nil) {
+		return nil, fmt.Errorf("a node is either a load balancer or an agent")
+	}
+	net, err := n.open(st.Net)
+	if err != nil {
+		return nil, err
+	}
+	if st.ALB != nil {
+		node, b, err := alb.Start(*st.ALB, net)
+		if err != nil {
+			return nil, err
+		}
+		n.alb, n.net = node, net
+		return b, nil
+	}
+	a, b, err := agent.Start(*st.Agent, net)
+	if err != nil {
+		return nil, err
+	}
+	n.agent, n.net = a, net
+	return b, nil
+}
+
+func (n *served) update(body json.RawMessage) error {
+	if n.alb != nil {
+		var u alb.Update
+		if err := json.Unmarshal(body, &u); err != nil {
+			return err
+		}
+		n.alb.Update(u)
+		return nil
+	}
+	var u agent.Update
+	if err := json.Unmarshal(body, &u); err != nil {
+		return err
+	}
+	n.agent.Update(u)
+	return nil
+}
+
+func (n *served) close() {
+	if n.alb != nil {
+		n.alb.Close()
+	}
+	if n.agent != nil {
+		n.agent.Close()
+	}
+}

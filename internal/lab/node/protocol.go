@@ -1,0 +1,152 @@
+// Package node is the life of a process that carries traffic: `hoplab node`
+// reads requests as JSON lines on its standard input, answers on its standard
+// output, and ends when the input does, so that it cannot outlive the lab.
+package node
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/lab/fabric"
+)
+
+// Request is one line to a node.
+type Request struct {
+	ID   int64           `json:"id"`
+	Op   Op              `json:"op"`
+	Body json.RawMessage `json:"body,omitempty"`
+}
+
+// Op is what a node is asked to do.
+type Op string
+
+// The operations. Start comes first and once.
+const (
+	OpStart  Op = "start"  // body Start; answers alb.Bound or agent.Bound
+	OpView   Op = "view"   // body of the fabric's Watch
+	OpUpdate Op = "update" // body alb.Update or agent.Update
+	OpStatus Op = "status" // answers alb.Status or agent.Status
+	OpDrain  Op = "drain"  // stop taking new work from outside
+)
+
+// Start tells a node what it is. One of ALB and Agent is set.
+type Start struct {
+	Net   fabric.NetSpec `json:"net"`
+	ALB   *alb.Config    `json:"alb,omitempty"`
+	Agent *agent.Config  `json:"agent,omitempty"`
+}
+
+// Reply is one line from a node.
+type Reply struct {
+	ID    int64           `json:"id"`
+	Error string          `json:"error,omitempty"`
+	Body  json.RawMessage `json:"body,omitempty"`
+}
+
+// Client is the lab's side of a node. It is safe for concurrent use.
+type Client struct {
+	name string
+	in   io.WriteCloser
+
+	mu      sync.Mutex
+	next    int64
+	waiting map[int64]chan Reply
+	ended   error
+	done    chan struct{}
+}
+
+// NewClient talks to a node named name for people, through its standard input and output.
+func NewClient(name string, in io.WriteCloser, out io.Reader) *Client {
+	c := &Client{name: name, in: in, waiting: map[int64]chan Reply{}, done: make(chan struct{})}
+	go c.read(out)
+	return c
+}
+
+var errEnded = errors.New("the process has ended")
+
+func (c *Client) read(out io.Reader) {
+	s := bufio.NewScanner(out)
+	s.Buffer(nil, maxLine)
+	for s.Scan() {
+		var r Reply
+		if err := json.Unmarshal(s.Bytes(), &r); err != nil {
+			continue // not ours: a panic's first lines, say; the process is about to end
+		}
+		c.mu.Lock()
+		ch := c.waiting[r.ID]
+		delete(c.waiting, r.ID)
+		c.mu.Unlock()
+		if ch != nil {
+			ch <- r
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = errEnded
+	for _, ch := range c.waiting {
+		close(ch)
+	}
+	clear(c.waiting)
+	close(c.done)
+}
+
+const (
+	maxLine = 16 << 20
+	// answerWithin bounds every call: nodes answer at once or are broken.
+	answerWithin = 20 * time.Second
+)
+
+// Call sends one request and waits for its answer, which it decodes into
+// answer when that is not nil.
+func (c *Client) Call(op Op, body, answer any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	ch := make(chan Reply, 1)
+	c.mu.Lock()
+	if c.ended != nil {
+		c.mu.Unlock()
+		return fmt.Errorf("%s: %w", c.name, c.ended)
+	}
+	c.next++
+	id := c.next
+	c.waiting[id] = ch
+	line, err := json.Marshal(Request{ID: id, Op: op, Body: raw})
+	if err == nil {
+		_, err = c.in.Write(append(line, '\n'))
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	timer := time.NewTimer(answerWithin)
+	defer timer.Stop()
+	select {
+	case r, ok := <-ch:
+		switch {
+		case !ok:
+			return fmt.Errorf("%s: %w", c.name, errEnded)
+		case r.Error != "":
+			return fmt.Errorf("%s: %s", c.name, r.Error)
+		case answer != nil:
+			return json.Unmarshal(r.Body, answer)
+		}
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("%s: no answer to %q within %s", c.name, op, answerWithin)
+	}
+}
+
+// Ended is closed when the node's output has ended.
+func (c *Client) Ended() <-chan struct{} { return c.done }
+
+// Close closes the node's input, upon which it ends.
+func (c *Client) Close() error { return c.in.Close() }

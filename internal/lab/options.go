@@ -1,0 +1,73 @@
+// Package lab runs the data plane of an ECS Service Connect deployment on
+// this machine: the load balancer, the agents, the app and the names, the
+// security groups and the health checks that a template describes.
+//
+// It reads a topology and has no configuration of its own for ports, rules or
+// health checks. What it does is section by section the behaviour written
+// down in the semantics; what AWS does not document is a named option or is
+// said to be unknown.
+package lab
+
+import (
+	"io"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Options are what a lab needs beside the topology.
+type Options struct {
+	Topology *topology.Topology
+	// Fabric is "loopback" (also the default) or "netns".
+	Fabric string
+	App    App
+	// Dir receives logs: <service>/<task>/<container>.log and, for services with
+	// an access log, agent.log. Empty means a temporary directory that Close removes.
+	Dir  string
+	Seed uint64
+	// Scale is how many times faster than real the lab's timers run; below 1 means 1.
+	Scale  float64
+	Inject []Injection
+	Twins  []Twin
+	// Node is the command of a node process. Empty means this executable with
+	// the argument "node"; a test binary passes its own.
+	Node []string
+	// ConnectTimeout is how long an agent tries to connect to a task, modelled
+	// time. AWS does not document it; 0 means Envoy's 5 s.
+	ConnectTimeout time.Duration
+	// Log, if set, receives what child processes write to standard error.
+	Log io.Writer
+}
+
+// App is the program that stands in for the containers' images.
+type App struct {
+	// Command is started once for each port that a container maps, with PORT,
+	// LISTEN_ADDRESS and INSTANCE in its environment beside the container's
+	// own. It writes a JSON line with msg "listening" and address to standard
+	// output once it has bound its port, and ends on SIGTERM.
+	Command []string
+	// Env is added to every app's environment, as "NAME=value".
+	Env []string
+}
+
+// Injection is a delay of known size in one hop, for experiments that must
+// find it.
+type Injection struct {
+	Hop string `json:"hop"` // "alb", "agent" or "app"
+	// Service selects whose requests are delayed: those to its tasks. Empty
+	// means every service's.
+	Service topology.ID `json:"service,omitempty"`
+	// Twin selects the twin of that name instead of the deployment itself.
+	Twin  string        `json:"twin,omitempty"`
+	Spin  time.Duration `json:"spin"`
+	Share float64       `json:"share"` // of the requests, in (0, 1]; 0 means all
+}
+
+// Twin is a second set of everything on the way to a service: its tasks, the
+// load balancers in front of it and the tasks of its client-only callers, in
+// processes of their own. A caller reaches it with Caller.Twin under the same
+// names and ports. Differences between a service and its twin are noise.
+type Twin struct {
+	Of   topology.ID `json:"of"`
+	Name string      `json:"name"`
+}

@@ -1,0 +1,172 @@
+// Package proc runs the lab's child processes so that none survives the lab:
+// each ends when its standard input closes or on a signal, and on Linux the
+// kernel kills it when the parent dies, however that happens.
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Spawner starts processes from one operating system thread that lives as
+// long as the Spawner, because Linux ties a child's parent-death signal to
+// the thread that started it. A fabric that must enter a namespace to start
+// a process can do so in that thread, if it comes back.
+type Spawner struct {
+	work chan func()
+	once sync.Once
+	done chan struct{}
+}
+
+// NewSpawner returns a running Spawner.
+func NewSpawner() *Spawner {
+	s := &Spawner{work: make(chan func()), done: make(chan struct{})}
+	go func() {
+		runtime.LockOSThread()
+		defer close(s.done)
+		for f := range s.work {
+			f()
+		}
+	}()
+	return s
+}
+
+// Close ends the Spawner's thread, and with it any child that still runs.
+func (s *Spawner) Close() {
+	s.once.Do(func() { close(s.work) })
+	<-s.done
+}
+
+// Process is a child process.
+type Process struct {
+	Name string
+	cmd  *exec.Cmd
+	err  *tail
+	done chan struct{}
+	exit error
+}
+
+// Start starts cmd through start, e.g. cmd.Start itself. cmd.Stderr must be
+// unset: what the process writes there is kept to explain its end, and copied
+// to log when that is not nil.
+func (s *Spawner) Start(name string, cmd *exec.Cmd, log io.Writer, start func(*exec.Cmd) error) (*Process, error) {
+	p := &Process{Name: name, cmd: cmd, err: &tail{to: log}, done: make(chan struct{})}
+	cmd.Stderr = p.err
+	cmd.WaitDelay = time.Second // a grandchild that holds stderr must not hold us
+	dieWithParent(cmd)
+	var err error
+	ok := make(chan struct{})
+	s.work <- func() {
+		err = start(cmd)
+		close(ok)
+	}
+	<-ok
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	go func() {
+		p.exit = cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// PID returns the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Alive reports whether the process has not ended yet.
+func (p *Process) Alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Why returns how a process ended, with the last line it wrote to standard error.
+func (p *Process) Why() string {
+	<-p.done
+	why := "exit status 0"
+	if p.exit != nil {
+		why = p.exit.Error()
+	}
+	if last := p.err.last(); last != "" {
+		why += ": " + last
+	}
+	return why
+}
+
+// Stop asks the process to end with SIGTERM and kills it after grace.
+func (p *Process) Stop(grace time.Duration) {
+	if grace > 0 {
+		p.signal(syscall.SIGTERM)
+		p.Wait(grace)
+	}
+	p.Kill()
+}
+
+// Wait waits for the end of the process, at most for the given time, and
+// reports whether it ended.
+func (p *Process) Wait(limit time.Duration) bool {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-p.done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// Kill kills the process and waits for its end.
+func (p *Process) Kill() {
+	if p.Alive() {
+		p.cmd.Process.Kill()
+	}
+	<-p.done
+}
+
+func (p *Process) signal(sig os.Signal) {
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.cmd.Process.Kill() // no such signal on this system
+	}
+}
+
+// tail keeps the last line of what is written to it.
+type tail struct {
+	mu  sync.Mutex
+	to  io.Writer
+	buf []byte
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, b...)
+	if len(t.buf) > 4096 {
+		t.buf = append(t.buf[:0], t.buf[len(t.buf)-4096:]...)
+	}
+	if t.to != nil {
+		t.to.Write(b)
+	}
+	return len(b), nil
+}
+
+func (t *tail) last() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := strings.Split(strings.TrimSpace(string(t.buf)), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}

@@ -1,0 +1,130 @@
+package lab
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/node"
+	"github.com/hoplab/hoplab/internal/lab/proc"
+)
+
+// carrier is a node process: a load balancer's node or an agent.
+type carrier struct {
+	*node.Client
+	proc *proc.Process
+	stop func() // of the host's Watch
+}
+
+// startCarrier starts a node process in the host, configures it and keeps its
+// view of the network up to date. bound receives where it listens.
+func (l *Lab) startCarrier(name string, h fabric.Host, start node.Start, bound any) (*carrier, error) {
+	cmd := exec.Command(l.opts.Node[0], l.opts.Node[1:]...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.spawner.Start(name, cmd, l.opts.Log, h.Start)
+	if err != nil {
+		return nil, err
+	}
+	c := &carrier{Client: node.NewClient(name, in, out), proc: p, stop: func() {}}
+	start.Net = h.Net()
+	if err := c.Call(node.OpStart, start, bound); err != nil {
+		c.close()
+		if why := p.Why(); why != "exit status 0" {
+			err = fmt.Errorf("%w (%s)", err, why)
+		}
+		return nil, err
+	}
+	c.stop = h.Watch(func(v json.RawMessage) {
+		c.Call(node.OpView, v, nil) // a node that is gone needs no view; its end is noticed elsewhere
+	})
+	return c, nil
+}
+
+// close ends the process: it ends by itself when its input closes.
+func (c *carrier) close() {
+	c.stop()
+	c.Client.Close()
+	if !c.proc.Wait(2 * time.Second) {
+		c.proc.Kill()
+	}
+}
+
+// kill ends the process at once.
+func (c *carrier) kill() {
+	c.proc.Kill()
+	c.stop()
+	c.Client.Close()
+}
+
+// appProcess is a process that stands in for a container's port.
+type appProcess struct {
+	container string
+	port      uint16
+	address   string // where it really listens
+	proc      *proc.Process
+	log       string
+	requests  requestCounter
+}
+
+// startApp starts the app and waits until it says where it listens.
+func (l *Lab) startApp(name string, h fabric.Host, env []string, log string) (*appProcess, error) {
+	f, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	cmd := exec.Command(l.opts.App.Command[0], l.opts.App.Command[1:]...)
+	cmd.Env = env
+	// A file and not a pipe: the app's access log then costs the lab nothing.
+	cmd.Stdout = f
+	p, err := l.spawner.Start(name, cmd, l.opts.Log, h.Start)
+	if err != nil {
+		return nil, err
+	}
+	a := &appProcess{proc: p, log: log}
+	if a.address, err = awaitListening(p, log); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return a, nil
+}
+
+const listenWithin = 20 * time.Second
+
+// awaitListening waits for the line in which an app says where it listens.
+func awaitListening(p *proc.Process, log string) (string, error) {
+	f, err := os.Open(log)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	limit := time.Now().Add(listenWithin)
+	for wait := time.Millisecond; ; wait = min(wait*2, 20*time.Millisecond) {
+		f.Seek(0, io.SeekStart)
+		dec := json.NewDecoder(f)
+		var line struct{ Msg, Address string }
+		for dec.Decode(&line) == nil {
+			if line.Msg == "listening" {
+				return line.Address, nil
+			}
+		}
+		if !p.Alive() {
+			return "", fmt.Errorf("%s ended before it listened: %s", p.Name, p.Why())
+		}
+		if time.Now().After(limit) {
+			return "", fmt.Errorf("%s did not say where it listens within %s; see %s", p.Name, listenWithin, log)
+		}
+		time.Sleep(wait)
+	}
+}

@@ -1,0 +1,234 @@
+package lab
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/node"
+	"github.com/hoplab/hoplab/internal/lab/vpc"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// task is a running task: a network interface, the agent when the service
+// uses Service Connect, and a process for each port that a container maps.
+type task struct {
+	service *service
+	id      string // 8 hexadecimal digits, so that every instance name has one length
+	dir     string
+	iface   *vpc.Interface
+	host    fabric.Host
+	names   []name // what it resolves, frozen at its start
+	agent   *carrier
+	apps    []*appProcess
+	running bool
+}
+
+// startTask starts a task: the agent first, then the containers, as Amazon
+// ECS orders them.
+func (s *service) startTask(ctx context.Context, visible func(topology.ID) bool) (*task, error) {
+	l := s.world.lab
+	s.started++
+	t := &task{service: s, id: taskID(s.world.name, s.def.ID, s.started), names: s.world.namesFor(s.def, visible)}
+	t.dir = filepath.Join(l.dir, fileName(s.world.name+" "+string(s.def.ID)), t.id)
+	if err := os.MkdirAll(t.dir, 0o755); err != nil {
+		return nil, err
+	}
+	err := t.attach(ctx)
+	if err == nil && s.def.Connect != nil && s.def.Connect.Enabled.Or(false) {
+		err = t.startAgent()
+	}
+	if err == nil {
+		err = t.startApps()
+	}
+	if err != nil {
+		t.stop()
+		return nil, fmt.Errorf("service %s: task %s: %w", s.def.ID, t.id, err)
+	}
+	t.running = true
+	return t, nil
+}
+
+// taskID returns a name that stays the same from run to run.
+func taskID(world string, svc topology.ID, n int) string {
+	h := fnv.New32a()
+	fmt.Fprintf(h, "%s\x00%s\x00%d", world, svc, n)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// fileName makes a directory name of a label.
+func fileName(s string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return '_'
+	}, s), "_")
+}
+
+func (t *task) label() string { return "task " + t.id }
+
+func (t *task) attach(ctx context.Context) (err error) {
+	l := t.service.world.lab
+	def := t.service.def
+	if t.iface, err = l.network.Attach(t.label(), def.Subnets, def.Groups); err != nil {
+		return err
+	}
+	vips := map[string]netip.Addr{}
+	for _, n := range t.names {
+		vips[n.host] = n.at.Addr()
+	}
+	t.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: t.label(), IP: t.iface.IP, Subnet: t.iface.Subnet, VIPs: vips})
+	if err != nil {
+		return err
+	}
+	return l.applyPolicy()
+}
+
+// startAgent starts the agent and puts the redirects and listeners of its
+// port mode in force.
+func (t *task) startAgent() (err error) {
+	l, def := t.service.world.lab, t.service.def
+	cfg := agent.Config{Task: t.id, Scale: l.opts.Scale, Seed: l.opts.Seed, ConnectTimeout: l.opts.ConnectTimeout, Inject: l.injectionFor("agent", t.service)}
+	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
+		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}
+	}
+	if cfg.Ingress, err = ingressOf(def); err != nil {
+		return err
+	}
+	for _, n := range t.names {
+		p := protocolOf(l.opts.Topology.Service(n.service), n.endpoint)
+		d, _ := n.endpoint.Discovery().Get()
+		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, Timeouts: timeouts(p, n.endpoint)})
+	}
+	var b agent.Bound
+	if t.agent, err = l.startCarrier("agent of "+t.label(), t.host, node.Start{Agent: &cfg}, &b); err != nil {
+		return err
+	}
+	for i, in := range cfg.Ingress {
+		if in.Listen != 0 {
+			err = t.host.Bound(in.Listen, fabric.BindAll, b.Ingress[i])
+		} else {
+			err = t.host.Redirect(in.App, b.Ingress[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(b.Outbound) > 0 {
+		if err := t.host.Outbound(b.Outbound); err != nil {
+			return err
+		}
+	}
+	return t.agent.Call(node.OpUpdate, agent.Update{Hosts: t.service.world.hostsFor(t.names)}, nil)
+}
+
+// ingressOf lists what an agent of the service listens on. An endpoint that
+// publishes a port again under another name shares the first one's listener.
+func ingressOf(def *topology.Service) ([]agent.Ingress, error) {
+	var out []agent.Ingress
+	type door struct{ app, listen uint16 }
+	seen := map[door]bool{}
+	for i := range def.Connect.Endpoints {
+		e := &def.Connect.Endpoints[i]
+		app, ingress, ok := ports(def, e)
+		if !ok {
+			return nil, fmt.Errorf("endpoint %d: the source does not settle its ports", i+1)
+		}
+		d := door{app: app}
+		if !e.IngressPortOverride.IsAbsent() {
+			d.listen = ingress
+		}
+		if seen[d] {
+			continue
+		}
+		seen[d] = true
+		name, _ := e.Discovery().Get()
+		p := protocolOf(def, e)
+		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: d.listen, App: app, Timeouts: timeouts(p, e)})
+	}
+	return out, nil
+}
+
+func timeouts(p agent.Protocol, e *topology.Endpoint) agent.Timeouts {
+	t := agent.DefaultTimeouts(p)
+	if s, ok := e.PerRequestSeconds.Get(); ok && p != agent.TCP {
+		t.PerRequest = time.Duration(s) * time.Second
+	}
+	if s, ok := e.IdleTimeoutSeconds.Get(); ok {
+		t.Idle = time.Duration(s) * time.Second
+	}
+	return t
+}
+
+// startApps starts a process for every port that a container maps. A
+// container without ports does nothing that a caller could notice.
+func (t *task) startApps() error {
+	for i := range t.service.def.Task.Containers {
+		c := &t.service.def.Task.Containers[i]
+		for _, m := range c.Ports {
+			port, ok := m.Port.Get()
+			if !ok || !strings.EqualFold(m.Protocol.Or("tcp"), "tcp") {
+				continue
+			}
+			if err := t.startApp(c, uint16(port)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *task) startApp(c *topology.Container, port uint16) error {
+	l := t.service.world.lab
+	bind := bindOf(c)
+	listen, real := t.host.AppEnv(bind, port)
+	env := append(l.appEnv(t, c),
+		"LISTEN_ADDRESS="+listen, "PORT="+strconv.Itoa(int(real)), "INSTANCE="+t.id)
+	log := filepath.Join(t.dir, fmt.Sprintf("%s-%d.log", fileName(c.Name), port))
+	a, err := l.startApp(fmt.Sprintf("container %s of %s", c.Name, t.label()), t.host, env, log)
+	if err != nil {
+		return err
+	}
+	a.container, a.port = c.Name, port
+	t.apps = append(t.apps, a)
+	at, err := netip.ParseAddrPort(a.address)
+	if err != nil {
+		return fmt.Errorf("container %s says it listens on %q: %w", c.Name, a.address, err)
+	}
+	return t.host.Bound(port, bind, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
+}
+
+// stop ends all processes of the task and takes it off the network.
+func (t *task) stop() {
+	t.running = false
+	var wg sync.WaitGroup
+	for _, a := range t.apps {
+		wg.Go(func() { a.proc.Stop(time.Second) })
+	}
+	wg.Wait()
+	if t.agent != nil {
+		t.agent.close()
+	}
+	t.detach()
+}
+
+func (t *task) detach() {
+	if t.host != nil {
+		t.host.Remove()
+		t.host = nil
+	}
+	if t.iface != nil {
+		t.service.world.lab.network.Detach(t.iface)
+	}
+}

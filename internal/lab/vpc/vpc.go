@@ -1,0 +1,220 @@
+// Package vpc gives every network interface of the lab its logical address
+// and security groups, and answers which TCP ports one of them may reach on
+// another. It is section 7 of the semantics, evaluated on addresses and
+// groups; what carries the packets is the fabric's business.
+package vpc
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Interface is one elastic network interface.
+type Interface struct {
+	Name   string
+	IP     netip.Addr
+	Subnet netip.Prefix
+	VPC    topology.ID
+	Groups []topology.ID
+	// Free is set for a host whose security groups nobody named, such as the
+	// one that load comes from: it may send anything and is in no group.
+	Free bool
+}
+
+// Network hands out addresses and keeps the interfaces. It is not safe for
+// concurrent use.
+type Network struct {
+	topo       *topology.Topology
+	interfaces map[netip.Addr]*Interface
+	used       map[netip.Prefix]int
+	turn       map[string]int // next subnet by the caller's choice of subnets
+}
+
+// New returns a network without interfaces.
+func New(t *topology.Topology) *Network {
+	return &Network{topo: t, interfaces: map[netip.Addr]*Interface{}, used: map[netip.Prefix]int{}, turn: map[string]int{}}
+}
+
+// fallback is the VPC of a template that leaves its address range open.
+var fallback = netip.MustParsePrefix("10.0.0.0/16")
+
+// firstHost is the first address handed out in a subnet. AWS reserves the
+// first four and the last.
+const firstHost = 10
+
+// Attach makes an interface in one of the subnets, in turn, with the groups.
+// Groups that the source does not settle allow nothing.
+func (n *Network) Attach(name string, subnets []topology.Opt[topology.ID], groups []topology.Opt[topology.ID]) (*Interface, error) {
+	sub, vpc := n.subnet(subnets)
+	i := &Interface{Name: name, Subnet: sub, VPC: vpc}
+	for _, g := range groups {
+		if id, ok := g.Get(); ok {
+			i.Groups = append(i.Groups, id)
+		}
+	}
+	return i, n.place(i)
+}
+
+// AttachOutside makes an interface without security groups in the VPC of
+// another one: a host of the VPC that is not part of the deployment.
+func (n *Network) AttachOutside(name string, beside *Interface) (*Interface, error) {
+	i := &Interface{Name: name, Subnet: fallback, Free: true}
+	if beside != nil {
+		i.Subnet, i.VPC = beside.Subnet, beside.VPC
+	}
+	return i, n.place(i)
+}
+
+// Detach takes the interface away. Its address is not used again.
+func (n *Network) Detach(i *Interface) { delete(n.interfaces, i.IP) }
+
+func (n *Network) place(i *Interface) error {
+	k := n.used[i.Subnet]
+	n.used[i.Subnet]++
+	ip := i.Subnet.Masked().Addr()
+	for range firstHost + k {
+		ip = ip.Next()
+	}
+	if !ip.Is4() || !i.Subnet.Contains(ip.Next()) {
+		return fmt.Errorf("subnet %s has no free address for %s", i.Subnet, i.Name)
+	}
+	i.IP = ip
+	n.interfaces[ip] = i
+	return nil
+}
+
+func (n *Network) subnet(ids []topology.Opt[topology.ID]) (netip.Prefix, topology.ID) {
+	var known []*topology.Subnet
+	var key string
+	for _, o := range ids {
+		if id, ok := o.Get(); ok {
+			if s := n.topo.Subnet(id); s != nil {
+				known = append(known, s)
+				key += string(id) + " "
+			}
+		}
+	}
+	if len(known) == 0 {
+		var vpc topology.ID
+		if len(n.topo.VPCs) > 0 {
+			vpc = n.topo.VPCs[0].ID
+		}
+		return n.vpcRange(vpc), vpc
+	}
+	s := known[n.turn[key]%len(known)]
+	n.turn[key]++
+	if p, ok := s.CIDR.Get(); ok && p.Addr().Is4() {
+		return p, s.VPC
+	}
+	return n.vpcRange(s.VPC), s.VPC
+}
+
+func (n *Network) vpcRange(id topology.ID) netip.Prefix {
+	if v := n.topo.VPC(id); v != nil {
+		if p, ok := v.CIDR.Get(); ok && p.Addr().Is4() {
+			return p
+		}
+	}
+	return fallback
+}
+
+// Open is a fabric.Policy: the TCP ports of one interface that another may
+// reach. Both sides' groups must allow a port.
+func (n *Network) Open(from, to netip.Addr) []fabric.Range {
+	a, b := n.interfaces[from], n.interfaces[to]
+	if a == nil || b == nil || a.VPC != b.VPC {
+		return nil
+	}
+	return intersect(n.allowed(a, b, egress), n.allowed(b, a, ingress))
+}
+
+type direction bool
+
+const (
+	ingress direction = false
+	egress  direction = true
+)
+
+var everything = []fabric.Range{{From: 0, To: 65535}}
+
+// allowed returns the ports that the groups of i allow in a direction.
+func (n *Network) allowed(i, peer *Interface, d direction) []fabric.Range {
+	if i.Free {
+		return everything
+	}
+	if len(i.Groups) == 0 { // the VPC's default group: all out, in only from itself
+		if d == egress || len(peer.Groups) == 0 && !peer.Free {
+			return everything
+		}
+		return nil
+	}
+	var out []fabric.Range
+	for _, id := range i.Groups {
+		g := n.topo.SecurityGroup(id)
+		if g == nil {
+			continue
+		}
+		rules := g.Ingress
+		if d == egress {
+			rules = g.Egress
+		}
+		for k := range rules {
+			if r, ok := ports(&rules[k]); ok && matches(rules[k].Peer, peer) {
+				out = append(out, r)
+			}
+		}
+	}
+	return merge(out)
+}
+
+// ports returns the TCP ports of a rule.
+func ports(r *topology.Rule) (fabric.Range, bool) {
+	switch {
+	case r.Unknown != "":
+		return fabric.Range{}, false
+	case r.Protocol == "-1":
+		return everything[0], true
+	case r.Protocol != "tcp" && r.Protocol != "6":
+		return fabric.Range{}, false
+	case r.From < 0 || r.To < 0:
+		return everything[0], true
+	}
+	return fabric.Range{From: uint16(min(r.From, 65535)), To: uint16(min(r.To, 65535))}, true
+}
+
+func matches(p topology.Peer, i *Interface) bool {
+	if p.Group != "" {
+		return slices.Contains(i.Groups, p.Group)
+	}
+	return p.CIDR.IsValid() && p.CIDR.Contains(i.IP)
+}
+
+// merge sorts ranges and joins those that touch.
+func merge(rs []fabric.Range) []fabric.Range {
+	slices.SortFunc(rs, func(a, b fabric.Range) int { return int(a.From) - int(b.From) })
+	var out []fabric.Range
+	for _, r := range rs {
+		if k := len(out); k > 0 && int(r.From) <= int(out[k-1].To)+1 {
+			out[k-1].To = max(out[k-1].To, r.To)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func intersect(a, b []fabric.Range) []fabric.Range {
+	var out []fabric.Range
+	for _, x := range a {
+		for _, y := range b {
+			if f, t := max(x.From, y.From), min(x.To, y.To); f <= t {
+				out = append(out, fabric.Range{From: f, To: t})
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,175 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/lab/node"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// world is one set of services and load balancers: the deployment itself, or
+// a twin of a part of it. Names resolve within a world.
+type world struct {
+	lab       *Lab
+	name      string // "" for the deployment itself
+	services  []*service
+	balancers []*balancer
+}
+
+// service is an ECS service at work.
+type service struct {
+	world   *world
+	def     *topology.Service
+	desired int
+	tasks   []*task
+	started int // tasks ever started, for their names
+}
+
+func (l *Lab) newWorld(name string, twin *Twin) *world {
+	w := &world{lab: l, name: name}
+	topo := l.opts.Topology
+	for _, s := range order(topo.Services) {
+		if twin == nil || s.ID == twin.Of || clientOf(s, twin.Of) {
+			w.services = append(w.services, &service{world: w, def: s, desired: s.DesiredCount.Or(1)})
+		}
+	}
+	for _, lb := range topo.LoadBalancers {
+		if lb.Kind == "application" && (twin == nil || w.fronts(lb, twin.Of)) {
+			w.balancers = append(w.balancers, &balancer{world: w, def: lb})
+		}
+	}
+	return w
+}
+
+// clientOf reports whether s is a client-only service that can call the other one.
+func clientOf(s *topology.Service, other topology.ID) bool {
+	return s.Connect != nil && s.Connect.Enabled.Or(false) && len(s.Connect.Endpoints) == 0 && slices.Contains(s.After, other)
+}
+
+// fronts reports whether a listener of lb forwards to the service.
+func (w *world) fronts(lb *topology.LoadBalancer, id topology.ID) bool {
+	s := w.lab.opts.Topology.Service(id)
+	for _, st := range s.LoadBalancers {
+		g, ok := st.Group.Get()
+		if ok && slices.Contains(forwardsTo(lb), g) {
+			return true
+		}
+	}
+	return false
+}
+
+// order sorts services so that each comes after those that its source
+// deploys before it; otherwise the source's order stays.
+func order(in []*topology.Service) []*topology.Service {
+	var out []*topology.Service
+	placed := map[topology.ID]bool{}
+	var place func(s *topology.Service)
+	place = func(s *topology.Service) {
+		if placed[s.ID] {
+			return
+		}
+		placed[s.ID] = true // before its predecessors: a cycle must not hang us
+		for _, o := range in {
+			if slices.Contains(s.After, o.ID) {
+				place(o)
+			}
+		}
+		out = append(out, s)
+	}
+	for _, s := range in {
+		place(s)
+	}
+	return out
+}
+
+// start starts the load balancers, then the services one after the other.
+func (w *world) start(ctx context.Context) error {
+	for _, b := range w.balancers {
+		if err := b.start(ctx); err != nil {
+			return err
+		}
+	}
+	for _, s := range w.services {
+		if err := s.deploy(ctx, func(id topology.ID) bool { return id == s.def.ID || slices.Contains(s.def.After, id) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deploy starts the desired number of tasks. visible says which services
+// exist for them.
+func (s *service) deploy(ctx context.Context, visible func(topology.ID) bool) error {
+	if s.def.Task == nil {
+		s.world.lab.notes = append(s.world.lab.notes, fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
+		return nil
+	}
+	for len(s.tasks) < s.desired {
+		t, err := s.startTask(ctx, visible)
+		if err != nil {
+			return err
+		}
+		s.tasks = append(s.tasks, t)
+		if err := s.world.publish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// service returns the service with the ID, or nil.
+func (w *world) service(id topology.ID) *service {
+	for _, s := range w.services {
+		if s.def.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// publish tells load balancers and agents which tasks there are now.
+func (w *world) publish() error {
+	for _, b := range w.balancers {
+		if b.carrier == nil {
+			continue
+		}
+		if err := b.Call(node.OpUpdate, alb.Update{Targets: b.targets()}, nil); err != nil {
+			return err
+		}
+	}
+	for _, s := range w.services {
+		for _, t := range s.tasks {
+			if t.agent == nil || len(t.names) == 0 {
+				continue
+			}
+			if err := t.agent.Call(node.OpUpdate, agent.Update{Hosts: w.hostsFor(t.names)}, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// hostsFor returns the tasks behind each name. Tasks are known to callers
+// from their start, whether or not they are ready.
+func (w *world) hostsFor(names []name) map[string][]netip.AddrPort {
+	out := map[string][]netip.AddrPort{}
+	for _, n := range names {
+		hosts := []netip.AddrPort{}
+		if s := w.service(n.service); s != nil {
+			_, ingress, ok := ports(s.def, n.endpoint)
+			for _, t := range s.tasks {
+				if ok && t.running {
+					hosts = append(hosts, netip.AddrPortFrom(t.iface.IP, ingress))
+				}
+			}
+		}
+		out[n.key()] = hosts
+	}
+	return out
+}
