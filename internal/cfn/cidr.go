@@ -15,11 +15,9 @@ func (s *Stack) fnCidr(arg *node, line int32) Value {
 	block := Deref(s.eval(kids[0]))
 	text, ok := block.Text()
 	if !ok {
-		same := block.Same()
-		if same != "" {
-			same = "cidr(" + same + ")"
-		}
-		return s.unknown(line, same, "Fn::Cidr: the block is %s", block.describe())
+		v := s.from(block, line, "Fn::Cidr", "")
+		v.x.same = "" // count and size matter, too
+		return v
 	}
 	prefix, err := netip.ParsePrefix(text)
 	count, okc := s.eval(kids[1]).Int()

@@ -1,5 +1,7 @@
 package cfn
 
+import "fmt"
+
 // truth is the value of a condition; maybe stands for not settled.
 type truth uint8
 
@@ -144,7 +146,12 @@ func (s *Stack) fnIf(arg *node, line int32) Value {
 	case no:
 		return s.eval(kids[2])
 	}
-	return s.choice(line, why, []Value{s.eval(kids[1]), s.eval(kids[2])})
+	return s.choice(line, s.open(line, name, why), []Value{s.eval(kids[1]), s.eval(kids[2])})
+}
+
+// open says that something at line hangs on a condition that is not settled.
+func (s *Stack) open(line int32, condition, why string) string {
+	return fmt.Sprintf("%s: it depends on condition %s, which is open: %s", Pos{s.File, int(line)}, condition, why)
 }
 
 // fnCondition is a condition function in the place of a value.

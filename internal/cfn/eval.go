@@ -2,6 +2,7 @@ package cfn
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/fail"
@@ -27,7 +28,6 @@ func init() { // a variable initialiser would be a cycle: functions evaluate fun
 		"Fn::Cidr":           (*Stack).fnCidr,
 		"Fn::GetAZs":         (*Stack).fnGetAZs,
 		"Fn::Length":         (*Stack).fnLength,
-		"Fn::ToJsonString":   (*Stack).fnToJSONString,
 		"Fn::Equals":         (*Stack).fnCondition,
 		"Fn::And":            (*Stack).fnCondition,
 		"Fn::Or":             (*Stack).fnCondition,
@@ -231,22 +231,25 @@ func (s *Stack) fnSelect(arg *node, line int32) Value {
 			return s.unknown(line, "", "Fn::Select: index %d of a list with %d items", i, len(items))
 		}
 		return items[i]
-	case list.kind == Unknown:
-		return s.selectUnknown(list, i, line)
+	case list.kind == Unknown || list.kind == Reference:
+		return s.from(list, line, "Fn::Select", strconv.Itoa(i))
 	}
 	return s.unknown(line, "", "Fn::Select: %s is no list", list.describe())
 }
 
-// selectUnknown returns item i of a list that is not settled; the same item
-// of the same list is the same value.
-func (s *Stack) selectUnknown(list Value, i int, line int32) Value {
-	same := list.Same()
+// from returns the unknown result of a function over a value that is not
+// settled. The same function of the same value gives the same; detail tells
+// its other arguments apart.
+func (s *Stack) from(v Value, line int32, fn, detail string) Value {
+	same := v.Same()
 	if same != "" {
-		same = fmt.Sprintf("%s[%d]", same, i)
+		same = fmt.Sprintf("%s(%s,%s)", fn, detail, same)
 	}
-	v := s.unknown(line, same, "")
-	v.x.why = list.x.why
-	return v
+	out := s.unknown(line, same, "%s: %s is settled at deploy", fn, v.describe())
+	if v.kind == Unknown {
+		out.x.why = v.x.why
+	}
+	return out
 }
 
 func (s *Stack) fnFindInMap(arg *node, line int32) Value {
@@ -301,11 +304,9 @@ func (s *Stack) fnGetAZs(arg *node, line int32) Value {
 	if t, ok := region.Text(); region.kind == Absent || ok && t == "" {
 		region = s.pseudo("AWS::Region", line)
 	}
-	same := region.Same()
-	if same != "" {
-		same = "azs(" + same + ")"
-	}
-	return s.unknown(line, same, "the availability zones of the region are settled at deploy")
+	v := s.from(region, line, "Fn::GetAZs", "")
+	v.x.why = s.unknown(line, "", "the availability zones of the region are settled at deploy").Why()
+	return v
 }
 
 func (s *Stack) fnLength(arg *node, line int32) Value {

@@ -69,7 +69,7 @@ func newLoader(name string, opts Options) *loader {
 	return &loader{
 		asm: &Assembly{
 			Name: name, params: opts.Params, usedParam: map[string]bool{},
-			busy: map[scoped]bool{}, memo: map[scoped]Value{},
+			busy: map[scoped]bool{}, memo: map[scoped]Value{}, work: workBase,
 		},
 		parsed: map[string]*node{},
 		names:  map[string]bool{},
@@ -162,7 +162,7 @@ func (l *loader) unique(name, file string) string {
 // finish resolves what is shared, so that a cycle shows now and not later.
 func (l *loader) finish() (*Assembly, error) {
 	a := l.asm
-	a.work = workBase + workPerValue*l.values
+	a.work += workPerValue * l.values
 	for _, s := range a.Stacks {
 		s.settle()
 	}

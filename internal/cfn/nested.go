@@ -15,7 +15,7 @@ func (l *loader) nested(s *Stack) error {
 		if r.Type != "AWS::CloudFormation::Stack" {
 			continue
 		}
-		path := nestedPath(r)
+		path := l.nestedPath(r)
 		if path == "" || l.read == nil {
 			s.note(int32(r.Line), "nested stack %s: its template is not at hand, so what it creates is not seen", r.LogicalID)
 			continue
@@ -45,14 +45,39 @@ func (l *loader) nested(s *Stack) error {
 }
 
 // nestedPath returns the template's path relative to that of the parent, or "".
-func nestedPath(r *Resource) string {
+func (l *loader) nestedPath(r *Resource) string {
 	path, ok := r.body.get("Metadata").get("aws:asset:path").scalar()
 	if !ok {
 		path, ok = r.body.get("Properties").get("TemplateURL").scalar()
 	}
-	if !ok || strings.Contains(path, "://") || !filepath.IsLocal(path) {
+	if !ok {
+		path = l.assetPath(r)
+	}
+	if path == "" || strings.Contains(path, "://") || !filepath.IsLocal(path) {
 		return ""
 	}
+	return path
+}
+
+// assetPath finds the template in the asset manifest beside the parent: the
+// CDK app alone, without its CLI, leaves no path in the template, but the
+// URL ends in the hash of the asset.
+func (l *loader) assetPath(r *Resource) string {
+	url := r.Prop("TemplateURL").Tail()
+	hash := strings.TrimSuffix(url[strings.LastIndexByte(url, '/')+1:], ".json")
+	top := r.Stack
+	for top.Nested != nil {
+		top = top.Nested.Stack
+	}
+	file, ok := strings.CutSuffix(top.File, ".template.json")
+	if !ok || hash == "" || l.read == nil {
+		return ""
+	}
+	root, err := l.template(file + ".assets.json")
+	if err != nil {
+		return ""
+	}
+	path, _ := root.get("files").get(hash).get("source").get("path").scalar()
 	return path
 }
 

@@ -288,7 +288,14 @@ func (o *order) circular(nodes []int32) error {
 			"%s: stack %s waits for itself through the stacks it depends on", s.File, s.Name)
 	}
 	return fail.Newf(fail.Usage, "Break the cycle, for example with a standalone rule or policy; CloudFormation refuses it.",
-		"%s: circular dependency: %s waits for itself", pos, strings.Join(names, ", which waits for "))
+		"%s: circular dependency: %s waits for itself%s", pos, names[0], byWayOf(names[1:]))
+}
+
+func byWayOf(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return " by way of " + strings.Join(names, ", ")
 }
 
 // Before returns, for every resource of a type, the resources of that type

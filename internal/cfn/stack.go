@@ -280,7 +280,10 @@ func (s *Stack) settle() {
 		if !ok {
 			continue
 		}
-		r.exist, r.why = s.condition(name, r.body.get("Condition").line)
+		line := r.body.get("Condition").line
+		if r.exist, r.why = s.condition(name, line); r.exist == maybe {
+			r.why = s.open(line, name, r.why)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package cfn
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"strings"
 )
 
@@ -75,14 +74,8 @@ func (s *Stack) fnJoin(arg *node, line int32) Value {
 	list := s.eval(kids[1])
 	switch list.kind {
 	case List:
-	case Unknown:
-		same := list.Same()
-		if same != "" {
-			same = "join(" + delim + "," + same + ")"
-		}
-		v := s.unknown(line, same, "")
-		v.x.why = list.x.why
-		return v
+	case Unknown, Reference:
+		return s.from(list, line, "Fn::Join", delim)
 	default:
 		return s.unknown(line, "", "Fn::Join: %s is no list", list.describe())
 	}
@@ -174,15 +167,7 @@ func (s *Stack) fnSplit(arg *node, line int32) Value {
 	parts := text.Parts()
 	for _, p := range parts {
 		if !solid(p, delim) {
-			same := text.Same()
-			if same != "" {
-				same = "split(" + delim + "," + same + ")"
-			}
-			v := s.unknown(line, same, "Fn::Split: %s is settled at deploy", p.describe())
-			if p.kind == Unknown {
-				v.x.why = p.x.why
-			}
-			return v
+			return s.from(text, line, "Fn::Split", delim)
 		}
 	}
 	return s.cut(parts, delim, line)
@@ -239,59 +224,5 @@ func (s *Stack) fnBase64(arg *node, line int32) Value {
 		s.asm.work -= len(t) / 16
 		return s.known(line, base64.StdEncoding.EncodeToString([]byte(t)))
 	}
-	same := v.Same()
-	if same != "" {
-		same = "base64(" + same + ")"
-	}
-	out := s.unknown(line, same, "Fn::Base64 of %s", v.describe())
-	if v.kind == Unknown {
-		out.x.why = v.x.why
-	}
-	return out
-}
-
-// fnToJSONString writes a value that is known throughout as JSON text.
-func (s *Stack) fnToJSONString(arg *node, line int32) Value {
-	data, ok := s.plain(s.eval(arg))
-	if !ok {
-		return s.unknown(line, "", "Fn::ToJsonString of a value that is not settled")
-	}
-	text, err := json.Marshal(data)
-	if err != nil || len(text) > maxText {
-		return s.unknown(line, "", "Fn::ToJsonString builds more than %d bytes", maxText)
-	}
-	return s.known(line, string(text))
-}
-
-// plain returns a value as Go data, and whether all of it is known.
-func (s *Stack) plain(v Value) (any, bool) {
-	switch v.kind {
-	case Absent:
-		return nil, true
-	case Scalar:
-		return v.text, true
-	case List:
-		out := []any{}
-		for _, item := range v.Items() {
-			d, ok := s.plain(item)
-			if !ok {
-				return nil, false
-			}
-			out = append(out, d)
-		}
-		return out, true
-	case Map:
-		out := map[string]any{}
-		for _, k := range v.Keys() {
-			d, ok := s.plain(v.Get(k))
-			if !ok {
-				return nil, false
-			}
-			if d != nil {
-				out[k] = d
-			}
-		}
-		return out, true
-	}
-	return nil, false
+	return s.from(v, line, "Fn::Base64", "")
 }

@@ -353,15 +353,50 @@ func (s *Stack) choice(line int32, why string, alts []Value) Value {
 	return Value{kind: Unknown, line: line, stack: s, x: &extra{why: why, alts: alts}}
 }
 
-// equal reports that two values are certainly the same. Lists and maps count
-// only when they are the same piece of the template, which aliases make.
+// equal reports that two values are certainly the same.
 func equal(a, b Value) bool {
-	if a.kind == Absent || b.kind == Absent {
-		return a.kind == b.kind
+	if a.kind != b.kind {
+		return false
 	}
-	if a.node != nil || b.node != nil {
-		return a.node == b.node && a.stack == b.stack
+	switch a.kind {
+	case Absent:
+		return true
+	case List:
+		return equalLists(a, b)
+	case Map:
+		return equalMaps(a, b)
 	}
 	k := a.Same()
 	return k != "" && k == b.Same()
+}
+
+func equalLists(a, b Value) bool {
+	if a.node != nil && a.node == b.node && a.stack == b.stack {
+		return true
+	}
+	x, y := a.Items(), b.Items()
+	if len(x) != len(y) {
+		return false
+	}
+	for i := range x {
+		if !equal(x[i], y[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func equalMaps(a, b Value) bool {
+	if a.node == b.node && a.stack == b.stack {
+		return true
+	}
+	if len(a.node.keys) != len(b.node.keys) {
+		return false
+	}
+	for _, k := range a.Keys() {
+		if b.node.at(k) < 0 || !equal(a.Get(k), b.Get(k)) {
+			return false
+		}
+	}
+	return true
 }

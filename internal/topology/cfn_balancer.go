@@ -226,12 +226,12 @@ func (b *builder) action(v cfn.Value) Action {
 func (b *builder) forward(v cfn.Value) []WeightedTarget {
 	groups := v.At("ForwardConfig", "TargetGroups")
 	if groups.IsAbsent() {
-		return []WeightedTarget{{Group: b.targetsID(v.Get("TargetGroupArn")), Weight: 1}}
+		return []WeightedTarget{{Group: b.targetsID(v), Weight: 1}}
 	}
 	var out []WeightedTarget
 	for _, g := range groups.Each() {
 		w := b.integer(g.Get("Weight"))
-		t := WeightedTarget{Group: b.targetsID(g.Get("TargetGroupArn")), Weight: w.Or(1)}
+		t := WeightedTarget{Group: b.targetsID(g), Weight: w.Or(1)}
 		if w.IsUnknown() { // it may get any share, also none
 			t.Group = Unknown[ID](w.Why())
 		}
@@ -240,11 +240,13 @@ func (b *builder) forward(v cfn.Value) []WeightedTarget {
 	return out
 }
 
+// targetsID resolves the target group that v names. One is always meant, so
+// without it the answer is unknown and not absent.
 func (b *builder) targetsID(v cfn.Value) Opt[ID] {
-	if v.IsAbsent() {
-		return Unknown[ID](b.why(v, "a target group"))
+	if v.Kind() == cfn.Map && v.Get("TargetGroupArn").IsAbsent() {
+		return Unknown[ID](b.why(v, "a TargetGroupArn"))
 	}
-	return b.id(v, typeTargets, "TargetGroupArn")
+	return b.id(v.Get("TargetGroupArn"), typeTargets, "TargetGroupArn")
 }
 
 // written returns a text field as written, with what is open as ${Name}.

@@ -120,7 +120,7 @@ func (b *builder) rule(v cfn.Value, side string) Rule {
 		return r
 	}
 	r.Text, _ = v.Get("Description").Text()
-	b.protocol(&r, v.Get("IpProtocol"))
+	b.protocol(&r, v)
 	if r.Protocol != "-1" {
 		r.From = b.port(&r, v, "FromPort", 0)
 		r.To = b.port(&r, v, "ToPort", 65535)
@@ -131,9 +131,14 @@ func (b *builder) rule(v cfn.Value, side string) Rule {
 
 // protocol reads IpProtocol: a name, a number, or -1 for all.
 func (b *builder) protocol(r *Rule, v cfn.Value) {
-	t, ok := b.text(v).Get()
+	o := b.text(v.Get("IpProtocol"))
+	t, ok := o.Get()
 	if !ok {
-		r.Protocol, r.Unknown = "-1", first(b.text(v).Why(), v.Pos().String()+": the rule has no protocol")
+		r.Protocol, r.Unknown = "-1", o.Why()
+		if o.IsAbsent() {
+			r.Unknown = v.Pos().String() + ": the rule has no protocol"
+			b.note("%s", r.Unknown)
+		}
 		return
 	}
 	switch t = strings.ToLower(t); t {

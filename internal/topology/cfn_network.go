@@ -10,8 +10,8 @@ import (
 
 func (b *builder) vpc(r *cfn.Resource) *VPC {
 	v := &VPC{Origin: b.at, CIDR: b.prefix(r.Prop("CidrBlock"))}
-	if v.CIDR.IsAbsent() {
-		v.CIDR = Unknown[netip.Prefix](cfn.Pos{File: v.File, Line: v.Line}.String() + ": the VPC takes its range from a pool at deploy")
+	if v.CIDR.IsAbsent() && !r.Prop("Ipv4IpamPoolId").IsAbsent() {
+		v.CIDR = Unknown[netip.Prefix](r.Pos().String() + ": the VPC takes its range from a pool at deploy")
 	}
 	return v
 }

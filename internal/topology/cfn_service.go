@@ -44,11 +44,8 @@ func (b *builder) cluster(v cfn.Value) Opt[string] {
 }
 
 func (b *builder) serviceTarget(v cfn.Value) ServiceTarget {
-	if v.Get("TargetGroupArn").IsAbsent() && !v.IsUnknown() {
-		b.note("%s: a load balancer of the service without a target group is not modelled", v.Pos())
-	}
 	return ServiceTarget{
-		Group:     b.targetsID(v.Get("TargetGroupArn")),
+		Group:     b.targetsID(v),
 		Container: b.text(v.Get("ContainerName")),
 		Port:      b.integer(v.Get("ContainerPort")),
 	}
@@ -91,7 +88,7 @@ func (b *builder) serviceConnect(r *cfn.Resource) (*ServiceConnect, string) {
 		c.AccessQuery = Unknown[bool](query.Why())
 	}
 	b.useNamespace(c, v.Get("Namespace"))
-	if v.Get("Namespace").IsAbsent() {
+	if enabled, ok := c.Enabled.Get(); v.Get("Namespace").IsAbsent() && (enabled || !ok) {
 		b.clusterNamespace(c, r.Prop("Cluster"))
 	}
 	services := v.Get("Services")
@@ -182,8 +179,8 @@ func (b *builder) clusterNamespace(c *ServiceConnect, v cfn.Value) {
 		c.Namespace = Unknown[string](why)
 		return
 	}
-	c.NamespaceFromCluster = true
 	b.useNamespace(c, r.Prop("ServiceConnectDefaults", "Namespace"))
+	c.NamespaceFromCluster = !c.Namespace.IsAbsent()
 }
 
 func (b *builder) endpoint(v cfn.Value) Endpoint {

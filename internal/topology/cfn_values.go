@@ -157,5 +157,8 @@ func identity(v cfn.Value) ID {
 	if same == "" || !v.IsUnknown() {
 		return ""
 	}
-	return ID(strings.TrimPrefix(strings.Replace(same, "import:=", "import:", 1), "param:"))
+	for _, prefix := range []string{"param:", "name:", "attr:"} {
+		same = strings.TrimPrefix(same, prefix)
+	}
+	return ID(strings.Replace(same, "import:=", "import:", 1))
 }
