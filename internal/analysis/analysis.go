@@ -1,0 +1,300 @@
+// Package analysis turns a run directory into its result: latencies and proof
+// of every arm, differences with intervals, the noise floor, and a verdict.
+//
+// The sample behind a headline interval is one number per replicate: the
+// difference of the arms' quantiles over the requests of that start of
+// everything, in windows that count. Which windows and replicates count follows
+// from the plan, the schedule and the machine, never from a latency.
+//
+// The result is a pure function of the directory: no clock, no randomness that
+// is not seeded by the data's own size, no map order.
+package analysis
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/hist"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/internal/stats"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// study is an analysis under way.
+type study struct {
+	plan      *plan.Plan
+	contrasts []contrast
+	primary   float64 // quantile
+	level     float64 // of each t interval: the plan's, or more when it may stop early
+	grid      []float64
+	env       *run.Environment
+
+	all     []*replicate // complete ones, in order
+	used    []*replicate // those that count
+	missing []leftOut
+	forced  string // why nothing may be claimed although there are numbers; "" otherwise
+	single  bool   // foreign files: one interval over windows may carry a verdict
+	totals  []*hist.Hist
+}
+
+// leftOut is a replicate that does not count.
+type leftOut struct {
+	index int
+	why   string
+}
+
+// Analyze reads a run directory and returns its result. A refused run is a
+// result, not an error; an error means that the directory cannot be read: a
+// damaged or foreign file, named with its offset, or none at all.
+func Analyze(d *run.Dir) (*summary.Result, error) {
+	s, err := read(d)
+	if err != nil {
+		return nil, err
+	}
+	state, err := d.State()
+	if err != nil {
+		return nil, err
+	}
+	out := &summary.Result{Summary: summary.Summary{
+		Schema: summary.Schema, Run: d.Name(), Target: d.Plan.Target, Fabric: d.Plan.Fabric, Seed: d.Plan.Seed,
+		Partial: partial(d, state, len(s.all)),
+	}}
+	s.conclude(out, state.Refused)
+	s.describe(&out.Detail, d)
+	return out, nil
+}
+
+// Enough reports whether a run with StopAt may stop after the replicates that
+// are complete: the primary difference's interval at StopAt.Quantile, at the
+// level that keeps the promise under stopping, is narrow enough. It is false
+// for a plan without StopAt.
+func Enough(d *run.Dir) (bool, error) {
+	stop := d.Plan.StopAt
+	if stop == nil {
+		return false, nil
+	}
+	s, err := read(d)
+	if err != nil || len(s.used) < stop.MinimumReps || s.forced != "" || len(s.contrasts) == 0 {
+		return false, err
+	}
+	c := s.contrasts[0]
+	i := stats.Student(c.replicates(s.used, s.point(stop.Quantile)), s.level)
+	return i.HalfWidth() <= stop.HalfWidthUs, nil
+}
+
+// read opens every complete replicate, two at a time.
+func read(d *run.Dir) (*study, error) {
+	p := &d.Plan
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	s := newStudy(p)
+	s.env = &d.Env
+	reps, err := d.Replicates()
+	if err != nil {
+		return nil, err
+	}
+	hash := p.Hash()
+	results := make([]*replicate, len(reps))
+	errs := make([]error, len(reps))
+	slots := make(chan struct{}, min(2, runtime.GOMAXPROCS(0)))
+	var wg sync.WaitGroup
+	for i, r := range reps {
+		ev, complete, err := r.Evidence()
+		if err != nil {
+			return nil, err
+		}
+		if !complete {
+			why := ev.Failure
+			if why == "" {
+				why = "it did not finish"
+			}
+			s.missing = append(s.missing, leftOut{r.Index, why})
+			continue
+		}
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer wg.Done()
+			defer func() { <-slots }()
+			results[i], errs[i] = readReplicate(p, hash, r, ev, s.grid)
+			if errs[i] == nil {
+				s.merge(results[i])
+			}
+		}()
+	}
+	wg.Wait()
+	for i, r := range results {
+		if errs[i] != nil {
+			return nil, errs[i]
+		}
+		if r != nil {
+			s.all = append(s.all, r)
+		}
+	}
+	if err := s.sameExperiment(); err != nil {
+		return nil, err
+	}
+	s.choose()
+	return s, nil
+}
+
+func newStudy(p *plan.Plan) *study {
+	s := &study{plan: p, contrasts: contrasts(p), primary: primaryQuantile(p), level: p.Level, grid: gridFor(p.Quantiles)}
+	if p.StopAt != nil {
+		s.level = stats.SequentialLevel(p.StopAt.MinimumReps, p.Replicates, p.Level)
+	}
+	for range p.Arms {
+		s.totals = append(s.totals, hist.New())
+	}
+	return s
+}
+
+var merging sync.Mutex
+
+// merge adds a replicate's histograms to the totals and lets go of them. Sums
+// of counts do not depend on the order.
+func (s *study) merge(r *replicate) {
+	merging.Lock()
+	defer merging.Unlock()
+	for a, h := range r.hists {
+		s.totals[a].Merge(h)
+	}
+	r.hists = nil
+}
+
+// sameExperiment refuses replicates that were made by different builds.
+func (s *study) sameExperiment() error {
+	for _, r := range s.all {
+		first := s.all[0]
+		if r.header.Build != first.header.Build {
+			return fail.Newf(fail.Usage, "measure the odd replicates again with one build",
+				"replicates %d and %d do not belong together: build is %q in one and %q in the other", first.index, r.index, first.header.Build, r.header.Build)
+		}
+	}
+	return nil
+}
+
+// choose decides which replicates count. When none does, all are used and
+// nothing may be claimed.
+func (s *study) choose() {
+	for _, r := range s.all {
+		if why := s.unfit(r); why != "" {
+			s.missing = append(s.missing, leftOut{r.index, why})
+			continue
+		}
+		s.used = append(s.used, r)
+	}
+	if len(s.used) > 0 {
+		return
+	}
+	for _, r := range s.all {
+		if s.answered(r) {
+			s.used = append(s.used, r)
+		}
+	}
+	if len(s.used) > 0 {
+		s.forced = "No replicate is fit to count; the numbers show all of them, and nothing is claimed."
+	}
+}
+
+// unfit says why a complete replicate does not count, or "".
+func (s *study) unfit(r *replicate) string {
+	counted := len(r.counted())
+	switch {
+	case !s.answered(r):
+		for i, a := range r.arms {
+			if r.n[i] == 0 {
+				return fmt.Sprintf("no request of `%s` was answered as planned (%s)", s.plan.Arms[i].Name, orNone(most(a.byStatus)))
+			}
+		}
+	case r.trailer.Interrupted:
+		return "the load generator was told to stop before its end"
+	case r.planned > 0 && float64(r.trailer.Dropped) > missingDrops*float64(r.planned):
+		return fmt.Sprintf("the load generator left out %.1f %% of its requests", 100*float64(r.trailer.Dropped)/float64(r.planned))
+	case 2*counted < len(r.windows):
+		return fmt.Sprintf("only %d of its %d windows count", counted, len(r.windows))
+	}
+	return ""
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none was sent"
+	}
+	return s
+}
+
+// answered reports whether every arm has a latency.
+func (s *study) answered(r *replicate) bool {
+	for _, n := range r.n {
+		if n == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// partial says how far a run came that did not finish its plan.
+func partial(d *run.Dir, state run.State, complete int) *summary.Partial {
+	if state.Status == run.Complete && (complete >= d.Plan.Replicates || d.Plan.StopAt != nil) {
+		return nil
+	}
+	if state.Status == run.Running && complete >= d.Plan.Replicates {
+		return nil
+	}
+	why := state.Why
+	if why == "" {
+		why = "the run did not finish"
+	}
+	return &summary.Partial{Replicates: complete, Planned: d.Plan.Replicates, Why: why, Resume: "hoplab run --resume " + d.Name()}
+}
+
+// conclude fills in everything that renderings of the summary need.
+func (s *study) conclude(out *summary.Result, refused string) {
+	sum := &out.Summary
+	sum.Plan = planOf(s.plan)
+	cs := s.contradictions(refused)
+	sum.Arms = s.armResults(len(cs) > 0)
+	sum.Warnings = s.runWarnings()
+	sum.NoiseFloorUs = map[string]float64{}
+	sum.Differences = []summary.Difference{}
+	if sum.Warnings == nil {
+		sum.Warnings = []summary.Warning{}
+	}
+	if len(cs) > 0 {
+		sum.Verdict, sum.Contradictions = summary.Refused, cs
+		sum.Sentences = []string{refusal(s.plan, cs, s.answeredByArm())}
+		return
+	}
+	if len(s.used) == 0 {
+		sum.Verdict = summary.CannotTell
+		sum.Sentences = []string{"This run cannot tell: no replicate is complete, so nothing was compared."}
+		return
+	}
+	lines := s.lines()
+	s.judge(lines)
+	s.lineWarnings(lines)
+	for _, l := range lines {
+		sum.Differences = append(sum.Differences, l.Difference)
+	}
+	sum.NoiseFloorUs = noiseFloor(lines)
+	budgets := s.budgets(lines)
+	sum.Budgets = budgets
+	sum.Verdict = s.verdict(lines, budgets)
+	sum.Sentences = s.sentences(lines, budgets)
+	sum.Ledger = s.ledger()
+	s.picture(&out.Detail)
+}
+
+func planOf(p *plan.Plan) summary.Plan {
+	out := summary.Plan{Profile: p.Profile, Design: p.Design, Hash: p.Hash(), RatePerS: p.RatePerS, Replicates: p.Replicates,
+		ReplicateS: p.ReplicateS, WarmupS: p.WarmupS, WindowS: p.WindowS, KeepAwake: p.KeepAwake, KeepAlive: p.KeepAlive, Client: p.Client}
+	for _, a := range p.Arms {
+		out.Arms = append(out.Arms, a.Name)
+	}
+	return out
+}

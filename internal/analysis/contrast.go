@@ -1,0 +1,229 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/stats"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// contrast is a difference of arms: the sum of their quantiles with weights
+// that add up to 0.
+type contrast struct {
+	of     string    // "agent - bypass"
+	weight []float64 // by arm
+	twin   bool      // the A/A comparison: the truth is 0
+}
+
+// contrasts lists what a plan compares, the primary one first and the A/A
+// comparison last. The baseline and its twin are the same path twice and count
+// half each: see stats.Contrast.
+func contrasts(p *plan.Plan) []contrast {
+	base, twin := p.Baseline(), p.TwinIndex()
+	baseline := make([]float64, len(p.Arms))
+	if base >= 0 {
+		baseline[base] = 1
+	}
+	if twin >= 0 {
+		baseline[base], baseline[twin] = 0.5, 0.5
+	}
+	var out []contrast
+	for i, a := range p.Arms {
+		if a.TwinOf != "" || i == base {
+			continue
+		}
+		sign, of := 1.0, a.Name+" - "+p.Arms[base].Name
+		if a.Name == plan.ArmDirect {
+			// The floor: what the baseline adds to it is the question.
+			sign, of = -1, p.Arms[base].Name+" - "+a.Name
+		}
+		w := make([]float64, len(p.Arms))
+		w[i] = sign
+		for k, b := range baseline {
+			w[k] -= sign * b
+		}
+		out = append(out, contrast{of: of, weight: w})
+	}
+	if twin >= 0 {
+		w := make([]float64, len(p.Arms))
+		w[base], w[twin] = 1, -1
+		out = append(out, contrast{of: p.Arms[base].Name + " - " + p.Arms[twin].Name, weight: w, twin: true})
+	}
+	return out
+}
+
+// at is the contrast of one value per arm; NaN when a needed one is missing.
+func (c *contrast) at(value func(arm int) float64) float64 {
+	var sum float64
+	for a, w := range c.weight {
+		if w != 0 {
+			sum += w * value(a)
+		}
+	}
+	return sum
+}
+
+// replicates is the contrast at a point of the grid in each replicate.
+func (c *contrast) replicates(reps []*replicate, point int) []float64 {
+	out := make([]float64, len(reps))
+	for i, r := range reps {
+		out[i] = c.at(func(a int) float64 { return r.value[a][point] })
+	}
+	return out
+}
+
+// squares is the squared standard error of the contrast at a reported quantile in each replicate.
+func (c *contrast) squares(reps []*replicate, q int) []float64 {
+	out := make([]float64, len(reps))
+	for i, r := range reps {
+		for a, w := range c.weight {
+			out[i] += w * w * r.square[a][q]
+		}
+	}
+	return out
+}
+
+// within is the interval that the windows of all replicates give. Windows in
+// which an arm has too few requests are left out. With one arm after the other
+// no window holds both, and the windows of the two arms are compared unpaired.
+func (c *contrast) within(reps []*replicate, q int, level float64) stats.Interval {
+	var paired, plus, minus []float64
+	for _, r := range reps {
+		for _, w := range r.joined[q] {
+			if d := c.at(func(a int) float64 { return w.value[a] }); !math.IsNaN(d) {
+				paired = append(paired, d)
+				continue
+			}
+			for a, weight := range c.weight {
+				switch v := w.value[a]; {
+				case math.IsNaN(v):
+				case weight > 0:
+					plus = append(plus, v)
+				case weight < 0:
+					minus = append(minus, v)
+				}
+			}
+		}
+	}
+	if len(paired) == 0 {
+		return stats.Shift(plus, minus, level)
+	}
+	return stats.SignedRank(paired, level)
+}
+
+// requests is the smallest number of answered requests behind any arm of the
+// contrast in any replicate.
+func (c *contrast) requests(reps []*replicate) int64 {
+	least := int64(math.MaxInt64)
+	for _, r := range reps {
+		for a, w := range c.weight {
+			if w != 0 {
+				least = min(least, r.n[a])
+			}
+		}
+	}
+	return least
+}
+
+// line is a difference with what is needed to judge it.
+type line struct {
+	summary.Difference
+	contrast *contrast
+	interval stats.Interval // the headline
+	sd       float64        // of the replicates' estimates
+	tail     float64        // requests in the thinner tail, of the thinnest arm and replicate
+	within   stats.Interval
+	pStudent float64 // belongs to the interval
+}
+
+// lines computes every difference at every reported quantile.
+func (s *study) lines() []*line {
+	var out []*line
+	for i := range s.contrasts {
+		c := &s.contrasts[i]
+		var of []*line
+		for q := range s.plan.Quantiles {
+			of = append(of, s.line(c, q))
+		}
+		p := make([]float64, len(of))
+		for k, l := range of {
+			p[k] = l.pStudent
+		}
+		for k, adjusted := range stats.Holm(p) {
+			of[k].PHolm = adjusted
+		}
+		out = append(out, of...)
+	}
+	return out
+}
+
+func (s *study) line(c *contrast, q int) *line {
+	p := s.plan
+	quantile := p.Quantiles[q]
+	d := c.replicates(s.used, s.at(q))
+	l := &line{contrast: c, interval: stats.Student(d, s.level), within: c.within(s.used, q, p.Level)}
+	l.sd, l.pStudent = sampleSD(d), stats.StudentP(d)
+	l.tail = float64(c.requests(s.used)) * min(quantile, 1-quantile)
+	l.Difference = summary.Difference{
+		Of: c.of, Quantile: quantile, EstimateUs: l.interval.Estimate, LowUs: l.interval.Low, HighUs: l.interval.High,
+		Level: p.Level, Replicates: len(d), Windows: l.within.N,
+		BetweenUs: stats.Between(d, c.squares(s.used, q)), P: stats.SignFlip(d),
+		Method: s.method(c, l),
+	}
+	for _, r := range s.used {
+		for _, n := range r.void {
+			l.Voided += n
+		}
+	}
+	l.WithinLowUs, l.WithinHighUs = finite(l.within)
+	if math.IsInf(l.interval.Low, -1) {
+		// One replicate: what its windows say stands in, and is called so.
+		l.interval = l.within
+		l.interval.Estimate = l.EstimateUs
+		l.LowUs, l.HighUs = l.WithinLowUs, l.WithinHighUs
+		if math.IsInf(l.within.Low, -1) {
+			l.Level = 0
+			l.LowUs, l.HighUs = l.EstimateUs, l.EstimateUs
+		}
+	}
+	return l
+}
+
+// finite is the interval's ends, or twice its estimate when it has none: JSON knows no infinity.
+func finite(i stats.Interval) (low, high float64) {
+	switch {
+	case math.IsNaN(i.Estimate):
+		return 0, 0
+	case math.IsInf(i.Low, -1):
+		return i.Estimate, i.Estimate
+	}
+	return i.Low, i.High
+}
+
+func sampleSD(d []float64) float64 { return stats.Between(d, nil) }
+
+// method says in one line how a difference was computed.
+func (s *study) method(c *contrast, l *line) string {
+	var b strings.Builder
+	b.WriteString("quantiles of each replicate's pooled requests")
+	if t := s.plan.TwinIndex(); t >= 0 && !c.twin && c.weight[t] != 0 {
+		fmt.Fprintf(&b, ", %s and its twin averaged", s.plan.Arms[s.plan.Baseline()].Name)
+	}
+	switch {
+	case len(s.used) > 1:
+		fmt.Fprintf(&b, "; mean and Student t interval over %d replicates", len(s.used))
+		if s.plan.StopAt != nil {
+			fmt.Fprintf(&b, ", at %.4g so that stopping early keeps %.4g", s.level, s.plan.Level)
+		}
+	case math.IsInf(l.within.Low, -1):
+		b.WriteString("; one replicate, and too few windows for an interval")
+	case s.plan.Design == plan.DesignArticle:
+		b.WriteString("; Mann-Whitney interval of one replicate's windows, unpaired: blind to drift and to each start's own offset")
+	default:
+		b.WriteString("; signed-rank interval of one replicate's windows: blind to each start's own offset")
+	}
+	return b.String()
+}

@@ -1,0 +1,394 @@
+package analysis
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/hist"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/internal/stats"
+	"github.com/hoplab/hoplab/loadtest/samplefile"
+)
+
+// replicate is one start of everything, reduced to what the analysis needs.
+type replicate struct {
+	index    int
+	header   samplefile.Header
+	evidence run.Evidence
+	windows  []windowResult
+	joined   [][]joinedWindow // by reported quantile
+	arms     []*armCount
+	trailer  samplefile.Trailer // summed over generators
+	strays   int64
+	planned  int64 // measured requests that the plan wanted
+	busy     []float64
+	steal    []float64 // by window; -1 when not known
+
+	n      []int64        // by arm: requests behind value
+	value  [][]float64    // by arm and point of grid, µs
+	square [][]float64    // by arm and reported quantile: squared standard error, µs²
+	hists  []*hist.Hist   // by arm; given up once they are merged into the totals
+	void   map[string]int // windows that do not count, by reason
+}
+
+// reader is one generator's file, one record ahead.
+type reader struct {
+	path  string
+	file  *os.File
+	r     *samplefile.Reader
+	rec   samplefile.Record
+	start time.Duration
+	proof []proof // by class
+}
+
+// readReplicate streams the sample files of one replicate.
+func readReplicate(p *plan.Plan, hash string, rep run.Replicate, ev run.Evidence, grid []float64) (*replicate, error) {
+	readers, err := openReaders(p, hash, rep)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, r := range readers {
+			r.file.Close()
+		}
+	}()
+	head := readers[0].r.Header()
+	out := &replicate{index: rep.Index, header: head, evidence: ev, void: map[string]int{}}
+	for range p.Arms {
+		out.arms = append(out.arms, newArmCount())
+	}
+	load := &head.Load
+	windows := windowCount(load)
+	out.cpuByWindow(windows)
+	perWindow := load.RatePerS * load.WindowS * smallestShare(p)
+	if load.Design == plan.DesignBlocks {
+		perWindow *= float64(len(p.Arms)) // a block has the rate to itself
+	}
+	c := newCollector(len(p.Arms), p.Quantiles, groupsFor(p.Quantiles, perWindow), samplefile.Seconds(load.WindowS),
+		samplefile.Seconds(load.TimeoutS), out.voidReason)
+	if load.Design == plan.DesignBlocks {
+		c.joinBlocks(len(p.Arms))
+	}
+	if err := out.stream(p, readers, c); err != nil {
+		return nil, err
+	}
+	c.close(windows)
+	out.windows, out.joined, out.strays = c.windows, c.joined, c.strays
+	for _, w := range c.windows {
+		if w.void != "" {
+			out.void[w.void]++
+		}
+	}
+	out.hists = c.counted
+	if 2*len(out.counted()) < len(out.windows) {
+		// Too little is left to leave the rest out; the replicate does not
+		// count, but its latencies are still worth showing.
+		for a, v := range c.voided {
+			if v != nil {
+				out.hists[a].Merge(v)
+			}
+		}
+	}
+	out.reduce(p, grid)
+	out.planned = plannedRequests(load)
+	return out, nil
+}
+
+// openReaders opens every generator's file and refuses what does not belong together.
+func openReaders(p *plan.Plan, hash string, rep run.Replicate) ([]*reader, error) {
+	paths, err := rep.Samples()
+	if err != nil {
+		return nil, err
+	}
+	if len(paths) != p.Generators {
+		return nil, fail.Newf(fail.Usage, "copy the missing files there, or finish the run with hoplab run --resume",
+			"replicate %d has %d sample files; the plan has %d load generators", rep.Index, len(paths), p.Generators)
+	}
+	var out []*reader
+	for _, path := range paths {
+		r, err := openReader(path)
+		if err == nil {
+			out = append(out, r)
+			err = r.belongs(p, hash, rep.Index, out[0])
+		}
+		if err != nil {
+			for _, o := range out {
+				o.file.Close()
+			}
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func openReader(path string) (*reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "cannot read the samples: %w", err)
+	}
+	r, err := samplefile.NewReader(bufio.NewReaderSize(f, 1<<18))
+	if err != nil {
+		f.Close()
+		return nil, damaged(path, err)
+	}
+	return &reader{path: path, file: f, r: r}, nil
+}
+
+func damaged(path string, err error) error {
+	hint := "restore the file, or measure the replicate again with hoplab run --resume"
+	return fail.Newf(fail.Usage, hint, "%s: %w", shortPath(path), err)
+}
+
+// shortPath names a sample file without the place where its run lies.
+func shortPath(path string) string {
+	return filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
+}
+
+// belongs checks the file's header against the plan and the first generator's.
+func (r *reader) belongs(p *plan.Plan, hash string, index int, first *reader) error {
+	h := r.r.Header()
+	l := &h.Load
+	for _, c := range []struct {
+		field     string
+		got, want any
+	}{
+		{"target", l.Target, p.Target},
+		{"design", l.Design, p.Design},
+		{"replicate", l.Replicate, index},
+		{"generators", l.Generators, p.Generators},
+		{"number of arms", len(l.Arms), len(p.Arms)},
+		{"plan_hash", l.PlanHash, hash},
+	} {
+		if c.got != c.want {
+			return fail.Newf(fail.Usage, "keep the files of one run together", "%s does not belong to this run: %s is %v; the plan says %v",
+				shortPath(r.path), c.field, c.got, c.want)
+		}
+	}
+	for i, a := range l.Arms {
+		if a.Name != p.Arms[i].Name {
+			return fail.Newf(fail.Usage, "keep the files of one run together", "%s does not belong to this run: arm %d is %q; the plan says %q",
+				shortPath(r.path), i+1, a.Name, p.Arms[i].Name)
+		}
+	}
+	if r == first {
+		return nil
+	}
+	if err := samplefile.SameReplicate(first.r.Header(), h); err != nil {
+		return fail.Newf(fail.Usage, "keep the files of one replicate together", "%s and %s: %w", shortPath(first.path), shortPath(r.path), err)
+	}
+	return nil
+}
+
+// next reads one record; ok is false at the end of the file.
+func (r *reader) next(p *plan.Plan, load *samplefile.Load) (ok bool, err error) {
+	err = r.r.Next(&r.rec)
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	if err != nil {
+		return false, damaged(r.path, err)
+	}
+	for len(r.proof) <= r.rec.Class {
+		arm, o := r.r.Class(len(r.proof))
+		r.proof = append(r.proof, prove(p.Arms[arm].Expect, o))
+	}
+	r.start = load.Start(&r.rec)
+	return true, nil
+}
+
+// stream deals all records out, the generators' in the order of their planned
+// starts, so that windows fill together.
+func (out *replicate) stream(p *plan.Plan, readers []*reader, c *collector) error {
+	load := &out.header.Load
+	warmup := samplefile.Seconds(load.WarmupS)
+	live := make([]*reader, 0, len(readers))
+	for _, r := range readers {
+		ok, err := r.next(p, load)
+		if err != nil {
+			return err
+		}
+		if ok {
+			live = append(live, r)
+		} else {
+			out.addTrailer(r.r.Trailer())
+		}
+	}
+	for len(live) > 0 {
+		k := 0
+		for i := range live {
+			if live[i].start < live[k].start {
+				k = i
+			}
+		}
+		r := live[k]
+		out.take(r, load, warmup, c)
+		ok, err := r.next(p, load)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			out.addTrailer(r.r.Trailer())
+			live = append(live[:k], live[k+1:]...)
+		}
+	}
+	return nil
+}
+
+// lateAfter is when a send counts as late: the delay beyond which latencies no
+// longer describe the planned load. A healthy generator stays below 1 to 3.5 ms
+// at p99 (500 to 2000 requests/s on two cores).
+const lateAfter = 5 * time.Millisecond
+
+// blockCut is the beginning of a block that does not count: connections and
+// caches of the arm before it are still in the way.
+const blockCut = 200 * time.Millisecond
+
+func (out *replicate) take(r *reader, load *samplefile.Load, warmup time.Duration, c *collector) {
+	rec := &r.rec
+	pr := &r.proof[rec.Class]
+	w := load.Window(r.start)
+	since := r.start - warmup
+	if w >= 0 && load.Design == plan.DesignBlocks && since-time.Duration(w)*c.window < blockCut {
+		w = -1
+	}
+	out.arms[rec.Arm].take(*pr, rec.Outcome, 1, w >= 0)
+	late := rec.Late
+	if load.Design == plan.DesignArticle {
+		late = 0 // a closed loop has no schedule to be late against
+	}
+	if w >= 0 {
+		c.add(w, rec.Arm, late > lateAfter, pr.ok, rec.Latency)
+	}
+	c.finished(since + late + rec.Blocked + rec.Latency)
+}
+
+func (out *replicate) addTrailer(t samplefile.Trailer) {
+	s := &out.trailer
+	s.Records += t.Records
+	s.Dropped += t.Dropped
+	s.CPUSeconds += t.CPUSeconds
+	s.MaxRSSBytes = max(s.MaxRSSBytes, t.MaxRSSBytes)
+	s.Connections += t.Connections
+	s.EndUnixNs = max(s.EndUnixNs, t.EndUnixNs)
+	s.Interrupted = s.Interrupted || t.Interrupted
+}
+
+// reduce turns the histograms into the quantiles that the analysis asks for.
+func (out *replicate) reduce(p *plan.Plan, grid []float64) {
+	for _, h := range out.hists {
+		n := h.Count()
+		ranks := make([]float64, 0, len(grid)+2*len(p.Quantiles))
+		for _, q := range grid {
+			ranks = append(ranks, stats.Rank(n, q))
+		}
+		for _, q := range p.Quantiles {
+			lo, hi := stats.ErrorRanks(n, q)
+			ranks = append(ranks, lo, hi)
+		}
+		v := h.AtRanksUs(ranks)
+		out.n = append(out.n, n)
+		out.value = append(out.value, v[:len(grid)])
+		var sq []float64
+		for i := range p.Quantiles {
+			se := (v[len(grid)+2*i+1] - v[len(grid)+2*i]) / 2
+			sq = append(sq, se*se)
+		}
+		out.square = append(out.square, sq)
+	}
+}
+
+// counted lists the windows that count.
+func (out *replicate) counted() []windowResult {
+	var ws []windowResult
+	for _, w := range out.windows {
+		if w.void == "" {
+			ws = append(ws, w)
+		}
+	}
+	return ws
+}
+
+// cpuByWindow spreads the CPU slices over the windows.
+func (out *replicate) cpuByWindow(windows int) {
+	load := &out.header.Load
+	from := out.header.StartUnixNs + int64(samplefile.Seconds(load.WarmupS))
+	width := int64(samplefile.Seconds(load.WindowS))
+	for i := range windows {
+		busy, steal := cpuBetween(out.evidence.CPU, from+int64(i)*width, from+int64(i+1)*width)
+		out.busy, out.steal = append(out.busy, busy), append(out.steal, steal)
+	}
+}
+
+// cpuBetween averages the slices over [from, to) by their overlap; -1 when there is none.
+func cpuBetween(slices []run.CPUSlice, from, to int64) (busy, steal float64) {
+	var sum float64
+	for _, s := range slices {
+		overlap := float64(min(to, s.EndUnixNs) - max(from, s.StartUnixNs))
+		if overlap <= 0 {
+			continue
+		}
+		sum += overlap
+		busy += overlap * s.Busy
+		steal += overlap * s.Steal
+	}
+	if sum == 0 {
+		return -1, -1
+	}
+	return busy / sum, steal / sum
+}
+
+// Limits of a window that counts.
+const (
+	voidLateShare = 0.01 // of its requests later than lateAfter: p99 of the lateness is above it
+	voidSteal     = 0.10 // of the machine's time taken by its host
+)
+
+// voidReason says why window i does not count. The rule looks at the schedule
+// and the machine, never at a latency.
+func (out *replicate) voidReason(i int, late float64) string {
+	if late > voidLateShare {
+		return "late sends"
+	}
+	if i < len(out.steal) && out.steal[i] > voidSteal {
+		return "steal"
+	}
+	return ""
+}
+
+// windowCount is the number of windows of a load, the last one perhaps shorter.
+func windowCount(l *samplefile.Load) int {
+	d, w := samplefile.Seconds(l.DurationS), samplefile.Seconds(l.WindowS)
+	if w <= 0 {
+		return 0
+	}
+	return int((d + w - 1) / w)
+}
+
+// plannedRequests counts the iterations that the plan starts in the measured time; 0 for a closed loop.
+func plannedRequests(l *samplefile.Load) int64 {
+	period := l.Period()
+	if period == 0 {
+		return 0
+	}
+	warm := samplefile.Seconds(l.WarmupS)
+	first := int64((warm + period - 1) / period)
+	return max(0, l.Iterations()-first)
+}
+
+func smallestShare(p *plan.Plan) float64 {
+	s := 1.0
+	for i := range p.Arms {
+		s = min(s, p.Share(i))
+	}
+	return s
+}
+
+// name is how messages call the replicate.
+func (out *replicate) name() string { return fmt.Sprintf("replicate %d", out.index) }

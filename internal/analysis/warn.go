@@ -1,0 +1,240 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"sort"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// Limits of the self-audit.
+const (
+	warnSteal       = 0.02 // of the machine's time in any window
+	warnBusy        = 0.80 // load generators inflate latencies beyond it
+	warnGenerator   = 0.50 // of all cores, used by the load generator
+	warnAchieved    = 0.98 // of the planned requests
+	warnFresh       = 0.01 // of the requests on new connections, with keep-alive
+	missingDrops    = 0.01 // of the planned requests, above which a replicate does not count
+	fewReplicates   = 6    // a sign-flip test of fewer cannot reach 0.05
+	fewWindows      = 10
+	warnFailedShare = 0.001
+)
+
+type warnings []summary.Warning
+
+func (w *warnings) add(code, about, format string, args ...any) {
+	*w = append(*w, summary.Warning{Code: code, About: about, Text: fmt.Sprintf(format, args...)})
+}
+
+// runWarnings audits the run as a whole and each arm.
+func (s *study) runWarnings() []summary.Warning {
+	var w warnings
+	s.warnDesign(&w)
+	s.warnReplicates(&w)
+	s.warnLoad(&w)
+	s.warnMachine(&w)
+	s.warnArms(&w)
+	return w
+}
+
+func (s *study) warnDesign(w *warnings) {
+	switch s.plan.Design {
+	case plan.DesignArticle:
+		w.add("one-after-another", "run", "The arms ran one after the other, as in the article: drift between them looks like the hop, and no statistics can tell the two apart.")
+	case plan.DesignBlocks:
+		w.add("blocks", "run", "The arms took turns in blocks of %s s: drift shorter than a block does not cancel.", trim(s.plan.WindowS))
+	}
+	if s.plan.TwinIndex() < 0 && s.plan.Design != plan.DesignArticle {
+		w.add("no-twin", "run", "No arm ran twice, so this run has no noise floor of its own.")
+	}
+	for _, in := range s.injected() {
+		w.add("injected", "run", "%s", in)
+	}
+}
+
+// injected describes delays that were injected on purpose.
+func (s *study) injected() []string {
+	type key struct{ hop, arm string }
+	sum, count := map[key]float64{}, map[key]int64{}
+	share := map[key]float64{}
+	for _, r := range s.used {
+		for _, i := range r.evidence.Injected {
+			k := key{i.Hop, i.Arm}
+			sum[k] += i.RealisedUs * float64(i.Count)
+			count[k] += i.Count
+			share[k] = i.Share
+		}
+	}
+	var out []string
+	for k, n := range count {
+		if n == 0 {
+			continue
+		}
+		part := "every request"
+		if share[k] < 1 {
+			part = trim(100*share[k]) + " % of the requests"
+		}
+		out = append(out, fmt.Sprintf("On purpose, %s of `%s` delayed %s by %s on average.", k.hop, k.arm, part, us(sum[k]/float64(n))))
+	}
+	sort.Strings(out)
+	return out
+}
+
+func (s *study) warnReplicates(w *warnings) {
+	n := len(s.used)
+	switch {
+	case s.forced != "":
+		w.add("voided", "run", "%s", s.forced)
+	case n == 0 || s.single:
+	case n == 1:
+		w.add("few-replicates", "run", "One replicate: each start has an offset of its own, which one start cannot show.")
+	case n < fewReplicates && s.plan.Design != plan.DesignArticle:
+		w.add("few-replicates", "run", "Only %d replicates: the interval is wide and leans on their spread being normal; %d or more are better.", n, fewReplicates)
+	}
+	for _, m := range s.missing {
+		w.add("replicate-left-out", "run", "Replicate %d does not count: %s.", m.index, m.why)
+	}
+}
+
+func (s *study) warnLoad(w *warnings) {
+	var dropped, planned, sent, strays int64
+	voided := map[string]int{}
+	windows := 0
+	for _, r := range s.used {
+		dropped += r.trailer.Dropped
+		planned += r.planned
+		strays += r.strays
+		for _, a := range r.arms {
+			sent += a.requests
+		}
+		for why, n := range r.void {
+			voided[why] += n
+		}
+		windows += len(r.windows)
+	}
+	if dropped > 0 {
+		w.add("drops", "run", "The load generator could not start %s of %s requests on time and left them out; what they would have shown is missing.", quantity.Count(dropped), quantity.Count(planned))
+	}
+	if planned > 0 && float64(sent) < warnAchieved*float64(planned) {
+		w.add("saturated", "run", "Only %s of %s planned requests were recorded: the load was lower than the plan says.", quantity.Count(sent), quantity.Count(planned))
+	}
+	if n := voided["late sends"]; n > 0 {
+		w.add("late-sends", "run", "%d of %d windows do not count: more than 1 %% of their requests were sent over 5 ms late.", n, windows)
+	}
+	if n := voided["steal"]; n > 0 {
+		w.add("steal", "run", "%d of %d windows do not count: the host took over 10 %% of the machine's time.", n, windows)
+	}
+	if strays > 0 {
+		w.add("strays", "run", "%s requests ended long after their time limit; they count in the totals and in no window.", quantity.Count(strays))
+	}
+}
+
+func (s *study) warnMachine(w *warnings) {
+	var stolen, busy, windows int
+	var worst float64
+	var cpu, seconds float64
+	for _, r := range s.used {
+		for i := range r.windows {
+			if i >= len(r.steal) || r.steal[i] < 0 {
+				continue
+			}
+			windows++
+			if r.steal[i] > warnSteal && r.windows[i].void == "" {
+				stolen++
+				worst = max(worst, r.steal[i])
+			}
+			if r.busy[i] > warnBusy {
+				busy++
+			}
+		}
+		cpu += r.trailer.CPUSeconds
+		seconds += r.header.Load.WarmupS + r.header.Load.DurationS
+	}
+	if stolen > 0 {
+		w.add("steal", "run", "In %d of %d windows the host took over 2 %% of the machine's time (at most %.0f %%).", stolen, windows, 100*worst)
+	}
+	if busy > 0 {
+		w.add("busy-machine", "run", "In %d of %d windows the cores were over 80 %% busy: latencies include waiting for a core.", busy, windows)
+	}
+	if s.env != nil && s.env.Cores > 0 && seconds > 0 && cpu > warnGenerator*seconds*float64(s.env.Cores) {
+		w.add("busy-generator", "run", "The load generator itself used %.0f %% of all cores.", 100*cpu/seconds/float64(s.env.Cores))
+	}
+	if s.plan.KeepAwake {
+		for _, r := range s.used {
+			if k := r.evidence.KeepAwake; k != "" && k != "on" {
+				w.add("not-awake", "run", "The cores were not kept awake (%s): the latencies include waking them.", k)
+				break
+			}
+		}
+	}
+}
+
+func (s *study) warnArms(w *warnings) {
+	for i := range s.plan.Arms {
+		a := s.total(i)
+		name := s.plan.Arms[i].Name
+		if a.failed > 0 && float64(a.failed) >= warnFailedShare*float64(a.requests) {
+			w.add("failures", name, "%s of %s requests failed (%s); they count in no latency.", quantity.Count(a.failed), quantity.Count(a.requests), most(a.byStatus))
+		}
+		if s.plan.KeepAlive && a.requests > 0 && float64(a.fresh) > warnFresh*float64(a.requests) && !s.single {
+			w.add("churn", name, "%s of %s requests needed a new connection although connections are kept: look at the proxies' keep-alive.", quantity.Count(a.fresh), quantity.Count(a.requests))
+		}
+		if a.missing > 0 {
+			w.add("one-leg", name, "%s responses do not say who called the app: their path rests on the response headers alone.", quantity.Count(a.missing))
+		}
+	}
+}
+
+// most lists counts by their keys, the most frequent first.
+func most(counts map[string]int64) string {
+	keys := make([]string, 0, len(counts))
+	for k := range counts {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool {
+		if counts[keys[i]] != counts[keys[j]] {
+			return counts[keys[i]] > counts[keys[j]]
+		}
+		return keys[i] < keys[j]
+	})
+	var parts []string
+	for i, k := range keys {
+		if i == 3 {
+			parts = append(parts, "…")
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s: %s", k, quantity.Count(counts[k])))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// lineWarnings attaches to each difference what weakens it.
+func (s *study) lineWarnings(lines []*line) {
+	for _, l := range lines {
+		var w warnings
+		about := l.Of + " " + plan.QuantileName(l.Quantile)
+		if l.tail < minTail {
+			need := math.Ceil(minTail / min(l.Quantile, 1-l.Quantile))
+			w.add("few-tail-samples", about, "Only %.1f requests of an arm and replicate lie beyond this quantile; a claim needs %d, which is %s requests of each arm in each replicate.",
+				l.tail, minTail, quantity.Count(int64(need)))
+		}
+		if l.Windows > 0 && l.Windows < fewWindows {
+			w.add("few-windows", about, "The within-run interval rests on %d windows.", l.Windows)
+		}
+		if l.contrast.twin && l.Level > 0 && l.interval.Excludes(0) {
+			w.add("aa-differs", about, "The same path measured twice differs; by chance that happens in 1 of %.0f sound runs. Effects of this size are not believed here.", 1/(1-l.Level))
+		}
+		l.Warnings = w
+	}
+}
+
+func us(v float64) string {
+	u := quantity.UnitFor(v)
+	return u.With(u.Number(v, quantity.SignificantStep(v, 3)))
+}
+
+func trim(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.4g", v), ".0") }
