@@ -1,0 +1,125 @@
+package module
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/fail"
+)
+
+// files is where a configuration is read from: the disk, or memory in tests.
+type files interface {
+	// list returns the names of the files directly in dir, sorted.
+	list(dir string) ([]string, error)
+	// read returns a file's content.
+	read(path string) ([]byte, error)
+	// readBelow returns the file at path if, links followed, it lies below dir.
+	readBelow(dir, path string) ([]byte, error)
+}
+
+// disk reads from the file system.
+type disk struct{}
+
+func (disk) list(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (disk) read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, path)
+}
+
+func (disk) readBelow(dir, path string) ([]byte, error) {
+	rel, err := filepath.Rel(dir, path)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.Open(rel)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, path)
+}
+
+// readAll reads a regular file of at most maxFileBytes.
+func readAll(f fs.File, path string) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	src, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	return src, checkSize(src, path)
+}
+
+func checkSize(src []byte, path string) error {
+	if len(src) > maxFileBytes {
+		return fail.Newf(fail.Usage, "Split the file.", "%s: larger than %d KiB", path, maxFileBytes>>10)
+	}
+	return nil
+}
+
+// memory is a configuration in a map from slash-separated path to content.
+type memory map[string]string
+
+func (m memory) list(dir string) ([]string, error) {
+	var names []string
+	for path := range m {
+		if d, name := filepath.Split(path); filepath.Clean(d) == filepath.Clean(dir) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: fs.ErrNotExist}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (m memory) read(path string) ([]byte, error) {
+	s, ok := m[filepath.Clean(path)]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	return []byte(s), checkSize([]byte(s), path)
+}
+
+func (m memory) readBelow(dir, path string) ([]byte, error) {
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
+		return nil, errors.New("path escapes from parent")
+	}
+	return m.read(path)
+}
