@@ -94,8 +94,8 @@ func TestAKnownDelayComesBackWithItsInterval(t *testing.T) {
 			t.Errorf("noise floor at %v: got %v; want the A/A half-width", q, f)
 		}
 	}
-	if s.Verdict != summary.Different || analysis.Code(s.Verdict) != fail.OK {
-		t.Errorf("verdict %q, code %d; want different, 0", s.Verdict, analysis.Code(s.Verdict))
+	if s.Verdict != summary.Different || analysis.Code(s) != fail.OK {
+		t.Errorf("verdict %q, code %d; want different, 0", s.Verdict, analysis.Code(s))
 	}
 	if len(s.Sentences) != 3 || !strings.HasPrefix(s.Sentences[0], "The Service Connect agent adds 1") || !strings.Contains(s.Sentences[0], " µs at p50 (95 % interval ") {
 		t.Errorf("sentences %q", s.Sentences)
@@ -205,8 +205,8 @@ func TestEveryVerdictHappens(t *testing.T) {
 			c.change(rec)
 			r := analyze(t, write(t, rec))
 			s := &r.Summary
-			if s.Verdict != c.verdict || analysis.Code(s.Verdict) != c.code {
-				t.Errorf("verdict %q, code %d; want %q, %d", s.Verdict, analysis.Code(s.Verdict), c.verdict, c.code)
+			if s.Verdict != c.verdict || analysis.Code(s) != c.code {
+				t.Errorf("verdict %q, code %d; want %q, %d", s.Verdict, analysis.Code(s), c.verdict, c.code)
 			}
 			if all := strings.Join(s.Sentences, "\n"); !strings.Contains(all, c.sentence) {
 				t.Errorf("sentences:\n%s\nwant %q", all, c.sentence)

@@ -8,9 +8,9 @@ import (
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
-// Code is the exit code that a verdict gives.
-func Code(verdict string) fail.Code {
-	switch verdict {
+// Code is the exit code that a result's verdict gives.
+func Code(s *summary.Summary) fail.Code {
+	switch s.Verdict {
 	case summary.Within, summary.Different:
 		return fail.OK
 	case summary.Over:
