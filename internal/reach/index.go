@@ -368,13 +368,25 @@ func label(o topology.Origin, name topology.Opt[string]) string {
 	return originLabel(o)
 }
 
+// vague are construct names that say nothing without their parent's.
+var vague = map[string]bool{
+	"Sg": true, "SecurityGroup": true, "Service": true, "TargetGroup": true, "Listener": true, "LB": true, "Role": true,
+	"TaskRole": true, "TaskDef": true, "TaskDefinition": true, "Group": true,
+}
+
 // originLabel is label for a resource without a name of its own.
 func originLabel(o topology.Origin) string {
-	parts := strings.Split(o.Path, "/")
-	for i := len(parts) - 1; i >= 0; i-- {
-		if p := parts[i]; p != "" && p != "Resource" && p != "Default" {
-			return p
+	var parts []string
+	for _, p := range strings.Split(o.Path, "/") {
+		if p != "" && p != "Resource" && p != "Default" && (len(parts) == 0 || parts[len(parts)-1] != p) {
+			parts = append(parts, p)
 		}
+	}
+	switch n := len(parts); {
+	case n > 2 && vague[parts[n-1]]: // the first part is the stack
+		return parts[n-2] + "/" + parts[n-1]
+	case n > 0:
+		return parts[n-1]
 	}
 	id := string(o.ID)
 	if i := strings.LastIndexByte(id, '/'); i >= 0 {

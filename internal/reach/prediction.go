@@ -111,8 +111,9 @@ type Prediction struct {
 	Assumes []string `json:"assumes,omitempty"`
 	// Remarks are further things worth knowing about this path.
 	Remarks []string `json:"remarks,omitempty"`
-	// Likely is set when the source hints that the caller uses this path; the
-	// rules look only at likely paths.
+	// Likely is set when the source hints that the caller uses this path, or
+	// with a what-if or direct access the path it departs from. Rules look only
+	// at likely paths.
 	Likely bool `json:"likely"`
 }
 

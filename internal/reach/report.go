@@ -257,7 +257,9 @@ func (p *Predictor) meshes(pairs []pair) []Prediction {
 		pr.Likely = q.likely
 		out = append(out, pr)
 		for _, off := range p.x.offPorts(q.space, q.name) {
-			out = append(out, p.wrongPort(q.client, q.name, off.port, off.what))
+			what := p.wrongPort(q.client, q.name, off.port, off.what)
+			what.Likely = q.likely
+			out = append(out, what)
 		}
 	}
 	return out
@@ -290,6 +292,7 @@ func (p *Predictor) directs(pairs []pair) []Prediction {
 				continue
 			}
 			pr := p.direct(serviceCaller(q.client), q.name.ep.svc, port)
+			pr.Likely = q.likely
 			if !seen[pr.ID] {
 				seen[pr.ID] = true
 				out = append(out, pr)

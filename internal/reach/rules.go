@@ -21,7 +21,7 @@ func init() {
 
 var suppressionRules = []Rule{
 	{
-		ID: ruleUnusedSuppression, Severity: Warning, Title: "A suppression suppresses nothing",
+		ID: ruleUnusedSuppression, Severity: Note, Title: "A suppression suppresses nothing",
 		Explain: "A suppression that no longer matches a finding hides the next one that does, for a reason that was given for something else.",
 		Fix:     "Remove it.", Source: "hoplab's own",
 		run: func(*checker) {}, // reported by suppress, once all rules ran

@@ -214,22 +214,29 @@ func targetUnhealthy(c *checker) {
 	}
 }
 
+// needlessHop looks at who takes the registered port, not at a predicted
+// request: the hop is there whether or not a security group lets requests in.
 func needlessHop(c *checker) {
 	first := once()
-	for i := range c.r.Predictions {
-		p := &c.r.Predictions[i]
-		if p.Kind != KindALB || p.Caller.Kind != CallerAdmitted {
+	for _, g := range c.p.x.t.TargetGroups {
+		fs := c.p.x.fronts[g.ID]
+		if len(fs) == 0 {
 			continue
 		}
-		for _, h := range p.Hops {
-			s := c.p.x.services[h.At]
-			if h.To != "agent" || h.Through != "redirect" || s == nil || c.expectsTLS(s, h.Port) || !first(s.ID, h.Port) {
+		for _, r := range c.p.x.registered[g.ID] {
+			port, ok := r.port.Get()
+			if r.service == nil || !ok {
 				continue
 			}
-			f := c.add(s.Origin, fmt.Sprintf("Set ingressPortOverride (1025 to 65535, not a container port) on the endpoint, and open that port instead of %d to its clients.", h.Port),
-				"requests from %s to %s pass the Service Connect agent, which takes everything that arrives on port %d, although nothing asks for it", c.label(c.p.x.lbs[p.LoadBalancer].Origin), h.Name, h.Port)
+			a := c.p.arrive(r.service, port, false)
+			if a.agent == nil || a.agent.ep.TLS || !a.agent.ep.IngressPortOverride.IsAbsent() || !first(r.service.ID, port) {
+				continue
+			}
+			f := c.add(r.service.Origin, fmt.Sprintf("Set ingressPortOverride (1025 to 65535, not a container port) on the endpoint, and open that port instead of %d to its clients.", port),
+				"requests from %s to %s pass the Service Connect agent, which takes everything that arrives on port %d, although nothing asks for it",
+				label(fs[0].lb.Origin, fs[0].lb.Name), label(r.service.Origin, r.service.Name), port)
 			f.Effect = "one hop more: higher latency, peer address 127.0.0.1, server: envoy"
-			f.Prediction = p.ID
+			f.Related = []topology.Origin{g.Origin}
 		}
 	}
 }
@@ -285,7 +292,7 @@ func pathUnknown(c *checker) {
 	first := once()
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		if p.Outcome.Class != Unknown || !p.Likely {
+		if p.Outcome.Class != Unknown || !p.Likely || p.Kind == KindWhatIf || p.Kind == KindDirect {
 			continue
 		}
 		at := c.place(p)

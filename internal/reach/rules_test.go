@@ -550,8 +550,8 @@ suppress:
 	if len(unused) != 1 || unused[0].Origin.Line != 6 || unused[0].Origin.File != "hoplab.suppress.yaml" {
 		t.Errorf("the unused entry is not reported at its line: %+v", unused)
 	}
-	if worst, any := Worst(fs); !any || worst != Warning {
-		t.Errorf("worst is %v %v, want warning (of the unused suppression)", worst, any)
+	if worst, any := Worst(fs); !any || worst != Note {
+		t.Errorf("worst is %v %v, want note (of the unused suppression)", worst, any)
 	}
 }
 

@@ -1,0 +1,167 @@
+package reach
+
+import (
+	"fmt"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Probe is everything that decides one target's health check, each part
+// answered for itself: a probe that is blocked twice shows both blocks, and
+// what would happen behind them.
+type Probe struct {
+	Group  *topology.TargetGroup
+	LB     *topology.LoadBalancer // nil when no listener forwards to the group
+	Target string                 // the target's name for people
+	// Service or Instance is what is registered; both nil for a bare address.
+	Service  *topology.Service
+	Instance *topology.Instance
+	Port     topology.Opt[int] // the registered port
+	// CheckPort, Path, Protocol and Matcher are the check with its defaults.
+	CheckPort topology.Opt[int]
+	Path      topology.Opt[string]
+	Protocol  topology.Opt[string]
+	Matcher   topology.Opt[string]
+	// TimeoutSeconds and IntervalSeconds too.
+	TimeoutSeconds, IntervalSeconds int
+	// Out and In are the security groups of the load balancer and of the target.
+	Out, In Side
+	// Refused lists what keeps the service from being deployed; empty when nothing does.
+	Refused []string
+	// Tasks is whether the service wants any task; true for an instance.
+	Tasks bool
+	// Taker says who takes the connection on CheckPort: "app", "agent", "nobody" or "unknown".
+	Taker string
+	// Answers is whether it answers the probe in the probe's protocol: "yes",
+	// "no" or "unknown", with the reason.
+	Answers, AnswersWhy string
+	// Declared is whether a container of the task declares CheckPort.
+	Declared bool
+	// App is what is assumed of the app.
+	App App
+	// Prediction is the outcome of all of it.
+	Prediction Prediction
+}
+
+// Side is what the security groups of one end say about a connection.
+type Side struct {
+	State  string // HopOpen, HopClosed or HopUnknown
+	Admits []Admission
+	Block  *Block
+	Why    string
+}
+
+// Probes returns the health check of every registered target, in the order of
+// the target groups.
+func (p *Predictor) Probes() []Probe {
+	var out []Probe
+	for _, g := range p.x.t.TargetGroups {
+		var lb *topology.LoadBalancer
+		if fs := p.x.fronts[g.ID]; len(fs) > 0 {
+			lb = fs[0].lb
+		}
+		for _, r := range p.x.registered[g.ID] {
+			out = append(out, p.probeFacts(lb, g, r))
+		}
+	}
+	return out
+}
+
+func (p *Predictor) probeFacts(lb *topology.LoadBalancer, g *topology.TargetGroup, r registration) Probe {
+	f := Probe{
+		Group: g, LB: lb, Service: r.service, Port: r.port, CheckPort: checkPort(g, r),
+		Path: orDefault(g.Health.Path, checkPath), Protocol: orDefault(g.Health.Protocol, "HTTP"), Matcher: orDefault(g.Health.Matcher, checkMatcher),
+		TimeoutSeconds: g.Health.TimeoutSeconds.Or(checkTimeout), IntervalSeconds: g.Health.IntervalSeconds.Or(checkInterval),
+		Tasks: true, Prediction: *p.health(lb, g, r),
+	}
+	f.Target, _ = p.targetName(r)
+	if r.service != nil {
+		f.Tasks, _ = running(r.service)
+		f.App = p.app(r.service)
+		for _, w := range p.x.flaws(r.service) {
+			f.Refused = append(f.Refused, w.text)
+		}
+	} else if id, ok := r.target.Instance.Get(); ok {
+		f.Instance = p.x.instances[id]
+	}
+	p.sides(&f)
+	p.taker(&f)
+	return f
+}
+
+func orDefault(o topology.Opt[string], def string) topology.Opt[string] {
+	if o.IsAbsent() {
+		return topology.Known(def)
+	}
+	return o
+}
+
+// sides asks both security groups about the probe, each for itself.
+func (p *Predictor) sides(f *Probe) {
+	unknown := func(why string) Side { return Side{State: HopUnknown, Why: why} }
+	port, ok := f.CheckPort.Get()
+	if !ok {
+		f.Out = unknown("the port of the check is not settled: " + orElse(f.CheckPort.Why(), "the source gives none"))
+		f.In = f.Out
+		return
+	}
+	if f.LB == nil {
+		f.Out = unknown("no load balancer probes the target")
+		f.In = f.Out
+		return
+	}
+	var to *host
+	switch {
+	case f.Service != nil:
+		to = p.x.taskHost(f.Service)
+	case f.Instance != nil:
+		to = p.x.instanceHost(f.Instance)
+	default:
+		f.Out = unknown("what has the target's address is not in the source")
+		f.In = f.Out
+		return
+	}
+	from := p.x.lbHost(f.LB)
+	f.Out, f.In = p.x.oneSide(from, to, port, Egress), p.x.oneSide(to, from, port, Ingress)
+}
+
+func (x *index) oneSide(h, peer *host, port int, dir Direction) Side {
+	p := passage{state: HopOpen}
+	x.side(&p, h, peer, port, dir)
+	s := Side{State: p.state, Admits: p.admits, Why: p.why}
+	if len(p.blocks) > 0 {
+		s.Block = &p.blocks[0]
+	}
+	return s
+}
+
+// taker says who would take and answer the probe behind the security groups.
+func (p *Predictor) taker(f *Probe) {
+	f.Taker, f.Answers = "unknown", "unknown"
+	port, ok := f.CheckPort.Get()
+	if !ok {
+		f.AnswersWhy = orElse(f.CheckPort.Why(), "the source gives no port")
+		return
+	}
+	if f.Service == nil {
+		f.AnswersWhy = fmt.Sprintf("what listens on port %d of %s is not in the source", port, f.Target)
+		return
+	}
+	f.Declared = f.Service.Task != nil && declares(f.Service.Task, port)
+	a := p.arrive(f.Service, port, f.Protocol.Or("HTTP") == "HTTPS")
+	f.AnswersWhy = a.why
+	switch {
+	case a.agent != nil:
+		f.Taker = "agent"
+	case a.kind == refused:
+		f.Taker = "nobody"
+	case a.kind != unsettled:
+		f.Taker = "app"
+	}
+	switch a.kind {
+	case served:
+		f.Answers = "yes"
+	case refused, wantsTLS, wantsPlain, appRefuses:
+		f.Answers = "no"
+	}
+}

@@ -1,0 +1,92 @@
+package render
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/hoplab/hoplab/internal/reach"
+)
+
+// The schemas of the JSON documents.
+const (
+	CheckSchema   = "hoplab/check/v1"
+	ExplainSchema = "hoplab/explain/v1"
+)
+
+// checkDoc is hoplab/check/v1.
+type checkDoc struct {
+	Schema   string          `json:"schema"`
+	Topology string          `json:"topology"`
+	Counts   map[string]int  `json:"counts"` // by severity; suppressed findings under "suppressed"
+	Findings []reach.Finding `json:"findings"`
+}
+
+// CheckJSON writes the findings as hoplab/check/v1, suppressed ones included.
+// topology is what was read, for the reader.
+func CheckJSON(w io.Writer, topology string, findings []reach.Finding) error {
+	d := checkDoc{Schema: CheckSchema, Topology: topology, Findings: findings, Counts: map[string]int{"error": 0, "warning": 0, "note": 0, "suppressed": 0}}
+	if d.Findings == nil {
+		d.Findings = []reach.Finding{}
+	}
+	for _, f := range findings {
+		if f.Suppressed != nil {
+			d.Counts["suppressed"]++
+		} else {
+			d.Counts[f.Severity.String()]++
+		}
+	}
+	return indent(w, d)
+}
+
+// explainDoc is hoplab/explain/v1: reach.Report with times in seconds.
+type explainDoc struct {
+	Schema string `json:"schema"`
+	*reach.Report
+	Predictions []explainPath `json:"predictions"`
+}
+
+type explainPath struct {
+	reach.Prediction
+	Outcome   explainOutcome      `json:"outcome"`
+	Otherwise *explainAlternative `json:"otherwise,omitempty"`
+}
+
+type explainAlternative struct {
+	If      string         `json:"if"`
+	Outcome explainOutcome `json:"outcome"`
+}
+
+// explainOutcome adds the time to the outcome. after_s is null when it is not known.
+type explainOutcome struct {
+	reach.Outcome
+	AfterS *float64 `json:"after_s"`
+}
+
+func timed(o reach.Outcome) explainOutcome {
+	e := explainOutcome{Outcome: o}
+	if o.TimeKnown {
+		s := o.After.Seconds()
+		e.AfterS = &s
+	}
+	return e
+}
+
+// ExplainJSON writes the report as hoplab/explain/v1, all paths included.
+func ExplainJSON(w io.Writer, r *reach.Report) error {
+	d := explainDoc{Schema: ExplainSchema, Report: r, Predictions: []explainPath{}}
+	for _, p := range r.Predictions {
+		e := explainPath{Prediction: p, Outcome: timed(p.Outcome)}
+		if p.Otherwise != nil {
+			e.Otherwise = &explainAlternative{If: p.Otherwise.If, Outcome: timed(p.Otherwise.Outcome)}
+		}
+		d.Predictions = append(d.Predictions, e)
+	}
+	return indent(w, d)
+}
+
+func indent(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,80 @@
+package render
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hoplab/hoplab/internal/reach"
+)
+
+// Mermaid writes the paths as one Mermaid flowchart: a subgraph per path, a
+// node per role, an edge per hop with its port, a dotted edge where the path
+// is closed or not settled, and the outcome at its end.
+func Mermaid(w io.Writer, r *reach.Report, all bool) error {
+	b := bufio.NewWriter(w)
+	fmt.Fprintln(b, "flowchart LR")
+	shown, _ := split(byKind(r.Predictions), all)
+	for i, p := range shown {
+		writeMermaid(b, i+1, p)
+	}
+	return b.Flush()
+}
+
+func writeMermaid(b io.Writer, n int, p reach.Prediction) {
+	node := func(i int) string { return fmt.Sprintf("p%dn%d", n, i) }
+	fmt.Fprintf(b, "  subgraph p%d[%s]\n", n, quote(p.What))
+	first := "client"
+	if len(p.Hops) > 0 {
+		first = p.Hops[0].From
+	}
+	fmt.Fprintf(b, "    %s([%s])\n", node(0), quote(first))
+	for i, h := range p.Hops {
+		edge := "-->"
+		if h.State != reach.HopOpen {
+			edge = "-.->"
+		}
+		fmt.Fprintf(b, "    %s[%s]\n", node(i+1), quote(h.To+": "+h.Name))
+		fmt.Fprintf(b, "    %s %s|%s| %s\n", node(i), edge, quote(arrowLabel(h)), node(i+1))
+	}
+	end := len(p.Hops) + 1
+	fmt.Fprintf(b, "    %s{{%s}}\n", node(end), quote(short(p)))
+	fmt.Fprintf(b, "    %s === %s\n", node(end-1), node(end))
+	fmt.Fprintln(b, "  end")
+}
+
+func arrowLabel(h reach.Hop) string {
+	s := fmt.Sprint(h.Port)
+	if h.Through != "" {
+		s += " " + h.Through
+	}
+	if h.State == reach.HopClosed {
+		s += " closed"
+	} else if h.State == reach.HopUnknown {
+		s += " unknown"
+	}
+	return s
+}
+
+// short is the outcome in a few words.
+func short(p reach.Prediction) string {
+	if t := p.Target; t != nil {
+		return strings.TrimSpace(t.State + " " + t.Reason)
+	}
+	o := p.Outcome
+	if o.Status != 0 {
+		return strings.TrimSpace(fmt.Sprintf("%d %s", o.Status, o.Body))
+	}
+	if o.Curl != "" {
+		return o.Curl
+	}
+	return string(o.Class)
+}
+
+// quote writes text as a Mermaid string: in double quotes, in which only the
+// quote itself, the hash of its entity codes and line ends need care.
+func quote(s string) string {
+	s = strings.NewReplacer("#", "#35;", `"`, "#quot;", "\n", " ", "\r", " ").Replace(s)
+	return `"` + s + `"`
+}
