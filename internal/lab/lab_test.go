@@ -383,8 +383,8 @@ func TestInjection(t *testing.T) {
 					}
 				}
 			case "app":
-				if us, _ := strconv.Atoi(o.Header.Get("X-Hoplab-Spin-Us")); us < int(spin.Microseconds()) {
-					t.Errorf("the app says it spun for %d µs", us)
+				if us, _ := strconv.ParseFloat(o.Header.Get("X-Hoplab-Spin-Us"), 64); us < float64(spin.Microseconds()) {
+					t.Errorf("the app says it spun for %v µs", us)
 				}
 			}
 		})

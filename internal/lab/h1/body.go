@@ -132,7 +132,8 @@ type chunks struct {
 type chunkState uint8
 
 const (
-	inSize chunkState = iota
+	inSize    chunkState = iota
+	afterSize            // white space that some servers pad sizes with
 	inExtension
 	atSizeLF
 	inData
@@ -172,6 +173,15 @@ func (s *chunks) step(c byte) (done bool, err error) {
 	switch s.state {
 	case inSize:
 		return false, s.sizeByte(c)
+	case afterSize:
+		switch c {
+		case '\r':
+			s.state = atSizeLF
+		case ' ', '\t':
+			return false, s.extraByte(c)
+		default:
+			return false, bad("chunk size")
+		}
 	case inExtension:
 		if c == '\r' {
 			s.state = atSizeLF
@@ -228,8 +238,11 @@ func (s *chunks) sizeByte(c byte) error {
 	case c == '\r' && s.digits > 0:
 		s.state = atSizeLF
 		return nil
-	case (c == ';' || c == ' ' || c == '\t') && s.digits > 0:
+	case c == ';' && s.digits > 0:
 		s.state = inExtension
+		return nil
+	case (c == ' ' || c == '\t') && s.digits > 0:
+		s.state = afterSize
 		return nil
 	default:
 		return bad("chunk size")
