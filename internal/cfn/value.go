@@ -210,7 +210,7 @@ func (v Value) Each() []Value {
 }
 
 // Pattern returns a string that is built from parts with its unknown parts
-// as ${Name}; the text of a scalar is returned as it is, and anything else
+// as ${Label}; the text of a scalar is returned as it is, and anything else
 // as "".
 func (v Value) Pattern() string {
 	switch v.kind {
@@ -226,10 +226,35 @@ func (v Value) Pattern() string {
 			}
 			return b.String()
 		}
-		if v.x.same != "" {
-			name, _, _ := strings.Cut(v.x.same, "@")
-			return "${" + name + "}"
+		if l := v.Label(); l != "" {
+			return "${" + l + "}"
 		}
+	}
+	return ""
+}
+
+// Label names what an unknown value or a reference stands for, for a
+// reader: a parameter, an import, a function. Different values may share a
+// label; Same tells them apart.
+func (v Value) Label() string {
+	switch v.kind {
+	case Reference:
+		return v.x.ref.String()
+	case Unknown:
+		if v.x.parts != nil {
+			return v.Pattern()
+		}
+		name := v.x.same
+		if i := strings.IndexByte(name, '('); i > 0 {
+			return name[:i]
+		}
+		if i := strings.LastIndexByte(name, '@'); i >= 0 {
+			name = name[:i]
+		}
+		for _, prefix := range []string{"param:", "name:", "attr:"} {
+			name = strings.TrimPrefix(name, prefix)
+		}
+		return strings.Replace(name, "import:=", "import:", 1)
 	}
 	return ""
 }

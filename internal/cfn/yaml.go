@@ -254,9 +254,10 @@ func yamlFailed(file string, data []byte, err error) error {
 			line = m[1]
 		}
 	}
-	if strings.Contains(what, "end of stream") {
-		return fail.Newf(fail.Usage, "Write the file again; it is cut short, or a quote or bracket is never closed.",
-			"%s:%s: the YAML ends at line %d with a value still open", file, line, bytes.Count(data, newline)+1)
+	last := 1 + bytes.Count(bytes.TrimRight(data, " \t\r\n"), newline)
+	if n, _ := strconv.Atoi(line); n >= last || strings.Contains(what, "end of stream") {
+		return fail.Newf(fail.Usage, "Write the file again if it is cut short; else close the quote or bracket.",
+			"%s:%s: not YAML: %s; the file ends at line %d", file, line, what, last)
 	}
 	return fail.Newf(fail.Usage, "Correct the YAML near that line.", "%s:%s: not YAML: %s", file, line, what)
 }

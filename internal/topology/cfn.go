@@ -15,12 +15,13 @@ import (
 // Origin.Maybe set.
 func FromTemplates(a *cfn.Assembly) (*Topology, error) {
 	b := &builder{
-		t:      &Topology{Name: a.Name, Ignored: map[string]int{}},
-		asm:    a,
-		seen:   map[string]bool{},
-		of:     map[*cfn.Resource]any{},
-		groups: map[ID]*SecurityGroup{},
-		doors:  map[ID]*Listener{},
+		t:       &Topology{Name: a.Name, Ignored: map[string]int{}},
+		asm:     a,
+		seen:    map[string]bool{},
+		of:      map[*cfn.Resource]any{},
+		groups:  map[ID]*SecurityGroup{},
+		doors:   map[ID]*Listener{},
+		outside: map[string]ID{}, taken: map[ID]bool{},
 	}
 	for _, n := range a.Notes {
 		b.t.Unknowns = append(b.t.Unknowns, Note{
@@ -53,6 +54,8 @@ type builder struct {
 	// of finds the thing that a resource became.
 	of        map[*cfn.Resource]any
 	groups    map[ID]*SecurityGroup // declared or external
+	outside   map[string]ID         // what is not declared, by the key of its value
+	taken     map[ID]bool           // the IDs of outside
 	named     map[string]ID         // groups by GroupName
 	doors     map[ID]*Listener      // listeners that are not declared, by the ID of their balancer
 	balancers map[ID]*LoadBalancer  // not declared

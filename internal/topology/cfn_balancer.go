@@ -124,10 +124,7 @@ func (b *builder) attachListener(r *cfn.Resource, l *Listener) {
 // foreignBalancer returns an entry for a load balancer that the templates use
 // but do not declare; all that is known of it is what attaches to it.
 func (b *builder) foreignBalancer(v cfn.Value, what string) *LoadBalancer {
-	id := identity(v)
-	if t, ok := v.Text(); ok {
-		id = ID(t)
-	}
+	id := b.identity(v)
 	why := b.why(v, "a "+what+" of these templates")
 	if id == "" {
 		id = b.at.ID + ".LoadBalancer"

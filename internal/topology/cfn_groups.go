@@ -239,7 +239,7 @@ func (b *builder) prefixList(v cfn.Value) string {
 	if t, ok := v.Text(); ok {
 		return t
 	}
-	return string(identity(v))
+	return string(b.identity(v))
 }
 
 // groupID resolves a security group to one identity however it is referred
@@ -251,10 +251,7 @@ func (b *builder) groupID(v cfn.Value) Opt[ID] {
 	if r, ok := isRef(v, "AWS::EC2::SecurityGroup", "", "GroupId", "Id"); ok {
 		return Known(ID(r.Name()))
 	}
-	id := identity(v)
-	if t, ok := v.Text(); ok {
-		id = ID(t)
-	}
+	id := b.identity(v)
 	if id == "" {
 		return open[ID](b, v, "a security group")
 	}

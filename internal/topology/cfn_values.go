@@ -147,18 +147,25 @@ func (b *builder) ids(v cfn.Value, typ string, attrs ...string) []Opt[ID] {
 	return out
 }
 
-// identity returns a readable name for a value that is not settled but equal
-// to itself: a parameter, an import, an attribute. It is "" when there is none.
-func identity(v cfn.Value) ID {
-	if ref, ok := v.Ref(); ok {
-		return ID(ref.String())
-	}
-	same, _, _ := strings.Cut(v.Same(), "@")
-	if same == "" || !v.IsUnknown() {
+// identity returns an ID for a value that is not settled but equal to itself:
+// a parameter, an import, an attribute. Equal values have one ID, different
+// values different ones. It is "" when there is none.
+func (b *builder) identity(v cfn.Value) ID {
+	same := v.Same()
+	if same == "" {
 		return ""
 	}
-	for _, prefix := range []string{"param:", "name:", "attr:"} {
-		same = strings.TrimPrefix(same, prefix)
+	if id, ok := b.outside[same]; ok {
+		return id
 	}
-	return ID(strings.Replace(same, "import:=", "import:", 1))
+	label := v.Label()
+	if t, ok := v.Text(); ok {
+		label = t
+	}
+	id := ID(label)
+	for n := 2; b.taken[id] || b.groups[id] != nil; n++ {
+		id = ID(fmt.Sprintf("%s#%d", label, n))
+	}
+	b.outside[same], b.taken[id] = id, true
+	return id
 }
