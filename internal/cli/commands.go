@@ -2,10 +2,14 @@ package cli
 
 import "github.com/spf13/cobra"
 
-// commands lists the subcommands in the order of the help text.
+// commands lists the subcommands.
 func commands(s streams) []*cobra.Command {
 	return []*cobra.Command{
+		newRun(s),
+		newReport(s),
+		newCost(s),
 		newVersion(s),
 		newSpin(s),
+		newNode(s),
 	}
 }

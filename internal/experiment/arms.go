@@ -77,7 +77,9 @@ func balanced(t *topology.Topology) []Way {
 				Way{Arm: plan.ArmDirect, Service: svc.ID, Port: container})
 		}
 	}
-	sort.SliceStable(out, func(i, j int) bool { return out[i].Arm != plan.ArmDirect && out[j].Arm != plan.ArmDirect && out[i].Port < out[j].Port })
+	sort.SliceStable(out, func(i, j int) bool {
+		return out[i].Arm != plan.ArmDirect && out[j].Arm != plan.ArmDirect && out[i].Port < out[j].Port
+	})
 	return out
 }
 

@@ -1,0 +1,305 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hoplab/hoplab/internal/analysis"
+	"github.com/hoplab/hoplab/internal/cfn"
+	"github.com/hoplab/hoplab/internal/experiment"
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/k6"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/quiet"
+	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/internal/synth"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+type runFlags struct {
+	planFlags
+	assembly []string
+	out      string
+	resume   string
+	k6       string
+	format   string
+	inject   []string
+}
+
+func newRun(s streams) *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Measure what the agent hop costs: the A/B experiment on the lab or in AWS",
+		Long: `Run the A/B experiment: synthesize both arms, start them in the lab, send
+requests whose arm is drawn at random, prove the path of every one, and report
+the difference with an interval. The first time builds k6 and the measured app
+into the user's cache.
+
+The result goes to a run directory (--out), with a page to open. The exit code
+is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
+4 the evidence contradicts the plan, 5 the machine failed.`,
+		Example: `  hoplab run
+  hoplab run --profile quick
+  hoplab run --arms agent,bypass,mesh --replicates 10
+  hoplab run --budget 'p99 <= +2ms' --format markdown
+  hoplab run --inject app:agent=200us        # a known answer to find
+  hoplab run --resume runs/20261121-093000`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, s) },
+	}
+	f.register(cmd)
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.assembly, "assembly", nil, "templates or cloud assembly to run instead of this repository's own (may repeat)")
+	fl.StringVar(&f.out, "out", "", "run directory (default runs/<time>)")
+	fl.StringVar(&f.resume, "resume", "", "finish the broken run in this directory")
+	fl.StringVar(&f.k6, "k6", "", "use this k6 instead of building one; it must list the hoplab extension")
+	fl.StringVar(&f.format, "format", "text", "text, json, markdown or junit")
+	fl.StringArrayVar(&f.inject, "inject", nil, "add a known delay: HOP[:ARM]=DURATION[@SHARE], e.g. agent=200us or app:bypass=1ms@0.02 (may repeat)")
+	return cmd
+}
+
+func (f *runFlags) run(cmd *cobra.Command, s streams) error {
+	if err := oneOf("format", f.format, formats...); err != nil {
+		return err
+	}
+	inject, err := parseInjections(f.inject)
+	if err != nil {
+		return err
+	}
+	if f.resume != "" {
+		return f.resumeRun(cmd, s, inject)
+	}
+	p, err := f.plan(cmd, drawSeed)
+	if err != nil {
+		return err
+	}
+	if p.Target == plan.TargetAWS {
+		return runAWS(cmd.Context(), s, f, p)
+	}
+	deployed, err := f.deployment(cmd.Context(), s, &p)
+	if err != nil {
+		return err
+	}
+	tools, err := f.tools(cmd.Context(), s)
+	if err != nil {
+		return err
+	}
+	name := time.Now().UTC().Format("20060102-150405")
+	out := f.out
+	if out == "" {
+		out = filepath.Join("runs", name)
+	} else {
+		name = filepath.Base(filepath.Clean(out))
+	}
+	env := quiet.Machine()
+	env.Run, env.StartedUTC = name, time.Now().UTC().Format(time.RFC3339)
+	env.Hoplab, env.K6, env.Source = hoplabBuild(), tools.k6.Build, deployed.source
+	env.Command = repeatCommand(cmd, p.Seed)
+	dir, err := run.Create(out, p, env)
+	if err != nil {
+		return err
+	}
+	return f.carryOut(cmd.Context(), s, dir, deployed.topology, tools, inject)
+}
+
+// resumeRun finishes a broken run: its plan, its directory, the same deployment.
+func (f *runFlags) resumeRun(cmd *cobra.Command, s streams, inject []experiment.Injection) error {
+	var also []string
+	cmd.Flags().Visit(func(fl *pflag.Flag) {
+		switch fl.Name {
+		case "resume", "k6", "format", "assembly":
+		default:
+			also = append(also, "--"+fl.Name)
+		}
+	})
+	if len(also) > 0 {
+		return fail.Newf(fail.Usage, "leave "+strings.Join(also, ", ")+" out", "--resume takes the plan of the run as it stands")
+	}
+	dir, err := run.Open(f.resume)
+	if err != nil {
+		return err
+	}
+	p := dir.Plan
+	if p.Target == plan.TargetAWS {
+		return resumeAWS(cmd.Context(), s, f, dir)
+	}
+	deployed, err := f.deployment(cmd.Context(), s, &p)
+	if err != nil {
+		return err
+	}
+	if p.Topology != dir.Plan.Topology {
+		return fail.Newf(fail.Usage, "give the templates of that run with --assembly, or start a new run",
+			"the templates changed since that run: topology %s, expected %s", p.Topology, dir.Plan.Topology)
+	}
+	tools, err := f.tools(cmd.Context(), s)
+	if err != nil {
+		return err
+	}
+	if tools.k6.Build != dir.Env.K6 {
+		return fail.Newf(fail.Usage, "start a new run, or use the build of that run with --k6",
+			"the load generator changed since that run: %s, expected %s", tools.k6.Build, dir.Env.K6)
+	}
+	return f.carryOut(cmd.Context(), s, dir, deployed.topology, tools, inject)
+}
+
+// carryOut runs the experiment and renders whatever it left.
+func (f *runFlags) carryOut(ctx context.Context, s streams, dir *run.Dir, t *topology.Topology, tools tools, inject []experiment.Injection) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	show := newProgress(s.err, &dir.Plan)
+	err = experiment.Run(ctx, dir, experiment.Options{
+		Topology: t, App: []string{tools.app}, K6: tools.k6,
+		Node: []string{self, "node"}, Spin: []string{self, "spin"},
+		Inject: inject, Stop: analysis.Enough, Progress: show.event,
+	})
+	show.close()
+	if err != nil {
+		return f.broken(ctx, s, dir, err)
+	}
+	if err := renderRun(s, dir, f.format); err != nil {
+		return err
+	}
+	if f.format == "text" {
+		fmt.Fprintf(s.out, "\nThe page: %s\n", filepath.Join(dir.Path, run.HTMLFile))
+	}
+	return nil
+}
+
+// broken says how a run ended early and renders what is complete of it.
+func (f *runFlags) broken(ctx context.Context, s streams, dir *run.Dir, cause error) error {
+	again := "finish it with hoplab run --resume " + dir.Path
+	if ctx.Err() != nil {
+		cause = errors.New("interrupted")
+	}
+	if hint := fail.HintOf(cause); hint != "" {
+		again = hint + "; then " + again
+	}
+	if result, err := analysis.Analyze(dir); err == nil && result.Summary.Partial != nil && result.Summary.Partial.Replicates > 0 {
+		var verdict verdictError
+		if err := renderRun(s, dir, f.format); err != nil && !errors.As(err, &verdict) {
+			return errors.Join(cause, err)
+		}
+	}
+	code := fail.Environment
+	if c := fail.CodeOf(cause); c == fail.Usage {
+		code = c
+	}
+	return fail.Newf(code, again, "the run in %s is partial: %w", dir.Path, cause)
+}
+
+// deployment is what the lab runs.
+type deployment struct {
+	topology *topology.Topology
+	source   string
+}
+
+// deployment reads the templates that the plan's arms need and notes their
+// digest in the plan.
+func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (deployment, error) {
+	paths, source := f.assembly, "given: "+strings.Join(f.assembly, ", ")
+	if len(paths) == 0 {
+		r, err := repo.Find()
+		if err != nil {
+			return deployment{}, err
+		}
+		a, err := synth.Synth(ctx, r.Root, map[string]string{"arms": "both"}, s.err)
+		if err != nil {
+			return deployment{}, err
+		}
+		paths, source = []string{a.Dir}, a.Source
+	}
+	digest, err := synth.Digest(paths)
+	if err != nil {
+		return deployment{}, err
+	}
+	p.Topology = digest
+	assembly, err := cfn.Load(paths, cfn.Options{})
+	if err != nil {
+		return deployment{}, err
+	}
+	t, err := topology.FromTemplates(assembly)
+	return deployment{t, source}, err
+}
+
+// tools are the programs that a run starts beside hoplab itself.
+type tools struct {
+	k6  k6.Binary
+	app string
+}
+
+func (f *runFlags) tools(ctx context.Context, s streams) (tools, error) {
+	r, err := repo.Find()
+	if err != nil {
+		return tools{}, err
+	}
+	app, err := r.BuildService(ctx, s.err)
+	if err != nil {
+		return tools{}, err
+	}
+	if f.k6 != "" {
+		b, err := k6.Check(ctx, f.k6)
+		return tools{b, app}, err
+	}
+	b, err := k6.Build(ctx, r, s.err)
+	return tools{b, app}, err
+}
+
+func hoplabBuild() string {
+	v := readVersion()
+	return v.Hoplab + " (commit " + v.Commit + ")"
+}
+
+func drawSeed() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails, since Go 1.24
+	return binary.LittleEndian.Uint64(b[:]) >> 12 // 52 bits: exact in JSON readers that use float64
+}
+
+// parseInjections reads --inject flags: HOP[:ARM]=DURATION[@SHARE].
+func parseInjections(texts []string) ([]experiment.Injection, error) {
+	var out []experiment.Injection
+	for _, text := range texts {
+		in, err := parseInjection(text)
+		if err != nil {
+			return nil, fail.Newf(fail.Usage, "write e.g. --inject agent=200us or --inject app:bypass=1ms@0.02", "--inject %q: %w", text, err)
+		}
+		out = append(out, in)
+	}
+	return out, nil
+}
+
+func parseInjection(text string) (in experiment.Injection, err error) {
+	where, what, ok := strings.Cut(text, "=")
+	if !ok {
+		return in, errors.New("expected HOP=DURATION")
+	}
+	in.Hop, in.Arm, _ = strings.Cut(where, ":")
+	if in.Hop != "alb" && in.Hop != "agent" && in.Hop != "app" {
+		return in, fmt.Errorf("hop %q: expected alb, agent or app", in.Hop)
+	}
+	duration, share, some := strings.Cut(what, "@")
+	if in.Spin, err = time.ParseDuration(duration); err != nil || in.Spin <= 0 || in.Spin > time.Second {
+		return in, fmt.Errorf("delay %q: expected a duration up to 1s", duration)
+	}
+	in.Share = 1
+	if some {
+		if _, err := fmt.Sscanf(share, "%g", &in.Share); err != nil || !(in.Share > 0 && in.Share <= 1) {
+			return in, fmt.Errorf("share %q: expected a number above 0, up to 1", share)
+		}
+	}
+	return in, nil
+}

@@ -1,0 +1,186 @@
+// Package experiment carries out a plan on the lab: for each replicate it
+// starts everything anew, waits until it is healthy, lets k6 send the load,
+// and writes samples and evidence into the run directory. It measures and
+// counts; it does not judge.
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/k6"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/quiet"
+	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Options are what a run on the lab needs beside its plan.
+type Options struct {
+	Topology *topology.Topology
+	App      []string // command of the measured app
+	K6       k6.Binary
+	Node     []string // command of a lab node; empty for this executable's own
+	Spin     []string // command of an idle-priority spinner
+	// Inject delays a hop by a known amount, for runs that must find it.
+	Inject []Injection
+	// Stop, if not nil, is asked after each complete replicate whether the
+	// plan's stopping rule ends the run.
+	Stop func(*run.Dir) (bool, error)
+	// Progress, if not nil, hears of every step; it is called from one goroutine.
+	Progress func(Event)
+}
+
+// Injection is a delay in one hop of one arm.
+type Injection struct {
+	Hop   string // "alb", "agent" or "app"
+	Arm   string // "" for every arm
+	Spin  time.Duration
+	Share float64 // of the requests, in (0, 1]
+}
+
+// Event is a step of a run.
+type Event struct {
+	Replicate, Of int
+	Phase         Phase
+	Err           error // for Failed
+}
+
+// Phase is what a replicate is at.
+type Phase string
+
+// The phases of a replicate.
+const (
+	Starting Phase = "starting"
+	Loading  Phase = "loading"
+	Done     Phase = "done"
+	Failed   Phase = "failed"
+)
+
+// Run carries out what is missing of the directory's plan: all of it for a
+// new run, the incomplete replicates for a broken one. When ctx ends it stops
+// everything, marks the run as interrupted and returns ctx's error; complete
+// replicates are kept.
+func Run(ctx context.Context, dir *run.Dir, o Options) error {
+	ways, err := choose(o.Topology, &dir.Plan)
+	if err != nil {
+		return err
+	}
+	if o.Progress == nil {
+		o.Progress = func(Event) {}
+	}
+	if err := dir.SetState(run.State{Status: run.Running}); err != nil {
+		return err
+	}
+	awake, status := func() {}, "off"
+	if dir.Plan.KeepAwake {
+		awake, status = quiet.KeepAwake(o.Spin)
+	}
+	defer awake()
+	if err := replicates(ctx, dir, o, ways, status); err != nil {
+		why := err.Error()
+		if ctx.Err() != nil {
+			why = "interrupted"
+		}
+		return errors.Join(err, dir.SetState(run.State{Status: run.Interrupted, Why: why}))
+	}
+	return dir.SetState(run.State{Status: run.Complete})
+}
+
+func replicates(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, awake string) error {
+	n := dir.Plan.Replicates
+	for i := 1; i <= n; i++ {
+		r := dir.Replicate(i)
+		if _, ok, _ := r.Evidence(); ok {
+			continue // of an earlier, broken run; anything unreadable is done again
+		}
+		if err := r.Reset(); err != nil {
+			return err
+		}
+		o.Progress(Event{Replicate: i, Of: n, Phase: Starting})
+		ev, err := replicate(ctx, dir, o, ways, r)
+		ev.KeepAwake = awake
+		if err != nil {
+			ev.Complete, ev.Failure = false, err.Error()
+			o.Progress(Event{Replicate: i, Of: n, Phase: Failed, Err: err})
+			return errors.Join(fmt.Errorf("replicate %d: %w", i, err), r.Finish(ev))
+		}
+		ev.Complete = true
+		if err := r.Finish(ev); err != nil {
+			return err
+		}
+		o.Progress(Event{Replicate: i, Of: n, Phase: Done})
+		if o.Stop == nil {
+			continue
+		}
+		if stop, err := o.Stop(dir); err != nil || stop {
+			return err
+		}
+	}
+	return nil
+}
+
+// replicate is one start of everything.
+func replicate(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, r run.Replicate) (ev run.Evidence, err error) {
+	ev = run.Evidence{Replicate: r.Index, StartedUnixNs: time.Now().UnixNano()}
+	rig, err := start(ctx, dir, o, ways, r)
+	if err != nil {
+		return ev, err
+	}
+	defer func() { err = errors.Join(err, rig.lab.Close()) }()
+	load := Load(&dir.Plan, dir.Name(), r.Index, 0)
+	if err := rig.doors(&load, &ev); err != nil {
+		return ev, err
+	}
+	load.Out = r.SamplesPath(0, 1)
+	o.Progress(Event{Replicate: r.Index, Of: dir.Plan.Replicates, Phase: Loading})
+	before := rig.lab.Status()
+	sampling, stop := context.WithCancel(ctx)
+	slices := make(chan []run.CPUSlice, 1)
+	go func() { slices <- quiet.Sample(sampling) }()
+	_, err = k6.Run(ctx, o.K6, load, k6.Options{Dir: r.Path})
+	stop()
+	ev.CPU = <-slices
+	ev.EndedUnixNs = time.Now().UnixNano()
+	if err != nil {
+		return ev, err
+	}
+	rig.count(&ev, before, rig.lab.Status())
+	return ev, nil
+}
+
+// healthyWithin bounds the wait for the first health checks; the article's
+// check needs one success.
+const healthyWithin = 60 * time.Second
+
+func start(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, r run.Replicate) (*rig, error) {
+	rig := &rig{plan: &dir.Plan, ways: ways}
+	opts := lab.Options{
+		Topology: o.Topology, Fabric: dir.Plan.Fabric, App: lab.App{Command: o.App},
+		Dir: r.Path + "/lab", Seed: seedOf(&dir.Plan, r.Index), Scale: 1, Node: o.Node,
+	}
+	for _, a := range dir.Plan.Arms {
+		if a.TwinOf != "" {
+			opts.Twins = append(opts.Twins, lab.Twin{Of: ways[a.TwinOf].Service, Name: a.Name})
+		}
+	}
+	for _, in := range o.Inject {
+		opts.Inject = append(opts.Inject, rig.injections(in)...)
+	}
+	l, err := lab.Start(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	rig.lab = l
+	wait, cancel := context.WithTimeout(ctx, healthyWithin)
+	defer cancel()
+	if err := l.WaitHealthy(wait); err != nil {
+		err = errors.Join(fail.Newf(fail.Environment, "see what hoplab diagnose says of this template",
+			"the lab's targets did not become healthy: %w", err), l.Close())
+		return nil, err
+	}
+	return rig, nil
+}

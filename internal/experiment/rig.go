@@ -1,0 +1,175 @@
+package experiment
+
+import (
+	"fmt"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/loadtest/samplefile"
+)
+
+// rig is one start of the lab, seen through the plan's arms.
+type rig struct {
+	plan *plan.Plan
+	ways map[string]Way
+	lab  *lab.Lab
+}
+
+// side is where an arm runs: its own name's way, on the deployment or its twin.
+func (r *rig) side(a plan.Arm) (w Way, twin string) {
+	if a.TwinOf != "" {
+		return r.ways[a.TwinOf], a.Name
+	}
+	return r.ways[a.Name], ""
+}
+
+// doors fills in where each arm is called, and records it as evidence.
+func (r *rig) doors(load *samplefile.Load, ev *run.Evidence) error {
+	ev.Doors = map[string]string{}
+	for i, a := range r.plan.Arms {
+		door, err := r.door(a)
+		if err != nil {
+			return fail.Newf(fail.Usage, "see what hoplab explain says of this template", "arm %s cannot be called: %w", a.Name, err)
+		}
+		load.Arms[i].URL, load.Arms[i].Dial = door.URL, door.Dial
+		ev.Doors[a.Name] = door.Dial
+	}
+	return nil
+}
+
+func (r *rig) door(a plan.Arm) (lab.Door, error) {
+	w, twin := r.side(a)
+	caller := lab.Caller{Service: w.Client, Twin: twin}
+	switch {
+	case w.LoadBalancer != "":
+		url, err := r.lab.LoadBalancerURL(w.LoadBalancer, w.Port)
+		if err != nil {
+			return lab.Door{}, err
+		}
+		return r.lab.Door(caller, url)
+	case w.Name != "":
+		return r.lab.Door(caller, fmt.Sprintf("http://%s:%d/", w.Name, w.Port))
+	}
+	url, err := r.lab.TaskURL(w.Service, twin, w.Port)
+	if err != nil {
+		return lab.Door{}, err
+	}
+	return r.lab.Door(caller, url)
+}
+
+// injections are the lab's injections for a delay in one arm's hop, or in every arm's.
+func (r *rig) injections(in Injection) []lab.Injection {
+	var out []lab.Injection
+	seen := map[lab.Injection]bool{}
+	for _, a := range r.plan.Arms {
+		if in.Arm != "" && in.Arm != a.Name {
+			continue
+		}
+		w, twin := r.side(a)
+		l := lab.Injection{Hop: in.Hop, Service: w.Service, Twin: twin, Spin: in.Spin, Share: in.Share}
+		if !seen[l] {
+			seen[l] = true
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// count reads what the agents and apps of each arm counted during the load.
+func (r *rig) count(ev *run.Evidence, before, after lab.Status) {
+	for _, a := range r.plan.Arms {
+		w, twin := r.side(a)
+		from, to := before.Service(w.Service, twin), after.Service(w.Service, twin)
+		if from == nil || to == nil {
+			continue
+		}
+		if !r.shared(a) {
+			if n, ok := ingress(from, to); ok {
+				n.Arm = a.Name
+				ev.Agents = append(ev.Agents, n)
+			}
+		}
+		for _, t := range to.Tasks {
+			for _, app := range t.Apps {
+				n := app.Requests - app.HealthChecks - answered(from, t.ID, app.Container, app.Port)
+				ev.Apps = append(ev.Apps, run.AppCount{Arm: a.Name, Instance: t.ID, Requests: n})
+			}
+		}
+		if w.Client != "" {
+			ev.Agents = append(ev.Agents, r.egress(a, before, after))
+		}
+	}
+}
+
+// shared reports whether another arm with agent hops ends at the same tasks
+// as an arm without: then the agent's counter says nothing about this arm.
+func (r *rig) shared(a plan.Arm) bool {
+	w, twin := r.side(a)
+	for _, b := range r.plan.Arms {
+		if v, other := r.side(b); b.Name != a.Name && v.Service == w.Service && other == twin && b.Expect.AgentHops > 0 && a.Expect.AgentHops == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ingress adds up what the agents of a service's tasks took in between two pictures.
+func ingress(from, to *lab.ServiceStatus) (run.AgentCount, bool) {
+	n := run.AgentCount{Role: "ingress", BusyUs: -1}
+	found := false
+	each := func(s *lab.ServiceStatus, sign int64) {
+		for _, t := range s.Tasks {
+			if t.Agent == nil {
+				continue
+			}
+			for _, e := range t.Agent.Ingress {
+				found = true
+				n.Name = e.Discovery
+				n.Requests += sign * (e.Requests - e.HealthChecks)
+				n.HealthChecks += sign * e.HealthChecks
+			}
+		}
+	}
+	each(from, -1)
+	each(to, 1)
+	return n, found
+}
+
+// egress is what the client's agent sent to the arm's endpoint.
+func (r *rig) egress(a plan.Arm, before, after lab.Status) run.AgentCount {
+	w, twin := r.side(a)
+	name := fmt.Sprintf("%s:%d", w.Name, w.Port)
+	n := run.AgentCount{Arm: a.Name, Role: "egress", Name: name, BusyUs: -1}
+	each := func(st *lab.Status, sign int64) {
+		s := st.Service(w.Client, twin)
+		if s == nil {
+			return
+		}
+		for _, t := range s.Tasks {
+			if t.Agent == nil {
+				continue
+			}
+			for _, e := range t.Agent.Egress {
+				if e.Name == name {
+					n.Requests += sign * e.Requests
+				}
+			}
+		}
+	}
+	each(&before, -1)
+	each(&after, 1)
+	return n
+}
+
+func answered(s *lab.ServiceStatus, task, container string, port uint16) int64 {
+	for _, t := range s.Tasks {
+		for _, app := range t.Apps {
+			if t.ID == task && app.Container == container && app.Port == port {
+				return app.Requests - app.HealthChecks
+			}
+		}
+	}
+	return 0
+}
