@@ -26,6 +26,9 @@ type App struct {
 	Stack    awscdk.Stack
 	Services []*ArmService
 	AlbGroup awsec2.SecurityGroup
+	// ClientGroup is for the tasks that call the app through Service Connect.
+	// It stands here and not with them, so that the app's own group can name it.
+	ClientGroup awsec2.SecurityGroup
 
 	props         *AppProps
 	network       *Network
@@ -40,6 +43,10 @@ func NewApp(scope constructs.Construct, id string, props *AppProps) *App {
 	a := &App{Stack: stack, props: props, network: props.Network}
 	a.executionRole = newExecutionRole(stack)
 	a.AlbGroup = newAlbGroup(stack, props.Network.VPC, props.AlbEgress)
+	a.ClientGroup = newGroup(stack, "ClientSg", props.Network.VPC, "hoplab Service Connect clients")
+	allowHTTPS(a.ClientGroup)
+	a.ClientGroup.AddEgressRule(awsec2.Peer_Ipv4(jsii.String(vpcCIDR)), awsec2.Port_AllTcp(),
+		jsii.String("anything in the VPC, so that the receiving end decides"), nil)
 	if props.Public != nil {
 		a.newPublicAlb(props.Public)
 	} else {

@@ -20,10 +20,6 @@ type ArmService struct {
 	Group   awsec2.SecurityGroup
 }
 
-// ingress is the port on which a client's agent dials the app's agent: the
-// container port, or the override when there is one.
-func (s *ArmService) ingress() int { return s.Arm.Override.Ingress(ports.Container) }
-
 const serviceName = "sample-ecs-app"
 
 // newArm adds one arm: task, service, target group, listener and the rules
@@ -32,7 +28,11 @@ func (a *App) newArm(arm Arm) *ArmService {
 	prefix := arm.title()
 	scope := constructs.NewConstruct(a.Stack, jsii.String(prefix+"App"))
 	s := &ArmService{Arm: arm}
-	s.Group = newGroup(scope, "Sg", a.network.VPC, "hoplab app"+arm.suffix())
+	// The first door is the same in both modes: without an override the agent
+	// hides behind the container port, with one the app itself answers there.
+	s.Group = newGroup(scope, "Sg", a.network.VPC, "hoplab app"+arm.suffix(),
+		door{a.AlbGroup, ports.Container, "load balancer to the container port"},
+		door{a.ClientGroup, arm.Override.Ingress(ports.Container), "client agents to the app's agent"})
 	allowHTTPS(s.Group)
 	task, front := a.newAppTask(scope, arm)
 	s.Service = a.newAppService(scope, s, task)
@@ -43,13 +43,9 @@ func (a *App) newArm(arm Arm) *ArmService {
 	}))
 	url := a.listen(arm, a.props.Public, group)
 
-	// Both ends are open on the container port in both modes: without an
-	// override the agent hides behind it, with one the app itself answers.
-	s.Service.Node().AddDependency(
-		allowIn(a.Stack, "AlbTo"+prefix+"App", s.Group, a.AlbGroup, ports.Container, "load balancer to app"))
 	if a.props.AlbEgress == EgressTargets {
 		s.Service.Node().AddDependency(
-			allowOut(a.Stack, "AlbTo"+prefix+"AppOut", a.AlbGroup, s.Group, ports.Container, "load balancer to app"))
+			allowOut(a.Stack, "AlbTo"+prefix+"App", a.AlbGroup, s.Group, ports.Container, "load balancer to the container port"))
 	}
 
 	output(a.Stack, prefix+"ServiceName", s.Service.ServiceName(), "ECS service of the app")

@@ -21,11 +21,6 @@ type ClientProps struct {
 // its own, and ECS Exec to work in it. It is deployed after the app.
 func NewClient(scope constructs.Construct, id string, props *ClientProps) {
 	stack := awscdk.NewStack(scope, jsii.String(id), stackProps("client", "hoplab: a Service Connect client to call the app from"))
-	group := newGroup(stack, "ClientSg", props.Network.VPC, "hoplab client")
-	allowHTTPS(group)
-	group.AddEgressRule(awsec2.Peer_Ipv4(jsii.String(vpcCIDR)), awsec2.Port_AllTcp(),
-		jsii.String("anything in the VPC, so that the receiving end decides"), nil)
-
 	execution := newExecutionRole(stack)
 	task := newTask(stack, "TaskDefinition", props.Architecture, sizeSmall, execution, newExecRole(stack))
 	task.AddContainer(jsii.String("client"), &awsecs.ContainerDefinitionOptions{
@@ -46,7 +41,7 @@ func NewClient(scope constructs.Construct, id string, props *ClientProps) {
 		PlatformVersion:             awsecs.FargatePlatformVersion_VERSION1_4,
 		DesiredCount:                jsii.Number(1),
 		AssignPublicIp:              jsii.Bool(false),
-		SecurityGroups:              &[]awsec2.ISecurityGroup{sealed(stack, "ClientSgSealed", group)},
+		SecurityGroups:              &[]awsec2.ISecurityGroup{sealed(stack, "ClientSg", props.App.ClientGroup)},
 		VpcSubnets:                  props.Network.private(),
 		EnableExecuteCommand:        jsii.Bool(true),
 		CircuitBreaker:              &awsecs.DeploymentCircuitBreaker{Rollback: jsii.Bool(true)},
@@ -55,19 +50,16 @@ func NewClient(scope constructs.Construct, id string, props *ClientProps) {
 		ServiceConnectConfiguration: props.Network.connect(logGroup(stack, "AgentLogGroup", "/hoplab/client-service-connect")),
 	})
 	service.Node().AddDependency(execution)
-	props.App.callFrom(stack, "Client", service, group)
+	props.App.before(service)
 	output(stack, "ClientServiceName", service.ServiceName(), "ECS service of the client, for aws ecs execute-command")
 	suppressTokenGrant(execution)
 }
 
-// callFrom lets the tasks of a Service Connect client reach every arm's
-// agent, and starts them after the arms, because a task resolves only the
-// endpoints that existed when it started.
-func (a *App) callFrom(stack awscdk.Stack, name string, client awsecs.FargateService, group awsec2.ISecurityGroup) {
+// before starts a Service Connect client after the app, because a task
+// resolves only the endpoints that existed when it started.
+func (a *App) before(client awsecs.FargateService) {
 	for _, s := range a.Services {
 		client.Node().AddDependency(s.Service)
-		client.Node().AddDependency(allowIn(stack, name+"To"+s.Arm.title()+"App", s.Group, group,
-			s.ingress(), "client agent to app agent"))
 	}
 }
 

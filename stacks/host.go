@@ -43,14 +43,13 @@ func NewHost(scope constructs.Construct, id string, props *HostProps) {
 		FlowLogs: refusedConnections(stack, "/hoplab/host-vpc-refused"),
 	})
 
-	group := newGroup(stack, "HostSg", vpc, "hoplab nginx host")
-	allowHTTPS(group)
 	albGroup := newAlbGroup(stack, vpc, props.AlbEgress)
 	albGroup.AddIngressRule(awsec2.Peer_Ipv4(jsii.String(vpcCIDR)), awsec2.Port_Tcp(jsii.Number(ports.Listener)),
 		jsii.String("callers in the VPC"), nil)
-	allowIn(stack, "AlbToHost", group, albGroup, ports.Container, "load balancer to nginx")
+	group := newGroup(stack, "HostSg", vpc, "hoplab nginx host", door{albGroup, ports.Container, "load balancer to nginx"})
+	allowHTTPS(group)
 	if props.AlbEgress == EgressTargets {
-		allowOut(stack, "AlbToHostOut", albGroup, group, ports.Container, "load balancer to nginx")
+		allowOut(stack, "AlbToHost", albGroup, group, ports.Container, "load balancer to nginx")
 	}
 
 	instance := newNginx(stack, vpc, group)

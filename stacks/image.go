@@ -28,7 +28,7 @@ func appImage(c Config) imageSource {
 	if c.AppImage != "" {
 		return image(c.AppImage)
 	}
-	return asset(c, "service/Dockerfile", "go.mod", "go.sum", "service", "loadtest/samplefile/go.mod")
+	return asset(c, "service")
 }
 
 // clientImage returns the client's image: any with a shell and sleep.
@@ -45,24 +45,19 @@ func loadImage(c Config) imageSource {
 	if c.LoadImage != "" {
 		return image(c.LoadImage)
 	}
-	return asset(c, "loadtest/Dockerfile", "loadtest")
+	return asset(c, "loadtest")
 }
 
-// asset builds dockerfile with the named files of the repository as its only
-// context, so that no other change rebuilds the image.
-func asset(c Config, dockerfile string, files ...string) imageSource {
+// asset builds the Dockerfile of a folder, with that folder as its context.
+// Tests stay outside: they must not rename the image.
+func asset(c Config, folder string) imageSource {
 	platform := awsecrassets.Platform_LINUX_AMD64()
 	if c.Architecture == "ARM64" {
 		platform = awsecrassets.Platform_LINUX_ARM64()
 	}
-	exclude := []*string{jsii.String("*")}
-	for _, f := range files {
-		exclude = append(exclude, jsii.String("!"+f))
-	}
 	return func(constructs.Construct) awsecs.ContainerImage {
-		return awsecs.ContainerImage_FromAsset(jsii.String(filepath.Clean(c.Source)), &awsecs.AssetImageProps{
-			File:       jsii.String(dockerfile),
-			Exclude:    &exclude,
+		return awsecs.ContainerImage_FromAsset(jsii.String(filepath.Join(c.Source, folder)), &awsecs.AssetImageProps{
+			Exclude:    jsii.Strings("**/*_test.go", "**/testdata"),
 			IgnoreMode: awscdk.IgnoreMode_DOCKER,
 			Platform:   platform,
 		})

@@ -99,8 +99,6 @@ func (l *load) newLoadTask(id string, s size, logs string) awsecs.FargateTaskDef
 func (l *load) newMeshClient() {
 	n := l.props.Network
 	task := l.newLoadTask("Mesh", sizeMesh, "/hoplab/load-mesh")
-	group := newGroup(l.stack, "MeshSg", n.VPC, "hoplab load tasks in Service Connect")
-	allowHTTPS(group)
 	service := awsecs.NewFargateService(l.stack, jsii.String("MeshService"), &awsecs.FargateServiceProps{
 		Cluster:                     n.Cluster,
 		ServiceName:                 jsii.String("load-mesh"),
@@ -108,7 +106,7 @@ func (l *load) newMeshClient() {
 		PlatformVersion:             awsecs.FargatePlatformVersion_VERSION1_4,
 		DesiredCount:                jsii.Number(0),
 		AssignPublicIp:              jsii.Bool(false),
-		SecurityGroups:              &[]awsec2.ISecurityGroup{sealed(l.stack, "MeshSgSealed", group)},
+		SecurityGroups:              &[]awsec2.ISecurityGroup{sealed(l.stack, "ClientSg", l.props.App.ClientGroup)},
 		VpcSubnets:                  n.private(),
 		CircuitBreaker:              &awsecs.DeploymentCircuitBreaker{Rollback: jsii.Bool(true)},
 		MinHealthyPercent:           jsii.Number(0), // never two generators at once
@@ -116,10 +114,7 @@ func (l *load) newMeshClient() {
 		ServiceConnectConfiguration: n.connect(logGroup(l.stack, "MeshAgentLogGroup", "/hoplab/load-mesh-service-connect")),
 	})
 	service.Node().AddDependency(l.execution)
-	l.props.App.callFrom(l.stack, "Mesh", service, group)
-	for _, s := range l.props.App.Services {
-		allowOut(l.stack, "MeshTo"+s.Arm.title()+"AppOut", group, s.Group, s.ingress(), "client agent to app agent")
-	}
+	l.props.App.before(service)
 	output(l.stack, "MeshTaskDefinitionArn", task.TaskDefinitionArn(), "task definition of the Service Connect client")
 	output(l.stack, "MeshLogGroup", jsii.String("/hoplab/load-mesh"), "log group of the Service Connect client")
 	output(l.stack, "MeshServiceName", service.ServiceName(), "Service Connect client of no tasks, scaled to one for the mesh arm")

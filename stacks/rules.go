@@ -8,25 +8,44 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// The rules between security groups stand here as single resources with
-// fixed logical ids. CDK's own connections would put the port into the
-// logical id, so that a change of the port would show as one rule removed
-// and another added; and they open the container port only, never the
-// agent's ingress port.
+// The rules between security groups are written out here, and CDK is kept
+// from adding its own (see sealed). Those open the container port only, never
+// the agent's ingress port. And each would be a resource that carries the port
+// in its name: a change of the port would remove one rule and add another,
+// where an inline rule is changed in place.
 
-// allowIn lets source reach group on a TCP port; the rule stands in scope.
-func allowIn(scope constructs.Construct, id string, group, source awsec2.ISecurityGroup, port int, why string) awsec2.CfnSecurityGroupIngress {
-	return awsec2.NewCfnSecurityGroupIngress(scope, jsii.String(id), &awsec2.CfnSecurityGroupIngressProps{
-		GroupId:               group.SecurityGroupId(),
-		SourceSecurityGroupId: source.SecurityGroupId(),
-		IpProtocol:            jsii.String("tcp"),
-		FromPort:              jsii.Number(port),
-		ToPort:                jsii.Number(port),
-		Description:           jsii.String(why),
-	})
+// door is a TCP port of a group, open to the holders of another group.
+type door struct {
+	to   awsec2.ISecurityGroup
+	port int
+	why  string
 }
 
-// allowOut lets group reach destination on a TCP port.
+// newGroup makes a security group that lets in what doors say and nothing out.
+func newGroup(scope constructs.Construct, id string, vpc awsec2.IVpc, description string, doors ...door) awsec2.SecurityGroup {
+	group := awsec2.NewSecurityGroup(scope, jsii.String(id), &awsec2.SecurityGroupProps{
+		Vpc:              vpc,
+		Description:      jsii.String(description),
+		AllowAllOutbound: jsii.Bool(false),
+	})
+	var rules []any
+	for _, d := range doors {
+		rules = append(rules, &awsec2.CfnSecurityGroup_IngressProperty{
+			SourceSecurityGroupId: d.to.SecurityGroupId(),
+			IpProtocol:            jsii.String("tcp"),
+			FromPort:              jsii.Number(d.port),
+			ToPort:                jsii.Number(d.port),
+			Description:           jsii.String(d.why),
+		})
+	}
+	if rules != nil {
+		group.Node().DefaultChild().(awsec2.CfnSecurityGroup).SetSecurityGroupIngress(rules)
+	}
+	return group
+}
+
+// allowOut lets group reach destination on a TCP port. It is a resource of its
+// own: inline, two groups that name each other would be a cycle.
 func allowOut(scope constructs.Construct, id string, group, destination awsec2.ISecurityGroup, port int, why string) awsec2.CfnSecurityGroupEgress {
 	return awsec2.NewCfnSecurityGroupEgress(scope, jsii.String(id), &awsec2.CfnSecurityGroupEgressProps{
 		GroupId:                    group.SecurityGroupId(),
@@ -35,15 +54,6 @@ func allowOut(scope constructs.Construct, id string, group, destination awsec2.I
 		FromPort:                   jsii.Number(port),
 		ToPort:                     jsii.Number(port),
 		Description:                jsii.String(why),
-	})
-}
-
-// newGroup makes a security group without any rule.
-func newGroup(scope constructs.Construct, id string, vpc awsec2.IVpc, description string) awsec2.SecurityGroup {
-	return awsec2.NewSecurityGroup(scope, jsii.String(id), &awsec2.SecurityGroupProps{
-		Vpc:              vpc,
-		Description:      jsii.String(description),
-		AllowAllOutbound: jsii.Bool(false),
 	})
 }
 
