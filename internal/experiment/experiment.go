@@ -163,8 +163,8 @@ func start(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, r 
 		Dir: r.Path + "/lab", Seed: seedOf(&dir.Plan, r.Index), Scale: 1, Node: o.Node,
 	}
 	for _, a := range dir.Plan.Arms {
-		if a.TwinOf != "" {
-			opts.Twins = append(opts.Twins, lab.Twin{Of: ways[a.TwinOf].Service, Name: a.Name})
+		if w, twin := rig.side(a); twin != "" {
+			opts.Twins = append(opts.Twins, lab.Twin{Of: w.Service, Name: twin})
 		}
 	}
 	for _, in := range o.Inject {
