@@ -176,11 +176,9 @@ func (p *Predictor) match(j *journey, t *TargetState, g *topology.TargetGroup, a
 		status = codes[0].from
 		j.pr.Assumes = append(j.pr.Assumes, fmt.Sprintf("the app answers GET %s with a code in %s", path, matcher))
 	}
-	for _, c := range codes {
-		if c.from <= status && status <= c.to {
-			t.State = StateHealthy
-			return Outcome{Class: ClassOf(status), Status: status, By: "app", TimeKnown: true, Basis: "6", Why: "the app answers the probe; one success makes a new target healthy"}
-		}
+	if Matches(matcher, status) {
+		t.State = StateHealthy
+		return Outcome{Class: ClassOf(status), Status: status, By: "app", TimeKnown: true, Basis: "6", Why: "the app answers the probe; one success makes a new target healthy"}
 	}
 	return bad(ReasonMismatch, fmt.Sprintf("the app answers %d, and the matcher wants %s", status, matcher), status)
 }
@@ -228,4 +226,19 @@ func (p *Predictor) targetName(r registration) (name, id string) {
 	}
 	ip := r.target.IP.Or("unknown")
 	return ip, ip
+}
+
+// Matches reports whether a health check's matcher ("200", "200,302",
+// "200-299") accepts the status; a matcher that cannot be read accepts none.
+func Matches(matcher string, status int) bool {
+	codes, err := parseMatcher(matcher)
+	if err != nil {
+		return false
+	}
+	for _, c := range codes {
+		if c.from <= status && status <= c.to {
+			return true
+		}
+	}
+	return false
 }

@@ -368,6 +368,9 @@ func label(o topology.Origin, name topology.Opt[string]) string {
 	return originLabel(o)
 }
 
+// Label returns the name under which findings and paths speak of a resource.
+func Label(o topology.Origin, name topology.Opt[string]) string { return label(o, name) }
+
 // vague are construct names that say nothing without their parent's.
 var vague = map[string]bool{
 	"Sg": true, "SecurityGroup": true, "Service": true, "TargetGroup": true, "Listener": true, "LB": true, "Role": true,

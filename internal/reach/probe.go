@@ -30,11 +30,11 @@ type Probe struct {
 	Refused []string
 	// Tasks is whether the service wants any task; true for an instance.
 	Tasks bool
-	// Taker says who takes the connection on CheckPort: "app", "agent", "nobody" or "unknown".
-	Taker string
-	// Answers is whether it answers the probe in the probe's protocol: "yes",
-	// "no" or "unknown", with the reason.
-	Answers, AnswersWhy string
+	// Answer is what would happen to a probe behind the security groups;
+	// Agent is set when the server's agent takes it. Why explains Answer.
+	Answer ProbeAnswer
+	Agent  bool
+	Why    string
 	// Declared is whether a container of the task declares CheckPort.
 	Declared bool
 	// App is what is assumed of the app.
@@ -42,6 +42,19 @@ type Probe struct {
 	// Prediction is the outcome of all of it.
 	Prediction Prediction
 }
+
+// ProbeAnswer is what happens to a probe that arrives.
+type ProbeAnswer string
+
+// The fates of a probe.
+const (
+	ProbeServed       ProbeAnswer = "served"        // the app reads it, as far as the source tells
+	ProbeRefused      ProbeAnswer = "refused"       // nothing listens
+	ProbeAgentRefused ProbeAnswer = "agent-refused" // the agent takes it and finds the app's port closed
+	ProbeWantsTLS     ProbeAnswer = "wants-tls"     // the receiver expects TLS
+	ProbeWantsPlain   ProbeAnswer = "wants-plain"   // the receiver speaks plain HTTP
+	ProbeUnknown      ProbeAnswer = "unknown"
+)
 
 // Side is what the security groups of one end say about a connection.
 type Side struct {
@@ -137,31 +150,21 @@ func (x *index) oneSide(h, peer *host, port int, dir Direction) Side {
 
 // taker says who would take and answer the probe behind the security groups.
 func (p *Predictor) taker(f *Probe) {
-	f.Taker, f.Answers = "unknown", "unknown"
+	f.Answer = ProbeUnknown
 	port, ok := f.CheckPort.Get()
 	if !ok {
-		f.AnswersWhy = orElse(f.CheckPort.Why(), "the source gives no port")
+		f.Why = orElse(f.CheckPort.Why(), "the source gives no port")
 		return
 	}
 	if f.Service == nil {
-		f.AnswersWhy = fmt.Sprintf("what listens on port %d of %s is not in the source", port, f.Target)
+		f.Why = fmt.Sprintf("what listens on port %d of %s is not in the source", port, f.Target)
 		return
 	}
 	f.Declared = f.Service.Task != nil && declares(f.Service.Task, port)
 	a := p.arrive(f.Service, port, f.Protocol.Or("HTTP") == "HTTPS")
-	f.AnswersWhy = a.why
-	switch {
-	case a.agent != nil:
-		f.Taker = "agent"
-	case a.kind == refused:
-		f.Taker = "nobody"
-	case a.kind != unsettled:
-		f.Taker = "app"
-	}
-	switch a.kind {
-	case served:
-		f.Answers = "yes"
-	case refused, wantsTLS, wantsPlain, appRefuses:
-		f.Answers = "no"
-	}
+	f.Agent, f.Why = a.agent != nil, a.why
+	f.Answer = map[arrivalKind]ProbeAnswer{
+		served: ProbeServed, refused: ProbeRefused, appRefuses: ProbeAgentRefused,
+		wantsTLS: ProbeWantsTLS, wantsPlain: ProbeWantsPlain, unsettled: ProbeUnknown,
+	}[a.kind]
 }

@@ -189,3 +189,9 @@ func splitWords(s string) []string {
 	}
 	return out
 }
+
+// Wrap writes text in lines of the options' width, the first indented by
+// first columns, the others by rest.
+func Wrap(w io.Writer, text string, first, rest int, o TextOptions) {
+	writeWrapped(w, text, first, rest, o.width())
+}
