@@ -7,6 +7,10 @@ func commands(s streams) []*cobra.Command {
 	return []*cobra.Command{
 		newRun(s),
 		newReport(s),
+		newCheck(s),
+		newExplain(s),
+		newDiagnose(s),
+		newSim(s),
 		newCost(s),
 		newVersion(s),
 		newSpin(s),

@@ -265,7 +265,7 @@ func hoplabBuild() string {
 
 func drawSeed() uint64 {
 	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails, since Go 1.24
+	_, _ = rand.Read(b[:])                        // never fails, since Go 1.24
 	return binary.LittleEndian.Uint64(b[:]) >> 12 // 52 bits: exact in JSON readers that use float64
 }
 

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/reach/render"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+func newCheck(s streams) *cobra.Command {
+	var (
+		from     source
+		format   string
+		failOn   string
+		suppress string
+		all      bool
+	)
+	cmd := &cobra.Command{
+		Use:   "check [PATH...]",
+		Short: "Find what is wrong with a deployment, before it is deployed",
+		Long: `Check a deployment before it exists: follow each caller through security
+groups, port modes, agents and containers, and say what breaks, where, and
+which rule mends it. PATH is a CloudFormation template (JSON or YAML), a cloud
+assembly (cdk.out), a directory with a cdk.json, a directory of .tf files, or
+the JSON of terraform show. Without PATH it reads ./cdk.out or synthesizes the
+app in the working directory.
+
+A finding is accepted in the template's Metadata or in ` + reach.SuppressFile + `,
+with a reason. The exit code is 1 when a finding of severity error is left, or
+of severity warning with --fail-on warning.`,
+		Example: `  hoplab check cdk.out
+  hoplab check template.yaml --param Vpc=vpc-1 --format sarif >findings.sarif
+  hoplab check . -c arms=both --fail-on warning
+  hoplab check infra/ --var enable_alb_egress=true`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(oneOf("format", format, "text", "json", "sarif"), oneOf("fail-on", failOn, "error", "warning")); err != nil {
+				return err
+			}
+			entries, err := suppressions(suppress, args)
+			if err != nil {
+				return err
+			}
+			t, err := from.load(cmd.Context(), s, args)
+			if err != nil {
+				return err
+			}
+			findings, err := reach.Check(t, reach.Options{Suppress: entries})
+			if err != nil {
+				return err
+			}
+			if err := writeFindings(s, t, findings, format, all); err != nil {
+				return err
+			}
+			return answer(findingsCode(findings, failOn))
+		},
+	}
+	from.register(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&format, "format", "text", "text, json or sarif")
+	fl.StringVar(&failOn, "fail-on", "error", "the severity that fails the check: error or warning")
+	fl.StringVar(&suppress, "suppress", "", "file of accepted findings (default "+reach.SuppressFile+" beside the first PATH)")
+	fl.BoolVar(&all, "all", false, "show suppressed findings too")
+	return cmd
+}
+
+func writeFindings(s streams, t *topology.Topology, findings []reach.Finding, format string, all bool) error {
+	switch format {
+	case "json":
+		return render.CheckJSON(s.out, t.Name, findings)
+	case "sarif":
+		root, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		return render.SARIF(s.out, findings, render.SARIFOptions{Version: readVersion().Hoplab, Root: root, Source: t.Name})
+	}
+	o := renderOptions(s)
+	o.All = all
+	return render.Check(s.out, findings, o)
+}
+
+func findingsCode(findings []reach.Finding, failOn string) fail.Code {
+	limit := reach.Error
+	if failOn == "warning" {
+		limit = reach.Warning
+	}
+	if worst, any := reach.Worst(findings); any && worst >= limit {
+		return fail.Finding
+	}
+	return fail.OK
+}
+
+// suppressions reads the named file, or the usual one beside the first path
+// or in the working directory when it is there.
+func suppressions(path string, args []string) ([]reach.SuppressEntry, error) {
+	candidates := []string{path}
+	if path == "" {
+		candidates = []string{reach.SuppressFile}
+		if len(args) > 0 {
+			dir := args[0]
+			if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+				dir = filepath.Dir(dir)
+			}
+			candidates = []string{filepath.Join(dir, reach.SuppressFile), reach.SuppressFile}
+		}
+	}
+	for _, c := range candidates {
+		f, err := os.Open(c)
+		if errors.Is(err, fs.ErrNotExist) && path == "" {
+			continue
+		}
+		if err != nil {
+			return nil, fail.Newf(fail.Usage, "check the path after --suppress", "cannot read %s: %w", c, err)
+		}
+		defer f.Close()
+		return reach.ParseSuppressions(c, f)
+	}
+	return nil, nil
+}
+
+func renderOptions(s streams) render.TextOptions {
+	o := textOptions(s.out)
+	return render.TextOptions{Width: o.Width, Color: o.Color}
+}
