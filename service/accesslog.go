@@ -53,6 +53,7 @@ func (app *app) logFinished(nc net.Conn, state http.ConnState) {
 	if !ok || c.open == nil || (state != http.StateIdle && state != http.StateClosed) {
 		return
 	}
+	defer app.lines.Done()
 	a := c.open
 	c.open = nil
 	written := c.written.Load()

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -26,11 +27,15 @@ var noContext = context.Background() // slog wants one; requests are logged afte
 
 type app struct {
 	cfg      config
-	logger   *slog.Logger  // nil: no access log
-	stopping chan struct{} // closed when the server is told to stop
+	logger   *slog.Logger   // nil: no access log
+	stopping chan struct{}  // closed when the server is told to stop
+	lines    sync.WaitGroup // access-log lines that were begun and not yet written
 }
 
 func (app *app) handler() http.Handler {
+	if app.cfg.proxyTo != nil {
+		return app.evidence(app.proxy())
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", app.hello)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "alive\n") })
@@ -60,6 +65,7 @@ func (app *app) evidence(next http.Handler) http.Handler {
 			next.ServeHTTP(cw, r)
 		}
 		if app.logger != nil {
+			app.lines.Add(1)
 			line.finish(c, cw.status, cw.body)
 		}
 	})

@@ -17,6 +17,9 @@ import (
 //	INSTANCE=hostname    this instance's name in the header X-Hoplab-App
 //	DEPENDENCIES=        what /readyz tests: a comma-separated list of tcp://host:port,
 //	                     http://host/path, https://host/path, unix:///path
+//	SOCKET=              path of a Unix socket to answer on as well; an old file there is replaced
+//	PROXY_TO=            http://host:port of an app: be a proxy in front of it
+//	PROXY_ANSWERS=       path that the proxy answers itself with 200, whatever the app does
 //	IDLE_TIMEOUT=75s     how long an idle connection is kept. Longer than the
 //	                     load balancer's 60 s, or it would send a request into
 //	                     a connection that is just being closed and answer 502
@@ -36,6 +39,9 @@ type config struct {
 	address      string // host:port
 	instance     string
 	dependencies []*url.URL
+	socket       string
+	proxyTo      *url.URL
+	proxyAnswers string
 	idle, stop   time.Duration
 	accessLog    bool
 
@@ -72,6 +78,15 @@ func parseConfig(getenv func(string) string) (config, error) {
 		return nil
 	})
 	read("DEPENDENCIES", "", func(v string) (err error) { c.dependencies, err = parseDependencies(v); return })
+	read("SOCKET", "", func(v string) error { c.socket = v; return nil })
+	read("PROXY_TO", "", func(v string) (err error) { c.proxyTo, err = parseProxyTo(v); return })
+	read("PROXY_ANSWERS", "", func(v string) error {
+		c.proxyAnswers = v
+		if v != "" && (!strings.HasPrefix(v, "/") || c.proxyTo == nil) {
+			return fmt.Errorf("expected a path, together with PROXY_TO")
+		}
+		return nil
+	})
 	read("IDLE_TIMEOUT", "75s", func(v string) (err error) { c.idle, err = parseDuration(v); return })
 	read("SERVICE_STOP", "25s", func(v string) (err error) { c.stop, err = parseDuration(v); return })
 	read("ACCESS_LOG", "on", func(v string) error {
@@ -100,6 +115,17 @@ func hostname() string {
 		return "unknown"
 	}
 	return name
+}
+
+func parseProxyTo(v string) (*url.URL, error) {
+	if v == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "http" || u.Host == "" {
+		return nil, fmt.Errorf("expected http://host:port")
+	}
+	return u, nil
 }
 
 func parseDuration(v string) (time.Duration, error) {

@@ -33,10 +33,11 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// listener hands out connections as *conn, numbered from 1.
+// listener hands out connections as *conn, numbered from 1. Several listeners
+// share the numbers.
 type listener struct {
 	net.Listener
-	serial int64
+	serial *atomic.Int64
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -44,8 +45,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.serial++
-	c := &conn{Conn: inner, serial: l.serial}
+	c := &conn{Conn: inner, serial: l.serial.Add(1)}
 	c.host, c.port = split(inner.LocalAddr())
 	c.peer, _ = split(inner.RemoteAddr())
 	return c, nil

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,8 +19,15 @@ func serve(ctx context.Context, cfg config, logger *slog.Logger, out *lineBuffer
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w; set PORT to a free port above 1024, or to 0", cfg.address, err)
 	}
-	ln := &listener{Listener: inner}
-	logger.Info("listening", "address", ln.Addr().String(), "instance", cfg.instance)
+	listeners := []net.Listener{inner}
+	if cfg.socket != "" {
+		unix, err := listenUnix(ctx, cfg.socket)
+		if err != nil {
+			return fmt.Errorf("SOCKET=%q: %w", cfg.socket, errors.Join(err, inner.Close()))
+		}
+		listeners = append(listeners, unix)
+	}
+	logger.Info("listening", "address", inner.Addr().String(), "instance", cfg.instance)
 	out.Flush()
 
 	app := &app{cfg: cfg, stopping: make(chan struct{})}
@@ -33,8 +42,11 @@ func serve(ctx context.Context, cfg config, logger *slog.Logger, out *lineBuffer
 		app.logger = logger
 		srv.ConnState = app.logFinished
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(ln) }()
+	failed := make(chan error, len(listeners))
+	var serial atomic.Int64
+	for _, inner := range listeners {
+		go func() { failed <- srv.Serve(&listener{Listener: inner, serial: &serial}) }()
+	}
 	select {
 	case err := <-failed:
 		return err
@@ -51,6 +63,18 @@ func serve(ctx context.Context, cfg config, logger *slog.Logger, out *lineBuffer
 		}
 		return err
 	}
+	app.lines.Wait() // connections that closed just now still write their line
 	logger.Info("stopped")
 	return nil
+}
+
+// listenUnix listens on a socket file. One that an earlier process left is
+// removed; anything else at the path is not touched.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
+	if isSocket(path) == nil {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	return (&net.ListenConfig{}).Listen(ctx, "unix", path)
 }

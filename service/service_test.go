@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -295,42 +296,52 @@ func TestReadyNamesTheFailingDependency(t *testing.T) {
 }
 
 func TestStopWaitsForOpenRequests(t *testing.T) {
-	base, log, stop := start(t, map[string]string{"DELAY": "300ms"})
-	c := openRequest(t, base)
+	dependency, asked := slowDependency(t, 300*time.Millisecond)
+	base, log, stop := start(t, map[string]string{"DEPENDENCIES": dependency})
+	got := make(chan int, 1)
+	go func() {
+		resp, err := http.Get(base + "/readyz")
+		if err != nil {
+			got <- 0
+			return
+		}
+		resp.Body.Close()
+		got <- resp.StatusCode
+	}()
+	<-asked
 	if code := stop(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		t.Fatalf("the open request got no answer: %v", err)
+	if status := <-got; status != 200 {
+		t.Errorf("the open request got status %d", status)
 	}
-	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "Hello World" {
-		t.Errorf("the open request got %q, %v", body, err)
-	}
-	if len(log.lines(t, "stopped")) != 1 {
-		t.Error("the last line does not say stopped")
+	if a, s := log.lines(t, "access"), log.lines(t, "stopped"); len(a) != 1 || len(s) != 1 {
+		t.Errorf("%d access lines and %d that say stopped, want 1 each", len(a), len(s))
 	}
 }
 
-// openRequest sends a request for / and returns when the service has accepted
-// its connection: connections are accepted in order, and a later one was answered.
-func openRequest(t *testing.T, base string) net.Conn {
+// slowDependency is a dependency that takes its time. The channel tells when
+// it is asked, and with it that the service has a request for /readyz in hand.
+func slowDependency(t *testing.T, wait time.Duration) (url string, asked <-chan struct{}) {
 	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	fetch(t, base+"/healthz")
-	return c
+	ch := make(chan struct{}, 10)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ch <- struct{}{}
+		sleep(r.Context(), wait)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, ch
 }
 
 func TestStopGivesUpInTime(t *testing.T) {
-	base, _, stop := start(t, map[string]string{"DELAY": "1m", "SERVICE_STOP": "100ms"})
-	openRequest(t, base)
+	dependency, asked := slowDependency(t, time.Minute)
+	base, _, stop := start(t, map[string]string{"DEPENDENCIES": dependency, "SERVICE_STOP": "100ms"})
+	go func() {
+		if resp, err := http.Get(base + "/readyz"); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-asked
 	begin := time.Now()
 	code := stop()
 	if took := time.Since(begin); code != 1 || took > 10*time.Second {
@@ -377,7 +388,7 @@ func TestSpinShare(t *testing.T) {
 func TestConfigErrorsNameTheVariable(t *testing.T) {
 	for name, bad := range map[string]string{
 		"PORT": "http", "IDLE_TIMEOUT": "75", "SERVICE_STOP": "-1s", "ACCESS_LOG": "maybe", "STATUS": "99",
-		"DELAY": "x=1s", "SPIN": "1ms@2", "DEPENDENCIES": "redis://h", "INSTANCE": "a\nb",
+		"DELAY": "x=1s", "SPIN": "1ms@2", "DEPENDENCIES": "redis://h", "PROXY_TO": "https://a", "PROXY_ANSWERS": "/x", "INSTANCE": "a\nb",
 	} {
 		var stderr bytes.Buffer
 		code := run(t.Context(), nil, func(k string) string {
@@ -415,6 +426,73 @@ func TestListensOnAllAddressesByDefault(t *testing.T) {
 	resp, _ := fetch(t, "http://127.0.0.1:"+port+"/")
 	if peer := resp.Header.Get("X-Hoplab-Peer"); peer != "127.0.0.1" {
 		t.Errorf("peer %q, want the plain IPv4 address", peer)
+	}
+}
+
+func TestSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.sock")
+	old, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.SetUnlinkOnClose(false) // as a process that was killed leaves it
+	old.Close()
+	base, log, stop := start(t, map[string]string{"SOCKET": path})
+	fetch(t, base+"/")
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}}
+	resp, err := client.Get("http://app/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || string(body) != "Hello World" {
+		t.Errorf("%q, %v", body, err)
+	}
+	client.CloseIdleConnections()
+	stop()
+	if lines := log.lines(t, "access"); len(lines) != 2 || lines[0]["connection"] == lines[1]["connection"] {
+		t.Errorf("access log %v, want two lines on two connections", lines)
+	}
+	file := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(file, []byte("data"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"PORT": "0", "LISTEN_ADDRESS": "127.0.0.1", "SOCKET": file}
+	if code := run(t.Context(), nil, func(k string) string { return env[k] }, io.Discard, io.Discard); code != 1 {
+		t.Errorf("a file in the socket's place: exit code %d", code)
+	}
+	if data, err := os.ReadFile(file); err != nil || string(data) != "data" {
+		t.Errorf("the file was touched: %q, %v", data, err)
+	}
+}
+
+// The proxy's own path keeps saying 200 when the app behind it is gone.
+func TestProxy(t *testing.T) {
+	app, appLog, stopApp := start(t, map[string]string{"INSTANCE": "behind"})
+	base, log, stop := start(t, map[string]string{"PROXY_TO": app, "PROXY_ANSWERS": "/proxyz", "INSTANCE": "front"})
+	resp, body := fetch(t, base+"/")
+	if resp.StatusCode != 200 || body != "Hello World" || !reflect.DeepEqual(resp.Header.Values("X-Hoplab-App"), []string{"front"}) {
+		t.Errorf("%d %q from %v", resp.StatusCode, body, resp.Header)
+	}
+	if resp, _ := fetch(t, base+"/healthz"); resp.StatusCode != 200 {
+		t.Errorf("/healthz through the proxy: %d", resp.StatusCode)
+	}
+	stopApp()
+	if l := appLog.lines(t, "access"); len(l) != 2 || l[0]["x_forwarded_for"] != "127.0.0.1" {
+		t.Errorf("the app's log: %v", l)
+	}
+	if resp, _ := fetch(t, base+"/"); resp.StatusCode != 502 {
+		t.Errorf("without the app: %d, want 502", resp.StatusCode)
+	}
+	if resp, _ := fetch(t, base+"/proxyz"); resp.StatusCode != 200 {
+		t.Errorf("/proxyz without the app: %d; this check is expected to lie", resp.StatusCode)
+	}
+	stop()
+	if l := log.lines(t, "the app behind the proxy does not answer"); len(l) != 1 {
+		t.Errorf("%d warnings, want 1", len(l))
 	}
 }
 
