@@ -1,0 +1,106 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hoplab/hoplab/internal/cli"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output in the scripts and the README")
+
+// TestMain lets scripts call hoplab as a program: the test binary stands in
+// for it, also where hoplab starts itself.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"hoplab": func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestStories runs one script per story of a user, in testdata/script.
+func TestStories(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			// The programs that hoplab builds are kept between runs of the tests.
+			env.Setenv("XDG_CACHE_HOME", cache)
+			env.Setenv("HOPLAB_REPO", root)
+			env.Setenv("REPO", root)
+			env.Setenv("GOLDEN", filepath.Join(root, "stacks", "testdata", "golden"))
+			env.Setenv("ARTICLE", filepath.Join(root, "internal", "topology", "testdata", "article"))
+			for _, name := range []string{"GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN", "GOSUMDB", "CI"} {
+				if v, ok := os.LookupEnv(name); ok {
+					env.Setenv(name, v)
+				}
+			}
+			if home, err := os.UserHomeDir(); err == nil {
+				env.Setenv("HOME", home) // for the Go toolchain's own defaults
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code": exitCode,
+			"size": sizeCheck,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "ci" {
+				return os.Getenv("CI") == "true", nil
+			}
+			return false, nil
+		},
+	})
+}
+
+// exitCode runs a command and checks its exit code, which `exec` alone cannot:
+// code 4 hoplab run …  Several codes are separated by commas: a run on a busy
+// machine may rightly say that it cannot tell.
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command [args...]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if !slices.Contains(strings.Split(args[0], ","), got) {
+		ts.Fatalf("%s: exit code %s; want %s\nstderr: %s", strings.Join(args[1:], " "), got, args[0], ts.ReadFile("stderr"))
+	}
+}
+
+// sizeCheck checks that the agent arm's responses are longer than the bypass
+// arm's by so many bytes: size 49 RUNDIR
+func sizeCheck(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: size BYTES RUNDIR")
+	}
+	var s summary.Summary
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(args[1], "summary.json"))), &s))
+	bytes := map[string]int{}
+	for _, a := range s.Arms {
+		bytes[a.Name] = a.Evidence.ResponseBytes
+	}
+	if got := strconv.Itoa(bytes["agent"] - bytes["bypass"]); got != args[0] {
+		ts.Fatalf("agent responses are %s bytes longer than bypass responses; want %s (%v)", got, args[0], bytes)
+	}
+}
