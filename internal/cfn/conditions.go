@@ -36,6 +36,10 @@ func (s *Stack) condition(name string, line int32) (truth, string) {
 		s.asm.cycle(s, line, "condition "+name)
 		return maybe, s.unknown(line, "", "condition %s refers to itself", name).Why()
 	case 0:
+		if !s.asm.descend() {
+			return maybe, s.tooLong(line).Why()
+		}
+		defer s.asm.ascend()
 		c.state = 1
 		c.val, c.why = s.test(s.root.get("Conditions").get(name), 0)
 		c.state = 2

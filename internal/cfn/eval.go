@@ -75,13 +75,27 @@ func (s *Stack) eval(n *node) Value {
 	if f == nil {
 		return s.unknown(n.line, "", "%s is not evaluated", name)
 	}
-	if s.asm.depth >= maxChain {
-		return s.unknown(n.line, "", "more than %d references in a chain", maxChain)
+	if !s.asm.descend() {
+		return s.tooLong(n.line)
 	}
-	s.asm.depth++
-	v := f(s, arg, n.line)
-	s.asm.depth--
-	return v
+	defer s.asm.ascend()
+	return f(s, arg, n.line)
+}
+
+// descend counts one reference deeper and reports whether that is allowed;
+// ascend counts back.
+func (a *Assembly) descend() bool {
+	if a.depth >= maxChain {
+		return false
+	}
+	a.depth++
+	return true
+}
+
+func (a *Assembly) ascend() { a.depth-- }
+
+func (s *Stack) tooLong(line int32) Value {
+	return s.unknown(line, "", "more than %d references in a chain", maxChain)
 }
 
 // once evaluates a shared expression one time and keeps the result. An
@@ -98,6 +112,10 @@ func (s *Stack) once(n *node, what string) Value {
 		a.cycle(s, n.line, what)
 		return s.unknown(n.line, "", "%s refers to itself", what)
 	}
+	if !a.descend() {
+		return s.tooLong(n.line)
+	}
+	defer a.ascend()
 	a.busy[k] = true
 	v := s.eval(n)
 	delete(a.busy, k)

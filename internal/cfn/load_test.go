@@ -105,6 +105,43 @@ func TestCostIsBounded(t *testing.T) {
 	}
 }
 
+// TestLongChains follows references that lead from one to the next far
+// beyond the limit: unknown, without exhausting the stack.
+func TestLongChains(t *testing.T) {
+	const n = 50000
+	chains := map[string]func(b *strings.Builder, i int){
+		"Conditions": func(b *strings.Builder, i int) { fmt.Fprintf(b, "  C%d: !Not [!Condition C%d]\n", i, i+1) },
+		"Resources": func(b *strings.Builder, i int) {
+			fmt.Fprintf(b, "  P%d: {Type: AWS::SSM::Parameter, Properties: {Name: /p%d, Value: \"{{resolve:ssm:/p%d}}\"}}\n", i, i, i+1)
+		},
+		"Outputs": func(b *strings.Builder, i int) {
+			fmt.Fprintf(b, "  O%d: {Value: {\"Fn::ImportValue\": o%d}, Export: {Name: o%d}}\n", i, i+1, i)
+		},
+	}
+	for section, entry := range chains {
+		t.Run(section, func(t *testing.T) {
+			var b strings.Builder
+			fmt.Fprintf(&b, "%s:\n", section)
+			for i := range n {
+				entry(&b, i)
+			}
+			if section != "Resources" {
+				b.WriteString("Resources:\n")
+			}
+			b.WriteString("  R: {Type: X, Properties: {C: !If [C0, a, b], P: \"{{resolve:ssm:/p0}}\", O: !ImportValue o0}}\n")
+			a, err := Parse("t.yaml", []byte(b.String()), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range []string{"C", "P", "O"} {
+				if v := a.Stacks[0].Resource("R").Prop(p); !v.IsUnknown() {
+					t.Errorf("%s: %s", p, show(v))
+				}
+			}
+		})
+	}
+}
+
 func TestUnknownParameterIsRefused(t *testing.T) {
 	text := []byte("Parameters: {Port: {Type: Number}, BootstrapVersion: {Type: String}}\nResources: {}")
 	_, err := Parse("t.yaml", text, Options{Params: map[string]string{"Prot": "80"}})
