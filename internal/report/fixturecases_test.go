@@ -82,6 +82,10 @@ func cannotTell(r *summary.Result) {
 	s.Warnings = []summary.Warning{{Code: "few-replicates", About: "run", Text: "3 replicates are too few for an interval at 95 %; 6 or more are wanted."}}
 	s.Arms[0].Failed, s.Arms[1].Dropped = 4, 12
 	s.Arms[0].Evidence.AgentHops["1"] -= 4
+	for i := range r.Detail.Difference {
+		p := &r.Detail.Difference[i]
+		p.LowUs, p.HighUs = p.EstimateUs-2200-500*p.Q, p.EstimateUs+2400+500*p.Q
+	}
 }
 
 func refused(r *summary.Result) {

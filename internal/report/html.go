@@ -45,7 +45,7 @@ type htmlPage struct {
 	VerdictSign    string
 	Warnings       []string // of the whole run
 	Contradictions []string
-	AnswerTable    *htmlTable
+	AnswerTables   []*htmlTable
 	Basis          []string
 	Notes          []note
 	Budgets        *htmlTable
@@ -69,7 +69,7 @@ func (p *htmlPage) fill() {
 	s := p.Summary
 	p.Run = clean(s.Run)
 	p.Title = "hoplab: " + verdictWords(s.Verdict) + " – " + p.Run
-	p.Kicker = []string{"run " + p.Run, targetWords(s)}
+	p.Kicker = []string{"run " + p.Run, "target " + targetWords(s)}
 	p.Answer = p.sentences()
 	p.Verdict, p.VerdictSign = verdictWords(s.Verdict), verdictSign(s.Verdict)
 	p.VerdictClass = verdictClass(s.Verdict)
@@ -81,8 +81,11 @@ func (p *htmlPage) fill() {
 			p.Contradictions = append(p.Contradictions, contradictionWords(c))
 		}
 	}
-	p.AnswerTable = p.answerTable()
+	p.AnswerTables = p.answerTables()
 	p.Basis = p.basis()
+	if len(p.Differences) > 0 && p.Floor == nil {
+		p.Basis = append(p.Basis, p.floorLabel()+".")
+	}
 	p.Notes = p.view.Notes.Numbered
 	p.Budgets = p.budgetTable()
 	p.Figures = p.figures()
@@ -96,6 +99,9 @@ func (p *htmlPage) fill() {
 	}
 }
 
+// unitSpace is the space between a number and its unit, where a line must not break.
+var unitSpace = regexp.MustCompile(`(\d) (µs|ms|s\b|%)`)
+
 var quantileWord = regexp.MustCompile(`\bp\d+(?:\.\d+)?\b`)
 
 // sentences marks each sentence with the warnings about the quantile it names.
@@ -106,7 +112,7 @@ func (p *htmlPage) sentences() []sentence {
 	}
 	var out []sentence
 	for _, text := range p.view.Answer {
-		one := sentence{Phrases: codeSpans(text)}
+		one := sentence{Phrases: codeSpans(unitSpace.ReplaceAllString(text, "$1\u00a0$2"))}
 		if q := quantileWord.FindString(text); q != "" && !p.Refused {
 			one.Marks = p.view.Notes.touching(of, q)
 		}
@@ -142,9 +148,9 @@ func verdictClass(verdict string) string {
 // targetWords names target and fabric.
 func targetWords(s *summary.Summary) string {
 	if s.Fabric == "" {
-		return "target " + clean(s.Target)
+		return clean(s.Target)
 	}
-	return "target " + clean(s.Target) + ", " + clean(s.Fabric) + " fabric"
+	return clean(s.Target) + ", " + clean(s.Fabric) + " fabric"
 }
 
 // facts are what a reader needs to judge the run, and to repeat it.

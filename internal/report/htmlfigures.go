@@ -72,8 +72,8 @@ func (p *htmlPage) pathFigure(styles map[string]chart.Style) htmlFigure {
 	f.Caption = strings.Join(captions, ". ") + "."
 	var rows []chart.PathRow
 	f.Table = &htmlTable{Caption: "Every stop of every path", Sticky: true, Head: []htmlCell{word("arm"), word("stop"), word("ports"), number("proved"), word("by")}}
-	for _, path := range p.Detail.Paths {
-		row := chart.PathRow{Arm: clean(path.Arm), Style: styles[path.Arm]}
+	for _, path := range p.paths() {
+		row := chart.PathRow{Arm: clean(path.Arm), Style: styles[path.Arm], Around: p.aroundWords(path.Arm)}
 		for _, b := range path.Boxes {
 			b.Name, b.Ports, b.By = clean(b.Name), clean(b.Ports), clean(b.By)
 			row.Boxes = append(row.Boxes, b)
@@ -90,6 +90,36 @@ func (p *htmlPage) pathFigure(styles map[string]chart.Style) htmlFigure {
 	f.draw("The path of each arm, with ports and proof", "Nothing to draw: the paths were not recorded.",
 		func(about chart.Figure, form chart.Form) string { return chart.DrawPaths(rows, about, form) })
 	return f
+}
+
+// paths are the recorded paths, or, when none were recorded, those that the
+// arms name, without ports and proof.
+func (p *htmlPage) paths() []summary.Path {
+	if len(p.Detail.Paths) > 0 {
+		return p.Detail.Paths
+	}
+	var paths []summary.Path
+	for _, a := range p.Summary.Arms {
+		if a.Path == "" || a.TwinOf != "" {
+			continue
+		}
+		path := summary.Path{Arm: a.Name}
+		for _, name := range strings.Split(a.Path, "→") {
+			path.Boxes = append(path.Boxes, summary.Box{Name: strings.TrimSpace(name)})
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// aroundWords says of an agent that an arm goes around whether that was true of all its requests.
+func (p *htmlPage) aroundWords(arm string) string {
+	for _, a := range p.Summary.Arms {
+		if a.Name == arm && a.Evidence.Contradictions > 0 {
+			return "passed by " + quantity.Count(a.Evidence.Contradictions)
+		}
+	}
+	return "not passed"
 }
 
 func (p *htmlPage) differenceFigure(styles map[string]chart.Style) htmlFigure {
@@ -247,7 +277,7 @@ func (p *htmlPage) ledgerFigure(styles map[string]chart.Style) htmlFigure {
 	f := htmlFigure{ID: "ledger", Heading: "Where the time goes"}
 	l := p.Ledger
 	if l == nil {
-		f.Absent = "Not known: splitting the time needs more arms than this run had. A run with the arms agent, bypass and direct has a ledger."
+		f.Absent = "Not split: this run measured too few arms to tell the parts apart."
 		return f
 	}
 	f.Caption = "Each bar starts where the one above ends; together they are the total. Hatched is the remainder, which no measurement explains."
@@ -258,11 +288,13 @@ func (p *htmlPage) ledgerFigure(styles map[string]chart.Style) htmlFigure {
 	f.Table = &htmlTable{Caption: l.Title, Head: []htmlCell{word("part"), number("time"), word("by")}}
 	for i, r := range l.Rows {
 		row := chart.WaterfallRow{Part: r.Part, By: r.By, Text: r.Number, Us: r.Us}
-		switch i {
-		case len(l.Rows) - 2:
+		switch {
+		case i == len(l.Rows)-2:
 			row.Kind = chart.Remainder
-		case len(l.Rows) - 1:
+		case i == len(l.Rows)-1:
 			row.Kind = chart.Total
+		case strings.HasSuffix(r.Part, "agent"):
+			row.Kind = chart.Agent
 		}
 		in.Rows = append(in.Rows, row)
 		f.Table.add(word(r.Part), number(r.Number), word(orDash(r.By)))

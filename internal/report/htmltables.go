@@ -12,7 +12,8 @@ import (
 // htmlTable is a table of the page; the first cell of a row names it.
 type htmlTable struct {
 	Caption string
-	Sticky  bool // the first column stays when the table is scrolled on a phone
+	Marks   []int // at the caption
+	Sticky  bool  // the first column stays when the table is scrolled on a phone
 	Head    []htmlCell
 	Rows    []htmlRow
 }
@@ -33,24 +34,29 @@ func number(text string) htmlCell { return htmlCell{Text: text, Number: true} }
 
 func (t *htmlTable) add(cells ...htmlCell) { t.Rows = append(t.Rows, htmlRow{Cells: cells}) }
 
-// answerTable is the differences and the A/A floor by quantile.
-func (p *htmlPage) answerTable() *htmlTable {
-	if len(p.Differences) == 0 {
-		return nil
-	}
-	t := &htmlTable{Caption: "Difference by quantile", Head: p.quantileHead("difference")}
+// answerTables are one small table for each difference, a row for each
+// quantile, so that they fit a phone.
+func (p *htmlPage) answerTables() []*htmlTable {
+	var tables []*htmlTable
 	for _, d := range p.Differences {
-		estimate := htmlRow{Strong: true, Cells: []htmlCell{{Text: d.Name, Marks: p.view.Notes.at(d.Of)}}}
-		interval := []htmlCell{word(d.Level + " interval")}
-		for i, c := range d.Cells {
-			estimate.Cells = append(estimate.Cells, p.estimateCell(d, i))
-			interval = append(interval, number(c.Interval))
+		t := &htmlTable{Caption: d.Name, Marks: p.view.Notes.at(d.Of),
+			Head: []htmlCell{word(""), number("difference"), number(d.Level + " interval")}}
+		if p.Floor != nil {
+			t.Head = append(t.Head, number("A/A floor"))
 		}
-		t.Rows = append(t.Rows, estimate)
-		t.add(interval...)
+		for i, c := range d.Cells {
+			if c.Difference == nil {
+				continue
+			}
+			row := []htmlCell{{Text: p.Columns[i], Marks: p.view.Notes.at(p.Columns[i])}, p.estimateCell(d, i), number(c.Interval)}
+			if p.Floor != nil {
+				row = append(row, number(orDash(p.Floor[i])))
+			}
+			t.add(row...)
+		}
+		tables = append(tables, t)
 	}
-	t.add(p.floorCells()...)
-	return t
+	return tables
 }
 
 func (p *htmlPage) quantileHead(first string) []htmlCell {
@@ -71,11 +77,11 @@ func (p *htmlPage) estimateCell(d differenceView, i int) htmlCell {
 func (p *htmlPage) floorCells() []htmlCell {
 	cells := []htmlCell{word("A/A floor")}
 	for i := range p.Columns {
-		text := "not measured"
-		if p.Floor != nil && p.Floor[i] != "" {
-			text = p.Floor[i]
+		if p.Floor == nil {
+			cells = append(cells, number("–"))
+		} else {
+			cells = append(cells, number(orDash(p.Floor[i])))
 		}
-		cells = append(cells, number(text))
 	}
 	return cells
 }
@@ -84,9 +90,9 @@ func (p *htmlPage) budgetTable() *htmlTable {
 	if len(p.view.Budgets) == 0 {
 		return nil
 	}
-	t := &htmlTable{Caption: "Budgets", Head: []htmlCell{word("budget"), word("verdict"), number("difference"), number("interval")}}
+	t := &htmlTable{Caption: "Budgets", Head: []htmlCell{word("budget"), word("verdict"), number("interval")}}
 	for _, b := range p.view.Budgets {
-		t.add(word(b.Budget), word(b.Verdict), number(b.Estimate), number(b.Interval))
+		t.add(word(b.Budget), word(b.Verdict), number(b.Interval))
 	}
 	return t
 }
@@ -102,10 +108,9 @@ func (p *htmlPage) numbers() []*htmlTable {
 
 // latencyTable has a row for each arm.
 func (p *htmlPage) latencyTable() *htmlTable {
-	t := &htmlTable{Caption: "Latency of each arm", Sticky: true, Head: []htmlCell{word("arm"), number("requests"), number("failed"), number("never sent")}}
+	t := &htmlTable{Caption: "Latency of each arm", Sticky: true, Head: []htmlCell{word("arm"), number("requests")}}
 	for _, a := range p.Arms {
-		t.add(htmlCell{Text: a.Name, Marks: p.view.Notes.at(a.Arm.Name)}, number(a.Requests),
-			number(quantity.Count(a.Arm.Failed)), number(quantity.Count(a.Arm.Dropped)))
+		t.add(htmlCell{Text: a.Name, Marks: p.view.Notes.at(a.Arm.Name)}, number(a.Requests))
 	}
 	columns := []struct {
 		name string
@@ -129,7 +134,7 @@ func (p *htmlPage) latencyTable() *htmlTable {
 // proofTable says what proved each arm's path.
 func (p *htmlPage) proofTable() *htmlTable {
 	t := &htmlTable{Caption: "Path and proof of each arm", Sticky: true, Head: []htmlCell{
-		word("arm"), word("path"), word("proof"), word("by"), number("agent's own count"), number("response bytes")}}
+		word("arm"), word("path"), word("proof"), word("by"), number("agent counted"), number("bytes")}}
 	for _, a := range p.Arms {
 		e := a.Arm.Evidence
 		counter, bytes := "not read", "–"

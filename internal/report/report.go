@@ -24,6 +24,9 @@ import (
 func notWhat(s *summary.Summary) string {
 	switch s.Target {
 	case "lab":
+		if sentRequests(s) == 0 {
+			return "Planned for the lab on this machine, not for AWS."
+		}
 		fabric := ""
 		if s.Fabric != "" {
 			fabric = fmt.Sprintf(" (%s fabric)", clean(s.Fabric))
@@ -54,14 +57,20 @@ func answer(s *summary.Summary) []string {
 	if len(s.Sentences) > 0 {
 		return cleanAll(s.Sentences)
 	}
-	var requests int64
-	for _, a := range s.Arms {
-		requests += a.Requests
-	}
+	requests := sentRequests(s)
 	if requests == 0 {
 		return []string{"Nothing was measured: the run holds no requests."}
 	}
 	return []string{"Nothing was compared: the run holds " + quantity.Count(requests) + " requests and no difference between arms."}
+}
+
+// sentRequests counts the requests of all arms.
+func sentRequests(s *summary.Summary) int64 {
+	var n int64
+	for _, a := range s.Arms {
+		n += a.Requests
+	}
+	return n
 }
 
 // partialWords says how far an unfinished run came and how to finish it.

@@ -168,13 +168,13 @@ func (v *view) latencyColumn(name string, of func(summary.LatencyUs) float64) []
 }
 
 // columnStep is the step of the arms' latencies at a quantile: that of the
-// least certain difference there, but at least two and at most four significant digits.
+// least certain difference there, but two or three significant digits.
 func (v *view) columnStep(column string, values []float64) float64 {
 	largest := 0.0
 	for _, us := range values {
 		largest = math.Max(largest, us)
 	}
-	step := quantity.SignificantStep(largest, 4)
+	step := quantity.SignificantStep(largest, 3)
 	for _, d := range v.Summary.Differences {
 		if columnName(&d) == column && hasInterval(d) {
 			step = math.Max(step, quantity.Step(d.LowUs, d.HighUs))

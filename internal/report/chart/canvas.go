@@ -58,8 +58,8 @@ var roles = map[string]string{
 	"paper": `fill="#ffffff"`,
 	"band":  `fill="#f3f5f7"`,
 	"ghost": `fill="none" stroke="#8b949e" stroke-dasharray="3 3"`,
+	"part":  `fill="#8b949e"`,
 	"box":   `fill="#f3f5f7" stroke="#8b949e"`,
-	"halo":  `fill="#1a1d21" stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke"`,
 }
 
 func newCanvas(f Figure, form Form, height float64) *canvas {
@@ -139,6 +139,11 @@ func (c *canvas) text(x, y float64, a anchor, text string, kv ...string) {
 	c.open("text", append(attributes, kv...)...)
 	c.write(text)
 	c.close("text")
+}
+
+// halo writes text that stays readable on top of lines and bands.
+func (c *canvas) halo(x, y float64, a anchor, text string, kv ...string) {
+	c.text(x, y, a, text, append(kv, "class", "halo", "stroke", LightPaper, "stroke-width", "4", "stroke-linejoin", "round", "paint-order", "stroke")...)
 }
 
 // tooltip gives the element that is open a text to hover over.

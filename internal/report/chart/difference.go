@@ -34,9 +34,9 @@ func DrawDifference(d Difference, f Figure, form Form) string {
 	if len(d.Points) < 2 {
 		return ""
 	}
-	frame, height := plot{left: 66, right: 642, top: 44, bottom: 330}, 392.0
+	frame, height := plot{left: 60, right: 650, top: 44, bottom: 330}, 392.0
 	if form == Narrow {
-		frame, height = plot{left: 58, right: 350, top: 66, bottom: 318}, 380
+		frame, height = plot{left: 56, right: 352, top: 66, bottom: 318}, 380
 	}
 	c := newCanvas(f, form, height)
 	low, high := differenceRange(d.Points)
@@ -118,15 +118,15 @@ func (c *canvas) differenceAxes(d Difference, frame plot, x, y scale, low, high 
 	for _, q := range c.quantileTicks(d.Points[0].Q, d.Points[len(d.Points)-1].Q) {
 		c.text(x(q), frame.bottom+18, middle, quantity.Quantile(q))
 	}
-	c.text(frame.left, frame.bottom+36, start, "faster requests")
-	c.text(frame.right, frame.bottom+36, end, "slower requests")
+	c.text(frame.left, frame.bottom+36, start, "← faster requests")
+	c.text(frame.right, frame.bottom+36, end, "slower requests →")
 	c.end()
 	c.group("ink")
-	title := shorten(d.Name, c.width-40, 13) + " at each quantile"
+	title := d.Name + " at each quantile"
 	if c.form == Narrow {
-		title = shorten(d.Name, c.width-20, 13)
+		title = d.Name
 	}
-	c.text(8, 20, start, title, "font-size", "13", "font-weight", "600")
+	c.title(title, c.width)
 	c.end()
 }
 
@@ -189,8 +189,8 @@ func (c *canvas) beyond(d Difference, frame plot, low, high float64) {
 	}
 	write := func(y float64, arrow string, us float64) {
 		unit := quantity.UnitFor(us)
-		text := arrow + " interval reaches " + unit.With(unit.Signed(us, quantity.SignificantStep(us, 2)))
-		c.text(frame.right-6, y, end, text, "class", "halo", "stroke", LightPaper, "stroke-width", "4", "paint-order", "stroke", "font-size", "11")
+		text := arrow + " the interval goes on to " + unit.With(unit.Signed(us, quantity.SignificantStep(us, 2)))
+		c.halo(frame.left+6, y, start, text, "font-size", "11")
 	}
 	if most > high {
 		write(frame.top+14, "↑", most)
@@ -218,8 +218,7 @@ func (c *canvas) markDifferences(d Difference, frame plot, x, y scale) {
 		}
 		half := textWidth(m.Text, 12.5) / 2
 		px = min(max(px, frame.left+half+2), frame.right-half-2)
-		c.text(px, min(ty, frame.bottom-6), middle, m.Text, "class", "halo", "stroke", LightPaper, "stroke-width", "4",
-			"paint-order", "stroke", "font-size", "12.5", "font-weight", "600")
+		c.halo(px, min(ty, frame.bottom-6), middle, m.Text, "font-size", "12.5", "font-weight", "600")
 	}
 }
 
@@ -246,7 +245,7 @@ func (c *canvas) differenceLabels(d Difference, frame plot, y scale) {
 
 // differenceKey does the same above the picture, where the edge has no room.
 func (c *canvas) differenceKey(d Difference, frame plot) {
-	x, y := 8.0, 42.0
+	x, y := 0.0, 42.0
 	c.series(d.Style.Color)
 	c.line(x, y, x+18, y, "stroke", "currentColor", "stroke-width", "2")
 	c.rect(x+96, y-6, 18, 12, "fill", "currentColor", "fill-opacity", "0.22")
@@ -263,9 +262,14 @@ func (c *canvas) differenceKey(d Difference, frame plot) {
 	c.end()
 }
 
+// title writes what the picture shows above it, in at most width.
+func (c *canvas) title(text string, width float64) {
+	c.text(0, 20, start, shorten(text, width, 13*bold), "font-size", "13", "font-weight", "600")
+}
+
 // source writes where the numbers come from into the picture's lower edge.
 func (c *canvas) source(text string, height float64) {
 	c.group("muted")
-	c.text(8, height-6, start, shorten(text, c.width-16, 10.5), "font-size", "10.5")
+	c.text(0, height-6, start, shorten(text, c.width-8, 10.5), "font-size", "10.5")
 	c.end()
 }

@@ -6,6 +6,9 @@ import (
 	"unicode"
 )
 
+// bold is how much wider bold text is than textWidth says.
+const bold = 1.14
+
 // textWidth estimates the width of text at a font size. Fonts differ, so it
 // errs on the wide side for the common ones.
 func textWidth(text string, size float64) float64 {
@@ -22,7 +25,7 @@ func textWidth(text string, size float64) float64 {
 		case unicode.IsUpper(r):
 			width += 0.70
 		default:
-			width += 0.58
+			width += 0.61
 		}
 	}
 	return width * size

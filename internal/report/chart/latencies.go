@@ -2,6 +2,7 @@ package chart
 
 import (
 	"math"
+	"sort"
 
 	"github.com/hoplab/hoplab/internal/report/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
@@ -37,23 +38,28 @@ func DrawLatencies(l Latencies, f Figure, form Form) string {
 		return ""
 	}
 	key := 20 * float64(len(curves)+1)
-	frame, height := plot{left: 52, right: 744, top: 36, bottom: 346}, 408.0
+	frame, height := plot{left: 48, right: 752, top: 36, bottom: 346}, 408.0
 	if form == Narrow {
-		frame, height = plot{left: 44, right: 350, top: 42 + key, bottom: 322 + key}, 384+key
+		frame, height = plot{left: 44, right: 352, top: 42 + key, bottom: 322 + key}, 384+key
 	}
 	c := newCanvas(f, form, height)
 	low, high := latencyRange(curves)
 	x, y := logarithmic(low, high, frame.left, frame.right), probability(0.01, 0.999, frame.bottom, frame.top)
 	c.latencyAxes(frame, x, y, low, high)
 	c.open("g", "clip-path", c.clip(frame.left, frame.top, frame.right-frame.left, frame.bottom-frame.top))
-	for _, curve := range curves {
-		c.curve(curve, x, y)
+	for _, twins := range []bool{true, false} { // an arm lies on top of its twin
+		for _, curve := range curves {
+			if curve.Style.Twin == twins {
+				c.curve(curve, x, y)
+			}
+		}
 	}
 	c.end()
 	if form == Wide {
+		c.curveNames(curves, frame, x)
 		c.latencyKey(curves, frame.right-8-keyWidth(curves), frame.bottom-key-4)
 	} else {
-		c.latencyKey(curves, 8, 28)
+		c.latencyKey(curves, 0, 28)
 	}
 	c.source(l.Source, height)
 	return c.String()
@@ -128,11 +134,11 @@ func (c *canvas) latencyAxes(frame plot, x, y scale, low, high float64) {
 	for _, q := range quantiles {
 		c.text(frame.left-8, y(q)+4, end, quantity.Quantile(q))
 	}
-	c.text(frame.left, frame.bottom+36, start, "faster")
-	c.text(frame.right, frame.bottom+36, end, "latency, logarithmic; slower")
+	c.text(frame.left, frame.bottom+36, start, "← faster")
+	c.text(frame.right, frame.bottom+36, end, "slower →")
 	c.end()
 	c.group("ink")
-	c.text(8, 20, start, "Latency of all arms", "font-size", "13", "font-weight", "600")
+	c.title("Latency of all arms", c.width)
 	c.end()
 }
 
@@ -148,8 +154,40 @@ func (c *canvas) curve(curve Curve, x, y scale) {
 		text string
 	}{{0.50, curve.P50}, {0.99, curve.P99}} {
 		if us, ok := interpolate(curve.Points, at.q); ok {
-			c.marker(curve.Style.Shape, x(us), y(at.q), 4, curve.Style.Twin, curve.Name+" "+quantity.Quantile(at.q)+": "+at.text)
+			c.marker(curve.Style.Shape, x(us), y(at.q), curve.Style.markerSize(), curve.Style.Twin, curve.Name+" "+quantity.Quantile(at.q)+": "+at.text)
 		}
+	}
+	c.end()
+}
+
+// curveNames names the curves where they leave the frame, if there is room for
+// every name; if not, the key alone must do.
+func (c *canvas) curveNames(curves []Curve, frame plot, x scale) {
+	type name struct {
+		text     string
+		from, to float64
+	}
+	var names []name
+	for _, curve := range curves {
+		us, ok := interpolate(curve.Points, 0.999)
+		if curve.Style.Twin || !ok {
+			continue
+		}
+		half := textWidth(curve.Name, 12) / 2
+		at := min(x(us), frame.right-half)
+		names = append(names, name{curve.Name, at - half, at + half})
+	}
+	sort.Slice(names, func(i, j int) bool { return names[i].from < names[j].from })
+	free := 160.0 // the title
+	for _, n := range names {
+		if n.from < free+10 {
+			return
+		}
+		free = n.to
+	}
+	c.group("ink")
+	for _, n := range names {
+		c.text((n.from+n.to)/2, frame.top-8, middle, n.text)
 	}
 	c.end()
 }
@@ -196,7 +234,7 @@ func (c *canvas) latencyKey(curves []Curve, x, y float64) {
 		row := y + 20*float64(i+1) + 6
 		c.series(curve.Style.Color)
 		c.empty("path", append([]string{"d", path([]point{{x, row}, {x + 22, row}})}, curve.Style.stroke(2.2)...)...)
-		c.marker(curve.Style.Shape, x+11, row, 4, curve.Style.Twin, "")
+		c.marker(curve.Style.Shape, x+11, row, curve.Style.markerSize(), curve.Style.Twin, "")
 		c.end()
 		c.group("ink")
 		c.text(x+30, row+4, start, shorten(curve.Name, 150, 12))

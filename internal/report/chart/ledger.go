@@ -22,6 +22,7 @@ type RowKind int
 // The kinds of row.
 const (
 	Part      RowKind = iota
+	Agent             // the part in question: in the arm's colour
 	Remainder         // hatched
 	Total             // outlined, from zero
 )
@@ -34,13 +35,13 @@ func DrawWaterfall(w Waterfall, f Figure, form Form) string {
 	}
 	step, left, right, top := 40.0, 214.0, 650.0, 46.0
 	if form == Narrow {
-		step, left, right, top = 52, 12, 276, 40
+		step, left, right, top = 52, 0, 270, 40
 	}
 	height := top + step*float64(len(w.Rows)) + 14
 	c := newCanvas(f, form, height)
 	hatch := c.hatch()
 	c.group("ink")
-	c.text(8, 20, start, w.Title, "font-size", "13", "font-weight", "600")
+	c.title(w.Title, c.width)
 	c.end()
 	low, high := waterfallRange(w.Rows)
 	x := linear(low, high, left, right)
@@ -127,16 +128,20 @@ func (c *canvas) bar(s Style, row WaterfallRow, from, to, y float64, hatch strin
 		c.group("box")
 		c.rect(from, y, width, barHeight)
 		c.end()
-	default:
+	case Agent:
 		c.series(s.Color)
 		c.rect(from, y, width, barHeight, "fill", "currentColor")
+		c.end()
+	default:
+		c.group("part")
+		c.rect(from, y, width, barHeight)
 		c.end()
 	}
 }
 
 // connector leads from the end of a bar to the row below.
 func (c *canvas) connector(rows []WaterfallRow, i int, x, y, step float64) {
-	if i+1 >= len(rows) {
+	if i+1 >= len(rows) || c.form == Narrow { // where it would cross the labels
 		return
 	}
 	c.group("axis")

@@ -13,6 +13,9 @@ type PathRow struct {
 	Arm   string
 	Style Style
 	Boxes []summary.Box
+	// Around is what is written into an agent of other arms that this arm goes
+	// around: "not passed", or how many requests passed it all the same.
+	Around string
 }
 
 // DrawPaths draws every arm's way as boxes and arrows, one column for each
@@ -104,10 +107,11 @@ func proofLines(b summary.Box, width float64) []string {
 
 // pathAcross draws a row from left to right.
 func (c *canvas) pathAcross(row PathRow, order []string, top float64) {
-	column := (c.width - 16) / float64(len(order))
+	column := c.width / float64(max(len(order), 1))
 	boxWidth := min(column-34, 140)
 	const boxTop, boxHeight = 40.0, 54.0
-	left := func(i int) float64 { return 8 + column*float64(i) + (column-boxWidth)/2 }
+	pitch := (c.width - 2 - boxWidth) / float64(max(len(order)-1, 1))
+	left := func(i int) float64 { return 1 + pitch*float64(i) }
 	middleY := top + boxTop + boxHeight/2
 	c.pathTitle(row, top+16)
 	before := -1
@@ -117,12 +121,12 @@ func (c *canvas) pathAcross(row PathRow, order []string, top float64) {
 			around := goneAround(order, before, at)
 			c.arrowAcross(row.Style, left(before)+boxWidth, left(at), middleY, top+boxTop-8, len(around) > 0)
 			for _, g := range around {
-				c.ghost(left(g), top+boxTop+6, boxWidth, boxHeight-12, nameOf(order[g]))
+				c.ghost(left(g), top+boxTop+6, boxWidth, boxHeight-12, nameOf(order[g]), row.Around)
 			}
 		}
 		c.box(row.Boxes[i], left(at), top+boxTop, boxWidth, boxHeight)
 		c.group("muted")
-		for n, line := range proofLines(row.Boxes[i], column-8) {
+		for n, line := range proofLines(row.Boxes[i], boxWidth+4) {
 			c.text(left(at)+boxWidth/2, top+boxTop+boxHeight+16+14*float64(n), middle, line, "font-size", "11")
 		}
 		c.end()
@@ -132,11 +136,11 @@ func (c *canvas) pathAcross(row PathRow, order []string, top float64) {
 
 func (c *canvas) pathTitle(row PathRow, y float64) {
 	c.series(row.Style.Color)
-	c.empty("path", append([]string{"d", path([]point{{8, y - 4}, {34, y - 4}})}, row.Style.stroke(2.2)...)...)
-	c.marker(row.Style.Shape, 21, y-4, 4.5, row.Style.Twin, "")
+	c.empty("path", append([]string{"d", path([]point{{0, y - 4}, {26, y - 4}})}, row.Style.stroke(2.2)...)...)
+	c.marker(row.Style.Shape, 13, y-4, 4.5, row.Style.Twin, "")
 	c.end()
 	c.group("ink")
-	c.text(42, y, start, shorten(row.Arm, c.width-60, 13), "font-size", "13", "font-weight", "600")
+	c.text(34, y, start, shorten(row.Arm, c.width-40, 13*bold), "font-size", "13", "font-weight", "600")
 	c.end()
 }
 
@@ -147,7 +151,7 @@ func (c *canvas) box(b summary.Box, x, y, w, h float64) {
 	ports := lines(b.Ports, w-10, 11, 2)
 	first := y + h/2 + 4.5 - 7*float64(len(ports))
 	c.group("ink")
-	c.text(x+w/2, first, middle, shorten(b.Name, w-10, 13), "font-size", "13", "font-weight", "600")
+	c.text(x+w/2, first, middle, shorten(b.Name, w-10, 13*bold), "font-size", "13", "font-weight", "600")
 	c.end()
 	c.group("muted")
 	for i, p := range ports {
@@ -156,13 +160,13 @@ func (c *canvas) box(b summary.Box, x, y, w, h float64) {
 	c.end()
 }
 
-func (c *canvas) ghost(x, y, w, h float64, name string) {
+func (c *canvas) ghost(x, y, w, h float64, name, around string) {
 	c.group("ghost")
 	c.rect(x, y, w, h, "rx", "6")
 	c.end()
 	c.group("muted")
 	c.text(x+w/2, y+h/2-2, middle, name, "font-size", "12")
-	c.text(x+w/2, y+h/2+13, middle, "not passed", "font-size", "11")
+	c.text(x+w/2, y+h/2+13, middle, shorten(around, w-8, 11), "font-size", "11")
 	c.end()
 }
 
@@ -189,6 +193,7 @@ func drawPathsDown(rows []PathRow, order []string, f Figure) string {
 		for _, step := range downSteps(r, order) {
 			height += step.height() + 22
 		}
+		height -= 22
 	}
 	c := newCanvas(f, Narrow, height)
 	y := 0.0
@@ -230,11 +235,11 @@ func downSteps(row PathRow, order []string) []downStep {
 
 // pathDown draws a column of steps from y and returns where it ends.
 func (c *canvas) pathDown(row PathRow, steps []downStep, y float64) float64 {
-	const left, width = 26.0, 146.0
+	const left, width = 22.0, 146.0
 	from, around := 0.0, false
 	for i, step := range steps {
 		if step.ghost {
-			c.ghost(left, y, width, step.height(), step.box.Name)
+			c.ghost(left, y, width, step.height(), step.box.Name, row.Around)
 			around = true
 			y += step.height() + 22
 			continue
@@ -260,7 +265,7 @@ func (c *canvas) arrowDown(s Style, x, from, to float64, around bool) {
 	c.series(s.Color)
 	d := path([]point{{x, from + 2}, {x, to - 8}})
 	if around {
-		const side = 12.0
+		const side = 4.0
 		d = fmt.Sprintf("M%s %sC%s %s %s %s %s %sL%s %sC%s %s %s %s %s %s",
 			num(x), num(from+1), num(x), num(from+16), num(side), num(from+4), num(side), num(from+24),
 			num(side), num(to-26), num(side), num(to-4), num(x), num(to-20), num(x), num(to-8))

@@ -64,10 +64,10 @@ func roundStep(v float64) float64 {
 }
 
 // logTicks returns round values within [low, high] for a logarithmic axis:
-// 1-2-5 in every decade, or 1-3, or powers of ten, whatever gives at most most.
+// as many in every decade as give at most most in all.
 // A range that holds fewer than three of these gets round steps instead.
 func logTicks(low, high float64, most int) []float64 {
-	for _, mantissas := range [][]float64{{1, 2, 5}, {1, 3}, {1}} {
+	for _, mantissas := range [][]float64{{1, 1.5, 2, 3, 4, 5, 7}, {1, 2, 3, 5}, {1, 2, 5}, {1, 3}, {1}} {
 		var ticks []float64
 		for e := math.Floor(math.Log10(low)); e <= math.Log10(high); e++ {
 			for _, m := range mantissas {

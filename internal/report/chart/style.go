@@ -18,6 +18,8 @@ const (
 	Square
 	Triangle
 	Diamond
+	up // beyond the upper edge
+	down
 )
 
 // Colours of the light and of the dark page, against which the palette is
@@ -63,7 +65,10 @@ func Styles(names []string, twinOf map[string]string) map[string]Style {
 	}
 	for _, name := range names {
 		if arm := twinOf[name]; arm != "" {
-			twin := styles[arm]
+			twin, known := styles[arm]
+			if !known {
+				twin = palette[firstFree(taken)].style
+			}
 			twin.Twin = true
 			styles[name] = twin
 		}
@@ -97,6 +102,10 @@ func (c *canvas) marker(s Shape, x, y, r float64, hollow bool, tooltip string) {
 		kv = append(kv, "d", path([]point{{x - r, y - r}, {x + r, y - r}, {x + r, y + r}, {x - r, y + r}})+"Z")
 	case Triangle:
 		kv = append(kv, "d", path([]point{{x, y - 1.2*r}, {x + 1.1*r, y + 0.8*r}, {x - 1.1*r, y + 0.8*r}})+"Z")
+	case up:
+		kv = append(kv, "d", path([]point{{x - r, y + r}, {x, y - r}, {x + r, y + r}})+"Z")
+	case down:
+		kv = append(kv, "d", path([]point{{x - r, y - r}, {x, y + r}, {x + r, y - r}})+"Z")
 	case Diamond:
 		kv = append(kv, "d", path([]point{{x, y - 1.3*r}, {x + 1.3*r, y}, {x, y + 1.3*r}, {x - 1.3*r, y}})+"Z")
 	}
@@ -107,6 +116,14 @@ func (c *canvas) marker(s Shape, x, y, r float64, hollow bool, tooltip string) {
 	c.open(tag, kv...)
 	c.tooltip(tooltip)
 	c.close(tag)
+}
+
+// markerSize is larger for a twin, so that it shows around its arm's marker.
+func (s Style) markerSize() float64 {
+	if s.Twin {
+		return 6
+	}
+	return 4
 }
 
 // stroke returns the attributes of a line in the arm's look.

@@ -43,9 +43,9 @@ func DrawWindows(w Windows, f Figure, form Form) string {
 	if len(w.Replicates) == 0 {
 		return ""
 	}
-	frame, height := plot{left: 66, right: 642, top: 40, bottom: 276}, 338.0
+	frame, height := plot{left: 60, right: 650, top: 40, bottom: 276}, 338.0
 	if form == Narrow {
-		frame, height = plot{left: 58, right: 350, top: 62, bottom: 284}, 346
+		frame, height = plot{left: 56, right: 352, top: 62, bottom: 284}, 346
 	}
 	c := newCanvas(f, form, height)
 	low, high := windowRange(w)
@@ -120,11 +120,11 @@ func (c *canvas) windowAxes(w Windows, frame plot, y scale, low, high float64) {
 	c.text((frame.left+frame.right)/2, frame.bottom+36, middle, "replicate: one start of everything")
 	c.end()
 	c.group("ink")
-	title := shorten(w.Name, c.width-200, 13) + " at p50, window by window"
-	if c.form == Narrow {
-		title = shorten(w.Name, c.width-80, 13) + " at p50"
+	if c.form == Wide {
+		c.title(w.Name+" at p50, window by window", c.width-windowKeyWidth-16)
+	} else {
+		c.title(w.Name+" at p50", c.width)
 	}
-	c.text(8, 20, start, title, "font-size", "13", "font-weight", "600")
 	c.end()
 }
 
@@ -142,8 +142,8 @@ func (c *canvas) headline(w Windows, frame plot, y scale) {
 func (c *canvas) replicate(w Windows, r summary.Replicate, area plot, y scale) {
 	width := area.right - area.left
 	c.group("muted")
-	if width >= 13 || r.Index == 1 || r.Index%5 == 0 {
-		c.text((area.left+area.right)/2, area.bottom+18, middle, fmt.Sprint(r.Index))
+	if name := fmt.Sprint(r.Index); width >= textWidth(name, 12)+5 || r.Index%5 == 0 {
+		c.text((area.left+area.right)/2, area.bottom+18, middle, name)
 	}
 	c.end()
 	c.group("grid")
@@ -159,19 +159,47 @@ func (c *canvas) replicate(w Windows, r summary.Replicate, area plot, y scale) {
 		}
 	}
 	c.series(w.Style.Color)
+	crowded := len(own)*6 > int(width)
+	opacity := "1"
+	if crowded {
+		opacity = "0.45"
+	} else {
+		c.own(r, area, y)
+	}
+	c.open("g", "opacity", opacity)
 	for i, win := range own {
 		x := area.left + width*(float64(i)+1)/(float64(len(own))+1)
-		c.window(win, x, area, y)
-	}
-	if r.Missing == "" {
-		half := width * 0.36
-		center := (area.left + area.right) / 2
-		c.open("line", "x1", num(center-half), "x2", num(center+half), "y1", num(clampTo(y(r.DiffUs), area)), "y2", num(clampTo(y(r.DiffUs), area)),
-			"stroke", "currentColor", "stroke-width", "3")
-		c.tooltip(fmt.Sprintf("replicate %d: %s", r.Index, differenceText(r.DiffUs)))
-		c.close("line")
+		c.window(win, x, area, y, crowded)
 	}
 	c.end()
+	if crowded { // where dots run into each other, the bar lies on top of them
+		c.own(r, area, y)
+	}
+	c.end()
+}
+
+// own draws a replicate's own estimate as a bar in the colour around it.
+func (c *canvas) own(r summary.Replicate, area plot, y scale) {
+	if r.Missing != "" {
+		return
+	}
+	half, center := (area.right-area.left)*0.36, (area.left+area.right)/2
+	at := clampTo(y(r.DiffUs), area)
+	c.rect(center-half-1, at-2.5, 2*half+2, 5, "class", "paper", "fill", LightPaper)
+	c.open("rect", "x", num(center-half), "y", num(at-1.5), "width", num(2*half), "height", "3", "fill", "currentColor")
+	c.tooltip(fmt.Sprintf("replicate %d: %s", r.Index, differenceText(r.DiffUs)))
+	c.close("rect")
+}
+
+// radius is the size of a dot; smaller where they would run into each other.
+func radius(form Form, crowded bool) float64 {
+	switch {
+	case crowded:
+		return 1.7
+	case form == Narrow:
+		return 2.6
+	}
+	return 3.2
 }
 
 func (c *canvas) missing(r summary.Replicate, area plot) {
@@ -186,17 +214,21 @@ func (c *canvas) missing(r summary.Replicate, area plot) {
 	c.end()
 }
 
-// window draws one dot; one beyond the frame stands at its edge.
-func (c *canvas) window(win summary.Window, x float64, area plot, y scale) {
+// window draws one dot; one beyond the frame is an arrowhead at its edge.
+func (c *canvas) window(win summary.Window, x float64, area plot, y scale, crowded bool) {
 	text := fmt.Sprintf("replicate %d, window %d: %s", win.Replicate, win.Index, differenceText(win.DiffUs))
 	if win.Void != "" {
 		text += "; voided: " + win.Void
 	}
-	r := 3.2
-	if c.form == Narrow {
-		r = 2.6
+	r := radius(c.form, crowded)
+	at, shape := y(win.DiffUs), Circle
+	switch inside := clampTo(at, area); {
+	case inside > at:
+		at, shape = inside, up
+	case inside < at:
+		at, shape = inside, down
 	}
-	c.marker(Circle, x, clampTo(y(win.DiffUs), area), r, win.Void != "", text)
+	c.marker(shape, x, at, r, win.Void != "", text)
 }
 
 func clampTo(y float64, area plot) float64 { return min(max(y, area.top+4), area.bottom-4) }
@@ -222,19 +254,21 @@ func (c *canvas) windowLabels(w Windows, frame plot, y scale) {
 	c.windowKey(w)
 }
 
+const windowKeyWidth = 384.0
+
 func (c *canvas) windowKey(w Windows) {
-	x, y := c.width-286, 16.0
+	x, y := c.width-windowKeyWidth, 16.0
 	if c.form == Narrow {
-		x, y = 8, 42
+		x, y = 0, 42
 	}
 	c.series(w.Style.Color)
 	c.marker(Circle, x+4, y, 3.2, false, "")
-	c.marker(Circle, x+82, y, 3.2, true, "")
-	c.line(x+154, y, x+172, y, "stroke", "currentColor", "stroke-width", "3")
+	c.marker(Circle, x+94, y, 3.2, true, "")
+	c.line(x+164, y, x+182, y, "stroke", "currentColor", "stroke-width", "3")
 	c.end()
 	c.group("ink")
 	c.text(x+13, y+4, start, "a window")
-	c.text(x+91, y+4, start, "voided")
-	c.text(x+178, y+4, start, "a replicate's own")
+	c.text(x+103, y+4, start, "voided")
+	c.text(x+189, y+4, start, "a replicate's own")
 	c.end()
 }
