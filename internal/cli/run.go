@@ -88,6 +88,16 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if p.Target == plan.TargetAWS {
 		return runAWS(cmd.Context(), s, f, p)
 	}
+	name := time.Now().UTC().Format("20060102-150405")
+	out := f.out
+	if out == "" {
+		out = filepath.Join("runs", name)
+	} else {
+		name = filepath.Base(filepath.Clean(out))
+	}
+	if err := run.Free(out); err != nil {
+		return err
+	}
 	deployed, err := f.deployment(cmd.Context(), s, &p)
 	if err != nil {
 		return err
@@ -95,13 +105,6 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	tools, err := f.tools(cmd.Context(), s)
 	if err != nil {
 		return err
-	}
-	name := time.Now().UTC().Format("20060102-150405")
-	out := f.out
-	if out == "" {
-		out = filepath.Join("runs", name)
-	} else {
-		name = filepath.Base(filepath.Clean(out))
 	}
 	env := quiet.Machine()
 	env.Run, env.StartedUTC = name, time.Now().UTC().Format(time.RFC3339)

@@ -64,12 +64,21 @@ type Dir struct {
 	Env  Environment
 }
 
+// Free fails when path already holds a run. It asks early, before anything
+// that takes long; Create asks again.
+func Free(path string) error {
+	if _, err := os.Stat(filepath.Join(path, PlanFile)); err == nil {
+		return fail.Newf(fail.Usage, "choose another --out, or finish that run with --resume "+path,
+			"%s already holds a run", path)
+	}
+	return nil
+}
+
 // Create makes a run directory and writes its plan and environment. It fails
 // when path already holds a run, or cannot be written.
 func Create(path string, p plan.Plan, env Environment) (*Dir, error) {
-	if _, err := os.Stat(filepath.Join(path, PlanFile)); err == nil {
-		return nil, fail.Newf(fail.Usage, "choose another --out, or finish that run with --resume "+path,
-			"%s already holds a run", path)
+	if err := Free(path); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Join(path, replicatesDir), 0o755); err != nil {
 		return nil, writeError("run directory", err)
