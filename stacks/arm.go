@@ -52,6 +52,8 @@ func (a *App) newArm(arm Arm) *ArmService {
 	output(a.Stack, prefix+"DiscoveryName", jsii.String(arm.discovery()), "Service Connect discovery name, the dimension of its CloudWatch metrics")
 	output(a.Stack, prefix+"Endpoint", jsii.String(fmt.Sprintf("http://%s.%s:%d", arm.discovery(), ports.Namespace, ports.ClientAlias)), "Service Connect endpoint; resolves in Service Connect tasks only")
 	output(a.Stack, prefix+"AlbUrl", url, "the load balancer's listener for this app")
+	output(a.Stack, prefix+"TargetGroupFullName", group.TargetGroupFullName(), "dimension TargetGroup of its CloudWatch metrics")
+	output(a.Stack, prefix+"ImageUri", front.ImageName(), "image of the app")
 	return s
 }
 

@@ -79,6 +79,22 @@ const maxGenerators = 1000
 // ParseConfig reads the context through get, which returns nil for a key
 // that is not set. Values are strings from -c key=value and any JSON value
 // from cdk.json. The error names the key, the value and the rule.
+//
+//	ingressPortOverride  1025 to 65535; absent for the default mode
+//	arms                 one | both
+//	albEgress            targets | none | all
+//	healthCheck          alb-root | alb-ready | alb-api | alb-proxy and
+//	                     container-process | container-socket | container-http | container-combined
+//	appImage, clientImage, loadImage
+//	                     image references; absent for this repository's own
+//	architecture         X86_64 | ARM64
+//	edge                 internal | public, the latter with
+//	    domainName, hostedZoneId, certificateArn
+//	    httpMode         redirect | forward
+//	    ipAddressType    ipv4 | dualstack
+//	load                 false | true, the latter with
+//	    generators       1 to 1000
+//	host                 fargate | ec2-nginx
 func ParseConfig(get func(key string) any) (Config, error) {
 	r := &reader{get: get}
 	c := Config{

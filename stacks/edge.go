@@ -113,6 +113,7 @@ func (a *App) newAlb(subnets *awsec2.SubnetSelection, public, dualStack bool) el
 		DropInvalidHeaderFields: jsii.Bool(true),
 		DeletionProtection:      jsii.Bool(false), // cdk destroy must be able to remove it
 	})
+	output(a.Stack, "AlbFullName", alb.LoadBalancerFullName(), "dimension LoadBalancer of its CloudWatch metrics")
 	suppressNag(alb, "AwsSolutions-ELB2", "Every request is in the app's log, and in the agent's when it passes one; access logs would need a bucket that outlives the experiment.")
 	return alb
 }

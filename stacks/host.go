@@ -110,7 +110,7 @@ func newNginx(stack awscdk.Stack, vpc awsec2.Vpc, group awsec2.SecurityGroup) aw
 		AssociatePublicIpAddress:  jsii.Bool(true),
 		UserData:                  userData,
 		UserDataCausesReplacement: jsii.Bool(true),
-		RequireImdsv2:             jsii.Bool(true),
+		HttpTokens:                awsec2.HttpTokens_REQUIRED,
 		DetailedMonitoring:        jsii.Bool(true),
 		BlockDevices: &[]*awsec2.BlockDevice{{
 			DeviceName: jsii.String("/dev/xvda"),
