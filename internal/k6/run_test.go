@@ -69,7 +69,7 @@ func load(agent, bypass string) hop.Load {
 			{Name: "bypass", URL: bypass + "/", Weight: 1},
 		},
 		Design: hop.DesignRandom, RatePerS: 200, WarmupS: 0.5, DurationS: 1.5, WindowS: 0.5,
-		KeepAlive: true, TimeoutS: 5, Client: hop.ClientNative, Generators: 1, VUs: 10,
+		KeepAlive: true, TimeoutS: 5, Client: hop.ClientNative, Generators: 1, VUs: 60, // enough for stalls of 0.3 s on a busy machine
 	}
 }
 
@@ -121,7 +121,7 @@ func TestRunRecordsEveryRequest(t *testing.T) {
 			if age := time.Since(time.Unix(0, head.StartUnixNs)); age < 2*time.Second || age > time.Minute {
 				t.Errorf("the scenario began %v ago", age)
 			}
-			if tr := out.Trailer; tr.CPUSeconds <= 0 || tr.MaxRSSBytes < 10<<20 || tr.Connections < 2 || tr.Connections > 20 || tr.Interrupted {
+			if tr := out.Trailer; tr.CPUSeconds <= 0 || tr.MaxRSSBytes < 10<<20 || tr.Connections < 2 || tr.Connections > 2*60 || tr.Interrupted {
 				t.Errorf("trailer %+v", tr)
 			}
 			seen := map[int64]bool{}
@@ -426,7 +426,7 @@ func TestRunIgnoresTheUsersK6Settings(t *testing.T) {
 	l := load(s.URL, s.URL)
 	l.Client, l.DurationS = hop.ClientHTTP, 1
 	out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
-	if err != nil || out.Records != 300 || out.Trailer.Connections > 20 {
+	if err != nil || out.Records != 300 || out.Trailer.Connections > 2*60 {
 		t.Errorf("outcome %+v, %v", out, err)
 	}
 	recs, _ := readAll(t, out.Samples)
@@ -447,12 +447,15 @@ func TestMemoryStaysFlat(t *testing.T) {
 	s := server(t, false, 0)
 	rss := func(rate float64) int64 {
 		l := load(s.URL, s.URL)
-		l.RatePerS, l.WarmupS, l.DurationS, l.VUs = rate, 1, 12, 40
+		l.RatePerS, l.WarmupS, l.DurationS, l.VUs = rate, 1, 12, 100
 		out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir(), GCPercent: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%.0f/s: %d requests, %d dropped, %d MiB, %.1f CPU s", rate, out.Records, out.Trailer.Dropped, out.Trailer.MaxRSSBytes>>20, out.Trailer.CPUSeconds)
+		if planned := l.Share(); out.Records < planned*3/4 {
+			t.Fatalf("only %d of %d requests were sent: this machine is too busy to tell", out.Records, planned)
+		}
 		return out.Trailer.MaxRSSBytes
 	}
 	few, many := rss(1000), rss(8000)

@@ -19,17 +19,17 @@ import (
 //
 //	count of new classes, then each as its length and JSON
 //	count of records, then each as
-//	  1 byte: low half the iteration step, high half the blocked time
-//	  class
+//	  1 byte: bits 0-1 the iteration step, 2-4 the class, 5-7 the blocked time
 //	  late, µs
 //	  latency, 100 ns
-//	  iteration step, when the low half is 15
-//	  blocked, µs, when the high half is 15
+//	  iteration step, if its bits are all set
+//	  class, if its bits are all set
+//	  blocked, µs, if its bits are all set
 //
 // The iteration step is the zigzag code of iteration - previous - 1; the
 // previous iteration of a block's first record is -1. Records come in the
-// order in which requests finished, so most steps are 0 and a record takes 5
-// or 6 bytes.
+// order in which requests finished, few classes are common, and a reused
+// connection blocks for a few µs, so a record takes about 5 bytes.
 const (
 	magic   = "\x89HOPSMP\n" // not ASCII, and broken by a line-end conversion
 	version = 1
@@ -41,7 +41,13 @@ const (
 	frameHead = 5 // kind and length
 	frameTail = 4 // crc
 
-	escape      = 15
+	stepEscape    = 1<<2 - 1
+	classShift    = 2
+	classEscape   = 1<<3 - 1
+	blockedShift  = 5
+	blockedEscape = 1<<3 - 1
+	minRecord     = 3 // bytes
+
 	latencyUnit = 100 // ns
 	lateUnit    = 1000
 	blockedUnit = 1000

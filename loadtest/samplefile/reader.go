@@ -100,27 +100,25 @@ func (r *Reader) record(rec *Record) error {
 	if len(p) == 0 {
 		return r.broken("the block ends within its records")
 	}
-	packed := p[0]
+	packed := uint64(p[0])
 	n := 1
-	id, k := uvarint(p[n:])
+	late, k := uvarint(p[n:])
 	n += k
-	late, k2 := uvarint(p[n:])
+	lat, k2 := uvarint(p[n:])
 	n += k2
-	lat, k3 := uvarint(p[n:])
-	n += k3
-	if k == 0 || k2 == 0 || k3 == 0 {
+	if k == 0 || k2 == 0 {
 		return r.broken("a number is cut or too long")
 	}
-	step, blocked := uint64(packed&escape), uint64(packed>>4)
-	if step == escape {
-		if step, k = uvarint(p[n:]); k == 0 || step < escape {
-			return r.broken("the iteration step is not in its shortest form")
+	step, id, blocked := packed&stepEscape, packed>>classShift&classEscape, packed>>blockedShift
+	for _, f := range [...]struct {
+		value  *uint64
+		escape uint64
+	}{{&step, stepEscape}, {&id, classEscape}, {&blocked, blockedEscape}} {
+		if *f.value != f.escape {
+			continue
 		}
-		n += k
-	}
-	if blocked == escape {
-		if blocked, k = uvarint(p[n:]); k == 0 || blocked < escape {
-			return r.broken("the blocked time is not in its shortest form")
+		if *f.value, k = uvarint(p[n:]); k == 0 || *f.value < f.escape {
+			return r.broken("a number is cut or not in its shortest form")
 		}
 		n += k
 	}
@@ -186,7 +184,7 @@ func (r *Reader) openBlock() error {
 	if r.left, ok = r.number(); !ok {
 		return r.broken("block: the count of records is unreadable")
 	}
-	if rest := uint64(len(r.buf) - r.pos); r.left > rest/4 || (r.left == 0 && rest > 0) {
+	if rest := uint64(len(r.buf) - r.pos); r.left > rest/minRecord || (r.left == 0 && rest > 0) {
 		return r.broken(fmt.Sprintf("block: %d records do not fit into %d bytes", r.left, rest))
 	}
 	return nil

@@ -143,14 +143,16 @@ func (w *Writer) append(r *Record, id int) {
 	w.prev = r.Iteration
 	step := uint64(d<<1) ^ uint64(d>>63)
 	blocked := units(r.Blocked, blockedUnit)
-	w.body = append(w.body, byte(min(step, escape))|byte(min(blocked, escape))<<4)
-	w.body = binary.AppendUvarint(w.body, uint64(id))
+	w.body = append(w.body, byte(min(step, stepEscape)|min(uint64(id), classEscape)<<classShift|min(blocked, blockedEscape)<<blockedShift))
 	w.body = binary.AppendUvarint(w.body, units(r.Late, lateUnit))
 	w.body = binary.AppendUvarint(w.body, units(r.Latency, latencyUnit))
-	if step >= escape {
+	if step >= stepEscape {
 		w.body = binary.AppendUvarint(w.body, step)
 	}
-	if blocked >= escape {
+	if id >= classEscape {
+		w.body = binary.AppendUvarint(w.body, uint64(id))
+	}
+	if blocked >= blockedEscape {
 		w.body = binary.AppendUvarint(w.body, blocked)
 	}
 	w.nBody++
