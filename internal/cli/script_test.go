@@ -59,8 +59,11 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": exitCode,
-			"size": sizeCheck,
+			"code":    exitCode,
+			"size":    sizeCheck,
+			"await":   await,
+			"kill-k6": killK6,
+			"alone":   alone,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "ci" {

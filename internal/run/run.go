@@ -106,6 +106,9 @@ func Open(path string) (*Dir, error) {
 		return nil, fail.Newf(fail.Usage, "use the hoplab version that wrote it", "%s: schema %q, expected %q",
 			filepath.Join(path, PlanFile), d.Plan.Schema, plan.Schema)
 	}
+	if err := d.Plan.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(path, PlanFile), err)
+	}
 	if err := d.read(EnvironmentFile, &d.Env); err != nil {
 		return nil, err
 	}

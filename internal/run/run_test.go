@@ -13,7 +13,11 @@ import (
 
 func create(t *testing.T) *run.Dir {
 	t.Helper()
-	d, err := run.Create(filepath.Join(t.TempDir(), "r"), plan.Plan{Schema: plan.Schema, Replicates: 2}, run.Environment{Run: "r"})
+	p, err := plan.New(plan.ProfileQuick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := run.Create(filepath.Join(t.TempDir(), "r"), p, run.Environment{Run: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +76,10 @@ func TestErrorsNameTheThingAndTheCode(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(damaged.Path, run.PlanFile), []byte(`{"schema":`), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	edited := create(t)
+	if err := os.WriteFile(filepath.Join(edited.Path, run.PlanFile), []byte(`{"schema":"hoplab/plan/v1"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	foreign := create(t)
 	if err := os.WriteFile(filepath.Join(foreign.Path, run.PlanFile), []byte(`{"schema":"hoplab/plan/v9"}`), 0o644); err != nil {
 		t.Fatal(err)
@@ -86,6 +94,7 @@ func TestErrorsNameTheThingAndTheCode(t *testing.T) {
 		code fail.Code
 		want string
 	}{
+		{"edited plan", func() error { _, err := run.Open(edited.Path); return err }, fail.Usage, "plan.json: plan: "},
 		{"create twice", func() error { _, err := run.Create(d.Path, d.Plan, d.Env); return err }, fail.Usage, "already holds a run"},
 		{"open nothing", func() error { _, err := run.Open(t.TempDir()); return err }, fail.Usage, "is not a run directory"},
 		{"damaged plan", func() error { _, err := run.Open(damaged.Path); return err }, fail.Usage, "plan.json"},
