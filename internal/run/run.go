@@ -107,7 +107,7 @@ func Open(path string) (*Dir, error) {
 			filepath.Join(path, PlanFile), d.Plan.Schema, plan.Schema)
 	}
 	if err := d.Plan.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(path, PlanFile), err)
+		return nil, fail.Newf(fail.Usage, "restore the file, or start a new run", "%s: %w", filepath.Join(path, PlanFile), err)
 	}
 	if err := d.read(EnvironmentFile, &d.Env); err != nil {
 		return nil, err
