@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "node" {
 		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 	}
+	if len(os.Args) > 2 && os.Args[1] == "hold" {
+		os.Exit(hold(os.Args[2]))
+	}
 	os.Exit(run(m))
 }
 
@@ -48,15 +51,19 @@ func run(m *testing.M) int {
 // golden reads the golden cloud assembly of a variant of the stacks.
 func golden(t *testing.T, variant string) *topology.Topology {
 	t.Helper()
-	a, err := cfn.Load([]string{filepath.Join("../../stacks/testdata/golden", variant)}, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	topo, err := topology.FromTemplates(a)
+	topo, err := load(variant)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return topo
+}
+
+func load(variant string) (*topology.Topology, error) {
+	a, err := cfn.Load([]string{filepath.Join("../../stacks/testdata/golden", variant)}, cfn.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return topology.FromTemplates(a)
 }
 
 // start starts a lab that ends with the test.

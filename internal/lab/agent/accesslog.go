@@ -75,12 +75,17 @@ func (l *accessLog) end(n *logLine, x *relay.Exchange, status int, served time.D
 }
 
 func (l *accessLog) text(n *logLine, x *relay.Exchange, status int, served time.Duration) []byte {
+	in, out := x.Payloads()
 	return fmt.Appendf(nil, `[%s] "%s %s HTTP/1.1" %d %d %d %d %s "%s" "%s" "%s" "%s" "%s"`,
-		stamp(n.start), n.method, n.path, status, x.BytesIn, x.BytesOut, l.ms(time.Since(n.start)), l.service(served),
+		stamp(n.start), n.method, n.path, status, in, out, l.ms(time.Since(n.start)), l.service(served),
 		dash(n.xff), dash(n.agent), dash(n.id), dash(n.host), dash(n.target))
 }
 
+// object uses the keys of a sample that AWS's agent wrote ("forwarded_for" and
+// "duration", where the guide says otherwise), and Envoy's usual ones for what
+// that sample does not show.
 func (l *accessLog) object(n *logLine, x *relay.Exchange, status int, served time.Duration) []byte {
+	in, out := x.Payloads()
 	null := func(s string) *string {
 		if s == "" {
 			return nil
@@ -100,14 +105,14 @@ func (l *accessLog) object(n *logLine, x *relay.Exchange, status int, served tim
 		Code      int     `json:"response_code"`
 		In        int64   `json:"bytes_received"`
 		Out       int64   `json:"bytes_sent"`
-		Duration  int64   `json:"duration_ms"`
+		Duration  int64   `json:"duration"`
 		Service   *int64  `json:"upstream_service_time"`
-		XFF       *string `json:"x_forwarded_for"`
+		XFF       *string `json:"forwarded_for"`
 		Agent     *string `json:"user_agent"`
 		ID        *string `json:"request_id"`
 		Authority *string `json:"authority"`
 		Upstream  *string `json:"upstream_host"`
-	}{stamp(n.start), n.method, n.path, "HTTP/1.1", status, x.BytesIn, x.BytesOut, l.ms(time.Since(n.start)), service,
+	}{stamp(n.start), n.method, n.path, "HTTP/1.1", status, in, out, l.ms(time.Since(n.start)), service,
 		null(n.xff), null(n.agent), null(n.id), null(n.host), null(n.target)})
 	return b
 }

@@ -12,7 +12,7 @@ import (
 // requestHead builds the request as Envoy sends it on: names in lower case,
 // Host first, connection fields gone, and its own fields at the end.
 // X-Forwarded-For is left as it came (use_remote_address is off).
-func (r *route) requestHead(dst []byte, req *h1.Request) []byte {
+func (r *route) requestHead(dst []byte, req *h1.Request, line *logLine) []byte {
 	dst = append(dst, req.Method...)
 	dst = append(dst, ' ')
 	dst = append(dst, req.Target...)
@@ -40,7 +40,11 @@ func (r *route) requestHead(dst []byte, req *h1.Request) []byte {
 	}
 	if !id {
 		dst = append(dst, "x-request-id: "...)
+		start := len(dst)
 		dst = appendUUID(dst)
+		if line != nil {
+			line.id = string(dst[start:])
+		}
 		dst = append(dst, "\r\n"...)
 	}
 	dst = append(dst, r.timeoutField...)

@@ -37,6 +37,7 @@ func (a *Agent) newRoute(c *cluster, t Timeouts, s *stats, ingress bool) *route 
 		r.timeoutField = h1.AppendField(nil, "x-envoy-expected-rq-timeout-ms", strconv.AppendInt(nil, t.PerRequest.Milliseconds(), 10))
 	}
 	r.server.Handler, r.server.Limits, r.server.Idle = r, limits, r.idle
+	r.server.DropTrailers = true // Envoy's HTTP/1 codec does unless enable_trailers is set
 	r.server.Opened, r.server.Closed = s.opened, s.closed
 	return r
 }
@@ -52,26 +53,29 @@ func (r *route) Refuse(x *relay.Exchange, err *h1.ParseError) {
 	if status == 501 {
 		reply.body = ""
 	}
+	r.stats.begin(false)
+	r.stats.answer(status, 0)
 	reply.send(x, false)
-	r.stats.done(x, status, 0, false)
+	r.stats.end(x)
 }
 
 // Serve forwards one request.
 func (r *route) Serve(x *relay.Exchange) bool {
 	line := r.agent.log.begin(r, x)
-	probe := string(x.Req.Get(h1.UserAgent)) == "ELB-HealthChecker/2.0"
-	keep, status, served := r.serve(x)
-	r.stats.done(x, status, served, probe)
+	r.stats.begin(string(x.Req.Get(h1.UserAgent)) == "ELB-HealthChecker/2.0")
+	keep, status, served := r.serve(x, line)
+	r.stats.end(x)
 	r.agent.log.end(line, x, status, served)
 	return keep
 }
 
 // serve returns whether the connection goes on, the status sent (0 when none
 // was) and the time the upstream took (0 when it did not answer).
-func (r *route) serve(x *relay.Exchange) (keep bool, status int, served time.Duration) {
-	keep = x.Req.Persistent() && !r.server.Draining()
+func (r *route) serve(x *relay.Exchange, line *logLine) (keep bool, status int, served time.Duration) {
+	keep = x.Req.Persistent()
 	local := func(l *localReply) (bool, int, time.Duration) {
-		return l.send(x, keep), l.status, 0
+		r.stats.answer(l.status, 0)
+		return l.send(x, keep && !r.server.Draining()), l.status, 0
 	}
 	switch {
 	case x.Req.Minor == 0:
@@ -80,9 +84,10 @@ func (r *route) serve(x *relay.Exchange) (keep bool, status int, served time.Dur
 		return local(replyNoName)
 	}
 	if x.Req.Expect100 && x.Continue() != nil {
+		r.stats.answer(0, 0)
 		return false, 0, 0
 	}
-	x.Out = r.requestHead(x.Out[:0], &x.Req)
+	x.Out = r.requestHead(x.Out[:0], &x.Req, line)
 	r.agent.spin.Wait()
 	host, refusal := r.connectTo(x)
 	if refusal != nil {
@@ -93,6 +98,7 @@ func (r *route) serve(x *relay.Exchange) (keep bool, status int, served time.Dur
 		if refusal := r.refusalFor(err); refusal != nil {
 			return local(refusal)
 		}
+		r.stats.answer(0, 0)
 		return false, 0, 0
 	}
 	host.requests.Add(1)
@@ -100,10 +106,11 @@ func (r *route) serve(x *relay.Exchange) (keep bool, status int, served time.Dur
 	if x.Sent.IsZero() { // the response came before the request's end
 		served = time.Since(x.Start)
 	}
+	r.stats.answer(x.Resp.Status, served)
 	if x.Resp.Status == 101 {
 		return r.upgrade(x), 101, served
 	}
-	keep = keep && x.RequestComplete()
+	keep = keep && x.RequestComplete() && !r.server.Draining()
 	f := x.FramingFor()
 	head := r.responseHead(x.Out[:0], x, f, keep, served)
 	var until time.Time

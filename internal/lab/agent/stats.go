@@ -59,15 +59,26 @@ func (s *stats) tunnelled(in, out int64) {
 	s.bytesOut.Add(out)
 }
 
-func (s *stats) done(x *relay.Exchange, status int, served time.Duration, probe bool) {
+// begin counts a request before anybody can have seen its answer, so that the
+// counters are complete for whoever has.
+func (s *stats) begin(probe bool) {
 	s.requests.Add(1)
 	if probe {
 		s.probes.Add(1)
 	}
+}
+
+// answer counts a response by its status, 0 when there is none, and the time
+// that the upstream took.
+func (s *stats) answer(status int, served time.Duration) {
 	s.codes[min(status/100, 5)].Add(1)
+	s.served.Add(int64(served))
+}
+
+// end counts the bytes of a finished exchange.
+func (s *stats) end(x *relay.Exchange) {
 	s.bytesIn.Add(x.BytesIn)
 	s.bytesOut.Add(x.BytesOut)
-	s.served.Add(int64(served))
 }
 
 // Status returns the counters. They are read one by one while requests go

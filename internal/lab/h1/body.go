@@ -19,6 +19,7 @@ type Body struct {
 	chunks chunks
 	done   bool
 	n      int64
+	drop   bool // trailers
 }
 
 // RequestBody returns the body that follows a request's head.
@@ -68,6 +69,17 @@ func (b *Body) Left() int64 {
 // Bytes returns the size of what was consumed, framing included.
 func (b *Body) Bytes() int64 { return b.n }
 
+// Payload returns the size of what was consumed without framing and trailers.
+func (b *Body) Payload() int64 {
+	if b.kind == byChunks {
+		return b.chunks.payload
+	}
+	return b.n
+}
+
+// DropTrailers makes the body end without the trailers that it has.
+func (b *Body) DropTrailers() { b.drop = true }
+
 // Buffered consumes and returns what is already in c's buffer, maybe nothing.
 // The bytes are as on the wire, chunk framing included, and valid until the
 // next read from c.
@@ -84,13 +96,40 @@ func (b *Body) Buffered(c *Conn) ([]byte, error) {
 		b.done = b.left == 0
 	case byChunks:
 		var err error
+		b.chunks.tail = -1
+		inTrailers := b.chunks.state == inTrailer || b.chunks.state == atTrailerLF
 		if n, b.done, err = b.chunks.scan(p); err != nil {
 			return nil, err
+		}
+		if b.drop {
+			c.r += n
+			b.n += int64(n)
+			return b.withoutTrailers(p[:n], inTrailers), nil
 		}
 	}
 	c.r += n
 	b.n += int64(n)
 	return p[:n], nil
+}
+
+var crlf = []byte("\r\n")
+
+// withoutTrailers cuts the trailer section out of a piece of a chunked body;
+// inTrailers says that the piece begins in it.
+func (b *Body) withoutTrailers(p []byte, inTrailers bool) []byte {
+	cut := b.chunks.tail
+	if inTrailers {
+		cut = 0
+	}
+	switch {
+	case cut < 0:
+		return p
+	case !b.done:
+		return p[:cut]
+	case len(p) < cut+len(crlf):
+		return crlf // the empty line itself came in two pieces
+	}
+	return append(p[:cut], crlf...)
 }
 
 // Next returns the next piece of the body, reading from c when nothing is
@@ -127,6 +166,10 @@ type chunks struct {
 	digits int
 	line   int // length of the current trailer line
 	extra  int // bytes of extensions and trailers so far
+	// payload counts the data; tail is where the trailer section begins in what
+	// is being scanned, if it does.
+	payload int64
+	tail    int
 }
 
 type chunkState uint8
@@ -153,15 +196,20 @@ func (s *chunks) scan(p []byte) (n int, done bool, err error) {
 		if s.state == inData {
 			k := int(min(s.size, int64(len(p)-n)))
 			n += k
+			s.payload += int64(k)
 			if s.size -= int64(k); s.size == 0 {
 				s.state = atDataCR
 			}
 			continue
 		}
+		was := s.state
 		if done, err = s.step(p[n]); err != nil {
 			return 0, false, err
 		}
 		n++
+		if s.state == inTrailer && was == atSizeLF {
+			s.tail = n
+		}
 		if done {
 			return n, true, nil
 		}

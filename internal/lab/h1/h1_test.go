@@ -171,6 +171,32 @@ func TestResponseBody(t *testing.T) {
 	}
 }
 
+func TestDropTrailers(t *testing.T) {
+	const data = "5\r\nhello\r\n0\r\n"
+	for _, trailers := range []string{"", "A: b\r\n", "A: b\r\nC: d\r\n"} {
+		in := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data + trailers + "\r\nrest"
+		for _, c := range []*Conn{conn(in), slow(in)} {
+			var r Response
+			if err := c.ReadResponse(&r, testLimits); err != nil {
+				t.Fatal(err)
+			}
+			b := ResponseBody(&r, false)
+			b.DropTrailers()
+			var got []byte
+			for !b.Done() {
+				p, err := b.Next(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, p...)
+			}
+			if string(got) != data+"\r\n" || b.Payload() != 5 {
+				t.Errorf("with %q: %q, payload %d", trailers, got, b.Payload())
+			}
+		}
+	}
+}
+
 func TestTruncatedBodies(t *testing.T) {
 	for _, in := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab",

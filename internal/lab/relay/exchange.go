@@ -32,6 +32,7 @@ type Exchange struct {
 
 	server    *Server
 	body      h1.Body // the request's
+	replied   int64   // size of the hop's own response body
 	isHead    bool
 	respBody  h1.Body
 	dechunker h1.Dechunker
@@ -89,6 +90,10 @@ func (x *Exchange) begin() {
 	x.isHead = string(x.Req.Method) == "HEAD"
 	x.body = h1.RequestBody(&x.Req)
 	x.respBody = h1.Body{}
+	x.replied = 0
+	if x.server.DropTrailers {
+		x.body.DropTrailers()
+	}
 	x.upload, x.broken, x.reset, x.started = nil, false, false, false
 	x.BytesIn, x.BytesOut = int64(x.Req.Bytes), 0
 }
@@ -144,6 +149,7 @@ func (x *Exchange) Continue() error {
 func (x *Exchange) Reply(head, body []byte) bool {
 	x.Out = append(append(x.Out[:0], head...), body...)
 	x.started = true
+	x.replied = int64(len(body))
 	return x.write(x.Out) == nil
 }
 
@@ -260,6 +266,9 @@ func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Du
 	x.respBody = h1.ResponseBody(&x.Resp, x.isHead)
 	x.dechunker = h1.Dechunker{}
 	b := &x.respBody
+	if x.server.DropTrailers {
+		b.DropTrailers()
+	}
 	if b.Done() {
 		f = AsIs
 	}
@@ -392,8 +401,10 @@ func (x *Exchange) Drop() {
 	}
 }
 
-// ResponseBytes returns the size of the response's body as received, framing included.
-func (x *Exchange) ResponseBytes() int64 { return x.respBody.Bytes() }
+// Payloads returns the sizes of the two bodies, framing and trailers apart.
+func (x *Exchange) Payloads() (request, response int64) {
+	return x.body.Payload(), x.respBody.Payload() + x.replied
+}
 
 // eof maps the ways in which a peer ends a connection onto one.
 func eof(err error) bool {

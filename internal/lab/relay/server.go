@@ -25,6 +25,8 @@ type Handler interface {
 type Server struct {
 	Handler Handler
 	Limits  h1.Limits
+	// DropTrailers drops the trailers of chunked messages, both ways.
+	DropTrailers bool
 	// Idle closes a connection without a request for that long (real time; 0: never).
 	Idle time.Duration
 	// Opened and Closed, if set, are told of connections.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -25,10 +26,12 @@ type Interface struct {
 	Free bool
 }
 
-// Network hands out addresses and keeps the interfaces. It is not safe for
+// Network hands out addresses and keeps the interfaces. It is safe for
 // concurrent use.
 type Network struct {
-	topo       *topology.Topology
+	topo *topology.Topology
+
+	mu         sync.RWMutex
 	interfaces map[netip.Addr]*Interface
 	used       map[netip.Prefix]int
 	turn       map[string]int // next subnet by the caller's choice of subnets
@@ -49,6 +52,8 @@ const firstHost = 10
 // Attach makes an interface in one of the subnets, in turn, with the groups.
 // Groups that the source does not settle allow nothing.
 func (n *Network) Attach(name string, subnets []topology.Opt[topology.ID], groups []topology.Opt[topology.ID]) (*Interface, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	sub, vpc := n.subnet(subnets)
 	i := &Interface{Name: name, Subnet: sub, VPC: vpc}
 	for _, g := range groups {
@@ -62,6 +67,8 @@ func (n *Network) Attach(name string, subnets []topology.Opt[topology.ID], group
 // AttachOutside makes an interface without security groups in the VPC of
 // another one: a host of the VPC that is not part of the deployment.
 func (n *Network) AttachOutside(name string, beside *Interface) (*Interface, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	i := &Interface{Name: name, Subnet: fallback, Free: true}
 	if beside != nil {
 		i.Subnet, i.VPC = beside.Subnet, beside.VPC
@@ -70,7 +77,11 @@ func (n *Network) AttachOutside(name string, beside *Interface) (*Interface, err
 }
 
 // Detach takes the interface away. Its address is not used again.
-func (n *Network) Detach(i *Interface) { delete(n.interfaces, i.IP) }
+func (n *Network) Detach(i *Interface) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.interfaces, i.IP)
+}
 
 func (n *Network) place(i *Interface) error {
 	k := n.used[i.Subnet]
@@ -125,6 +136,8 @@ func (n *Network) vpcRange(id topology.ID) netip.Prefix {
 // Open is a fabric.Policy: the TCP ports of one interface that another may
 // reach. Both sides' groups must allow a port.
 func (n *Network) Open(from, to netip.Addr) []fabric.Range {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
 	a, b := n.interfaces[from], n.interfaces[to]
 	if a == nil || b == nil || a.VPC != b.VPC {
 		return nil
