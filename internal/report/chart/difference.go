@@ -40,6 +40,7 @@ func DrawDifference(d Difference, f Figure, form Form) string {
 	}
 	c := newCanvas(f, form, height)
 	low, high := differenceRange(d.Points)
+	frame.left = labelRoom(roundTicks(low, high, 7))
 	x := probability(d.Points[0].Q, d.Points[len(d.Points)-1].Q, frame.left, frame.right)
 	y := linear(low, high, frame.bottom, frame.top)
 	c.differenceAxes(d, frame, x, y, low, high)
@@ -63,6 +64,15 @@ func DrawDifference(d Difference, f Figure, form Form) string {
 
 // plot is the rectangle of the axes.
 type plot struct{ left, right, top, bottom float64 }
+
+// labelRoom is the width that the labels of an axis of differences take.
+func labelRoom(ticks []float64) float64 {
+	widest := 0.0
+	for _, text := range signedLabels(ticks) {
+		widest = max(widest, textWidth(text, 12))
+	}
+	return widest + 8
+}
 
 func finitePoints(points []summary.CurvePoint) []summary.CurvePoint {
 	var kept []summary.CurvePoint
@@ -116,7 +126,8 @@ func (c *canvas) differenceAxes(d Difference, frame plot, x, y scale, low, high 
 		c.text(frame.left-8, y(ticks[i])+4, end, text)
 	}
 	for _, q := range c.quantileTicks(d.Points[0].Q, d.Points[len(d.Points)-1].Q) {
-		c.text(x(q), frame.bottom+18, middle, quantity.Quantile(q))
+		name := quantity.Quantile(q)
+		c.text(min(x(q), c.width-textWidth(name, 12)/2), frame.bottom+18, middle, name)
 	}
 	c.text(frame.left, frame.bottom+36, start, "← faster requests")
 	c.text(frame.right, frame.bottom+36, end, "slower requests →")
@@ -200,9 +211,11 @@ func (c *canvas) beyond(d Difference, frame plot, low, high float64) {
 	}
 }
 
-// markDifferences marks the quantiles that were asked for, with their numbers.
+// markDifferences marks the quantiles that were asked for, with their numbers
+// above or below, where there is room; without room the tooltip and the table tell.
 func (c *canvas) markDifferences(d Difference, frame plot, x, y scale) {
 	inside := func(v float64) float64 { return min(max(v, frame.top), frame.bottom) }
+	var taken []box
 	for _, m := range d.Marks {
 		if m.Q < d.Points[0].Q || m.Q > d.Points[len(d.Points)-1].Q {
 			continue
@@ -212,13 +225,18 @@ func (c *canvas) markDifferences(d Difference, frame plot, x, y scale) {
 		c.line(px, inside(y(m.LowUs)), px, inside(y(m.HighUs)), "stroke", "currentColor", "stroke-width", "1.5")
 		c.marker(d.Style.Shape, px, py, 4, m.Weak, quantity.Quantile(m.Q)+": "+m.Text)
 		c.end()
-		ty := inside(y(m.HighUs)) - 9
-		if ty < frame.top+12 {
-			ty = inside(y(m.LowUs)) + 18
-		}
-		half := textWidth(m.Text, 12.5) / 2
+		half := textWidth(m.Text, 12.5*bold) / 2
 		px = min(max(px, frame.left+half+2), frame.right-half-2)
-		c.halo(px, min(ty, frame.bottom-6), middle, m.Text, "font-size", "12.5", "font-weight", "600")
+		above, below := inside(y(m.HighUs))-9, inside(y(m.LowUs))+18
+		for _, ty := range []float64{above, below, above - 17, below + 17, above - 34, below + 34} {
+			at := box{px - half, ty - 12, px + half, ty + 3}
+			if at.top < frame.top || at.bottom > frame.bottom || at.meets(taken) {
+				continue
+			}
+			taken = append(taken, at)
+			c.halo(px, ty, middle, m.Text, "font-size", "12.5", "font-weight", "600")
+			break
+		}
 	}
 }
 

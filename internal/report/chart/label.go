@@ -20,7 +20,7 @@ func textWidth(text string, size float64) float64 {
 		case unicode.In(r, unicode.Mn, unicode.Me):
 		case strings.ContainsRune("iljtfrI.,:;'|!()[]/ ", r):
 			width += 0.36
-		case strings.ContainsRune("mwMW@%−→+", r):
+		case strings.ContainsRune("mwMW@%−→+<>=~#&", r):
 			width += 0.88
 		case unicode.IsUpper(r):
 			width += 0.70
@@ -60,6 +60,18 @@ func lines(text string, width, size float64, most int) []string {
 		words = words[n:]
 	}
 	return out
+}
+
+// box is the room that a text takes.
+type box struct{ left, top, right, bottom float64 }
+
+func (b box) meets(others []box) bool {
+	for _, o := range others {
+		if b.left < o.right && o.left < b.right && b.top < o.bottom && o.top < b.bottom {
+			return true
+		}
+	}
+	return false
 }
 
 // label is a text that wants to stand at a height.

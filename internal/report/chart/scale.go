@@ -43,7 +43,7 @@ func roundTicks(low, high float64, most int) []float64 {
 	}
 	var ticks []float64
 	for i := math.Ceil(low/step - 1e-9); i*step <= high+step*1e-9; i++ {
-		ticks = append(ticks, i*step)
+		ticks = append(ticks, i*step+0) // + 0 makes the negative zero an ordinary one
 	}
 	return ticks
 }

@@ -49,6 +49,7 @@ func DrawWindows(w Windows, f Figure, form Form) string {
 	}
 	c := newCanvas(f, form, height)
 	low, high := windowRange(w)
+	frame.left = labelRoom(roundTicks(low, high, 6))
 	y := linear(low, high, frame.bottom, frame.top)
 	c.windowAxes(w, frame, y, low, high)
 	c.headline(w, frame, y)
