@@ -42,6 +42,14 @@ func (n *Noise) draw(rng *rand.Rand) float64 {
 	return n.BaseUs * math.Exp(n.Sigma*rng.NormFloat64())
 }
 
+// wait is what a request loses to one that started gap seconds before it.
+func (n *Noise) wait(gap float64) float64 {
+	if n.ContentionUs == 0 {
+		return 0
+	}
+	return n.ContentionUs * math.Exp(-gap/n.ContentionS)
+}
+
 // CDF is the distribution function of draw.
 func (n *Noise) CDF(us float64) float64 {
 	if us <= 0 {

@@ -1,0 +1,248 @@
+package sim
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/hoplab/hoplab/internal/stats"
+)
+
+// Quantiles are the reported ones.
+var Quantiles = []float64{0.5, 0.9, 0.99}
+
+// The shape of a simulated run: that of the standard profile.
+const (
+	ratePerS   = 500.0
+	replicates = 6
+	replicateS = 10.0
+	windowS    = 2.0
+	level      = 0.95
+)
+
+// A design is a way to measure and to compute intervals of B - A, where B is
+// delayed. simulate runs it once; outcome k is an interval for each of
+// Quantiles, named names[k].
+type design struct {
+	names    []string
+	simulate func(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval
+}
+
+// Names of the intervals, as the table prints them.
+const (
+	ours        = "random per request, 6 starts"
+	oursAA      = "the same, A/A twin"
+	oursWithin  = "the same, within-run interval"
+	randomOnce  = "random per request, 1 start"
+	parallel    = "two parallel scenarios, 1 start"
+	plainBlocks = "plain blocks A B A B, 1 start"
+	articleRuns = "the article: 50 s of A, then B"
+)
+
+func designs() []design {
+	one := func(name string, f func(*Noise, Delay, *rand.Rand) []stats.Interval) design {
+		return design{[]string{name}, func(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval { return [][]stats.Interval{f(n, d, rng)} }}
+	}
+	return []design{
+		{[]string{ours, oursAA, oursWithin}, standard},
+		one(randomOnce, once),
+		one(parallel, sideBySide),
+		one(plainBlocks, alternate),
+		one(articleRuns, article),
+	}
+}
+
+// bench makes the requests of one start: every arm has a factor of its own.
+type bench struct {
+	n      *Noise
+	rng    *rand.Rand
+	drift  *drift
+	offset []float64
+}
+
+func newBench(n *Noise, rng *rand.Rand, d *drift, arms int) *bench {
+	b := &bench{n: n, rng: rng, drift: d}
+	for range arms {
+		b.offset = append(b.offset, n.offset(rng))
+	}
+	return b
+}
+
+// request is one latency of an arm while the machine's factor is f; wait is
+// what the request before it costs it.
+func (b *bench) request(arm int, f, wait float64, d Delay) float64 {
+	us := b.n.draw(b.rng)*f*b.offset[arm] + wait
+	if d.Us != 0 && (d.Share >= 1 || b.rng.Float64() < d.Share) {
+		us += d.Us
+	}
+	return us
+}
+
+// standard is hoplab's default: each request's arm is drawn, three arms of
+// which the second is the twin of the first, everything restarted six times.
+// It returns the headline, the A/A and the within-run interval.
+func standard(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval {
+	drift := newDrift(n, rng)
+	diffs := make([][]float64, len(Quantiles))
+	twins := make([][]float64, len(Quantiles))
+	windows := make([][]float64, len(Quantiles))
+	all := make([][]float64, 3)
+	for range replicates {
+		b := newBench(n, rng, drift, 3)
+		for a := range all {
+			all[a] = all[a][:0]
+		}
+		for range int(replicateS / windowS) {
+			w := b.window(3, d)
+			for a := range w {
+				all[a] = append(all[a], w[a]...)
+			}
+			v := each(w)
+			for i := range Quantiles {
+				windows[i] = append(windows[i], stats.Contrast(v[2][i], v[0][i], v[1][i]))
+			}
+		}
+		v := each(all)
+		for i := range Quantiles {
+			diffs[i] = append(diffs[i], stats.Contrast(v[2][i], v[0][i], v[1][i]))
+			twins[i] = append(twins[i], stats.Contrast(v[0][i], v[1][i]))
+		}
+		drift.advance(restartS)
+	}
+	var headline, aa, within []stats.Interval
+	for i := range Quantiles {
+		headline = append(headline, stats.Student(diffs[i], level))
+		aa = append(aa, stats.Student(twins[i], level))
+		within = append(within, stats.SignedRank(windows[i], level))
+	}
+	return [][]stats.Interval{headline, aa, within}
+}
+
+// each is the quantiles of each arm.
+func each(arms [][]float64) [][]float64 {
+	out := make([][]float64, len(arms))
+	for a, x := range arms {
+		out[a] = quantiles(x, Quantiles)
+	}
+	return out
+}
+
+// window draws the arm of each request of one window; the last arm is delayed.
+func (b *bench) window(arms int, d Delay) [][]float64 {
+	const perStep = int(ratePerS * stepS)
+	const steps = int(windowS / stepS)
+	wait := b.n.wait(1 / ratePerS)
+	out := make([][]float64, arms)
+	for a := range out {
+		out[a] = make([]float64, 0, perStep*steps/arms*5/4)
+	}
+	for range steps {
+		f := b.drift.factor()
+		for range perStep {
+			arm := b.rng.IntN(arms)
+			var own Delay
+			if arm == arms-1 {
+				own = d
+			}
+			out[arm] = append(out[arm], b.request(arm, f, wait, own))
+		}
+		b.drift.advance(stepS)
+	}
+	return out
+}
+
+// once is the same drawing in one start as long as six, with the windows as the sample.
+func once(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+	b := newBench(n, rng, newDrift(n, rng), 2)
+	return paired(int(replicates*replicateS/windowS), func() [][]float64 { return b.window(2, d) })
+}
+
+// paired takes the differences between the two arms of each window as the sample.
+func paired(windows int, window func() [][]float64) []stats.Interval {
+	diffs := make([][]float64, len(Quantiles))
+	for range windows {
+		v := each(window())
+		for i := range Quantiles {
+			diffs[i] = append(diffs[i], v[1][i]-v[0][i])
+		}
+	}
+	var out []stats.Interval
+	for i := range Quantiles {
+		out = append(out, stats.SignedRank(diffs[i], level))
+	}
+	return out
+}
+
+// sideBySide is two schedules of half the rate each, whose phase is fixed by
+// chance when they start: every request of one follows the other's at the same
+// distance for the whole run.
+func sideBySide(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+	b := newBench(n, rng, newDrift(n, rng), 2)
+	const period = 2 / ratePerS
+	phase := rng.Float64() * period
+	wait := [2]float64{n.wait(period - phase), n.wait(phase)}
+	const half = ratePerS * stepS / 2 // requests of each in a step
+	return paired(int(replicates*replicateS/windowS), func() [][]float64 {
+		out := make([][]float64, 2)
+		for s := range int(windowS / stepS) {
+			f := b.drift.factor()
+			for range int(float64(s+1)*half) - int(float64(s)*half) {
+				out[0] = append(out[0], b.request(0, f, wait[0], Delay{}))
+				out[1] = append(out[1], b.request(1, f, wait[1], d))
+			}
+			b.drift.advance(stepS)
+		}
+		return out
+	})
+}
+
+// alternate gives each arm blocks of a window in turn, always A first.
+func alternate(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+	b := newBench(n, rng, newDrift(n, rng), 2)
+	return paired(int(replicates*replicateS/windowS/2), func() [][]float64 {
+		return [][]float64{b.stretch(0, windowS, ratePerS, Delay{}), b.stretch(1, windowS, ratePerS, d)}
+	})
+}
+
+// stretch is some seconds of requests to one arm alone.
+func (b *bench) stretch(arm int, seconds, rate float64, d Delay) []float64 {
+	var out []float64
+	wait := b.n.wait(1 / rate)
+	for range int(seconds/stepS + 0.5) {
+		f := b.drift.factor()
+		for range int(rate*stepS + 0.5) {
+			out = append(out, b.request(arm, f, wait, d))
+		}
+		b.drift.advance(stepS)
+	}
+	return out
+}
+
+// article is 20 users that sleep 1 s between requests: 1000 requests of one
+// arm, then 1000 of the other, taken for independent.
+func article(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+	b := newBench(n, rng, newDrift(n, rng), 2)
+	x := b.stretch(0, 50, 20, Delay{})
+	b.drift.advance(10)
+	y := b.stretch(1, 50, 20, d)
+	slices.Sort(x)
+	slices.Sort(y)
+	var out []stats.Interval
+	for _, q := range Quantiles {
+		out = append(out, independent(x, y, q))
+	}
+	return out
+}
+
+// independent is the interval of the difference of two quantiles when requests
+// are taken for independent, as a reader of two summaries would.
+func independent(x, y []float64, q float64) stats.Interval {
+	se := func(v []float64) float64 {
+		lo, hi := stats.ErrorRanks(int64(len(v)), q)
+		p := func(rank float64) float64 { return stats.Quantile(v, min(1, max(0, (rank-1)/float64(len(v)-1)))) }
+		return (p(hi) - p(lo)) / 2
+	}
+	est := stats.Quantile(y, q) - stats.Quantile(x, q)
+	h := 1.959964 * math.Hypot(se(x), se(y))
+	return stats.Interval{Estimate: est, Low: est - h, High: est + h, Level: level, Achieved: level, N: len(x) + len(y)}
+}
