@@ -74,6 +74,12 @@ func testModes(t *testing.T, app string) {
 	checkLines(t, "App", filepath.Join(dir, "agent"), filepath.Join(dir, "bypass"),
 		[]string{`"IngressPortOverride": 8080`, `"FromPort": 8080`, `"ToPort": 8080`})
 
+	for _, path := range glob(t, filepath.Join(dir, "agent"), "asset.*/*") {
+		if name := filepath.Base(path); name != "Dockerfile" && name != ".dockerignore" && (!strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go")) {
+			t.Errorf("the app's image is built from %s too", name)
+		}
+	}
+
 	// The offline form of cdk diff: two syntheses of one stack, no account.
 	out, err := cdk(t, "diff", "App", "--exclusively", "--app", filepath.Join(dir, "bypass"),
 		"--template", filepath.Join(dir, "agent", "App.template.json"), "--fail")

@@ -28,7 +28,7 @@ func appImage(c Config) imageSource {
 	if c.AppImage != "" {
 		return image(c.AppImage)
 	}
-	return asset(c, "service")
+	return asset(c, "service", "*", "!Dockerfile", "!*.go", "*_test.go")
 }
 
 // clientImage returns the client's image: any with a shell and sleep.
@@ -45,19 +45,20 @@ func loadImage(c Config) imageSource {
 	if c.LoadImage != "" {
 		return image(c.LoadImage)
 	}
-	return asset(c, "loadtest")
+	return asset(c, "loadtest", "**/*_test.go", "**/testdata")
 }
 
 // asset builds the Dockerfile of a folder, with that folder as its context.
-// Tests stay outside: they must not rename the image.
-func asset(c Config, folder string) imageSource {
+// The patterns of exclude, as in a .dockerignore file, keep out what is not
+// built: tests and stray binaries must not rename the image.
+func asset(c Config, folder string, exclude ...string) imageSource {
 	platform := awsecrassets.Platform_LINUX_AMD64()
 	if c.Architecture == "ARM64" {
 		platform = awsecrassets.Platform_LINUX_ARM64()
 	}
 	return func(constructs.Construct) awsecs.ContainerImage {
 		return awsecs.ContainerImage_FromAsset(jsii.String(filepath.Join(c.Source, folder)), &awsecs.AssetImageProps{
-			Exclude:    jsii.Strings("**/*_test.go", "**/testdata"),
+			Exclude:    jsii.Strings(exclude...),
 			IgnoreMode: awscdk.IgnoreMode_DOCKER,
 			Platform:   platform,
 		})
