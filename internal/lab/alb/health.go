@@ -130,6 +130,9 @@ func (t *target) judge(reason, description string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	hc := t.group.cfg.Health
+	if t.state == Draining {
+		return
+	}
 	t.probes++
 	if reason == "" {
 		t.failures, t.successes = 0, t.successes+1

@@ -44,8 +44,8 @@ func (l *listener) Refuse(x *relay.Exchange, err *h1.ParseError) {
 	if err.Status == 414 {
 		status = 414
 	}
-	l.page(x, status, false)
 	l.stats.own(status)
+	l.page(x, status, false)
 }
 
 // Serve answers one request.

@@ -74,8 +74,9 @@ func (g *group) register(addrs []netip.AddrPort) {
 	}
 	g.targets.Store(&now)
 	for _, t := range old {
-		if !slices.Contains(now, t) {
+		if !slices.Contains(now, t) { // no new request can choose it
 			g.leaving = append(g.leaving, t)
+			t.leave()
 			g.node.wg.Add(1)
 			go g.drain(t)
 		}
@@ -103,8 +104,8 @@ func (g *group) newTarget(a netip.AddrPort) *target {
 	return t
 }
 
-func (g *group) drain(t *target) {
-	defer g.node.wg.Done()
+// leave ends the health checks of a target that is deregistered.
+func (t *target) leave() {
 	close(t.stop)
 	if c := t.probing.Load(); c != nil {
 		(*c).Close()
@@ -112,6 +113,11 @@ func (g *group) drain(t *target) {
 	t.mu.Lock()
 	t.set(Draining, ReasonDeregistration, "Target deregistration is in progress")
 	t.mu.Unlock()
+}
+
+// drain waits for the open requests of a target that left.
+func (g *group) drain(t *target) {
+	defer g.node.wg.Done()
 	limit := time.NewTimer(g.node.clock.Real(g.cfg.DeregistrationDelay))
 	defer limit.Stop()
 	look := time.NewTicker(20 * time.Millisecond)
