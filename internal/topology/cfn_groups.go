@@ -14,7 +14,8 @@ import (
 type egress struct {
 	given      bool // SecurityGroupEgress stands in the template
 	empty      bool // it is an empty list
-	standalone int
+	standalone int  // rules that are certain to exist
+	maybe      string
 }
 
 func (b *builder) group(r *cfn.Resource) *SecurityGroup {
@@ -30,22 +31,26 @@ func (b *builder) group(r *cfn.Resource) *SecurityGroup {
 // inlineRules reads the rules on the group itself.
 func (b *builder) inlineRules(r *cfn.Resource, g *SecurityGroup) {
 	in, out := r.Prop("SecurityGroupIngress"), r.Prop("SecurityGroupEgress")
-	if in.IsUnknown() {
-		g.UncertainIngress = b.why(in, "a list of rules")
-	}
+	g.UncertainIngress = b.notList(in)
 	for _, v := range in.Items() {
 		g.Ingress = append(g.Ingress, b.rule(v, "Source"))
 	}
 	e := b.egressOf(g)
 	e.given = !out.IsAbsent()
-	if out.IsUnknown() {
-		g.UncertainEgress = b.why(out, "a list of rules")
-	}
+	g.UncertainEgress = b.notList(out)
 	items := out.Items()
 	e.empty = out.Kind() == cfn.List && len(items) == 0
 	for _, v := range items {
 		g.Egress = append(g.Egress, b.rule(v, "Destination"))
 	}
+}
+
+// notList says why a list of rules cannot be read, or "".
+func (b *builder) notList(v cfn.Value) string {
+	if v.IsAbsent() || v.Kind() == cfn.List {
+		return ""
+	}
+	return b.why(v, "a list of rules")
 }
 
 func (b *builder) egressOf(g *SecurityGroup) *egress {
@@ -76,7 +81,12 @@ func (b *builder) standaloneEgress(r *cfn.Resource) {
 		return
 	}
 	g.Egress = append(g.Egress, rule)
-	b.egressOf(g).standalone++
+	e := b.egressOf(g)
+	if rule.Maybe != "" {
+		e.maybe = first(e.maybe, rule.Maybe)
+		return
+	}
+	e.standalone++
 }
 
 func first(a, b string) string {
@@ -304,6 +314,9 @@ func (b *builder) settleEgress() {
 				Text: "CloudFormation's default when a group gives no egress rule"}
 		}
 		switch {
+		case !e.given && e.standalone == 0 && e.maybe != "":
+			why := "a standalone egress rule would remove the default rule, and whether it exists is open: " + e.maybe
+			g.Egress = append(g.Egress, all(everyIPv4, why), all(everyIPv6, why))
 		case e.given && e.empty && e.standalone == 0:
 			g.UncertainEgress = first(g.UncertainEgress, fmt.Sprintf(
 				"%s:%d: SecurityGroupEgress is an empty list; whether that removes the default rule is not documented", g.File, g.Line))

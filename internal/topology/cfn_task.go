@@ -18,7 +18,7 @@ func (b *builder) task(r *cfn.Resource) *TaskDefinition {
 		ExecRole:    b.roleID(r.Prop("ExecutionRoleArn")),
 	}
 	list := r.Prop("ContainerDefinitions")
-	if list.IsUnknown() {
+	if !list.IsAbsent() && list.Kind() != cfn.List {
 		d.Uncertain = b.why(list, "a list of containers")
 	}
 	for _, v := range list.Items() {

@@ -27,13 +27,18 @@ func open[T any](b *builder, v cfn.Value, expected string) Opt[T] {
 func (b *builder) why(v cfn.Value, expected string) string {
 	text := v.Why()
 	if text == "" {
-		pos, what := v.Pos(), "a list or map"
-		if t, ok := v.Text(); ok {
-			what = fmt.Sprintf("%.60q", t)
-		} else if ref, ok := v.Ref(); ok {
-			what = ref.String() + ", which is settled at deploy"
-		} else if v.IsAbsent() {
+		pos, what := v.Pos(), "a map"
+		switch v.Kind() {
+		case cfn.Absent:
 			pos, what = cfn.Pos{File: b.at.File, Line: b.at.Line}, "nothing"
+		case cfn.Scalar:
+			t, _ := v.Text()
+			what = fmt.Sprintf("%.60q", t)
+		case cfn.Reference:
+			ref, _ := v.Ref()
+			what = ref.String() + ", which is settled at deploy"
+		case cfn.List:
+			what = "a list"
 		}
 		text = fmt.Sprintf("%s: expected %s, found %s", pos, expected, what)
 	}
