@@ -10,6 +10,7 @@ func commands(s streams) []*cobra.Command {
 		newCheck(s),
 		newExplain(s),
 		newDiagnose(s),
+		newLab(s),
 		newSim(s),
 		newCost(s),
 		newVersion(s),

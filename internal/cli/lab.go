@@ -1,0 +1,385 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/labctl"
+	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// labFlags say which lab is meant and what a new one is made of.
+type labFlags struct {
+	source
+	name   string
+	fabric string
+	scale  float64
+	seed   uint64
+}
+
+func newLab(s streams) *cobra.Command {
+	var f labFlags
+	cmd := &cobra.Command{
+		Use:   "lab",
+		Short: "Run a deployment on this machine: load balancer, agents, app, names, rules",
+		Long: `Run what a template describes on this machine, and call it as its callers do.
+hoplab lab up starts it beside the shell; the other commands talk to it.`,
+		Example: `  hoplab lab up stacks/testdata/golden/bypass
+  hoplab lab curl --from client-service http://app.sample-namespace:80
+  hoplab lab status
+  hoplab lab down`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
+	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabLogs(s, &f), newLabDown(s, &f))
+	return cmd
+}
+
+func (f *labFlags) registerUp(cmd *cobra.Command) {
+	f.register(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
+	fl.Float64Var(&f.scale, "scale", 1, "run the lab's timers so many times faster than real")
+	fl.Uint64Var(&f.seed, "seed", 1, "seed of addresses and start order")
+}
+
+func newLabUp(s streams, f *labFlags) *cobra.Command {
+	var healthy bool
+	cmd := &cobra.Command{
+		Use:     "up [PATH...]",
+		Short:   "Start a lab beside the shell",
+		Long:    "Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as for check) and leave it running.",
+		Example: "  hoplab lab up cdk.out\n  hoplab lab up . -c ingressPortOverride=8080 --name override",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := labctl.At(f.name)
+			if err != nil {
+				return err
+			}
+			// Reading the source here gives its errors at once, and only once.
+			if _, err := f.load(cmd.Context(), s, args); err != nil {
+				return err
+			}
+			if err := p.Make(); err != nil {
+				return err
+			}
+			if err := f.detach(cmd.Context(), p, args); err != nil {
+				return errors.Join(err, p.Remove())
+			}
+			return afterUp(cmd.Context(), s, p, healthy)
+		},
+	}
+	f.registerUp(cmd)
+	cmd.Flags().BoolVar(&healthy, "wait", true, "wait until the first health checks have come to a result")
+	return cmd
+}
+
+// detach starts `lab serve` in a session of its own and waits until it answers.
+func (f *labFlags) detach(ctx context.Context, p labctl.Place, args []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(p.Log())
+	if err != nil {
+		return fail.Newf(fail.Environment, "make it writable", "the lab's log: %w", err)
+	}
+	defer log.Close()
+	argv := []string{"lab", "serve", "--name", f.name, "--fabric", f.fabric, "--scale", fmt.Sprint(f.scale), "--seed", fmt.Sprint(f.seed)}
+	for flag, values := range map[string][]string{"--param": f.params, "--context": f.context, "--var": f.vars, "--var-file": f.varFiles} {
+		for _, v := range values {
+			argv = append(argv, flag, v)
+		}
+	}
+	cmd := exec.Command(self, append(argv, args...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fail.Newf(fail.Environment, "", "starting the lab: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		if c, err := labctl.Dial(p); err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			_ = cmd.Process.Signal(os.Interrupt)
+			<-ended
+			return ctx.Err()
+		case <-ended:
+			return fail.Newf(fail.Environment, "", "the lab did not start: %s", lastLine(p.Log()))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func lastLine(path string) string {
+	data, _ := os.ReadFile(path)
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.TrimPrefix(strings.Join(lines, "; "), "hoplab lab serve: ")
+}
+
+// afterUp prints the lab that just came up.
+func afterUp(ctx context.Context, s streams, p labctl.Place, healthy bool) error {
+	c, err := labctl.Dial(p)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var st lab.Status
+	for end := time.Now().Add(30 * time.Second); ; {
+		if err := c.Call(labctl.Request{Op: labctl.OpStatus}, &st); err != nil {
+			return err
+		}
+		if !healthy || !initial(&st) || time.Now().After(end) || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	printLab(s, &st)
+	return nil
+}
+
+// newLabServe is the hidden command that owns a lab.
+func newLabServe(s streams, f *labFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:    "serve [PATH...]",
+		Short:  "Own a lab; started by lab up",
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			p, err := labctl.At(f.name)
+			if err != nil {
+				return err
+			}
+			t, err := f.load(cmd.Context(), s, args)
+			if err != nil {
+				return err
+			}
+			l, err := startLab(cmd.Context(), s, t, f, p.Logs())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, l.Close(), p.Remove()) }()
+			return labctl.Serve(cmd.Context(), p, l, labctl.Info{Source: t.Name, Fabric: f.fabric, Scale: f.scale, PID: os.Getpid(), Since: time.Now()})
+		},
+	}
+	f.registerUp(cmd)
+	return cmd
+}
+
+// startLab starts a lab with the measured app standing in for every image.
+func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags, dir string) (*lab.Lab, error) {
+	r, err := repo.Find()
+	if err != nil {
+		return nil, err
+	}
+	app, err := r.BuildService(ctx, s.err)
+	if err != nil {
+		return nil, err
+	}
+	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, App: lab.App{Command: []string{app}}, Dir: dir, Seed: f.seed, Scale: f.scale, Log: s.err})
+}
+
+func newLabStatus(s streams, f *labFlags) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "status",
+		Short:   "Tasks, names, agents and targets of a running lab",
+		Example: "  hoplab lab status --format json",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := oneOf("format", format, "text", "json"); err != nil {
+				return err
+			}
+			var st lab.Status
+			if err := f.call(labctl.Request{Op: labctl.OpStatus}, &st); err != nil {
+				return err
+			}
+			if format == "json" {
+				return writeJSON(s, st)
+			}
+			printLab(s, &st)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+func newLabCurl(s streams, f *labFlags) *cobra.Command {
+	var (
+		from    string
+		timeout time.Duration
+		include bool
+		format  string
+	)
+	cmd := &cobra.Command{
+		Use:   "curl URL",
+		Short: "Make one GET request as a caller of the lab, and print what curl would",
+		Long: `Make one GET request as a caller inside the lab. Names, rules and ports are what
+that caller has: a Service Connect client resolves endpoint names, everybody
+else does not. The exit code is curl's own.`,
+		Example: `  hoplab lab curl --from client-service http://app.sample-namespace:80
+  hoplab lab curl -i http://internal-alb/        # as a host of the VPC without Service Connect`,
+		Args: exactly(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			caller, err := f.caller(from)
+			if err != nil {
+				return err
+			}
+			var o lab.Observation
+			if err := f.call(labctl.Request{Op: labctl.OpCurl, Caller: caller, URL: args[0], Timeout: timeout}, &o); err != nil {
+				return err
+			}
+			if format == "json" {
+				return errors.Join(writeJSON(s, o), answer(fail.Code(o.Exit)))
+			}
+			return printObservation(s, o, include)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&from, "from", "", "the calling service, by name or id; without it a host of the VPC without Service Connect")
+	fl.DurationVarP(&timeout, "max-time", "m", 0, "give up after this time")
+	fl.BoolVarP(&include, "include", "i", false, "print the response's status and headers too")
+	fl.StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+func newLabLogs(s streams, f *labFlags) *cobra.Command {
+	var probes, requests bool
+	cmd := &cobra.Command{
+		Use:   "logs [SERVICE]",
+		Short: "Access log of the app, health checks and users' requests apart on demand",
+		Example: `  hoplab lab logs --probe        # only what load balancers' health checks sent
+  hoplab lab logs --requests app # only what users sent`,
+		Args: atMost(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var st lab.Status
+			if err := f.call(labctl.Request{Op: labctl.OpStatus}, &st); err != nil {
+				return err
+			}
+			found := false
+			for _, sv := range st.Services {
+				if len(args) == 1 && args[0] != sv.Name && args[0] != string(sv.ID) {
+					continue
+				}
+				found = true
+				for _, t := range sv.Tasks {
+					for _, app := range t.Apps {
+						if err := printLog(s, app.Log, probes, requests); err != nil {
+							return err
+						}
+					}
+				}
+			}
+			if !found && len(args) == 1 {
+				return fail.Newf(fail.Usage, "see hoplab lab status", "the lab has no service %q", args[0])
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&probes, "probe", false, "only health checks")
+	cmd.Flags().BoolVar(&requests, "requests", false, "only requests of users")
+	cmd.MarkFlagsMutuallyExclusive("probe", "requests")
+	return cmd
+}
+
+// probeAgent is the User-Agent of an ALB's health check (section 6 of the semantics).
+const probeAgent = `"ELB-HealthChecker/2.0"`
+
+func printLog(s streams, path string, probes, requests bool) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fail.Newf(fail.Environment, "see hoplab lab status", "the app's log: %w", err)
+	}
+	for line := range bytes.Lines(data) {
+		access := bytes.Contains(line, []byte(`"request_uri"`))
+		probe := bytes.Contains(line, []byte(probeAgent))
+		if (probes || requests) && (!access || probe != probes) {
+			continue
+		}
+		if _, err := s.out.Write(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newLabDown(s streams, f *labFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:     "down",
+		Short:   "Stop a lab and remove everything of it",
+		Example: "  hoplab lab down --name override",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := labctl.At(f.name)
+			if err != nil {
+				return err
+			}
+			if err := f.call(labctl.Request{Op: labctl.OpDown}, nil); err != nil {
+				return err
+			}
+			for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				if !exists(filepath.Clean(p.Dir)) {
+					return nil
+				}
+			}
+			return fail.Newf(fail.Environment, "see "+p.Log(), "the lab called %q is slow to stop", f.name)
+		},
+	}
+}
+
+func (f *labFlags) call(r labctl.Request, v any, files ...*os.File) error {
+	p, err := labctl.At(f.name)
+	if err != nil {
+		return err
+	}
+	c, err := labctl.Dial(p)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.Call(r, v, files...)
+}
+
+// caller finds the service that --from names.
+func (f *labFlags) caller(name string) (lab.Caller, error) {
+	if name == "" {
+		return lab.Caller{}, nil
+	}
+	var st lab.Status
+	if err := f.call(labctl.Request{Op: labctl.OpStatus}, &st); err != nil {
+		return lab.Caller{}, err
+	}
+	var names []string
+	for _, sv := range st.Services {
+		if sv.Name == name || string(sv.ID) == name || strings.TrimSuffix(sv.Name, "-service") == name {
+			return lab.Caller{Service: sv.ID}, nil
+		}
+		names = append(names, sv.Name)
+	}
+	return lab.Caller{}, fail.Newf(fail.Usage, "choose from "+strings.Join(names, ", "), "the lab has no service %q", name)
+}
+
+func writeJSON(s streams, v any) error {
+	enc := json.NewEncoder(s.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

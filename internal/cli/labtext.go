@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"sort"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/alb"
+)
+
+// initial reports whether a target still waits for its first health checks.
+func initial(st *lab.Status) bool {
+	for _, b := range st.LoadBalancers {
+		for _, g := range b.Groups {
+			for _, t := range g.Targets {
+				if t.State == alb.Initial {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// printLab prints a lab's tasks, doors and targets.
+func printLab(s streams, st *lab.Status) {
+	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "service\ttask\taddress\tstate\tcan call\n")
+	for _, sv := range st.Services {
+		for _, t := range sv.Tasks {
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", sv.Name, t.ID, t.IP, state(t.State, t.Why), strings.Join(sortedKeys(t.Names), " "))
+		}
+		if len(sv.Tasks) == 0 {
+			fmt.Fprintf(tw, "%s\t-\t-\tno task\t\n", sv.Name)
+		}
+	}
+	tw.Flush()
+	for _, b := range st.LoadBalancers {
+		fmt.Fprintf(s.out, "\nload balancer %s  %s  %s\n", b.Name, b.IP, b.DNSName)
+		tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		for _, l := range b.Listeners {
+			fmt.Fprintf(tw, "  listener %d\thttp://%s:%d/\t%d requests\n", l.Port, b.DNSName, l.Port, l.Requests)
+		}
+		for _, g := range b.Groups {
+			for _, t := range g.Targets {
+				fmt.Fprintf(tw, "  target %s\tof %s\t%s\n", t.Address, g.Name, state(string(t.State), t.Reason))
+			}
+		}
+		tw.Flush()
+	}
+	for _, n := range st.Notes {
+		fmt.Fprintf(s.out, "\nnote: %s\n", n)
+	}
+}
+
+func state(s, why string) string {
+	if why == "" {
+		return s
+	}
+	return s + " (" + why + ")"
+}
+
+func sortedKeys(m map[string]string) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// printObservation prints what curl would, and answers with curl's exit code.
+func printObservation(s streams, o lab.Observation, include bool) error {
+	if include && o.Status != 0 {
+		fmt.Fprintf(s.out, "HTTP/1.1 %d %s\n", o.Status, http.StatusText(o.Status))
+		names := make([]string, 0, len(o.Header))
+		for k := range o.Header {
+			names = append(names, k)
+		}
+		sort.Strings(names)
+		for _, k := range names {
+			for _, v := range o.Header[k] {
+				fmt.Fprintf(s.out, "%s: %s\n", strings.ToLower(k), v)
+			}
+		}
+		fmt.Fprintln(s.out)
+	}
+	if _, err := io.WriteString(s.out, o.Body); err != nil {
+		return err
+	}
+	if o.Error != "" {
+		fmt.Fprintln(s.err, o.Error)
+	}
+	return answer(fail.Code(o.Exit))
+}

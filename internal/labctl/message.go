@@ -1,0 +1,56 @@
+package labctl
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Request is one line of JSON from client to server.
+type Request struct {
+	Op      string        `json:"op"`
+	Caller  lab.Caller    `json:"caller"`
+	URL     string        `json:"url,omitempty"`
+	Timeout time.Duration `json:"timeout,omitempty"`
+	Service topology.ID   `json:"service,omitempty"`
+	Task    string        `json:"task,omitempty"`
+	Count   int           `json:"count,omitempty"`
+	// Argv and Dir are for OpExec; stdin, stdout and stderr come as file
+	// descriptors beside the line.
+	Argv []string `json:"argv,omitempty"`
+	Dir  string   `json:"dir,omitempty"`
+	Env  []string `json:"env,omitempty"`
+}
+
+// The operations of a lab.
+const (
+	OpInfo     = "info"     // Info
+	OpStatus   = "status"   // lab.Status
+	OpCurl     = "curl"     // lab.Observation
+	OpDoor     = "door"     // lab.Door
+	OpKill     = "kill"     // kill -9 of a task, an agent or a load balancer
+	OpDrain    = "drain"    // stop one task in good order
+	OpScale    = "scale"    // set a service's desired count
+	OpRedeploy = "redeploy" // replace a service's tasks
+	OpExec     = "exec"     // run a program inside a task; int, its exit code
+	OpDown     = "down"     // stop the lab
+)
+
+// Response is one line of JSON back.
+type Response struct {
+	Error string          `json:"error,omitempty"`
+	Hint  string          `json:"hint,omitempty"`
+	Code  int             `json:"code,omitempty"`
+	Value json.RawMessage `json:"value,omitempty"`
+}
+
+// Info is what a lab was started from.
+type Info struct {
+	Source string    `json:"source"`
+	Fabric string    `json:"fabric"`
+	Scale  float64   `json:"scale"`
+	PID    int       `json:"pid"`
+	Since  time.Time `json:"since"`
+}
