@@ -32,6 +32,7 @@ type design struct {
 const (
 	ours        = "random per request, 6 starts"
 	oursAA      = "the same, A/A twin"
+	oursHL      = "the same, Hodges-Lehmann of windows"
 	oursWithin  = "the same, within-run interval"
 	randomOnce  = "random per request, 1 start"
 	parallel    = "two parallel scenarios, 1 start"
@@ -44,7 +45,7 @@ func designs() []design {
 		return design{[]string{name}, func(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval { return [][]stats.Interval{f(n, d, rng)} }}
 	}
 	return []design{
-		{[]string{ours, oursAA, oursWithin}, standard},
+		{[]string{ours, oursAA, oursHL, oursWithin}, standard},
 		one(randomOnce, once),
 		one(parallel, sideBySide),
 		one(plainBlocks, alternate),
@@ -80,14 +81,18 @@ func (b *bench) request(arm int, f, wait float64, d Delay) float64 {
 
 // standard is hoplab's default: each request's arm is drawn, three arms of
 // which the second is the twin of the first, everything restarted six times.
-// It returns the headline, the A/A and the within-run interval.
+// It returns the headline, the A/A interval, the interval over starts of each
+// one's Hodges-Lehmann estimate over windows with one baseline, and the
+// within-run interval.
 func standard(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval {
 	drift := newDrift(n, rng)
 	diffs := make([][]float64, len(Quantiles))
 	twins := make([][]float64, len(Quantiles))
 	windows := make([][]float64, len(Quantiles))
+	shifts := make([][]float64, len(Quantiles))
 	all := make([][]float64, 3)
 	for range replicates {
+		ofStart := make([][]float64, len(Quantiles))
 		b := newBench(n, rng, drift, 3)
 		for a := range all {
 			all[a] = all[a][:0]
@@ -100,22 +105,25 @@ func standard(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval {
 			v := each(w)
 			for i := range Quantiles {
 				windows[i] = append(windows[i], stats.Contrast(v[2][i], v[0][i], v[1][i]))
+				ofStart[i] = append(ofStart[i], v[2][i]-v[0][i])
 			}
 		}
 		v := each(all)
 		for i := range Quantiles {
 			diffs[i] = append(diffs[i], stats.Contrast(v[2][i], v[0][i], v[1][i]))
 			twins[i] = append(twins[i], stats.Contrast(v[0][i], v[1][i]))
+			shifts[i] = append(shifts[i], stats.HodgesLehmann(ofStart[i]))
 		}
 		drift.advance(restartS)
 	}
-	var headline, aa, within []stats.Interval
+	var headline, aa, hl, within []stats.Interval
 	for i := range Quantiles {
 		headline = append(headline, stats.Student(diffs[i], level))
 		aa = append(aa, stats.Student(twins[i], level))
+		hl = append(hl, stats.Student(shifts[i], level))
 		within = append(within, stats.SignedRank(windows[i], level))
 	}
-	return [][]stats.Interval{headline, aa, within}
+	return [][]stats.Interval{headline, aa, hl, within}
 }
 
 // each is the quantiles of each arm.
