@@ -176,7 +176,7 @@ func (b *builder) serviceConnect(body *resource.Body, cluster *resource.Instance
 	switch {
 	case v.Has("namespace"):
 		b.useNamespace(c, v, "namespace")
-	case cluster != nil:
+	case cluster != nil && !cluster.Data:
 		c.NamespaceFromCluster = true
 		b.useNamespace(c, b.inner(cluster.Body, "service_connect_defaults"), "namespace")
 	default:

@@ -51,7 +51,7 @@ func (b *builder) decoded(body *resource.Body, name string) (out *resource.Body,
 	v, err := decodeJSON(raw)
 	if err != nil {
 		if !resource.IsSettled(raw) {
-			return nil, fmt.Sprintf("%s: %.80s is known only after apply", where, resource.Render(raw))
+			return nil, fmt.Sprintf("%s: %s", where, resource.OpenParts(raw))
 		}
 		return nil, fmt.Sprintf("%s: not JSON: %v", where, err)
 	}

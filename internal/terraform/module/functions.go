@@ -1,6 +1,7 @@
 package module
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 // string, so symbols pass through them unharmed.
 var structural = map[string]function.Function{
 	"chunklist":    stdlib.ChunklistFunc,
-	"coalesce":     stdlib.CoalesceFunc,
+	"coalesce":     coalesce,
 	"coalescelist": stdlib.CoalesceListFunc,
 	"compact":      stdlib.CompactFunc,
 	"concat":       stdlib.ConcatFunc,
@@ -209,12 +210,16 @@ func (r *reader) call(name string, f function.Function, inspects bool, args []ct
 		r.meter.spend(size(plain))
 	}
 	v, err := f.Call(args)
+	if p, ok := errors.AsType[function.PanicError](err); ok {
+		// Its own text holds a stack trace.
+		return cty.NilVal, fmt.Errorf("it cannot handle these arguments: %.200s", fmt.Sprint(p.Value))
+	}
 	if err != nil {
 		return v, err
 	}
 	r.meter.weigh(v)
 	if inspects && resource.HasSymbol(v) {
-		return resource.Unknown(name + "() made a Unicode noncharacter (U+FDD0 to U+FDD3)"), nil
+		return resource.Unknown(name + "() made a Unicode noncharacter (U+FDD0 to U+FDD5)"), nil
 	}
 	return v, nil
 }

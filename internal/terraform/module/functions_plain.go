@@ -116,6 +116,35 @@ var (
 		Impl:   func(args []cty.Value, _ cty.Type) (cty.Value, error) { return args[0], nil },
 	})
 
+	// coalesce passes over empty strings as well as null.
+	coalesce = function.New(&function.Spec{
+		VarParam: &function.Parameter{Name: "values", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true},
+		Type:     function.StaticReturnType(cty.DynamicPseudoType),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			types := make([]cty.Type, len(args))
+			for i, a := range args {
+				types[i] = a.Type()
+			}
+			want, _ := convert.UnifyUnsafe(types)
+			if want == cty.NilType {
+				return cty.NilVal, errors.New("all arguments must have the same type")
+			}
+			for _, a := range args {
+				v, err := convert.Convert(a, want)
+				switch {
+				case err != nil:
+					return cty.NilVal, err
+				case !v.IsKnown():
+					return cty.UnknownVal(want), nil
+				case v.IsNull() || want == cty.String && v.AsString() == "":
+					continue
+				}
+				return v, nil
+			}
+			return cty.NilVal, errors.New("all arguments are null or empty")
+		},
+	})
+
 	// length also counts the characters of a string, which looks into it.
 	length = function.New(&function.Spec{
 		Params: []function.Parameter{anyValue("value")},
@@ -126,7 +155,7 @@ var (
 			case v.Type() == cty.DynamicPseudoType:
 				return cty.UnknownVal(cty.Number), nil
 			case v.Type() == cty.String && resource.HasSymbol(v):
-				return resource.Unknown("the length of an identifier is known only after apply"), nil
+				return cty.UnknownVal(cty.Number).Mark(resource.Cause{Text: "the length of an identifier is known only after apply"}), nil
 			case v.Type() == cty.String:
 				return stdlib.Strlen(v)
 			case v.Type().IsObjectType():

@@ -144,7 +144,7 @@ func parse(path string, src []byte) (*hcl.File, error) {
 // checkReserved refuses the characters that stand for references inside hoplab.
 func checkReserved(path, src string) error {
 	if i := strings.IndexAny(src, resource.Reserved); i >= 0 {
-		return fail.Newf(fail.Usage, "Remove the character.", "%s:%d: holds a Unicode noncharacter (U+FDD0 to U+FDD3)", path, 1+strings.Count(src[:i], "\n"))
+		return fail.Newf(fail.Usage, "Remove the character.", "%s:%d: holds a Unicode noncharacter (U+FDD0 to U+FDD5)", path, 1+strings.Count(src[:i], "\n"))
 	}
 	return nil
 }

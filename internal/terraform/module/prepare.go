@@ -28,7 +28,7 @@ func (l *loader) preparePart(n hclsyntax.Node) {
 		l.meter.weigh(e.Val)
 		if e.Val.Type() == cty.String && !e.Val.IsNull() && !resource.IsSettled(e.Val.AsString()) {
 			// Written with an escape such as \ufdd0, which checkReserved cannot see.
-			e.Val = resource.Unknown("the string holds a Unicode noncharacter (U+FDD0 to U+FDD3)")
+			e.Val = resource.Unknown("the string holds a Unicode noncharacter (U+FDD0 to U+FDD5)")
 		}
 	case *hclsyntax.ScopeTraversalExpr:
 		l.noteNames(e.Traversal)

@@ -26,9 +26,6 @@ func Read(dir string, in Inputs) (*resource.Set, error) {
 }
 
 func read(f files, dir string, in Inputs) (set *resource.Set, err error) {
-	m := &meter{left: maxSteps}
-	l := &loader{files: f, meter: m, configs: map[string]*config{}, names: map[string]bool{}}
-	r := &reader{files: f, loader: l, meter: m, root: filepath.Clean(dir), tables: map[string]functionTable{}}
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
@@ -40,15 +37,8 @@ func read(f files, dir string, in Inputs) (set *resource.Set, err error) {
 			panic(p)
 		}
 	}()
-	t, err := l.tree(r.root, l.installed(r.root))
+	r, t, g, err := open(f, dir, in)
 	if err != nil {
-		return nil, err
-	}
-	g, err := t.graph()
-	if err != nil {
-		return nil, err
-	}
-	if r.given, err = r.inputs(t.config, in); err != nil {
 		return nil, err
 	}
 	set = &resource.Set{Name: dir, Needs: g.needs}
@@ -58,6 +48,23 @@ func read(f files, dir string, in Inputs) (set *resource.Set, err error) {
 	set.Notes = append(set.Notes, r.notes...)
 	set.Sort()
 	return set, nil
+}
+
+// open loads and checks a configuration, ready to be evaluated.
+func open(f files, dir string, in Inputs) (*reader, *tree, *graph, error) {
+	m := &meter{left: maxSteps}
+	l := &loader{files: f, meter: m, configs: map[string]*config{}, names: map[string]bool{}}
+	r := &reader{files: f, loader: l, meter: m, root: filepath.Clean(dir), tables: map[string]functionTable{}}
+	t, err := l.tree(r.root, l.installed(r.root))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	g, err := t.graph()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	r.given, err = r.inputs(t.config, in)
+	return r, t, g, err
 }
 
 func (r *reader) note(n resource.Note) { r.notes = append(r.notes, n) }

@@ -3,6 +3,7 @@ package planfile
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,7 @@ type reader struct {
 	modules  map[string]*module              // by static path
 	static   map[string][]*resource.Instance // instances by static address
 	physical map[string]string               // literal id or ARN to symbol
+	seen     map[string]bool                 // addresses
 }
 
 // module is the configuration of a module call, found by its static path.
@@ -36,9 +38,13 @@ func newReader(path string, p *plan) *reader {
 	return &reader{
 		path: path, plan: p, set: &resource.Set{Name: path, Needs: map[string][]string{}},
 		unknown: map[string]any{}, modules: map[string]*module{},
-		static: map[string][]*resource.Instance{}, physical: map[string]string{},
+		static: map[string][]*resource.Instance{}, physical: map[string]string{}, seen: map[string]bool{},
 	}
 }
+
+// identifier matches ARNs and ids such as sg-0123456789abcdef0, not the ids
+// of resources that are known by a name of their own choice.
+var identifier = regexp.MustCompile(`^(arn:.*:.*|[a-z]+-[0-9a-f]{8,})$`)
 
 // item is a resource of the plan on its way to an instance.
 type item struct {
@@ -122,13 +128,17 @@ func (r *reader) collect(m *valueModule, depth int, dataOnly bool, items *[]*ite
 		if strings.ContainsAny(v.Address, resource.Reserved) {
 			return r.reserved()
 		}
+		if r.seen[v.Address] {
+			continue // a data source that is read again during the apply
+		}
+		r.seen[v.Address] = true
 		inst := &resource.Instance{Address: v.Address, Static: join(staticPath(m.Address), key), Type: v.Type, Data: data,
 			Body: resource.NewBody(r.path, 0)}
 		*items = append(*items, &item{value: v, inst: inst, module: m.Address})
 		r.static[inst.Static] = append(r.static[inst.Static], inst)
 		r.set.Instances = append(r.set.Instances, inst)
 		for _, name := range []string{"id", "arn"} {
-			if s, ok := v.Values[name].(string); ok && s != "" && r.physical[s] == "" {
+			if s, ok := v.Values[name].(string); ok && identifier.MatchString(s) && r.physical[s] == "" {
 				r.physical[s] = resource.Symbol(v.Address, name)
 			}
 		}
@@ -142,7 +152,7 @@ func (r *reader) collect(m *valueModule, depth int, dataOnly bool, items *[]*ite
 }
 
 func (r *reader) reserved() error {
-	return fail.Newf(fail.Usage, "Remove the character from the configuration.", "%s: holds a Unicode noncharacter (U+FDD0 to U+FDD3)", r.path)
+	return fail.Newf(fail.Usage, "Remove the character from the configuration.", "%s: holds a Unicode noncharacter (U+FDD0 to U+FDD5)", r.path)
 }
 
 // staticPath drops the instance keys from a module address.

@@ -74,7 +74,7 @@ func allReferences(x any) []string {
 // follower collects the targets of an expression through variables and outputs.
 type follower struct {
 	r       *reader
-	it      *item
+	key     string // what each.key selects here: `["a"]`
 	found   []target
 	problem string
 	// choice is set when the expression may select among the targets: it reads
@@ -94,7 +94,7 @@ func (r *reader) targets(it *item, expr any) (found []target, choice bool, probl
 	if expr == nil || m == nil {
 		return nil, false, "known only after apply"
 	}
-	f := &follower{r: r, it: it}
+	f := &follower{r: r, key: indexOf(it.value.Index)}
 	f.expression(expr, m, it.module)
 	if len(f.found) == 0 && f.problem == "" {
 		f.problem = "known only after apply"
@@ -137,7 +137,10 @@ func (f *follower) reference(ref string, t hcl.Traversal, all []string, m *modul
 			f.choice = true
 			return // a default or a constant
 		}
+		own := f.key
+		f.key = strings.TrimPrefix(address, join(parent, "module."+m.name))
 		f.expression(expr, m.parent, parent)
+		f.key = own
 	case "module":
 		f.output(t, all, m, address)
 	case "local":
@@ -168,7 +171,7 @@ func (f *follower) resource(ref, key string, rest hcl.Traversal, all []string, a
 		attr = "id" // a splat or an index by expression hides the attribute
 	}
 	instances := f.instances(join(staticPath(address), key), join(address, key), index)
-	if len(instances) > 1 && slices.ContainsFunc(all, func(s string) bool { return s == "each.key" || s == "count.index" }) {
+	if len(instances) > 1 && slices.Contains(all, "each.key") {
 		instances = f.own(instances)
 	}
 	if len(instances) == 0 {
@@ -202,18 +205,18 @@ func (f *follower) instances(static, address, index string) []*resource.Instance
 
 // own returns the instance with the key of the resource at hand, for
 // aws_x.y[each.key]. When another key contains it the choice is open, since
-// the index may be made from each.key; then all are returned.
+// the index may be made from each.key; then all are returned. There is no
+// such reading of count.index, with which people calculate.
 func (f *follower) own(instances []*resource.Instance) []*resource.Instance {
-	own := indexOf(f.it.value.Index)
-	if own == "" {
+	if !strings.HasPrefix(f.key, `["`) {
 		return instances
 	}
 	var same []*resource.Instance
 	for _, inst := range instances {
 		switch {
-		case strings.HasSuffix(inst.Address, own):
+		case strings.HasSuffix(inst.Address, f.key):
 			same = append(same, inst)
-		case strings.Contains(inst.Address, strings.Trim(own, `[]"`)) && strings.HasPrefix(own, `["`):
+		case strings.Contains(inst.Address, strings.Trim(f.key, `[]"`)):
 			return instances
 		}
 	}
@@ -254,9 +257,12 @@ func (f *follower) output(t hcl.Traversal, all []string, m *module, address stri
 	call := join(address, "module."+name)
 	addresses := f.moduleInstances(child.path, call, index)
 	f.choice = f.choice || len(addresses) > 1
+	own := f.key
+	f.key = "" // an output has neither each nor count
 	for _, a := range addresses {
 		f.expression(child.config.Outputs[out].Expression, child, a)
 	}
+	f.key = own
 }
 
 // moduleInstances returns the addresses of a call's instances that hold resources.

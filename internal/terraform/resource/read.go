@@ -36,11 +36,8 @@ func (b *Body) stringOf(a Attr, name string, v cty.Value) topology.Opt[string] {
 		return topology.Unknown[string](at(a, name, fmt.Sprintf("a string is needed, not %s", v.Type().FriendlyName())))
 	}
 	text := s.AsString()
-	if hole, ok := ParseHole(text); ok {
-		return topology.Unknown[string](at(a, name, hole))
-	}
 	if !IsSettled(text) {
-		return topology.Unknown[string](at(a, name, fmt.Sprintf("%s is known only after apply", Render(text))))
+		return topology.Unknown[string](at(a, name, OpenParts(text)))
 	}
 	return topology.Known(text)
 }
@@ -72,7 +69,11 @@ func scalar[T any](a Attr, name string, want cty.Type, kind string) topology.Opt
 		return topology.Opt[T]{}
 	}
 	if HasSymbol(v) {
-		return topology.Unknown[T](at(a, name, show(v)+" is known only after apply"))
+		open := "it is made of what is known only after apply"
+		if v.Type() == cty.String {
+			open = OpenParts(v.AsString())
+		}
+		return topology.Unknown[T](at(a, name, open))
 	}
 	var out T
 	c, err := convert.Convert(v, want)
@@ -307,7 +308,8 @@ func settle(a Attr, name string, v cty.Value) (out cty.Value, why string, ok boo
 // at puts place and attribute name in front of a reason.
 func at(a Attr, name, why string) string {
 	if a.Line > 0 {
-		return fmt.Sprintf("%s:%d: %s: %s", a.File, a.Line, name, why)
+		place := fmt.Sprintf("%s:%d: ", a.File, a.Line)
+		return place + name + ": " + strings.TrimPrefix(why, place)
 	}
 	return fmt.Sprintf("%s: %s", name, why)
 }

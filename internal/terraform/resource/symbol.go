@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -15,15 +16,22 @@ const (
 	symbolMid  = '\uFDD1' // between address and attribute
 	holeOpen   = '\uFDD2' // opens a hole: an unknown value inside an encoded string
 	closing    = '\uFDD3' // ends either
+	quote      = '\uFDD4' // a quotation mark in an address, so that JSON can hold symbols
+	backslash  = '\uFDD5' // likewise
 )
 
 // Reserved is the set of characters that no input may contain.
-const Reserved = "\uFDD0\uFDD1\uFDD2\uFDD3"
+const Reserved = "\uFDD0\uFDD1\uFDD2\uFDD3\uFDD4\uFDD5"
+
+var (
+	conceal = strings.NewReplacer(`"`, string(quote), `\`, string(backslash))
+	reveal  = strings.NewReplacer(string(quote), `"`, string(backslash), `\`)
+)
 
 // Symbol returns the string that stands for attribute attr of the resource
 // at address, for example ("aws_security_group.alb", "id").
 func Symbol(address, attr string) string {
-	return string(symbolOpen) + address + string(symbolMid) + attr + string(closing)
+	return string(symbolOpen) + conceal.Replace(address) + string(symbolMid) + attr + string(closing)
 }
 
 // ParseSymbol returns the address and attribute if s is exactly one symbol.
@@ -36,7 +44,7 @@ func ParseSymbol(s string) (address, attr string, ok bool) {
 	if !ok {
 		return "", "", false
 	}
-	address, attr, ok = strings.Cut(rest, string(symbolMid))
+	address, attr, ok = strings.Cut(reveal.Replace(rest), string(symbolMid))
 	if !ok || strings.ContainsAny(address+attr, Reserved) {
 		return "", "", false
 	}
@@ -46,7 +54,7 @@ func ParseSymbol(s string) (address, attr string, ok bool) {
 // Hole returns the string that stands for an unknown value inside a string
 // that is encoded structure, such as the result of jsonencode. why is its reason.
 func Hole(why string) string {
-	return string(holeOpen) + strings.Map(dropReserved, why) + string(closing)
+	return string(holeOpen) + strings.Map(plainRune, why) + string(closing)
 }
 
 // ParseHole returns the reason if s is exactly one hole.
@@ -62,11 +70,49 @@ func ParseHole(s string) (why string, ok bool) {
 	return rest, true
 }
 
-func dropReserved(r rune) rune {
-	if strings.ContainsRune(Reserved, r) {
+func plainRune(r rune) rune {
+	switch {
+	case strings.ContainsRune(Reserved, r), r < ' ':
 		return -1
+	case r == '"':
+		return '\''
+	case r == '\\':
+		return '/'
 	}
 	return r
+}
+
+// OpenParts tells what keeps a string from being settled: the reasons of its
+// holes, and the symbols in it. It is empty for a settled string.
+func OpenParts(s string) string {
+	var parts []string
+	add := func(text string) {
+		if !slices.Contains(parts, text) {
+			parts = append(parts, text)
+		}
+	}
+	for {
+		i := strings.IndexAny(s, string(symbolOpen)+string(holeOpen))
+		if i < 0 {
+			break
+		}
+		s = s[i:]
+		end := strings.IndexRune(s, closing)
+		if end < 0 {
+			break
+		}
+		part := s[:end+len(string(closing))]
+		s = s[len(part):]
+		if why, ok := ParseHole(part); ok {
+			add(why)
+		} else if address, attr, ok := ParseSymbol(part); ok {
+			add(address + "." + attr + " is known only after apply")
+		}
+	}
+	if len(parts) > 2 {
+		parts = append(parts[:2:2], "and more")
+	}
+	return strings.Join(parts, "; ")
 }
 
 // IsSettled reports that s holds no symbol and no hole: it is the text that
@@ -81,7 +127,7 @@ func Render(s string) string {
 	}
 	var b strings.Builder
 	hole := false
-	for _, r := range s {
+	for _, r := range reveal.Replace(s) {
 		switch r {
 		case symbolOpen:
 			b.WriteString("${")

@@ -1,0 +1,3 @@
+port = 1
+name = "from terraform.tfvars"
+extra = "not declared"

@@ -1,0 +1,1 @@
+ingress_port_override = null
