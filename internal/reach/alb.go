@@ -29,6 +29,7 @@ type ask struct {
 	l      *topology.Listener
 	rule   *topology.ListenerRule // nil for the default action
 	url    string
+	host   string
 	path   string
 	what   string
 	id     string
@@ -49,25 +50,36 @@ func (p *Predictor) listener(c Caller, lb *topology.LoadBalancer, l *topology.Li
 // asked describes the request of c that rule r takes: an example when r has conditions.
 func (p *Predictor) asked(c Caller, from *host, lb *topology.LoadBalancer, l *topology.Listener, r *topology.ListenerRule) ask {
 	name := label(lb.Origin, lb.Name)
-	port := l.Port.Or(0)
 	q := ask{caller: c, from: from, lb: lb, l: l, rule: r, path: "/"}
 	hostName, action, key := name, "default action", "default"
+	port, id := portText(l.Port), portText(l.Port)
+	if _, ok := l.Port.Get(); !ok {
+		id = string(l.ID)
+	}
 	if r != nil {
 		var conds string
 		hostName, q.path, conds = sampleOf(r, name)
-		prio := "?"
-		if n, ok := r.Priority.Get(); ok {
-			prio = itoa(n)
+		action, key = "rule "+portText(r.Priority)+conds, "rule-"+portText(r.Priority)
+		if _, ok := r.Priority.Get(); !ok {
+			key = "rule-" + string(r.ID)
 		}
-		action, key = "rule "+prio+conds, "rule-"+prio
 	}
-	q.url = schemeOf(l) + "://" + hostName + ":" + itoa(port) + q.path
-	q.what = fmt.Sprintf("%s to %s listener %d, %s", c.Name, name, port, action)
-	q.id = fmt.Sprintf("alb/%s:%d/%s", lb.ID, port, key)
+	q.host = hostName
+	q.url = schemeOf(l) + "://" + hostName + ":" + port + q.path
+	q.what = fmt.Sprintf("%s to %s listener %s, %s", c.Name, name, port, action)
+	q.id = fmt.Sprintf("alb/%s:%s/%s", lb.ID, id, key)
 	if c.Kind != CallerAdmitted {
-		q.id = fmt.Sprintf("alb/%s/%s:%d/%s", orElse(string(c.Service), c.Name), lb.ID, port, key)
+		q.id = fmt.Sprintf("alb/%s/%s:%s/%s", orElse(string(c.Service), c.Name), lb.ID, id, key)
 	}
 	return q
+}
+
+// portText writes a port, or ? when it is not known.
+func portText(o topology.Opt[int]) string {
+	if n, ok := o.Get(); ok {
+		return itoa(n)
+	}
+	return "?"
 }
 
 func schemeOf(l *topology.Listener) string {
@@ -180,7 +192,11 @@ func (p *Predictor) forward(q ask, targets []topology.WeightedTarget) []Predicti
 			out = append(out, j.unknown("the target group is not settled: "+t.Group.Why()))
 			continue
 		}
-		for _, pr := range p.toGroup(q, id, suffix) {
+		qt := q
+		if len(targets) > 1 {
+			qt.what += fmt.Sprintf(", %.0f %%", 100*share)
+		}
+		for _, pr := range p.toGroup(qt, id, suffix) {
 			pr.Share = share
 			out = append(out, pr)
 		}
@@ -223,11 +239,13 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 	}
 	var out []Prediction
 	for i, r := range chosen {
-		sfx := suffix
+		qr, sfx := q, suffix
 		if len(chosen) > 1 {
+			who, _ := p.targetName(r)
 			sfx += "/" + itoa(i+1)
+			qr.what += fmt.Sprintf(", target %s:%s", who, portText(r.port))
 		}
-		out = append(out, p.toTarget(q, g, r, sfx, open))
+		out = append(out, p.toTarget(qr, g, r, sfx, open))
 	}
 	return out
 }

@@ -386,7 +386,7 @@ func originLabel(o topology.Origin) string {
 		}
 	}
 	switch n := len(parts); {
-	case n > 2 && vague[parts[n-1]]: // the first part is the stack
+	case n > 1 && vague[parts[n-1]]:
 		return parts[n-2] + "/" + parts[n-1]
 	case n > 0:
 		return parts[n-1]

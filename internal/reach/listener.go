@@ -47,29 +47,27 @@ func fill(pattern string) string {
 }
 
 // wild reports whether s matches a pattern of the load balancer: * is any
-// characters, slashes included, ? exactly one.
+// characters, slashes included, ? exactly one. It takes time proportional to
+// the product of the lengths at worst.
 func wild(pattern, s string) bool {
-	for pattern != "" {
-		switch pattern[0] {
-		case '*':
-			for i := len(s); i >= 0; i-- {
-				if wild(pattern[1:], s[i:]) {
-					return true
-				}
-			}
-			return false
-		case '?':
-			if s == "" {
-				return false
-			}
+	p, i := 0, 0
+	star, mark := -1, 0 // the last *, and how far into s it reaches so far
+	for i < len(s) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, i
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
+			p++
+			i++
+		case star >= 0:
+			mark++
+			p, i = star+1, mark
 		default:
-			if s == "" || s[0] != pattern[0] {
-				return false
-			}
+			return false
 		}
-		pattern, s = pattern[1:], s[1:]
 	}
-	return s == ""
+	return strings.Trim(pattern[p:], "*") == ""
 }
 
 // matches reports whether a plain GET for the host and path meets all
@@ -133,12 +131,8 @@ func redirect(q ask, r *topology.Redirect) Outcome {
 	if strings.HasSuffix(r.Status, "301") {
 		status = 301
 	}
-	hostName := label(q.lb.Origin, q.lb.Name)
-	if q.rule != nil {
-		hostName, _, _ = sampleOf(q.rule, hostName)
-	}
 	values := strings.NewReplacer(
-		"#{protocol}", schemeOf(q.l), "#{host}", hostName, "#{port}", itoa(q.l.Port.Or(0)),
+		"#{protocol}", schemeOf(q.l), "#{host}", q.host, "#{port}", itoa(q.l.Port.Or(0)),
 		"#{path}", strings.TrimPrefix(q.path, "/"), "#{query}", "",
 	)
 	part := func(s, def string) string { return values.Replace(orElse(s, def)) }

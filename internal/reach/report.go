@@ -57,7 +57,9 @@ func (p *Predictor) servicesByGroup() map[topology.ID][]*topology.Service {
 	return m
 }
 
-// namedBy returns the services whose group an ingress rule of the load balancer names, each once.
+// namedBy returns the services whose group an ingress rule of the load
+// balancer names, each once; of the services of one group the first few stand
+// for all.
 func (p *Predictor) namedBy(lb *topology.LoadBalancer, byGroup map[topology.ID][]*topology.Service) []*topology.Service {
 	var out []*topology.Service
 	seen := map[topology.ID]bool{}
@@ -67,7 +69,7 @@ func (p *Predictor) namedBy(lb *topology.LoadBalancer, byGroup map[topology.ID][
 			continue
 		}
 		for _, r := range p.x.groups[id].Ingress {
-			for _, s := range byGroup[r.Peer.Group] {
+			for _, s := range byGroup[r.Peer.Group][:min(maxMembers, len(byGroup[r.Peer.Group]))] {
 				if r.Peer.Group != "" && !seen[s.ID] {
 					seen[s.ID] = true
 					out = append(out, s)
@@ -94,8 +96,8 @@ func (p *Predictor) pairs() ([]pair, []string) {
 	var notes []string
 	for _, key := range p.x.spaceOrder {
 		sp := p.x.spaces[key]
-		hinted := p.hints(sp)
 		few := len(sp.clients)*len(sp.names) <= p.o.MaxPairs
+		hinted := p.hints(sp, !few)
 		for _, c := range sp.clients {
 			calls := hinted[c.ID]
 			// A client without endpoints of its own is there to call; with no
@@ -114,8 +116,8 @@ func (p *Predictor) pairs() ([]pair, []string) {
 			}
 		}
 		if !few {
-			notes = append(notes, fmt.Sprintf("namespace %s has %d clients and %d names; predicted are the pairs that a security group, an environment variable or a dependency hints at",
-				sp.name.Or(key), len(sp.clients), len(sp.names)))
+			notes = append(notes, fmt.Sprintf("namespace %s has %d clients and %d names; predicted are the pairs that an environment variable, a security group (for %d services of each) or a dependency hints at, up to %d per client",
+				sp.name.Or(key), len(sp.clients), len(sp.names), maxMembers, maxHints))
 		}
 	}
 	for _, s := range p.x.vague {
@@ -138,14 +140,21 @@ func (p *Predictor) hintedNames(c *topology.Service, sp *space, calls map[*endpo
 	return out
 }
 
-// hints returns, by client, the endpoints that the source says it calls: a
-// security group of the endpoint's tasks names a group of the client, an
-// environment variable of the client holds the endpoint's name, or the client
-// is deployed after the endpoint's service.
-func (p *Predictor) hints(sp *space) map[topology.ID]map[*endpoint]bool {
+// Bounds that keep the number of predictions proportional to the number of
+// resources. They apply only above MaxPairs, and the report's notes say so.
+const (
+	maxMembers = 8  // services of one security group that a rule's hint is followed to
+	maxHints   = 32 // endpoints per client
+)
+
+// hints returns, by client, the endpoints that the source says it calls: an
+// environment variable of the client holds the endpoint's name, a security
+// group of the endpoint's tasks names a group of the client, or the client is
+// deployed after the endpoint's service. bounded applies the bounds.
+func (p *Predictor) hints(sp *space, bounded bool) map[topology.ID]map[*endpoint]bool {
 	out := map[topology.ID]map[*endpoint]bool{}
 	add := func(c *topology.Service, e *endpoint) {
-		if c == e.svc || out[c.ID][e] {
+		if c == e.svc || out[c.ID][e] || bounded && len(out[c.ID]) >= maxHints {
 			return
 		}
 		if out[c.ID] == nil {
@@ -154,49 +163,53 @@ func (p *Predictor) hints(sp *space) map[topology.ID]map[*endpoint]bool {
 		out[c.ID][e] = true
 		p.x.hintOrder[c.ID] = append(p.x.hintOrder[c.ID], e)
 	}
-	members := map[topology.ID][]*topology.Service{}
-	servers := map[topology.ID][]*endpoint{}
 	for _, c := range sp.clients {
-		for _, g := range c.Groups {
-			if id, ok := g.Get(); ok {
-				members[id] = append(members[id], c)
-			}
-		}
-		servers[c.ID] = p.x.endpoints[c.ID]
-	}
-	for _, s := range sp.clients {
-		if len(servers[s.ID]) == 0 {
-			continue
-		}
-		for _, g := range s.Groups {
-			id, ok := g.Get()
-			if !ok || p.x.groups[id] == nil {
-				continue
-			}
-			for _, r := range p.x.groups[id].Ingress {
-				for _, c := range members[r.Peer.Group] {
-					for _, e := range servers[s.ID] {
-						if r.Peer.Group != "" {
-							add(c, e)
-						}
-					}
-				}
-			}
-		}
-	}
-	for _, c := range sp.clients {
-		for _, id := range c.After {
-			for _, e := range servers[id] {
-				add(c, e)
-			}
-		}
 		eachURL(c, func(host string, _ int, _ string) {
 			for _, n := range sp.byName[host] {
 				add(c, n.ep)
 			}
 		})
 	}
+	p.groupHints(sp, bounded, add)
+	for _, c := range sp.clients {
+		for _, id := range c.After {
+			for _, e := range p.x.endpoints[id] {
+				add(c, e)
+			}
+			if bounded && len(out[c.ID]) >= maxHints {
+				break
+			}
+		}
+	}
 	return out
+}
+
+// groupHints adds the clients whose security group an ingress rule of a server names.
+func (p *Predictor) groupHints(sp *space, bounded bool, add func(*topology.Service, *endpoint)) {
+	members := map[topology.ID][]*topology.Service{}
+	for _, c := range sp.clients {
+		for _, g := range c.Groups {
+			if id, ok := g.Get(); ok && (!bounded || len(members[id]) < maxMembers) {
+				members[id] = append(members[id], c)
+			}
+		}
+	}
+	delete(members, "")
+	for _, s := range sp.clients {
+		for _, g := range s.Groups {
+			id, ok := g.Get()
+			if !ok || p.x.groups[id] == nil {
+				continue
+			}
+			for _, e := range p.x.endpoints[s.ID] {
+				for _, r := range p.x.groups[id].Ingress {
+					for _, c := range members[r.Peer.Group] {
+						add(c, e)
+					}
+				}
+			}
+		}
+	}
 }
 
 // eachURL calls f for every host[:port] that an environment variable of the

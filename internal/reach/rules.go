@@ -2,7 +2,6 @@ package reach
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/topology"
@@ -50,10 +49,13 @@ func flawRule(id, title, explain, fix, source string) Rule {
 // effect says in one sentence what the caller of p sees.
 func effect(p *Prediction) string {
 	o := p.Outcome
-	who := p.Caller.Name
+	who, gets, waits := p.Caller.Name, "gets", "waits until its own connect timeout"
+	if p.Caller.Kind == CallerAdmitted {
+		who, gets, waits = "callers", "get", "wait until their own connect timeout"
+	}
 	switch o.Class {
 	case HTTPError, OK:
-		s := fmt.Sprintf("%s gets %d", who, o.Status)
+		s := fmt.Sprintf("%s %s %d", who, gets, o.Status)
 		if o.Body != "" {
 			s += fmt.Sprintf(" %q", o.Body)
 		}
@@ -62,9 +64,12 @@ func effect(p *Prediction) string {
 		if p.Target != nil {
 			return fmt.Sprintf("the target is %s (%s)", p.Target.State, p.Target.Reason)
 		}
-		return who + " waits until its own connect timeout"
+		return who + " " + waits
 	case Reset:
-		return orElse(strings.TrimSpace(who+" reads "+o.Curl), "")
+		if o.Curl == "" {
+			return who + "'s connection is closed without an answer"
+		}
+		return who + " reads " + o.Curl
 	case NoName:
 		return who + " reads " + o.Curl
 	case DeployFails:

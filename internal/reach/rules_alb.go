@@ -73,7 +73,7 @@ var loadBalancerRules = []Rule{
 		run: func(c *checker) {
 			c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
 				if l.Protocol.Or("") == "HTTPS" && l.SSLPolicy.IsAbsent() {
-					c.add(l.Origin, "Set SslPolicy to ELBSecurityPolicy-TLS13-1-2-2021-06.", "HTTPS listener %d of %s sets no SslPolicy", l.Port.Or(0), label(lb.Origin, lb.Name))
+					c.add(l.Origin, "Set SslPolicy to ELBSecurityPolicy-TLS13-1-2-2021-06.", "HTTPS listener %s of %s sets no SslPolicy", portText(l.Port), label(lb.Origin, lb.Name))
 				}
 			})
 		},
@@ -85,7 +85,7 @@ var loadBalancerRules = []Rule{
 		run: httpBesideHTTPS,
 	},
 	{
-		ID: "egress-order-dependent", Severity: Warning, Title: "Which egress rules are in force depends on the order of creation",
+		ID: "egress-order-dependent", Severity: Warning, Title: "Which egress rules are in force is not certain",
 		Explain: "An allow-all egress rule in the group's own properties and standalone egress resources fight each other: CloudFormation removes the default allow-all when it creates the first standalone rule, and users report an explicit one lost the same way. Whatever relied on it stops working, and the diff does not show it.",
 		Fix:     "Write all egress rules inline, or all of them standalone.", Source: "semantics 7; 10 row 36",
 		run: func(c *checker) {
@@ -260,7 +260,7 @@ func httpBesideHTTPS(c *checker) {
 			eachForward(l.Default, func(id topology.ID) {
 				if secure[id] {
 					c.add(l.Origin, "Use a redirect action to HTTPS on port 443 with HTTP_301.",
-						"HTTP listener %d of %s forwards to the same target group as HTTPS", l.Port.Or(0), label(lb.Origin, lb.Name))
+						"HTTP listener %s of %s forwards to the same target group as HTTPS", portText(l.Port), label(lb.Origin, lb.Name))
 				}
 			})
 		}

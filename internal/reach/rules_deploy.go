@@ -63,7 +63,7 @@ var deployRules = []Rule{
 			c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
 				if p, ok := l.Protocol.Get(); ok && p == "HTTPS" && len(l.Certificates) == 0 {
 					f := c.add(l.Origin, "Add Certificates with the ARN of an ACM certificate.",
-						"HTTPS listener %d of %s has no certificate", l.Port.Or(0), label(lb.Origin, lb.Name))
+						"HTTPS listener %s of %s has no certificate", portText(l.Port), label(lb.Origin, lb.Name))
 					f.Effect = "the deployment fails"
 				}
 			})

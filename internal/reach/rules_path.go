@@ -2,6 +2,7 @@ package reach
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -278,11 +279,12 @@ func tlsTargetGroup(c *checker) {
 func listenerWithoutTargets(c *checker) {
 	for _, g := range c.p.x.t.TargetGroups {
 		fs := c.p.x.fronts[g.ID]
-		if len(fs) == 0 || len(c.p.x.registered[g.ID]) > 0 || g.TargetType.Or("") == "lambda" {
+		idle := !slices.ContainsFunc(fs, func(f front) bool { return f.weight > 0 }) // the other colour of a blue/green pair
+		if idle || len(c.p.x.registered[g.ID]) > 0 || g.TargetType.Or("") == "lambda" {
 			continue
 		}
 		f := c.add(g.Origin, "Register a service with the target group, or remove the group from the listener.",
-			"listener %d of %s forwards to %s, with which nothing registers targets", fs[0].listener.Port.Or(0), label(fs[0].lb.Origin, fs[0].lb.Name), label(g.Origin, g.Name))
+			"listener %s of %s forwards to %s, with which nothing registers targets", portText(fs[0].listener.Port), label(fs[0].lb.Origin, fs[0].lb.Name), label(g.Origin, g.Name))
 		f.Related = []topology.Origin{fs[0].listener.Origin}
 		f.Effect = "callers get 503"
 	}

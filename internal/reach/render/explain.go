@@ -227,7 +227,7 @@ func writeOutcome(b io.Writer, p reach.Prediction, o TextOptions) {
 		if t.Reason != "" {
 			state += " (" + t.Reason + ")"
 		}
-		text = "target " + state + ": " + p.Outcome.Why + afterText(p.Outcome.After)
+		text = "target " + state + afterText(p.Outcome.After) + ": " + p.Outcome.Why
 	}
 	if p.Kind == reach.KindWhatIf || p.Kind == reach.KindOutside {
 		color = ""

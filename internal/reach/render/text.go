@@ -146,7 +146,7 @@ func plural(n int, what string) string {
 
 // capital raises the first letter of a sentence, unless it starts with a name.
 func capital(s string) string {
-	for _, word := range []string{"a ", "an ", "the ", "nothing ", "no ", "requests ", "listener ", "port ", "task ", "container ", "endpoints "} {
+	for _, word := range []string{"a ", "an ", "the ", "nothing ", "no ", "requests ", "listener ", "port ", "task ", "container ", "endpoints ", "health "} {
 		if strings.HasPrefix(s, word) {
 			return strings.ToUpper(s[:1]) + s[1:]
 		}

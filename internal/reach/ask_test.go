@@ -1,0 +1,84 @@
+package reach
+
+import (
+	"testing"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+func TestAsk(t *testing.T) {
+	f := healthy()
+	other := *f.tg
+	other.Origin = origin("Other", "AWS::ElasticLoadBalancingV2::TargetGroup")
+	f.TargetGroups = append(f.TargetGroups, &other)
+	f.listener.Rules = []*topology.ListenerRule{
+		{Priority: known(1), Conditions: []topology.Condition{{Field: "path-pattern", Values: []topology.Opt[string]{known("/api/*")}}},
+			Actions: []topology.Action{{Type: "forward", Forward: []topology.WeightedTarget{{Group: known(other.ID), Weight: 1}}}}},
+		{Priority: known(2), Conditions: []topology.Condition{
+			{Field: "host-header", Values: []topology.Opt[string]{known("*.example.com")}},
+			{Field: "path-pattern", Values: []topology.Opt[string]{known("/old?")}}},
+			Actions: []topology.Action{{Type: "redirect", Redirect: &topology.Redirect{Path: "/new/#{path}", Protocol: "HTTPS", Port: "443", Status: "HTTP_301"}}}},
+		{Priority: known(3), Conditions: []topology.Condition{{Field: "source-ip", Values: []topology.Opt[string]{known("10.9.0.0/16")}}, {Field: "path-pattern", Values: []topology.Opt[string]{known("/who")}}},
+			Actions: []topology.Action{{Type: "fixed-response", Fixed: &topology.FixedResponse{Status: "403"}}}},
+	}
+	p, err := New(f.Topology, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := serviceCaller(f.client)
+	lambda := Caller{Kind: CallerLambda, Name: "fn", Groups: []topology.ID{f.clientSG.ID}}
+	for _, tc := range []struct {
+		who  Caller
+		url  string
+		want string
+	}{
+		{client, "http://app.sample-namespace/", "client → agent → agent → app | ok 200"},
+		{client, "http://app.sample-namespace:80/x?y", "client → agent → agent → app | ok 200"},
+		{client, "http://app.sample-namespace:8080/", "client → agent | reset | curl: (56) Recv failure: Connection reset by peer"},
+		{client, "http://app.sample-namespace:1234/", "client → agent | reset | curl: (56) Recv failure: Connection reset by peer"},
+		{client, "http://nobody.sample-namespace/", "client | no-name | curl: (6) Could not resolve host: nobody.sample-namespace"},
+		{lambda, "http://app.sample-namespace/", "client | no-name | curl: (6) Could not resolve host: app.sample-namespace"},
+		{client, "http://Alb/", "client → alb → app | ok 200"},
+		{client, "http://alb:80/api/v1", `client → alb | http-error 503 "503 Service Temporarily Unavailable"`},
+		{client, "http://www.example.com/old1", "client → alb | ok 301"},
+		{client, "http://www.example.com/older", "client → alb → app | ok 200"},
+		{client, "http://Alb/who", "client | unknown"},
+		{client, "http://Alb:81/", "client | timeout | curl: (28) Failed to connect to Alb port 81"},
+		{client, "http://app-service:8080/", "client → agent → app | ok 200"},
+		{lambda, "http://app-service:80/", "client | timeout | curl: (28) Failed to connect to app-service port 80"},
+	} {
+		got, err := p.Ask(tc.who, tc.url)
+		if err != nil || len(got) != 1 {
+			t.Errorf("%s %s: %v, %d predictions", tc.who.Name, tc.url, err, len(got))
+			continue
+		}
+		if l := line(&got[0]); l != tc.want {
+			t.Errorf("%s %s:\n got %s\nwant %s\n(%s)", tc.who.Name, tc.url, l, tc.want, got[0].Outcome.Why)
+		}
+		if tc.url == "http://www.example.com/old1" && got[0].Outcome.Location != "https://www.example.com:443/new/old1" {
+			t.Errorf("redirected to %s", got[0].Outcome.Location)
+		}
+	}
+	for _, bad := range []string{"", "app", "ftp://app/", "http://:80/", "http://app:0/", "http://app:99999/", "https://Alb:80/"} {
+		if _, err := p.Ask(client, bad); err == nil {
+			t.Errorf("%q is not refused", bad)
+		}
+	}
+	if _, err := p.Ask(Caller{Kind: CallerService, Service: "nope"}, "http://app/"); err == nil {
+		t.Error("an unknown service is not refused")
+	}
+}
+
+func TestWild(t *testing.T) {
+	for _, tc := range []struct {
+		pattern, s string
+		want       bool
+	}{
+		{"", "", true}, {"*", "", true}, {"*", "/a/b", true}, {"/a*", "/abc", true}, {"/a?", "/a", false}, {"/a?", "/ab", true},
+		{"*.jpg", "/x/y.jpg", true}, {"*.jpg", "/x/y.jpeg", false}, {"/*/z", "/a/b/z", true}, {"/A", "/a", false},
+	} {
+		if got := wild(tc.pattern, tc.s); got != tc.want {
+			t.Errorf("wild(%q, %q) = %v", tc.pattern, tc.s, got)
+		}
+	}
+}
