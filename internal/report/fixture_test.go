@@ -82,6 +82,8 @@ func fixtures() []fixture {
 	negative.arms = []armShape{{"agent", agentArm.path, 441, 0.13, 0.9}, {"bypass", bypassArm.path, 612, 0.16, 0.95}}
 	weak := two
 	weak.replicates, weak.windows, weak.requests, weak.offsetUs = 3, 2, 300, 90
+	single := two
+	single.replicates, single.windows, single.requests = 1, 2, 500
 	many := two
 	many.replicates, many.windows, many.requests = 20, 500, 50_000_000
 	return []fixture{
@@ -90,6 +92,7 @@ func fixtures() []fixture {
 		named("over", two, withBudgets(summary.Over)),
 		named("cannot-tell", weak, cannotTell),
 		named("refused", two, refused),
+		named("one-replicate", single, oneReplicate),
 		named("four-arms", four, withLedger),
 		named("partial", two, partial),
 		named("empty", two, empty),
@@ -178,7 +181,7 @@ func (f fixture) addDifference(s *summary.Summary, pair [2]string, q float64) {
 	d := summary.Difference{
 		Of: pair[0] + " - " + pair[1], Quantile: q, EstimateUs: estimate, LowUs: tenth(estimate - half), HighUs: tenth(estimate + 1.05*half),
 		Level: 0.95, Replicates: f.replicates, Windows: f.replicates*f.windows - 3, Voided: 3,
-		Method:      "Hodges-Lehmann shift of window quantiles, t interval over replicates",
+		Method:      "mean and Student t interval over replicates",
 		WithinLowUs: tenth(estimate - half/2.2), WithinHighUs: tenth(estimate + half/2.1), BetweenUs: f.offsetUs, P: 0.031, PHolm: 0.062,
 		Verdict: summary.Different,
 	}
@@ -192,6 +195,13 @@ func (f fixture) addDifference(s *summary.Summary, pair [2]string, q float64) {
 	s.Differences = append(s.Differences, d)
 	if pair != f.of[0] {
 		return
+	}
+	if f.twin != "" {
+		aa := d
+		aa.Of, aa.Verdict = f.twin+" - "+f.twin+"-twin", summary.CannotTell
+		aa.EstimateUs, aa.LowUs, aa.HighUs = tenth(half*0.1), tenth(half*0.1-half*0.62), tenth(half*0.1+half*0.62)
+		aa.WithinLowUs, aa.WithinHighUs = tenth(aa.LowUs/2), tenth(aa.HighUs/2)
+		defer func() { s.Differences = append(s.Differences, aa) }()
 	}
 	step := quantity.Step(d.LowUs, d.HighUs)
 	unit := quantity.UnitFor(d.LowUs, d.HighUs)

@@ -19,11 +19,11 @@ func pathBoxes(arms []summary.Arm) []summary.Path {
 			b := summary.Box{Name: name, Proved: a.Requests}
 			switch name {
 			case "client":
-				b.Proved = 0
+				b.By = "sent"
 			case "alb":
-				b.Ports, b.By = "listener port 80", "listener's own count"
+				b.Ports, b.By = "listener port 80", "answered as planned"
 			case "client agent":
-				b.Ports, b.By = "client port 80", "response headers"
+				b.Ports, b.By, b.Proved = "client port 80", "not counted", 0
 			case "agent":
 				b.Ports, b.By = "ingress port 80", "response headers, agent counters"
 			case "app":
@@ -40,8 +40,15 @@ func warned(r *summary.Result) {
 	few := summary.Warning{Code: "few-tail-samples", About: "p99", Text: "about 10 requests per window lie beyond p99; 100 are wanted."}
 	r.Summary.Warnings = []summary.Warning{few,
 		{Code: "late-sends", About: "bypass", Text: "1 % of the requests left more than 1 ms late."}}
-	last := &r.Summary.Differences[len(r.Summary.Differences)-1]
-	last.Warnings = []summary.Warning{few}
+	for i := range r.Summary.Differences {
+		if d := &r.Summary.Differences[i]; d.Quantile == 0.99 {
+			d.Warnings = []summary.Warning{few, {Code: "few-windows", About: d.Of + " p99", Text: "The within-run interval rests on 8 windows."}}
+		}
+	}
+}
+
+func differenceOf(s *summary.Summary, of string, q float64) *summary.Difference {
+	return &s.Differences[slices.IndexFunc(s.Differences, func(d summary.Difference) bool { return d.Of == of && d.Quantile == q })]
 }
 
 func withBudgets(verdict string) func(*summary.Result) {
@@ -53,7 +60,7 @@ func withBudgets(verdict string) func(*summary.Result) {
 			at   int
 			us   float64
 		}{{"p50 <= +250us", 0, 250}, {"p99 <= +2ms", 2, 2000}} {
-			d := s.Differences[limit.at]
+			d := *differenceOf(s, "agent - bypass", []float64{0.5, 0, 0.99}[limit.at])
 			b := summary.BudgetResult{Budget: limit.text, Quantile: d.Quantile, LimitUs: limit.us,
 				EstimateUs: d.EstimateUs, LowUs: d.LowUs, HighUs: d.HighUs, Verdict: summary.Within}
 			if verdict == summary.Over && limit.at == 0 {
@@ -73,8 +80,8 @@ func cannotTell(r *summary.Result) {
 	s := &r.Summary
 	s.Verdict = summary.CannotTell
 	s.Sentences = nil
-	for i := range s.Differences {
-		d := &s.Differences[i]
+	for i, q := range allQuantiles {
+		d := differenceOf(s, "agent - bypass", q)
 		d.LowUs, d.HighUs, d.Verdict = d.EstimateUs-2200, d.EstimateUs+2400, summary.CannotTell
 		s.Sentences = append(s.Sentences, "At "+[]string{"p50", "p90", "p99"}[i]+
 			" this run cannot tell: the difference lies between −2.0 and +2.6 ms; seeing 100 µs would take about 160,000 requests per arm.")
@@ -91,18 +98,20 @@ func cannotTell(r *summary.Result) {
 func refused(r *summary.Result) {
 	s := &r.Summary
 	s.Verdict = summary.Refused
-	s.Sentences = []string{"Not reported: 3 of 14,998 `bypass` requests passed the agent (replicate 2)."}
+	s.Sentences = []string{"Not reported: 3 of 14,998 `bypass` requests passed the agent (replicate 2). 2 more contradictions of the plan follow. The latencies of a run that took other paths than planned mean nothing; check the deployed ports and security groups, then run again."}
 	s.Contradictions = []summary.Contradiction{
-		{Arm: "bypass", Replicate: 2, Requests: 3, Text: "the response carries server: envoy and x-envoy-upstream-service-time, and the app saw a loopback peer; the plan says no agent on this path."},
-		{Arm: "bypass", Replicate: 2, Requests: 3, Text: "the agent of bypass counted 3 requests; 0 were planned."}}
+		{Arm: "bypass", Replicate: 2, Requests: 3, Text: "passed the agent"},
+		{Arm: "bypass", Replicate: 2, Requests: 3, Text: "passed the agent, by its own counter"},
+		{Text: "the template changed while the run was under way"}}
 	s.Arms[1].Evidence.AgentHops = map[string]int64{"0": s.Arms[1].Requests - 3, "1": 3}
 	s.Arms[1].Evidence.Contradictions = 3
 }
 
 func withLedger(r *summary.Result) {
 	r.Summary.Ledger = &summary.Ledger{Arm: "agent", Quantile: 0.5, TotalUs: 612, RemainderUs: 23.5, Entries: []summary.LedgerEntry{
-		{Part: "client and sockets", Us: 131.2, By: "client's own trace"}, {Part: "alb", Us: 227.1, By: "bypass - direct"},
-		{Part: "agent", Us: 171.2, By: "agent - bypass"}, {Part: "app", Us: 59, By: "app log"}}}
+		{Part: "agent, its own work", Us: 96.2, By: "the agent's clock, mean"},
+		{Part: "agent, one more connection to wait on", Us: 75, By: "agent - bypass, less its own work"},
+		{Part: "load balancer", Us: 227.1, By: "bypass - direct"}, {Part: "client, network and app", Us: 190.2, By: "direct"}}}
 	warned(r)
 }
 
@@ -112,6 +121,26 @@ func partial(r *summary.Result) {
 	r.Detail.Windows = slices.DeleteFunc(r.Detail.Windows, func(w summary.Window) bool { return w.Replicate == 4 })
 	for i := range r.Summary.Differences {
 		r.Summary.Differences[i].Replicates = 5
+	}
+}
+
+// oneReplicate has no interval at all, as Level 0 says.
+func oneReplicate(r *summary.Result) {
+	s := &r.Summary
+	s.Verdict, s.Sentences, s.NoiseFloorUs = summary.CannotTell, nil, map[string]float64{}
+	for i := range s.Differences {
+		d := &s.Differences[i]
+		d.Level, d.Replicates, d.Windows, d.Verdict, d.BetweenUs, d.P, d.PHolm = 0, 1, 2, summary.CannotTell, 0, 1, 1
+		d.LowUs, d.HighUs, d.WithinLowUs, d.WithinHighUs = d.EstimateUs, d.EstimateUs, d.EstimateUs, d.EstimateUs
+		d.Method = "one replicate, and too few windows for an interval"
+	}
+	for _, q := range []string{"p50", "p90", "p99"} {
+		s.Sentences = append(s.Sentences, "At "+q+" this run cannot tell: it has no interval for the +171.0 µs that it saw.")
+	}
+	s.Budgets = []summary.BudgetResult{{Budget: "p50 <= +250us", Quantile: 0.5, LimitUs: 250, EstimateUs: 171, LowUs: 171, HighUs: 171, Verdict: summary.CannotTell}}
+	for i := range r.Detail.Difference {
+		p := &r.Detail.Difference[i]
+		p.LowUs, p.HighUs, p.AAHalfUs = p.EstimateUs, p.EstimateUs, 0
 	}
 }
 
@@ -150,6 +179,7 @@ func hostile(r *summary.Result) {
 	s.Run, s.Fabric, s.Plan.Profile = evil, evil, evil
 	s.Arms[0].Name, s.Arms[0].Path = "agent"+evil, evil
 	s.Sentences[0] += evil
+	s.Differences = slices.DeleteFunc(s.Differences, func(d summary.Difference) bool { return d.Of != "agent - bypass" })
 	for i := range s.Differences {
 		s.Differences[i].Of = "agent" + evil + " - bypass"
 		s.Differences[i].Method = evil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/hoplab/hoplab/internal/report/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
@@ -111,7 +112,7 @@ func (p *htmlPage) sentences() []sentence {
 		of = p.Summary.Differences[0].Of
 	}
 	var out []sentence
-	for _, text := range p.view.Answer {
+	for _, text := range headlineApart(p.view.Answer) {
 		one := sentence{Phrases: codeSpans(unitSpace.ReplaceAllString(text, "$1\u00a0$2"))}
 		if q := quantileWord.FindString(text); q != "" && !p.Refused {
 			one.Marks = p.view.Notes.touching(of, q)
@@ -119,6 +120,15 @@ func (p *htmlPage) sentences() []sentence {
 		out = append(out, one)
 	}
 	return out
+}
+
+// headlineApart ends the headline where its first sentence ends.
+func headlineApart(answer []string) []string {
+	at := strings.Index(answer[0], ". ")
+	if at < 0 {
+		return answer
+	}
+	return append([]string{answer[0][:at+1], answer[0][at+2:]}, answer[1:]...)
 }
 
 // verdictSign is a sign beside the verdict's words, so that a glance is enough.

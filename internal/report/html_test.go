@@ -146,7 +146,7 @@ func TestRefusedShowsNoLatency(t *testing.T) {
 		if regexp.MustCompile(`\d (µs|ms)\b`).MatchString(out) {
 			t.Errorf("%s shows a latency: %s", name, regexp.MustCompile(`.{40}\d (µs|ms)\b`).FindString(out))
 		}
-		if !strings.Contains(out, "2, 3 requests") || !strings.Contains(out, "server: envoy") {
+		if !strings.Contains(out, "replicate 2: 3 requests passed the agent, by its own counter") {
 			t.Errorf("%s does not show the contradiction", name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/report/chart"
@@ -78,7 +79,7 @@ func (p *htmlPage) pathFigure(styles map[string]chart.Style) htmlFigure {
 			b.Name, b.Ports, b.By = clean(b.Name), clean(b.Ports), clean(b.By)
 			row.Boxes = append(row.Boxes, b)
 			proved := "–"
-			if b.By != "" {
+			if chart.Counted(b) {
 				proved = quantity.Count(b.Proved)
 			}
 			f.Table.add(word(row.Arm), word(b.Name), word(orDash(b.Ports)), number(proved), word(orDash(b.By)))
@@ -95,10 +96,19 @@ func (p *htmlPage) pathFigure(styles map[string]chart.Style) htmlFigure {
 // paths are the recorded paths, or, when none were recorded, those that the
 // arms name, without ports and proof.
 func (p *htmlPage) paths() []summary.Path {
-	if len(p.Detail.Paths) > 0 {
-		return p.Detail.Paths
+	twins := map[string]bool{}
+	for _, a := range p.Summary.Arms {
+		twins[a.Name] = a.TwinOf != ""
 	}
 	var paths []summary.Path
+	for _, path := range p.Detail.Paths {
+		if !twins[path.Arm] { // a twin's path is its arm's
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) > 0 {
+		return paths
+	}
 	for _, a := range p.Summary.Arms {
 		if a.Path == "" || a.TwinOf != "" {
 			continue
@@ -130,7 +140,7 @@ func (p *htmlPage) differenceFigure(styles map[string]chart.Style) htmlFigure {
 		return f
 	}
 	f.Caption = p.differenceCaption(d)
-	in := chart.Difference{Name: d.Name, Level: d.Level, Style: p.styleOf(d.Of, styles), Points: p.Detail.Difference, Source: p.source()}
+	in := chart.Difference{Name: d.Name, Interval: d.Interval, Style: p.styleOf(d.Of, styles), Points: p.Detail.Difference, Source: p.source()}
 	for i, c := range d.Cells {
 		if c.Difference != nil && hasInterval(*c.Difference) {
 			in.Marks = append(in.Marks, chart.Mark{Q: c.Difference.Quantile, EstimateUs: c.Difference.EstimateUs,
@@ -172,7 +182,7 @@ func (p *htmlPage) differenceCaption(d *differenceView) string {
 		}
 		weak = weak || c.Difference != nil && len(p.view.Notes.touching(d.Of, p.Columns[i])) > 0
 	}
-	text := "The line is how much slower " + strings.Replace(d.Name, " − ", " is than ", 1) + " at each quantile, the band its " + d.Level + " interval."
+	text := "The line is how much slower " + strings.Replace(d.Name, " − ", " is than ", 1) + " at each quantile, the band its " + d.Interval + "."
 	if p.Floor != nil {
 		text += " Hatched is the A/A floor: what two identical arms differ by in this run."
 	}
@@ -197,21 +207,15 @@ func andWords(words []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
-// tableQuantiles are the quantiles at which the tables below the pictures read their curves.
+// tableQuantiles are the quantiles at which the table below the latencies reads their curves.
 var tableQuantiles = []float64{0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99, 0.999}
 
 func (p *htmlPage) curveTable(d *differenceView) *htmlTable {
-	t := &htmlTable{Caption: d.Name, Head: []htmlCell{word("quantile"), number("difference"), number(d.Level + " interval"), number("A/A floor")}}
-	var rows []summary.CurvePoint
+	t := &htmlTable{Caption: d.Name, Head: []htmlCell{word("quantile"), number("difference"), number(d.Interval), number("A/A floor")}}
+	rows := p.curveRows()
 	var all []float64
-	for _, q := range tableQuantiles {
-		for _, point := range p.Detail.Difference {
-			if math.Abs(point.Q-q) < 1e-9 && isFinite(point.LowUs) && isFinite(point.HighUs) {
-				rows = append(rows, point)
-				all = append(all, point.EstimateUs, point.LowUs, point.HighUs)
-				break
-			}
-		}
+	for _, r := range rows {
+		all = append(all, r.EstimateUs, r.LowUs, r.HighUs)
 	}
 	unit := quantity.UnitFor(all...)
 	for _, r := range rows {
@@ -220,13 +224,32 @@ func (p *htmlPage) curveTable(d *differenceView) *htmlTable {
 		if r.AAHalfUs > 0 {
 			floor = "±" + cell.spread(r.AAHalfUs)
 		}
-		t.add(word(quantity.Quantile(r.Q)), number(cell.signed(r.EstimateUs)), number(unit.With(unit.Interval(r.LowUs, r.HighUs, cell.step))), number(floor))
+		t.add(word(shortQuantile(r.Q)), number(cell.signed(r.EstimateUs)), number(unit.With(unit.Interval(r.LowUs, r.HighUs, cell.step))), number(floor))
 	}
 	if len(rows) == 0 {
 		return nil
 	}
 	return t
 }
+
+// curveRows are the computed points that the table shows: the quantiles that
+// were asked for, and every so many of the others.
+func (p *htmlPage) curveRows() []summary.CurvePoint {
+	const most = 14
+	points := p.Detail.Difference
+	every := (len(points) + most - 1) / most
+	var rows []summary.CurvePoint
+	for i, point := range points {
+		asked := slices.Contains(p.Columns, quantity.Quantile(point.Q))
+		if (asked || i%every == 0 || i == len(points)-1) && isFinite(point.LowUs) && isFinite(point.HighUs) {
+			rows = append(rows, point)
+		}
+	}
+	return rows
+}
+
+// shortQuantile names a quantile with at most one decimal: "p24.6".
+func shortQuantile(q float64) string { return quantity.Quantile(math.Round(q*1e3) / 1e3) }
 
 func (p *htmlPage) latencyFigure(styles map[string]chart.Style) htmlFigure {
 	f := htmlFigure{ID: "latencies", Heading: "Latencies"}
@@ -264,13 +287,12 @@ func (p *htmlPage) cellAt(a armView, column string) string {
 }
 
 func curveAt(c summary.Curve, q float64) string {
-	for _, point := range c.Points {
-		if math.Abs(point.Q-q) < 1e-9 {
-			unit := quantity.UnitFor(point.Us)
-			return unit.With(unit.Number(point.Us, quantity.SignificantStep(point.Us, 3)))
-		}
+	us, ok := chart.At(c.Points, q)
+	if !ok {
+		return "–"
 	}
-	return "–"
+	unit := quantity.UnitFor(us)
+	return unit.With(unit.Number(us, quantity.SignificantStep(us, 3)))
 }
 
 func (p *htmlPage) ledgerFigure(styles map[string]chart.Style) htmlFigure {
@@ -293,7 +315,7 @@ func (p *htmlPage) ledgerFigure(styles map[string]chart.Style) htmlFigure {
 			row.Kind = chart.Remainder
 		case i == len(l.Rows)-1:
 			row.Kind = chart.Total
-		case strings.HasSuffix(r.Part, "agent"):
+		case strings.Contains(r.Part, "agent"):
 			row.Kind = chart.Agent
 		}
 		in.Rows = append(in.Rows, row)

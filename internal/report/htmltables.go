@@ -40,7 +40,7 @@ func (p *htmlPage) answerTables() []*htmlTable {
 	var tables []*htmlTable
 	for _, d := range p.Differences {
 		t := &htmlTable{Caption: d.Name, Marks: p.view.Notes.at(d.Of),
-			Head: []htmlCell{word(""), number("difference"), number(d.Level + " interval")}}
+			Head: []htmlCell{word(""), number("difference"), number(d.Interval)}}
 		if p.Floor != nil {
 			t.Head = append(t.Head, number("A/A floor"))
 		}
@@ -50,7 +50,7 @@ func (p *htmlPage) answerTables() []*htmlTable {
 			}
 			row := []htmlCell{{Text: p.Columns[i], Marks: p.view.Notes.at(p.Columns[i])}, p.estimateCell(d, i), number(c.Interval)}
 			if p.Floor != nil {
-				row = append(row, number(orDash(p.Floor[i])))
+				row = append(row, htmlCell{Text: orDash(p.Floor[i]), Number: true, Marks: p.floorMarks(i)})
 			}
 			t.add(row...)
 		}
@@ -80,10 +80,18 @@ func (p *htmlPage) floorCells() []htmlCell {
 		if p.Floor == nil {
 			cells = append(cells, number("–"))
 		} else {
-			cells = append(cells, number(orDash(p.Floor[i])))
+			cells = append(cells, htmlCell{Text: orDash(p.Floor[i]), Number: true, Marks: p.floorMarks(i)})
 		}
 	}
 	return cells
+}
+
+// floorMarks are the warnings about the comparison that the floor comes from.
+func (p *htmlPage) floorMarks(i int) []int {
+	if p.AA == nil {
+		return nil
+	}
+	return p.view.Notes.at(cellPlace(p.AA.Of, p.Columns[i]), p.Columns[i])
 }
 
 func (p *htmlPage) budgetTable() *htmlTable {
@@ -102,6 +110,11 @@ func (p *htmlPage) numbers() []*htmlTable {
 	tables := []*htmlTable{p.latencyTable(), p.proofTable()}
 	for _, d := range p.Differences {
 		tables = append(tables, p.differenceTable(d))
+	}
+	if p.AA != nil {
+		aa := p.differenceTable(*p.AA)
+		aa.Caption += " (A/A: the same path twice)"
+		tables = append(tables, aa)
 	}
 	return tables
 }
@@ -164,7 +177,7 @@ func (p *htmlPage) differenceTable(d differenceView) *htmlTable {
 		name string
 		of   func(c differenceCell) string
 	}{
-		{d.Level + " interval", func(c differenceCell) string { return c.Interval }},
+		{d.Interval, func(c differenceCell) string { return c.Interval }},
 		{"interval within replicates", withinWords},
 		{"spread between replicates", func(c differenceCell) string { return c.spread(c.Difference.BetweenUs) }},
 		{"replicates", func(c differenceCell) string { return quantity.Count(int64(c.Difference.Replicates)) }},

@@ -32,7 +32,9 @@ func JUnit(w io.Writer, s *summary.Summary) error {
 		}
 	} else {
 		for i := range s.Differences {
-			suite.add(differenceCase(v, &s.Differences[i]))
+			if !isTwinDifference(s, s.Differences[i].Of) {
+				suite.add(differenceCase(v, &s.Differences[i]))
+			}
 		}
 	}
 	suite.SystemOut = junitOut(v)

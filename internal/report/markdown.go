@@ -72,7 +72,7 @@ func (m *markdown) table() {
 	}
 	for _, d := range v.Differences {
 		cells := []string{"**" + mdText(d.Name) + "**" + v.marks(d.Of)}
-		intervals := []string{d.Level + " interval"}
+		intervals := []string{d.Interval}
 		for i, c := range v.estimateCells(d) {
 			cells = append(cells, "**"+c.text+"**"+c.marks)
 			intervals = append(intervals, d.Cells[i].Interval)
@@ -81,15 +81,11 @@ func (m *markdown) table() {
 		m.row(append(intervals, "")...)
 	}
 	if len(v.Differences) > 0 {
-		cells := []string{v.floorLabel()}
-		for i := range v.Columns {
-			cell := ""
-			if v.Floor != nil {
-				cell = v.Floor[i]
-			}
-			cells = append(cells, cell)
+		cells := append([]string{v.floorLabel()}, joinCells(v.floorCells())...)
+		for len(cells) < len(v.Columns)+2 {
+			cells = append(cells, "")
 		}
-		m.row(append(cells, "")...)
+		m.row(cells...)
 	}
 	m.out.WriteString("\n")
 }

@@ -2,20 +2,28 @@ package report
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hoplab/hoplab/internal/report/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
 // note is a warning with the number under which every rendering refers to it.
+// The same warning about several numbers is one note.
 type note struct {
-	Number  int
-	Warning summary.Warning
+	Number int
+	Code   string
+	Text   string
+	Abouts []string // what it weakens, in order
 }
 
 // Words is the note as a line of its own.
 func (n note) Words() string {
-	return differenceName(n.Warning.About) + ": " + clean(n.Warning.Text)
+	abouts := make([]string, len(n.Abouts))
+	for i, about := range n.Abouts {
+		abouts[i] = differenceName(about)
+	}
+	return strings.Join(abouts, ", ") + ": " + clean(n.Text)
 }
 
 // notes holds every warning of a summary: those about the whole run, which
@@ -52,13 +60,16 @@ func collectNotes(s *summary.Summary) *notes {
 	return n
 }
 
-// file puts a warning at a place. The same warning met again, once in the
-// summary and once at its difference, keeps its number.
+// file puts a warning at a place. The same warning met again, at another
+// number or once more at the same, keeps its number.
 func (n *notes) file(place string, w summary.Warning) {
-	i := slices.IndexFunc(n.Numbered, func(have note) bool { return have.Warning == w })
+	i := slices.IndexFunc(n.Numbered, func(have note) bool { return have.Code == w.Code && have.Text == w.Text })
 	if i < 0 {
 		i = len(n.Numbered)
-		n.Numbered = append(n.Numbered, note{i + 1, w})
+		n.Numbered = append(n.Numbered, note{Number: i + 1, Code: w.Code, Text: w.Text})
+	}
+	if have := &n.Numbered[i].Abouts; !slices.Contains(*have, w.About) {
+		*have = append(*have, w.About)
 	}
 	if number := i + 1; !slices.Contains(n.byPlace[place], number) {
 		n.byPlace[place] = append(n.byPlace[place], number)

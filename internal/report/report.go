@@ -86,9 +86,18 @@ func partialWords(p *summary.Partial) string {
 	return text
 }
 
-// contradictionWords tells one contradiction.
+// contradictionWords tells one contradiction: where, and what requests did, or
+// what a guard outside the requests said.
 func contradictionWords(c summary.Contradiction) string {
-	return fmt.Sprintf("%s, replicate %d, %s: %s", clean(c.Arm), c.Replicate, requestsWords(c.Requests), clean(c.Text))
+	where := clean(c.Arm)
+	if c.Replicate > 0 {
+		where = joinNonEmpty(", ", where, fmt.Sprintf("replicate %d", c.Replicate))
+	}
+	what := clean(c.Text)
+	if c.Requests > 0 {
+		what = requestsWords(c.Requests) + " " + what
+	}
+	return joinNonEmpty(": ", where, what)
 }
 
 // requestsWords counts requests.
@@ -201,8 +210,16 @@ func secondsWords(s float64) string { return trimFloat(s) + " s" }
 
 func trimFloat(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// levelWords writes a confidence level: "95 %".
-func levelWords(level float64) string {
+// intervalWords names an interval by its confidence level: "95 % interval".
+// Level 0 means that there is none.
+func intervalWords(level float64) string {
+	if level <= 0 {
+		return "interval"
+	}
+	return percentWords(level) + " interval"
+}
+
+func percentWords(level float64) string {
 	return strconv.FormatFloat(math.Round(level*1e4)/1e2, 'f', -1, 64) + " %"
 }
 

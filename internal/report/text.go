@@ -100,11 +100,20 @@ func (p *page) ledger(v *view) {
 		return
 	}
 	p.line(styleStrong, v.Ledger.Title)
-	t := &table{right: []bool{false, true, false}}
+	t := &table{right: []bool{false, true}}
 	for _, r := range v.Ledger.Rows {
-		t.add(plain("  "+r.Part, r.Number, r.By)...)
+		t.add(plain("  "+r.Part, r.Number)...)
 	}
-	p.lines(t.lines())
+	for i, l := range t.lines() {
+		by := v.Ledger.Rows[i].By
+		if columns(l)+2+columns(by) <= p.width {
+			p.line(styleNone, l+"  "+by)
+			continue
+		}
+		p.line(styleNone, l)
+		p.hanging(styleNone, "    ", by)
+	}
+	p.gap()
 }
 
 // lines writes a table and a gap after it.
@@ -156,8 +165,8 @@ func wideDifferences(v *view) *table {
 	}
 	if len(v.Differences) > 0 {
 		row := plain(v.floorLabel())
-		for i, f := range v.Floor {
-			row = append(row, plain("  "+v.Columns[i], f, "")...)
+		for i, f := range v.floorCells() {
+			row = append(row, cell{text: "  " + v.Columns[i]}, f, cell{})
 		}
 		t.add(row...)
 	}

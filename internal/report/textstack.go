@@ -48,7 +48,7 @@ func (t *stack) fill(v *view, from, to int) {
 	}
 	t.free("")
 	for _, d := range v.Differences {
-		interval := stackRow{label: "  " + d.Level + " interval"}
+		interval := stackRow{label: "  " + d.Interval}
 		for _, c := range d.Cells[from:to] {
 			interval.cells = append(interval.cells, cell{text: c.Interval})
 		}
@@ -57,7 +57,7 @@ func (t *stack) fill(v *view, from, to int) {
 	}
 	floor := stackRow{label: v.floorLabel(), cells: []cell{}}
 	if v.Floor != nil {
-		floor.cells = plain(v.Floor[from:to]...)
+		floor.cells = v.floorCells()[from:to]
 	}
 	t.rows = append(t.rows, floor)
 }

@@ -19,7 +19,8 @@ type view struct {
 	Columns     []string // quantile names, ascending: "p50", "p90", "p99"
 	Arms        []armView
 	Differences []differenceView
-	Floor       []string // one per column; "" when not measured
+	AA          *differenceView // an arm less its twin: what the floor comes from; nil without a twin
+	Floor       []string        // one per column; "" when not measured
 	Budgets     []budgetView
 	Ledger      *ledgerView
 }
@@ -37,11 +38,11 @@ type armView struct {
 
 // differenceView is one comparison's row.
 type differenceView struct {
-	Of    string // as the summary names it; the place of its notes
-	Name  string
-	Level string
-	Basis string // replicates, windows, method
-	Cells []differenceCell
+	Of       string // as the summary names it; the place of its notes
+	Name     string
+	Interval string // "95 % interval"
+	Basis    string // replicates, windows, method
+	Cells    []differenceCell
 }
 
 // differenceCell is one quantile of one comparison.
@@ -82,7 +83,7 @@ func newView(s *summary.Summary) *view {
 		v.Partial = partialWords(s.Partial)
 	}
 	if !v.Refused {
-		v.Differences = v.differences()
+		v.Differences, v.AA = v.differences()
 		v.Floor = v.floor()
 		v.Budgets = budgets(s)
 		v.Ledger = ledger(s)
@@ -183,24 +184,24 @@ func (v *view) columnStep(column string, values []float64) float64 {
 	return math.Min(step, quantity.SignificantStep(largest, 2))
 }
 
-// hasInterval tells whether a difference has an interval at all: with fewer
-// than two replicates and no windows there is none.
+// hasInterval tells whether a difference has an interval at all.
 func hasInterval(d summary.Difference) bool {
-	return (d.Replicates > 0 || d.Windows > 0) && isFinite(d.LowUs) && isFinite(d.HighUs)
+	return d.Level > 0 && isFinite(d.LowUs) && isFinite(d.HighUs)
 }
 
 func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// differences groups the summary's lines by comparison, in its order.
-func (v *view) differences() []differenceView {
-	var rows []differenceView
+// differences groups the summary's lines by comparison, in its order, and
+// takes the comparison of an arm with its twin out: it is no answer, but the
+// measure of the others.
+func (v *view) differences() (rows []differenceView, aa *differenceView) {
 	for i := range v.Summary.Differences {
 		d := &v.Summary.Differences[i]
 		at := slices.IndexFunc(rows, func(r differenceView) bool { return r.Of == d.Of })
 		if at < 0 {
 			at = len(rows)
 			rows = append(rows, differenceView{
-				Of: d.Of, Name: differenceName(d.Of), Level: levelWords(d.Level), Basis: basisWords(d),
+				Of: d.Of, Name: differenceName(d.Of), Interval: intervalWords(d.Level), Basis: basisWords(d),
 				Cells: make([]differenceCell, len(v.Columns)),
 			})
 		}
@@ -208,7 +209,18 @@ func (v *view) differences() []differenceView {
 			rows[at].Cells[column] = newDifferenceCell(d, v.floorUs(v.Columns[column]))
 		}
 	}
-	return rows
+	if i := slices.IndexFunc(rows, func(r differenceView) bool { return isTwinDifference(v.Summary, r.Of) }); i >= 0 {
+		twin := rows[i]
+		return slices.Delete(rows, i, i+1), &twin
+	}
+	return rows, nil
+}
+
+// isTwinDifference tells whether a comparison is of an arm with its A/A twin.
+func isTwinDifference(s *summary.Summary, of string) bool {
+	return slices.ContainsFunc(s.Arms, func(a summary.Arm) bool {
+		return a.TwinOf != "" && (of == a.TwinOf+" - "+a.Name || of == a.Name+" - "+a.TwinOf)
+	})
 }
 
 func newDifferenceCell(d *summary.Difference, floorUs float64) differenceCell {
@@ -241,8 +253,12 @@ func (c differenceCell) spread(us float64) string {
 func (v *view) basis() []string {
 	var all, distinct []string
 	for _, d := range v.Differences {
-		all = append(all, d.Name+": "+d.Level+" intervals from "+d.Basis+".")
-		distinct = append(distinct, d.Level+" intervals from "+d.Basis+".")
+		words := d.Interval + "s from " + d.Basis + "."
+		if d.Interval == intervalWords(0) {
+			words = "No interval: " + d.Basis + "."
+		}
+		all = append(all, d.Name+": "+words)
+		distinct = append(distinct, words)
 	}
 	if distinct = slices.Compact(distinct); len(distinct) > 1 {
 		return all
@@ -265,7 +281,7 @@ func basisWords(d *summary.Difference) string {
 func (v *view) floorUs(column string) float64 { return v.Summary.NoiseFloorUs[column] }
 
 // floor writes the A/A floor of each column, in the unit and to the step of
-// the first difference there. It is nil when no floor was measured.
+// the first difference there, or of its own. It is nil when no floor was measured.
 func (v *view) floor() []string {
 	if len(v.Summary.NoiseFloorUs) == 0 {
 		return nil
@@ -306,6 +322,17 @@ func (v *view) armCells(a armView) []cell {
 	return cells
 }
 
+// floorCells returns the A/A floor with the marks of the comparison it comes from.
+func (v *view) floorCells() []cell {
+	cells := plain(v.Floor...)
+	for i := range cells {
+		if v.AA != nil {
+			cells[i].marks = v.marks(cellPlace(v.AA.Of, v.Columns[i]), v.Columns[i])
+		}
+	}
+	return cells
+}
+
 // estimateCells returns a comparison's estimates with their marks, one per column.
 func (v *view) estimateCells(d differenceView) []cell {
 	cells := make([]cell, len(d.Cells))
@@ -329,11 +356,15 @@ func budgets(s *summary.Summary) []budgetView {
 
 func newBudgetView(b summary.BudgetResult) budgetView {
 	unit, step := quantity.UnitFor(b.EstimateUs, b.LowUs, b.HighUs), quantity.Step(b.LowUs, b.HighUs)
-	return budgetView{
+	row := budgetView{
 		Budget: clean(b.Budget), Verdict: verdictWords(b.Verdict),
 		Estimate: unit.With(unit.Signed(b.EstimateUs, step)),
 		Interval: unit.With(unit.Interval(b.LowUs, b.HighUs, step)),
 	}
+	if b.LowUs == b.HighUs { // an interval without width is one that nobody could compute
+		row.Estimate, row.Interval = "cannot tell", "no interval"
+	}
+	return row
 }
 
 // ledger writes the ledger so that what is printed adds up: the remainder takes

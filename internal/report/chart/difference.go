@@ -9,12 +9,12 @@ import (
 
 // Difference is the difference of two arms over all quantiles.
 type Difference struct {
-	Name   string // "agent − bypass"
-	Level  string // "95 %"
-	Style  Style  // of the first arm
-	Points []summary.CurvePoint
-	Marks  []Mark
-	Source string // where it was measured, written into the picture, which travels alone
+	Name     string // "agent − bypass"
+	Interval string // "95 % interval"
+	Style    Style  // of the first arm
+	Points   []summary.CurvePoint
+	Marks    []Mark
+	Source   string // where it was measured, written into the picture, which travels alone
 }
 
 // Mark is a quantile that was asked for.
@@ -245,7 +245,7 @@ func (c *canvas) differenceLabels(d Difference, frame plot, y scale) {
 	last := d.Points[len(d.Points)-1]
 	labels := []label{
 		{y: y(last.EstimateUs), text: "difference", kv: []string{"font-weight", "600"}},
-		{y: y(last.HighUs), text: d.Level + " interval"},
+		{y: y(last.HighUs), text: d.Interval},
 		{y: y(0), text: "no difference"},
 	}
 	if last.HighUs-last.EstimateUs < 0 {
@@ -273,7 +273,7 @@ func (c *canvas) differenceKey(d Difference, frame plot) {
 	}
 	c.group("ink")
 	c.text(x+24, y+4, start, "difference")
-	c.text(x+120, y+4, start, d.Level+" interval")
+	c.text(x+120, y+4, start, d.Interval)
 	if hasFloor(d.Points) {
 		c.text(x+246, y+4, start, "A/A floor")
 	}

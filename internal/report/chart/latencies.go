@@ -153,7 +153,7 @@ func (c *canvas) curve(curve Curve, x, y scale) {
 		q    float64
 		text string
 	}{{0.50, curve.P50}, {0.99, curve.P99}} {
-		if us, ok := interpolate(curve.Points, at.q); ok {
+		if us, ok := At(curve.Points, at.q); ok {
 			c.marker(curve.Style.Shape, x(us), y(at.q), curve.Style.markerSize(), curve.Style.Twin, curve.Name+" "+quantity.Quantile(at.q)+": "+at.text)
 		}
 	}
@@ -169,7 +169,7 @@ func (c *canvas) curveNames(curves []Curve, frame plot, x scale) {
 	}
 	var names []name
 	for _, curve := range curves {
-		us, ok := interpolate(curve.Points, 0.999)
+		us, ok := At(curve.Points, 0.999)
 		if curve.Style.Twin || !ok {
 			continue
 		}
@@ -192,18 +192,20 @@ func (c *canvas) curveNames(curves []Curve, frame plot, x scale) {
 	c.end()
 }
 
-// interpolate reads a distribution at q; false outside its points.
-func interpolate(points []summary.QuantileUs, q float64) (float64, bool) {
+// At reads a distribution at q between its points, along the line that the
+// picture draws: straight in the logarithm of the latency over the probit of
+// the quantile. It is false outside the points.
+func At(points []summary.QuantileUs, q float64) (us float64, ok bool) {
 	for i, p := range points {
 		if p.Q < q-1e-12 {
 			continue
 		}
-		if i == 0 {
+		if i == 0 || p.Q <= q+1e-12 {
 			return p.Us, p.Q <= q+1e-12
 		}
 		before := points[i-1]
-		share := (q - before.Q) / (p.Q - before.Q)
-		return before.Us + share*(p.Us-before.Us), true
+		share := (probit(q) - probit(before.Q)) / (probit(p.Q) - probit(before.Q))
+		return before.Us * math.Pow(p.Us/before.Us, share), true
 	}
 	return 0, false
 }

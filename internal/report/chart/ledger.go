@@ -33,9 +33,9 @@ func DrawWaterfall(w Waterfall, f Figure, form Form) string {
 	if len(w.Rows) == 0 {
 		return ""
 	}
-	step, left, right, top := 40.0, 214.0, 650.0, 46.0
+	step, left, right, top := 48.0, 240.0, 670.0, 46.0
 	if form == Narrow {
-		step, left, right, top = 52, 0, 270, 40
+		step, left, right, top = 66, 0, 270, 40
 	}
 	height := top + step*float64(len(w.Rows)) + 14
 	c := newCanvas(f, form, height)
@@ -88,31 +88,31 @@ func waterfallRange(rows []WaterfallRow) (low, high float64) {
 	return low, high
 }
 
-// barTop is where a bar starts below its row's top: on a phone the label stands above it.
+// barTop is where a bar starts below its row's top: on a phone the labels stand above it.
 func (c *canvas) barTop() float64 {
 	if c.form == Narrow {
-		return 20
+		return 36
 	}
 	return 0
 }
 
 const barHeight = 20
 
+// waterfallLabel names a part, and below it how it was found.
 func (c *canvas) waterfallLabel(row WaterfallRow, y, left float64) {
+	x, side, room := left-14, end, left-14
 	if c.form == Narrow {
-		c.group("ink")
-		c.text(left, y+14, start, shorten(row.Part, 150, 12), "font-weight", weight(row.Kind))
-		c.end()
-		c.group("muted")
-		c.text(c.width-8, y+14, end, shorten(row.By, 180, 11), "font-size", "11")
-		c.end()
-		return
+		x, side, room = left, start, c.width
 	}
 	c.group("ink")
-	c.text(left-14, y+9, end, shorten(row.Part, left-24, 12), "font-weight", weight(row.Kind))
+	at := y + 9
+	for _, line := range lines(row.Part, room, 12, 2) {
+		c.text(x, at, side, line, "font-weight", weight(row.Kind))
+		at += 14
+	}
 	c.end()
 	c.group("muted")
-	c.text(left-14, y+23, end, shorten(row.By, left-24, 11), "font-size", "11")
+	c.text(x, at, side, shorten(row.By, room, 11), "font-size", "11")
 	c.end()
 }
 

@@ -96,13 +96,19 @@ func goneAround(order []string, from, to int) []int {
 
 func nameOf(key string) string { return key[:strings.LastIndexByte(key, '#')] }
 
-// proofLines says how many requests proved a box, and by what.
+// Counted tells whether a stop has a count of its own: one that nothing
+// counted says so in By ("not counted").
+func Counted(b summary.Box) bool {
+	return b.By != "" && !(b.Proved == 0 && strings.HasPrefix(b.By, "not "))
+}
+
+// proofLines says how many requests passed a box, and what proves it.
 func proofLines(b summary.Box, width float64) []string {
-	if b.By == "" {
-		return nil
+	by := lines(b.By, width, 11, 2)
+	if !Counted(b) {
+		return by
 	}
-	count := quantity.Count(b.Proved) + " proved"
-	return append([]string{count}, lines("by "+b.By, width, 11, 2)...)
+	return append([]string{quantity.Count(b.Proved) + " requests"}, by...)
 }
 
 // pathAcross draws a row from left to right.
