@@ -39,7 +39,7 @@ func (b *builder) subnet(r *cfn.Resource) *Subnet {
 	s := &Subnet{
 		Origin: b.at,
 		CIDR:   b.prefix(r.Prop("CidrBlock")),
-		CIDR6:  b.prefix(r.Prop("Ipv6CidrBlock")),
+		CIDR6:  quietly(b, b.prefix, r.Prop("Ipv6CidrBlock")),
 		AZ:     b.label(r.Prop("AvailabilityZone")),
 	}
 	s.VPC, _ = b.id(r.Prop("VpcId"), "AWS::EC2::VPC", "VpcId").Get()

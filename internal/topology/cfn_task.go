@@ -64,7 +64,7 @@ func (b *builder) container(v cfn.Value) Container {
 		CPU:          b.integer(v.Get("Cpu")),
 		MemoryMiB:    b.integer(v.Get("Memory")),
 		ReserveMiB:   b.integer(v.Get("MemoryReservation")),
-		Environment:  b.keyed(v.Get("Environment"), "Name", "Value"),
+		Environment:  quietly(b, b.environment, v.Get("Environment")),
 		Command:      b.texts(v.Get("Command")),
 		EntryPoint:   b.texts(v.Get("EntryPoint")),
 		ReadOnlyRoot: b.boolean(v.Get("ReadonlyRootFilesystem")),
@@ -89,6 +89,10 @@ func (b *builder) container(v cfn.Value) Container {
 		}
 	}
 	return c
+}
+
+func (b *builder) environment(v cfn.Value) map[string]Opt[string] {
+	return b.keyed(v, "Name", "Value")
 }
 
 func (b *builder) portMapping(v cfn.Value) PortMapping {

@@ -8,15 +8,18 @@ import (
 	"github.com/hoplab/hoplab/internal/cfn"
 )
 
-// label resolves text that only names things: not settled, it decides
-// nothing, so it is not noted.
-func (b *builder) label(v cfn.Value) Opt[string] {
+// quietly resolves what usually is settled only at deploy and decides little:
+// names, images, environment values, Amazon's own address ranges. When it is
+// open its reason stays with the value and is not noted.
+func quietly[T any](b *builder, resolve func(cfn.Value) T, v cfn.Value) T {
 	quiet := b.quiet
 	b.quiet = true
-	o := b.text(v)
-	b.quiet = quiet
-	return o
+	defer func() { b.quiet = quiet }()
+	return resolve(v)
 }
+
+// label resolves text that only names things.
+func (b *builder) label(v cfn.Value) Opt[string] { return quietly(b, b.text, v) }
 
 // open returns an unknown value for v and notes it.
 func open[T any](b *builder, v cfn.Value, expected string) Opt[T] {
