@@ -12,7 +12,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// Build adds all stacks that config asks for to app.
+// Build adds all stacks that config asks for to app. It panics where CDK
+// does, and when a file that names an image's sources cannot be read.
 func Build(app awscdk.App, config Config) {
 	if config.Host == HostNginx {
 		NewHost(app, "Host", &HostProps{AlbEgress: config.AlbEgress})

@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -28,7 +29,7 @@ func appImage(c Config) imageSource {
 	if c.AppImage != "" {
 		return image(c.AppImage)
 	}
-	return asset(c, "service", "*", "!Dockerfile", "!*.go", "*_test.go")
+	return asset(c, "service", "Dockerfile", "*", "!*.go", "*_test.go")
 }
 
 // clientImage returns the client's image: any with a shell and sleep.
@@ -40,24 +41,31 @@ func clientImage(c Config) imageSource {
 }
 
 // loadImage returns the image with k6 and the scripts: -c loadImage, or
-// loadtest/ built by Docker at deploy time.
+// loadtest/ built by Docker at deploy time. It shares code with the hoplab
+// command, so its context is the repository, as far as the ignore file beside
+// its Dockerfile says. Docker reads that file by itself, CDK does not.
 func loadImage(c Config) imageSource {
 	if c.LoadImage != "" {
 		return image(c.LoadImage)
 	}
-	return asset(c, "loadtest", "**/*_test.go", "**/testdata")
+	ignore, err := os.ReadFile(filepath.Join(c.Source, "loadtest", "Dockerfile.dockerignore"))
+	if err != nil {
+		panic(err)
+	}
+	return asset(c, ".", "loadtest/Dockerfile", strings.Fields(string(ignore))...)
 }
 
-// asset builds the Dockerfile of a folder, with that folder as its context.
-// The patterns of exclude, as in a .dockerignore file, keep out what is not
-// built: tests and stray binaries must not rename the image.
-func asset(c Config, folder string, exclude ...string) imageSource {
+// asset builds a Dockerfile of a folder, with that folder as its context. The
+// patterns of exclude, as in a .dockerignore file, keep out what is not built:
+// tests and stray binaries must not rename the image.
+func asset(c Config, folder, dockerfile string, exclude ...string) imageSource {
 	platform := awsecrassets.Platform_LINUX_AMD64()
 	if c.Architecture == "ARM64" {
 		platform = awsecrassets.Platform_LINUX_ARM64()
 	}
 	return func(constructs.Construct) awsecs.ContainerImage {
 		return awsecs.ContainerImage_FromAsset(jsii.String(filepath.Join(c.Source, folder)), &awsecs.AssetImageProps{
+			File:       jsii.String(dockerfile),
 			Exclude:    jsii.Strings(exclude...),
 			IgnoreMode: awscdk.IgnoreMode_DOCKER,
 			Platform:   platform,

@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
@@ -60,7 +61,7 @@ func NewLoad(scope constructs.Construct, id string, props *LoadProps) {
 	l.bucket = newResultsBucket(stack)
 	l.execution = newExecutionRole(stack)
 
-	task := l.newLoadTask("TaskDefinition", sizeLoad, "/hoplab/load")
+	task := l.newLoadTask("TaskDefinition", sizeLoad, "/hoplab/load", nil)
 	l.newMeshClient()
 	if props.Generators > 1 {
 		l.newFanOut(task)
@@ -70,7 +71,7 @@ func NewLoad(scope constructs.Construct, id string, props *LoadProps) {
 }
 
 // newLoadTask makes a task definition whose only right is to write results.
-func (l *load) newLoadTask(id string, s size, logs string) awsecs.FargateTaskDefinition {
+func (l *load) newLoadTask(id string, s size, logs string, more map[string]*string) awsecs.FargateTaskDefinition {
 	scope := constructs.NewConstruct(l.stack, jsii.String(id))
 	role := newTaskRole(scope, "TaskRole")
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -78,6 +79,11 @@ func (l *load) newLoadTask(id string, s size, logs string) awsecs.FargateTaskDef
 		Resources: &[]*string{l.bucket.ArnForObjects(jsii.String(resultsPrefix + "*"))},
 	}))
 	suppressPolicy(role, "The wildcard stands for the objects under the one prefix to which load tasks write.")
+	env := map[string]*string{
+		"HOPLAB_BUCKET": l.bucket.BucketName(),
+		"HOPLAB_PREFIX": jsii.String(resultsPrefix),
+	}
+	maps.Copy(env, more)
 	task := newTask(scope, "TaskDefinition", l.props.Architecture, s, l.execution, role)
 	task.AddContainer(jsii.String(loadContainer), &awsecs.ContainerDefinitionOptions{
 		Image:          l.props.Image(scope),
@@ -85,20 +91,19 @@ func (l *load) newLoadTask(id string, s size, logs string) awsecs.FargateTaskDef
 		Cpu:            jsii.Number(s.containerCPU),
 		MemoryLimitMiB: jsii.Number(s.containerMemory),
 		Logging:        logTo(logGroup(scope, "LogGroup", logs), "load"),
-		Environment: &map[string]*string{
-			"HOPLAB_BUCKET": l.bucket.BucketName(),
-			"HOPLAB_PREFIX": jsii.String(resultsPrefix),
-		},
-		StopTimeout: awscdk.Duration_Seconds(jsii.Number(120)), // the longest: time to send what was measured
+		Environment:    &env,
+		StopTimeout:    awscdk.Duration_Seconds(jsii.Number(120)), // the longest: time to send what was measured
 	})
-	suppressNag(task, "AwsSolutions-ECS2", "The variables name a bucket and a prefix, no secrets.")
+	suppressNag(task, "AwsSolutions-ECS2", "The variables hold names and a switch, no secrets.")
 	return task
 }
 
 // newMeshClient makes the service that a run scales to one task and back.
 func (l *load) newMeshClient() {
 	n := l.props.Network
-	task := l.newLoadTask("Mesh", sizeMesh, "/hoplab/load-mesh")
+	task := l.newLoadTask("Mesh", sizeMesh, "/hoplab/load-mesh", map[string]*string{
+		"HOPLAB_HOLD": jsii.String("1"), // a service would start an ended task again
+	})
 	service := awsecs.NewFargateService(l.stack, jsii.String("MeshService"), &awsecs.FargateServiceProps{
 		Cluster:                     n.Cluster,
 		ServiceName:                 jsii.String("load-mesh"),

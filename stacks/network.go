@@ -26,7 +26,6 @@ type NetworkProps struct {
 
 // Network is what outlives a change of the app: VPC, namespace, cluster.
 type Network struct {
-	Stack     awscdk.Stack
 	VPC       awsec2.Vpc
 	Cluster   awsecs.Cluster
 	Namespace awsservicediscovery.HttpNamespace
@@ -36,7 +35,7 @@ type Network struct {
 // the Cloud Map namespace of Service Connect and the ECS cluster.
 func NewNetwork(scope constructs.Construct, id string, props *NetworkProps) *Network {
 	stack := awscdk.NewStack(scope, jsii.String(id), stackProps("network", "hoplab: VPC, Cloud Map namespace and ECS cluster"))
-	n := &Network{Stack: stack}
+	n := &Network{}
 
 	protocol := awsec2.IpProtocol_IPV4_ONLY
 	if props.DualStack {
