@@ -113,7 +113,7 @@ func (p *htmlPage) numbers() []*htmlTable {
 	}
 	if p.AA != nil {
 		aa := p.differenceTable(*p.AA)
-		aa.Caption += " (A/A: the same path twice)"
+		aa.Caption += " (A/A: the same path twice, where no difference is the sound result)"
 		tables = append(tables, aa)
 	}
 	return tables

@@ -211,6 +211,11 @@ func (v *view) differences() (rows []differenceView, aa *differenceView) {
 	}
 	if i := slices.IndexFunc(rows, func(r differenceView) bool { return isTwinDifference(v.Summary, r.Of) }); i >= 0 {
 		twin := rows[i]
+		for k, c := range twin.Cells {
+			if c.Difference != nil && hasInterval(*c.Difference) { // not an answer: nothing is held back
+				twin.Cells[k].Estimate = c.signed(c.Difference.EstimateUs)
+			}
+		}
 		return slices.Delete(rows, i, i+1), &twin
 	}
 	return rows, nil

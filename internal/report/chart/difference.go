@@ -229,7 +229,7 @@ func (c *canvas) markDifferences(d Difference, frame plot, x, y scale) {
 		px = min(max(px, frame.left+half+2), frame.right-half-2)
 		above, below := inside(y(m.HighUs))-9, inside(y(m.LowUs))+18
 		for _, ty := range []float64{above, below, above - 17, below + 17, above - 34, below + 34} {
-			at := box{px - half, ty - 12, px + half, ty + 3}
+			at := box{px - half - 3, ty - 12, px + half + 3, ty + 3}
 			if at.top < frame.top || at.bottom > frame.bottom || at.meets(taken) {
 				continue
 			}

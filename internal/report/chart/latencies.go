@@ -128,8 +128,14 @@ func (c *canvas) latencyAxes(frame plot, x, y scale, low, high float64) {
 	}
 	c.end()
 	c.group("muted")
+	free := math.Inf(-1)
 	for _, us := range ticks {
-		c.text(x(us), frame.bottom+18, middle, latencyLabel(us))
+		text := latencyLabel(us)
+		half := textWidth(text, 12) / 2
+		if x(us)-half >= free { // a label without room is left out; its line stays
+			c.text(x(us), frame.bottom+18, middle, text)
+			free = x(us) + half + 6
+		}
 	}
 	for _, q := range quantiles {
 		c.text(frame.left-8, y(q)+4, end, quantity.Quantile(q))

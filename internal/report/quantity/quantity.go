@@ -49,11 +49,12 @@ func UnitFor(us ...float64) Unit {
 }
 
 // Step returns the step, a power of ten of µs, to which numbers with the
-// interval [low, high] are written: two significant digits of the interval's
-// width. It is Finest for an interval of no width, and finer than the rule
+// interval [low, high] are written: the largest of which the interval holds at
+// least eight, so that rounding moves an end by a sixteenth of the width at
+// most. It is Finest for an interval of no width, and finer than the rule
 // where an end that is not zero would otherwise be written as zero.
 func Step(low, high float64) float64 {
-	step := SignificantStep(high-low, 2)
+	step := SignificantStep((high-low)/8, 1)
 	for _, end := range []float64{low, high} {
 		for end != 0 && step > Finest && math.Abs(end) < step/2 {
 			step /= 10
