@@ -162,6 +162,15 @@ func TestNestedStacks(t *testing.T) {
 		}
 	}
 	load(t, dir, nil, "hash-lost.template.yml")
+
+	a := load(t, dir, map[string]string{"meta/Child:D": "given"}, "meta.json")
+	if got, _ := a.Stacks[1].Resource("R").Prop("D").Text(); got != "given" {
+		t.Errorf("a parameter given to the nested stack by name: %q", got)
+	}
+	_, err := Load([]string{filepath.Join(dir, "meta.json")}, Options{Params: map[string]string{"In": "x"}})
+	if err == nil || !strings.Contains(err.Error(), "no template here declares it") {
+		t.Errorf("a parameter that only the parent may set: %v", err)
+	}
 }
 
 // TestCrossRegion resolves CDK's pair of custom resources that carry a value
@@ -249,6 +258,31 @@ Resources:
 		}
 		if g := strings.Join(ids, " "); g != want[r.LogicalID] {
 			t.Errorf("before %s: %q, want %q", r.LogicalID, g, want[r.LogicalID])
+		}
+	}
+}
+
+func TestNotes(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"Transform: AWS::LanguageExtensions\nResources: {}", ""},
+		{"Transform: [Ours]\nResources: {}", "transform Ours rewrites the template"},
+		{"Transform: {Name: AWS::Include}\nResources: {}", "transform AWS::Include rewrites the template"},
+		{"Fn::Transform: {Name: AWS::Include}\nResources: {}", "Fn::Transform adds to the template"},
+		{"Resources: {Fn::ForEach::X: [A, [b], {}]}", "Fn::ForEach::X in Resources is not expanded"},
+		{"Resources: {A: {}}", "resource A has no Type"},
+	}
+	for _, tt := range tests {
+		a, err := Parse("t.yaml", []byte(tt.text), Options{})
+		if err != nil {
+			t.Errorf("%s: %v", tt.text, err)
+			continue
+		}
+		got := ""
+		for _, n := range a.Notes {
+			got += n.Text
+		}
+		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: notes %q, want %q", tt.text, got, tt.want)
 		}
 	}
 }

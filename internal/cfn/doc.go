@@ -18,6 +18,10 @@
 // agree. Parameters take the values of Options, else what the parent stack or
 // the manifest passes, else their default.
 //
+// Rules of a template only refuse values at deploy and change nothing, so they
+// are passed over. Macros and transforms that rewrite a template are noted
+// and not run.
+//
 // The package knows how templates are written and nothing of what resources
 // mean; see package topology for that. It does not import the CDK.
 package cfn

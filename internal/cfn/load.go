@@ -68,7 +68,7 @@ type loader struct {
 func newLoader(name string, opts Options) *loader {
 	return &loader{
 		asm: &Assembly{
-			Name: name, params: opts.Params, usedParam: map[string]bool{},
+			Name: name, params: opts.Params,
 			busy: map[scoped]bool{}, memo: map[scoped]Value{}, work: workBase,
 		},
 		parsed: map[string]*node{},
@@ -199,12 +199,12 @@ func (l *loader) checkParams() error {
 
 func (l *loader) declared(k string) bool {
 	for _, s := range l.asm.Stacks {
-		name := strings.TrimPrefix(k, s.Name+":")
+		name, own := strings.CutPrefix(k, s.Name+":")
 		switch name {
 		case "AWS::Region", "AWS::AccountId", "AWS::Partition", "AWS::URLSuffix", "AWS::StackName", "AWS::StackId":
 			return true
 		}
-		if s.root.get("Parameters").at(name) >= 0 {
+		if (own || s.Nested == nil) && s.root.get("Parameters").at(name) >= 0 {
 			return true
 		}
 	}

@@ -38,18 +38,18 @@ func (s *Stack) pseudo(name string, line int32) Value {
 // be deployed together, as `cdk deploy` and one pair of credentials do it.
 func (s *Stack) env() string { return s.Account + "/" + s.Region }
 
-// param returns a value the caller gave: for the stack alone or for all.
+// param returns a value the caller gave: for the stack alone or for all. A
+// nested stack gets its parameters from its parent, so only its own name
+// reaches it; pseudo-parameters hold for every stack.
 func (a *Assembly) param(s *Stack, name string) (string, bool) {
-	if len(a.params) == 0 {
+	if v, ok := a.params[s.Name+":"+name]; ok {
+		return v, true
+	}
+	if s.Nested != nil && !strings.HasPrefix(name, "AWS::") {
 		return "", false
 	}
-	for _, k := range [2]string{s.Name + ":" + name, name} {
-		if v, ok := a.params[k]; ok {
-			a.usedParam[k] = true
-			return v, true
-		}
-	}
-	return "", false
+	v, ok := a.params[name]
+	return v, ok
 }
 
 // parameter resolves a template parameter: the value given for it, else what

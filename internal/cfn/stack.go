@@ -18,18 +18,17 @@ type Assembly struct {
 	Stacks []*Stack
 	Notes  []Note // what the reader could not take into account
 
-	params    map[string]string
-	usedParam map[string]bool
-	work      int              // units of evaluation left
-	depth     int              // references followed to reach the current value
-	busy      map[scoped]bool  // expressions under evaluation, to notice cycles
-	memo      map[scoped]Value // results of shared expressions
-	failure   error            // the first cycle met
-	exports   map[string][]*output
-	unnamed   []*output         // exports whose name is not settled
-	writers   map[string]scoped // what CDK carries between regions, by name
-	order     *order
-	ssm       map[string][]*Resource // AWS::SSM::Parameter by environment and name
+	params  map[string]string
+	work    int              // units of evaluation left
+	depth   int              // references followed to reach the current value
+	busy    map[scoped]bool  // expressions under evaluation, to notice cycles
+	memo    map[scoped]Value // results of shared expressions
+	failure error            // the first cycle met
+	exports map[string][]*output
+	unnamed []*output         // exports whose name is not settled
+	writers map[string]scoped // what CDK carries between regions, by name
+	order   *order
+	ssm     map[string][]*Resource // AWS::SSM::Parameter by environment and name
 }
 
 // scoped is an expression in the stack that gives its names a meaning: two
@@ -126,13 +125,6 @@ func (s *Stack) Resource(id string) *Resource { return s.byID[id] }
 // Metadata returns the template's own metadata at the path of names.
 func (s *Stack) Metadata(names ...string) Value {
 	return s.eval(s.root.get("Metadata")).At(names...)
-}
-
-// sections of a template. A file with none of the required ones is no template.
-var sections = map[string]bool{
-	"AWSTemplateFormatVersion": true, "Description": true, "Metadata": true, "Parameters": true,
-	"Rules": true, "Mappings": true, "Conditions": true, "Transform": true, "Resources": true,
-	"Outputs": true, "Hooks": true, "Globals": true,
 }
 
 // read takes the template apart. It checks shape only; nothing is resolved.
@@ -249,6 +241,9 @@ var harmless = map[string]string{
 }
 
 func (s *Stack) noteTransforms() {
+	if n := s.root.get("Fn::Transform"); n != nil {
+		s.note(n.line, "Fn::Transform adds to the template before it is deployed; it is read as written")
+	}
 	n := s.root.get("Transform")
 	if n == nil {
 		return

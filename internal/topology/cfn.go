@@ -129,6 +129,19 @@ func (b *builder) connect(r *cfn.Resource) {
 	default:
 		b.t.Ignored[r.Type]++
 	}
+	if len(b.at.Suppress) > 0 && !shown[r.Type] {
+		b.note("%s: the suppression in the metadata of %s has no effect: nothing is checked on %s", r.Pos(), r.LogicalID, r.Type)
+	}
+}
+
+// shown are the types that the topology shows with their Origin, where a
+// check finds their suppressions.
+var shown = map[string]bool{
+	"AWS::EC2::VPC": true, "AWS::EC2::Subnet": true, "AWS::EC2::Instance": true,
+	"AWS::EC2::SecurityGroup": true, "AWS::EC2::SecurityGroupIngress": true, "AWS::EC2::SecurityGroupEgress": true,
+	"AWS::ServiceDiscovery::HttpNamespace": true, "AWS::ServiceDiscovery::PrivateDnsNamespace": true, "AWS::ServiceDiscovery::PublicDnsNamespace": true,
+	typeBalancer: true, typeListener: true, typeTargets: true, typeListener + "Rule": true,
+	"AWS::ECS::TaskDefinition": true, "AWS::ECS::Service": true, "AWS::IAM::Role": true,
 }
 
 // add appends a thing to its list and remembers which resource it came from.
