@@ -1,0 +1,134 @@
+package scenario
+
+import "strconv"
+
+func (c *Config) app(r object) {
+	mapping := object{"ContainerPort": c.ContainerPort, "Name": PortName, "Protocol": "tcp"}
+	if c.AppProtocol != "" {
+		mapping["AppProtocol"] = c.AppProtocol
+	}
+	r["AppTask"] = task("App", object{
+		"Name": "app", "Image": "app", "Essential": true,
+		"PortMappings": []object{mapping}, "Environment": environment(c.App),
+	})
+	p := c.service("AppTask", "AppSg", c.Tasks)
+	if c.ALB && !c.RegisterNobody {
+		p["LoadBalancers"] = []object{{"ContainerName": "app", "ContainerPort": c.ContainerPort, "TargetGroupArn": ref("TargetGroup")}}
+	}
+	if c.Connect {
+		p["ServiceConnectConfiguration"] = object{"Enabled": true, "Namespace": get("Namespace", "Arn"), "Services": []object{c.endpoint()}}
+	}
+	service := resource("AWS::ECS::Service", p)
+	after := []string{}
+	if c.ALB && !c.RegisterNobody {
+		after = append(after, "Listener")
+	}
+	if c.ClientFirst && c.Client {
+		after = append(after, ClientService)
+	}
+	if len(after) > 0 {
+		service["DependsOn"] = after
+	}
+	if len(c.Suppress) > 0 {
+		var s []object
+		for _, rule := range c.Suppress {
+			s = append(s, object{"rule": rule, "reason": "the scenario is about it"})
+		}
+		service["Metadata"] = object{"hoplab": object{"suppress": s}}
+	}
+	r[AppService] = service
+}
+
+func (c *Config) endpoint() object {
+	alias := object{"Port": c.AliasPort}
+	if c.AliasName != "" {
+		alias["DnsName"] = c.AliasName
+	}
+	e := object{"PortName": PortName, "ClientAliases": []object{alias}}
+	if c.Override != nil {
+		e["IngressPortOverride"] = *c.Override
+	}
+	if c.PerRequestS != nil || c.IdleS != nil {
+		t := object{}
+		if c.PerRequestS != nil {
+			t["PerRequestTimeoutSeconds"] = *c.PerRequestS
+		}
+		if c.IdleS != nil {
+			t["IdleTimeoutSeconds"] = *c.IdleS
+		}
+		e["Timeout"] = t
+	}
+	return e
+}
+
+func task(family string, container object) object {
+	return resource("AWS::ECS::TaskDefinition", object{
+		"Family": family, "NetworkMode": "awsvpc", "RequiresCompatibilities": []string{"FARGATE"},
+		"Cpu": "512", "Memory": "1024", "ContainerDefinitions": []object{container},
+	})
+}
+
+func (c *Config) service(task, group string, n int) object {
+	return object{
+		"Cluster": ref("Cluster"), "TaskDefinition": ref(task), "DesiredCount": n, "LaunchType": "FARGATE",
+		"NetworkConfiguration": object{"AwsvpcConfiguration": object{
+			"AssignPublicIp": "DISABLED", "SecurityGroups": []any{get(group, "GroupId")}, "Subnets": []any{ref("SubnetA"), ref("SubnetB")},
+		}},
+	}
+}
+
+func (c *Config) client(r object) {
+	r["ClientTask"] = task("Client", object{"Name": "client", "Image": "client", "Essential": true, "Command": []string{"sleep", "infinity"}})
+	p := c.service("ClientTask", "ClientSg", 1)
+	p["ServiceName"] = "client-service"
+	if c.ClientConnect {
+		namespace := "Namespace"
+		if c.OtherNamespace {
+			namespace = "Elsewhere"
+		}
+		p["ServiceConnectConfiguration"] = object{"Enabled": true, "Namespace": get(namespace, "Arn")}
+	}
+	service := resource("AWS::ECS::Service", p)
+	if !c.ClientFirst {
+		service["DependsOn"] = []string{AppService}
+	}
+	r[ClientService] = service
+}
+
+func (c *Config) balancer(r object) {
+	lb := object{
+		"Type": "application", "Scheme": "internal", "Subnets": []any{ref("SubnetA"), ref("SubnetB")},
+		"SecurityGroups": []any{get("AlbSg", "GroupId")},
+	}
+	if c.IdleTimeoutS > 0 {
+		lb["LoadBalancerAttributes"] = []object{{"Key": "idle_timeout.timeout_seconds", "Value": strconv.Itoa(c.IdleTimeoutS)}}
+	}
+	r["Alb"] = resource("AWS::ElasticLoadBalancingV2::LoadBalancer", lb)
+	h := c.Health
+	r["TargetGroup"] = resource("AWS::ElasticLoadBalancingV2::TargetGroup", object{
+		"VpcId": ref("Vpc"), "TargetType": "ip", "Protocol": "HTTP", "Port": c.ContainerPort,
+		"HealthCheckPath": h.Path, "HealthCheckPort": h.Port, "Matcher": object{"HttpCode": h.Matcher},
+		"HealthCheckIntervalSeconds": h.IntervalS, "HealthCheckTimeoutSeconds": h.TimeoutS,
+		"HealthyThresholdCount": h.Healthy, "UnhealthyThresholdCount": h.Unhealthy,
+		"TargetGroupAttributes": []object{{"Key": "deregistration_delay.timeout_seconds", "Value": strconv.Itoa(c.DeregisterS)}},
+	})
+	r["Listener"] = resource("AWS::ElasticLoadBalancingV2::Listener", object{
+		"LoadBalancerArn": ref("Alb"), "Port": c.Listener, "Protocol": "HTTP", "DefaultActions": []object{c.DefaultAction.object()},
+	})
+	for i, rule := range c.Rules {
+		r["Rule"+strconv.Itoa(i+1)] = resource("AWS::ElasticLoadBalancingV2::ListenerRule", object{
+			"ListenerArn": ref("Listener"), "Priority": i + 1, "Actions": []object{rule.Action.object()},
+			"Conditions": []object{{"Field": "path-pattern", "PathPatternConfig": object{"Values": []string{rule.Path}}}},
+		})
+	}
+}
+
+func (a Action) object() object {
+	switch {
+	case a.Redirect != "":
+		return object{"Type": "redirect", "RedirectConfig": object{"Protocol": "HTTPS", "Port": "443", "StatusCode": a.Redirect}}
+	case a.Fixed != 0:
+		return object{"Type": "fixed-response", "FixedResponseConfig": object{"StatusCode": strconv.Itoa(a.Fixed), "ContentType": "text/plain", "MessageBody": a.Body}}
+	}
+	return object{"Type": "forward", "TargetGroupArn": ref("TargetGroup")}
+}
