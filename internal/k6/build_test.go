@@ -76,3 +76,18 @@ func TestSegments(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+func TestReason(t *testing.T) {
+	for _, c := range []struct{ stderr, want string }{
+		{"", ""},
+		{`time="t" level=warning msg="Insufficient VUs"`, ""},
+		{`time="t" level=error msg="sample file: no space"` + "\n" + `time="t" level=error msg="Stopping output 0 failed" component=output-manager error="sample file: write s.hop: no space"`,
+			": sample file: write s.hop: no space"},
+		{`time="t" level=error msg="GoError: hoplab: arm \"a\"\n\tat file:///main.js:8\n" hint="script exception"`, `: hoplab: arm "a"`},
+		{`time="t" level=error msg=short hint="x"`, ": short"},
+	} {
+		if got := reason(c.stderr); got != c.want {
+			t.Errorf("%s: %q, want %q", c.stderr, got, c.want)
+		}
+	}
+}

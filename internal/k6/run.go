@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -213,22 +214,33 @@ func explain(err error, hung bool, k6 Binary, stderr, log string) error {
 	return fail.Newf(fail.Environment, "check the file with `"+k6.Path+" version`", "k6 could not be started: %w", err)
 }
 
-// reason returns k6's last error message with a colon before it, or "".
+// reason returns k6's last error with a colon before it, or "". k6 logs in
+// logfmt: the cause is in the field error where there is one, else in msg.
 func reason(stderr string) string {
 	lines := strings.Split(strings.TrimSpace(stderr), "\n")
 	for i := len(lines) - 1; i >= 0; i-- {
-		if _, msg, ok := strings.Cut(lines[i], "level=error msg="); ok {
-			return ": " + strings.Trim(firstSentence(msg), `"`)
+		if !strings.Contains(lines[i], " level=error ") {
+			continue
+		}
+		for _, field := range []string{" error=", " msg="} {
+			if _, text, ok := strings.Cut(lines[i], field); ok {
+				return ": " + firstSentence(text)
+			}
 		}
 	}
 	return ""
 }
 
-func firstSentence(msg string) string {
-	for _, end := range []string{`\n`, `\tat `, `" hint=`, `" error=`} {
-		msg, _, _ = strings.Cut(msg, end)
+// firstSentence unquotes a logfmt value and leaves out the stack of a script's exception.
+func firstSentence(value string) string {
+	if quoted, err := strconv.QuotedPrefix(value); err == nil {
+		value, _ = strconv.Unquote(quoted)
+	} else {
+		value, _, _ = strings.Cut(value, " ")
 	}
-	return fmt.Sprintf("%.300s", msg)
+	value, _, _ = strings.Cut(value, "\n")
+	value, _, _ = strings.Cut(value, "\tat ")
+	return fmt.Sprintf("%.300s", strings.TrimPrefix(value, "GoError: "))
 }
 
 // collector sets k6's garbage collector.
