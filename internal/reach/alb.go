@@ -3,6 +3,7 @@ package reach
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/topology"
@@ -284,8 +285,13 @@ func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r registration, suf
 		return final
 	}
 	if open {
-		j.pr.Remarks = append(j.pr.Remarks, "no target is healthy, so the load balancer sends requests to all of them (fail-open) while ECS replaces the tasks; between two tasks the answer is 503")
+		text := "no target is healthy, so the load balancer sends requests to all of them (fail-open)"
+		if r.service != nil {
+			text += " while ECS replaces the tasks; between two tasks the answer is 503"
+		}
+		j.pr.Remarks = append(j.pr.Remarks, text)
 	}
+	p.remarkIPv6(j, q)
 	tls, ok := speaksTLS(g)
 	if !ok {
 		return j.unknown("the target group's protocol is not settled: " + g.Protocol.Why())
@@ -415,6 +421,26 @@ func (p *Predictor) albOutcome(q ask, a arrival) Outcome {
 		}
 	}
 	return o
+}
+
+// remarkIPv6 says what differs for IPv6 callers of a dual-stack load balancer;
+// the path itself is that of an IPv4 caller, and targets are reached by IPv4.
+func (p *Predictor) remarkIPv6(j *journey, q ask) {
+	port, ok := q.l.Port.Get()
+	if !ok || !q.from.anybody || !dualStack(q.lb) {
+		return
+	}
+	switch rule, settled := p.x.ipv6Rule(q.lb, port); {
+	case rule != nil:
+		j.pr.Remarks = append(j.pr.Remarks, "IPv6 callers enter by "+p.x.ruleText(rule, Ingress))
+	case settled:
+		j.pr.Remarks = append(j.pr.Remarks, "no rule admits IPv6 callers: they wait until they fall back to IPv4 or give up")
+	}
+}
+
+// dualStack reports whether the load balancer certainly has IPv6 addresses.
+func dualStack(lb *topology.LoadBalancer) bool {
+	return strings.HasPrefix(lb.IPAddressType.Or("ipv4"), "dualstack")
 }
 
 // speaksTLS reports whether the load balancer dials the targets of g with TLS.

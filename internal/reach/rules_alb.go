@@ -2,7 +2,6 @@ package reach
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -155,7 +154,7 @@ func families(c *checker, kind string) {
 		if lb.IPAddressType.IsUnknown() || lb.Kind != "application" {
 			continue
 		}
-		dual := strings.HasPrefix(lb.IPAddressType.Or("ipv4"), "dualstack")
+		dual := dualStack(lb)
 		if dual != (kind == "dualstack") {
 			continue
 		}
@@ -164,7 +163,7 @@ func families(c *checker, kind string) {
 			if !ok {
 				continue
 			}
-			v6, settled := c.ipv6Rule(lb, port)
+			v6, settled := c.p.x.ipv6Rule(lb, port)
 			switch {
 			case dual && v6 == nil && settled:
 				f := c.add(l.Origin, fmt.Sprintf("Open tcp %d to ::/0 or to the callers' IPv6 range.", port),
@@ -181,11 +180,11 @@ func families(c *checker, kind string) {
 // ipv6Rule returns an ingress rule for an IPv6 range on the port; settled is
 // false when a rule or a group that is not known may admit IPv6 callers, a
 // rule for a group included.
-func (c *checker) ipv6Rule(lb *topology.LoadBalancer, port int) (rule *topology.Rule, settled bool) {
+func (x *index) ipv6Rule(lb *topology.LoadBalancer, port int) (rule *topology.Rule, settled bool) {
 	settled = len(lb.Groups) > 0
 	for _, o := range lb.Groups {
 		id, ok := o.Get()
-		g := c.p.x.groups[id]
+		g := x.groups[id]
 		if !ok || g == nil || g.UncertainIngress != "" {
 			settled = false
 			continue

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/terraform"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -123,6 +124,41 @@ func TestArticle(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHealthCheckSeed reads the Terraform of the health-check article as it
+// stands there: without the egress rule the target never gets healthy.
+func TestHealthCheckSeed(t *testing.T) {
+	for _, egress := range []string{"false", "true"} {
+		top, err := terraform.Load("../terraform/testdata/seed-health-check", terraform.Options{Vars: map[string]string{"enable_alb_egress": egress}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := reach.Predict(top, reach.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sound(t, r)
+		var target *reach.TargetState
+		for _, p := range r.Predictions {
+			if p.Kind == reach.KindHealth {
+				target = p.Target
+			}
+		}
+		fs := checkAll(t, top)
+		if egress == "true" {
+			if target == nil || target.State != reach.StateHealthy || len(fs) != 0 {
+				t.Errorf("with egress: target %+v, findings %+v", target, fs)
+			}
+			continue
+		}
+		if target == nil || target.State != reach.StateUnhealthy || target.Reason != reach.ReasonTimeout {
+			t.Errorf("without egress: target %+v, want unhealthy with %s", target, reach.ReasonTimeout)
+		}
+		if len(fs) != 1 || fs[0].Rule != "alb-egress-closed" || fs[0].Add.String() != "alb-hc-test-alb-sg: egress tcp 80 to alb-hc-test-ec2-sg" {
+			t.Errorf("without egress: findings %+v", fs)
+		}
 	}
 }
 
