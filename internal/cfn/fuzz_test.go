@@ -14,7 +14,7 @@ import (
 // must end soon, without a panic, in values or in an error that says what to
 // do. Run it for longer with
 //
-//	go test ./internal/cfn -run '^$' -fuzz FuzzParse -fuzztime 5m
+//	go test ./internal/cfn -run '^$' -fuzz FuzzParse -fuzztime 5m -fuzzminimizetime 50x
 func FuzzParse(f *testing.F) {
 	for _, dir := range []string{"../topology/testdata/shapes", "../topology/testdata/shapes/imported-groups"} {
 		entries, err := os.ReadDir(dir)
