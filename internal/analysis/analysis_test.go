@@ -553,3 +553,31 @@ func TestADamagedFileIsNamedWithItsOffset(t *testing.T) {
 		}
 	}
 }
+
+// What a run says of its machine must be what the simulator put in, and the
+// plan's promise must then be what such runs get.
+func TestMachineDescribesTheRun(t *testing.T) {
+	rec := recording(t)
+	rec.Plan.Replicates = 40
+	rec.Noise = calm()
+	d := write(t, rec)
+	m, err := analysis.Machine(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Points) != 3 || math.Abs(m.Points[0].Us-400) > 10 {
+		t.Fatalf("got %+v; want three points, the median near 400", m)
+	}
+	if m.OffsetShare < 0.006 || m.OffsetShare > 0.014 {
+		t.Errorf("offset %v; want about 0.01", m.OffsetShare)
+	}
+	// The median of a lognormal with sigma 0.1 at 400: 400 × 0.1 × sqrt(2π)/2 = 50.
+	if s := m.Points[0].SpreadUs; s < 40 || s > 60 {
+		t.Errorf("spread at the median %v; want about 50", s)
+	}
+	l := difference(t, &analyze(t, d).Summary, "agent - bypass", 0.5)
+	promised := rec.Plan.Sees(m)[0].HalfWidthUs
+	if got := (l.HighUs - l.LowUs) / 2; got < 0.6*promised || got > 1.6*promised {
+		t.Errorf("half-width %v; the plan promised %v", got, promised)
+	}
+}

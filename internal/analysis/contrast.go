@@ -10,47 +10,13 @@ import (
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
-// contrast is a difference of arms: the sum of their quantiles with weights
-// that add up to 0.
-type contrast struct {
-	of     string    // "agent - bypass"
-	weight []float64 // by arm
-	twin   bool      // the A/A comparison: the truth is 0
-}
+// contrast is a difference of arms that is being computed.
+type contrast struct{ plan.Contrast }
 
-// contrasts lists what a plan compares, the primary one first and the A/A
-// comparison last. The baseline and its twin are the same path twice and count
-// half each: see stats.Contrast.
 func contrasts(p *plan.Plan) []contrast {
-	base, twin := p.Baseline(), p.TwinIndex()
-	baseline := make([]float64, len(p.Arms))
-	if base >= 0 {
-		baseline[base] = 1
-	}
-	if twin >= 0 {
-		baseline[base], baseline[twin] = 0.5, 0.5
-	}
 	var out []contrast
-	for i, a := range p.Arms {
-		if a.TwinOf != "" || i == base {
-			continue
-		}
-		sign, of := 1.0, a.Name+" - "+p.Arms[base].Name
-		if a.Name == plan.ArmDirect {
-			// The floor: what the baseline adds to it is the question.
-			sign, of = -1, p.Arms[base].Name+" - "+a.Name
-		}
-		w := make([]float64, len(p.Arms))
-		w[i] = sign
-		for k, b := range baseline {
-			w[k] -= sign * b
-		}
-		out = append(out, contrast{of: of, weight: w})
-	}
-	if twin >= 0 {
-		w := make([]float64, len(p.Arms))
-		w[base], w[twin] = 1, -1
-		out = append(out, contrast{of: p.Arms[base].Name + " - " + p.Arms[twin].Name, weight: w, twin: true})
+	for _, c := range p.Contrasts() {
+		out = append(out, contrast{c})
 	}
 	return out
 }
@@ -58,7 +24,7 @@ func contrasts(p *plan.Plan) []contrast {
 // at is the contrast of one value per arm; NaN when a needed one is missing.
 func (c *contrast) at(value func(arm int) float64) float64 {
 	var sum float64
-	for a, w := range c.weight {
+	for a, w := range c.Weights {
 		if w != 0 {
 			sum += w * value(a)
 		}
@@ -79,7 +45,7 @@ func (c *contrast) replicates(reps []*replicate, point int) []float64 {
 func (c *contrast) squares(reps []*replicate, q int) []float64 {
 	out := make([]float64, len(reps))
 	for i, r := range reps {
-		for a, w := range c.weight {
+		for a, w := range c.Weights {
 			out[i] += w * w * r.square[a][q]
 		}
 	}
@@ -97,7 +63,7 @@ func (c *contrast) within(reps []*replicate, q int, level float64) stats.Interva
 				paired = append(paired, d)
 				continue
 			}
-			for a, weight := range c.weight {
+			for a, weight := range c.Weights {
 				switch v := w.value[a]; {
 				case math.IsNaN(v):
 				case weight > 0:
@@ -119,7 +85,7 @@ func (c *contrast) within(reps []*replicate, q int, level float64) stats.Interva
 func (c *contrast) requests(reps []*replicate) int64 {
 	least := int64(math.MaxInt64)
 	for _, r := range reps {
-		for a, w := range c.weight {
+		for a, w := range c.Weights {
 			if w != 0 {
 				least = min(least, r.n[a])
 			}
@@ -168,7 +134,7 @@ func (s *study) line(c *contrast, q int) *line {
 	l.sd, l.pStudent = sampleSD(d), stats.StudentP(d)
 	l.tail = float64(c.requests(s.used)) * min(quantile, 1-quantile)
 	l.Difference = summary.Difference{
-		Of: c.of, Quantile: quantile, EstimateUs: l.interval.Estimate, LowUs: l.interval.Low, HighUs: l.interval.High,
+		Of: c.Of, Quantile: quantile, EstimateUs: l.interval.Estimate, LowUs: l.interval.Low, HighUs: l.interval.High,
 		Level: p.Level, Replicates: len(d), Windows: l.within.N,
 		BetweenUs: stats.Between(d, c.squares(s.used, q)), P: stats.SignFlip(d),
 		Method: s.method(c, l),
@@ -209,7 +175,7 @@ func sampleSD(d []float64) float64 { return stats.Between(d, nil) }
 func (s *study) method(c *contrast, l *line) string {
 	var b strings.Builder
 	b.WriteString("quantiles of each replicate's pooled requests")
-	if t := s.plan.TwinIndex(); t >= 0 && !c.twin && c.weight[t] != 0 {
+	if t := s.plan.TwinIndex(); t >= 0 && !c.Twin && c.Weights[t] != 0 {
 		fmt.Fprintf(&b, ", %s and its twin averaged", s.plan.Arms[s.plan.Baseline()].Name)
 	}
 	switch {

@@ -44,7 +44,7 @@ func (s *study) picture(d *summary.Detail) {
 		return
 	}
 	c := &s.contrasts[0]
-	d.Primary = c.of
+	d.Primary = c.Of
 	d.Difference = s.differenceCurve(c)
 	median := s.point(0.5)
 	for _, r := range s.all {
@@ -92,11 +92,11 @@ func (s *study) differenceCurve(c *contrast) []summary.CurvePoint {
 	var out []summary.CurvePoint
 	least := float64(c.requests(s.used))
 	var aa *contrast
-	if last := &s.contrasts[len(s.contrasts)-1]; last.twin && last != c {
+	if last := &s.contrasts[len(s.contrasts)-1]; last.Twin && last != c {
 		aa = last
 	}
 	for i, q := range s.grid {
-		if least*min(q, 1-q) < minTail/2 {
+		if least*min(q, 1-q) < plan.MinTail/2 {
 			continue
 		}
 		iv := stats.Student(c.replicates(s.used, i), s.level)

@@ -48,7 +48,7 @@ func (s *study) ablate(l *summary.Ledger, arm, median int) {
 	mean := func(of string) (float64, bool) {
 		for i := range s.contrasts {
 			c := &s.contrasts[i]
-			if c.of != of {
+			if c.Of != of {
 				continue
 			}
 			var sum float64
@@ -69,8 +69,8 @@ func (s *study) ablate(l *summary.Ledger, arm, median int) {
 		return
 	}
 	if direct := s.plan.ArmIndex(plan.ArmDirect); direct >= 0 {
-		c := contrast{weight: make([]float64, len(s.plan.Arms))}
-		c.weight[arm], c.weight[direct] = 1, -1
+		c := contrast{plan.Contrast{Weights: make([]float64, len(s.plan.Arms))}}
+		c.Weights[arm], c.Weights[direct] = 1, -1
 		var sum float64
 		for _, d := range c.replicates(s.used, median) {
 			sum += d

@@ -96,7 +96,7 @@ func (s *study) cannotTell(l *line, about string) string {
 // doubt says why an interval that excludes zero is not believed.
 func (s *study) doubt(l *line) string {
 	switch {
-	case l.tail < minTail:
+	case l.tail < plan.MinTail:
 		return "rests on too few slow requests"
 	case len(s.used) < 2 && !s.single:
 		return "one start of everything cannot confirm"
@@ -125,7 +125,7 @@ func (s *study) effort(l *line) string {
 		return fmt.Sprintf("; seeing %s would take about %d replicates", seen, need)
 	}
 	var least int64 = math.MaxInt64
-	for a, w := range l.contrast.weight {
+	for a, w := range l.contrast.Weights {
 		if w == 0 {
 			continue
 		}
@@ -137,7 +137,7 @@ func (s *study) effort(l *line) string {
 	}
 	ratio := stats.SmallestVisible(l.sd, n, s.level, 0.8) / goal
 	need := roundUp2(float64(least) * ratio * ratio)
-	if t := minTail * float64(n) / min(l.Quantile, 1-l.Quantile); need < t {
+	if t := plan.MinTail * float64(n) / min(l.Quantile, 1-l.Quantile); need < t {
 		need = roundUp2(t)
 	}
 	return fmt.Sprintf("; seeing %s would take about %s requests per arm", seen, quantity.Count(int64(need)))

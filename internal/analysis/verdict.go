@@ -21,15 +21,10 @@ func Code(s *summary.Summary) fail.Code {
 	return fail.CannotTell
 }
 
-// minTail is how many requests the thinner tail of a quantile must hold, in
-// each arm and replicate, before a claim rests on it: with fewer, one stall
-// decides. At p99 that is 1000 requests of each arm in each replicate.
-const minTail = 10
-
 // mayClaim says whether a line may carry a verdict at all.
 func (s *study) mayClaim(l *line) bool {
 	switch {
-	case s.forced != "", l.Level == 0, l.tail < minTail:
+	case s.forced != "", l.Level == 0, l.tail < plan.MinTail:
 		return false
 	case len(s.used) < 2:
 		return s.single
@@ -46,7 +41,7 @@ func (s *study) judge(lines []*line) {
 	for _, l := range lines {
 		l.Verdict = summary.CannotTell
 		alone := l.Quantile == s.primary || l.PHolm <= 1-s.level || len(s.used) < 2
-		if s.mayClaim(l) && l.interval.Excludes(0) && alone && (l.contrast.twin || math.Abs(l.EstimateUs) > floor[l.Quantile]) {
+		if s.mayClaim(l) && l.interval.Excludes(0) && alone && (l.contrast.Twin || math.Abs(l.EstimateUs) > floor[l.Quantile]) {
 			l.Verdict = summary.Different
 		}
 	}
@@ -57,7 +52,7 @@ func (s *study) judge(lines []*line) {
 func (s *study) floors(lines []*line) map[float64]float64 {
 	out := map[float64]float64{}
 	for _, l := range lines {
-		if l.contrast.twin && l.Level > 0 {
+		if l.contrast.Twin && l.Level > 0 {
 			out[l.Quantile] = max(math.Abs(l.LowUs), math.Abs(l.HighUs))
 		}
 	}
@@ -68,7 +63,7 @@ func (s *study) floors(lines []*line) map[float64]float64 {
 func noiseFloor(lines []*line) map[string]float64 {
 	out := map[string]float64{}
 	for _, l := range lines {
-		if l.contrast.twin && l.Level > 0 {
+		if l.contrast.Twin && l.Level > 0 {
 			out[plan.QuantileName(l.Quantile)] = (l.HighUs - l.LowUs) / 2
 		}
 	}

@@ -217,15 +217,15 @@ func (s *study) lineWarnings(lines []*line) {
 	for _, l := range lines {
 		var w warnings
 		about := l.Of + " " + plan.QuantileName(l.Quantile)
-		if l.tail < minTail {
-			need := math.Ceil(minTail / min(l.Quantile, 1-l.Quantile))
+		if l.tail < plan.MinTail {
+			need := math.Ceil(plan.MinTail / min(l.Quantile, 1-l.Quantile))
 			w.add("few-tail-samples", about, "Only %.1f requests of an arm and replicate lie beyond this quantile; a claim needs %d, which is %s requests of each arm in each replicate.",
-				l.tail, minTail, quantity.Count(int64(need)))
+				l.tail, plan.MinTail, quantity.Count(int64(need)))
 		}
 		if l.Windows > 0 && l.Windows < fewWindows {
 			w.add("few-windows", about, "The within-run interval rests on %d windows.", l.Windows)
 		}
-		if l.contrast.twin && l.Level > 0 && l.interval.Excludes(0) {
+		if l.contrast.Twin && l.Level > 0 && l.interval.Excludes(0) {
 			w.add("aa-differs", about, "The same path measured twice differs; by chance that happens in 1 of %.0f sound runs. Effects of this size are not believed here.", 1/(1-l.Level))
 		}
 		l.Warnings = w

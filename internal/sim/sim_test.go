@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/stats"
 )
 
@@ -218,5 +219,30 @@ func BenchmarkStandard(b *testing.B) {
 	n := Hostile()
 	for i := range b.N {
 		standard(&n, Delay{}, rand.New(rand.NewPCG(1, uint64(i))))
+	}
+}
+
+// The promise of a plan must be the width that simulated runs of it have.
+func TestAPlanSeesWhatTheSimulatorGets(t *testing.T) {
+	p, err := plan.New(plan.ProfileStandard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := Hostile()
+	sights := p.Sees(n.Machine("hostile", Quantiles))
+	var width [3]float64
+	const runs = 60
+	for i := range runs {
+		for q, iv := range standard(&n, Delay{}, rand.New(rand.NewPCG(9, uint64(i))))[0] {
+			width[q] += iv.HalfWidth() / runs
+		}
+	}
+	for q, s := range sights {
+		if r := width[q] / s.HalfWidthUs; r < 0.75 || r > 1.35 {
+			t.Errorf("at %v: runs have %.0f us, the plan promised %.0f", s.Quantile, width[q], s.HalfWidthUs)
+		}
+	}
+	if !sights[0].ByStarts || sights[2].ByStarts {
+		t.Errorf("got %+v; want starts to limit p50 and requests p99", sights)
 	}
 }
