@@ -205,8 +205,12 @@ func (f fixture) addDifference(s *summary.Summary, pair [2]string, q float64) {
 	}
 	step := quantity.Step(d.LowUs, d.HighUs)
 	unit := quantity.UnitFor(d.LowUs, d.HighUs)
-	s.Sentences = append(s.Sentences, fmt.Sprintf("The %s arm adds %s at %s (95 %% interval %s to %s).", pair[0],
-		unit.With(unit.Number(estimate, step)), name, unit.Number(d.LowUs, step), unit.With(unit.Number(d.HighUs, step))))
+	verb, least, most := "adds", d.LowUs, d.HighUs
+	if estimate < 0 {
+		verb, least, most = "saves", -d.HighUs, -d.LowUs
+	}
+	s.Sentences = append(s.Sentences, fmt.Sprintf("The Service Connect agent %s %s at %s (95 %% interval %s to %s).", verb,
+		unit.With(unit.Number(math.Abs(estimate), step)), name, unit.Number(least, step), unit.With(unit.Number(most, step))))
 }
 
 func (f fixture) fillDetail(r *summary.Result) {

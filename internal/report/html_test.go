@@ -169,7 +169,7 @@ func TestNothingIsLost(t *testing.T) {
 				wanted = append(wanted, r.Summary.Partial.Resume)
 			}
 			for _, want := range wanted {
-				if !strings.Contains(strings.ReplaceAll(html.UnescapeString(out), "\u00a0", " "), want) {
+				if !strings.Contains(strings.Join(strings.Fields(html.UnescapeString(out)), " "), want) {
 					t.Errorf("%s of %s does not say %q", kind, name, want)
 				}
 			}

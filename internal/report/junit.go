@@ -100,7 +100,7 @@ func (s *junitSuite) add(c junitCase) {
 func planCase(v *view) junitCase {
 	c := junitCase{Class: "hoplab.run", Name: "the run finished its plan"}
 	if v.Partial != "" {
-		c.Error = &junitResult{Message: v.Partial}
+		c.Error = &junitResult{Message: v.Partial, Text: v.Resume}
 	}
 	return c
 }

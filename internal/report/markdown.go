@@ -44,6 +44,7 @@ func (m *markdown) answer() {
 	if m.view.Partial != "" {
 		m.block("⚠ " + mdText(m.view.Partial))
 	}
+	m.command("Finish it with:", m.view.Resume)
 	for _, warning := range m.view.Notes.Run {
 		m.block("⚠ Warning: " + mdText(clean(warning.Text)))
 	}

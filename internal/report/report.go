@@ -73,17 +73,13 @@ func sentRequests(s *summary.Summary) int64 {
 	return n
 }
 
-// partialWords says how far an unfinished run came and how to finish it.
+// partialWords says how far an unfinished run came.
 func partialWords(p *summary.Partial) string {
 	text := fmt.Sprintf("Partial: %d of %d replicates are complete", p.Replicates, p.Planned)
 	if p.Why != "" {
 		text += "; " + strings.TrimSuffix(clean(p.Why), ".")
 	}
-	text += "."
-	if p.Resume != "" {
-		text += " Finish it with: " + clean(p.Resume)
-	}
-	return text
+	return text + "."
 }
 
 // contradictionWords tells one contradiction: where, and what requests did, or

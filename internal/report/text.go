@@ -49,6 +49,10 @@ func (p *page) answer(v *view) {
 	if v.Partial != "" {
 		p.paragraph(styleWarning, v.Partial)
 	}
+	if v.Resume != "" {
+		p.line(styleWarning, "Finish it with:")
+		p.line(styleNone, "  "+v.Resume) // not wrapped, so that it can be copied
+	}
 	for _, warning := range v.Notes.Run {
 		p.paragraph(styleWarning, "Warning: "+clean(warning.Text))
 	}

@@ -44,7 +44,8 @@ func (p *page) paragraph(s style, text string) { p.hanging(s, "", text) }
 
 // hanging writes wrapped text after a short lead; further lines are indented as far as the lead reaches.
 func (p *page) hanging(s style, lead, text string) {
-	for _, l := range wrap(text, p.width-columns(lead)) {
+	const readable = 100 // longer lines are hard to read, however wide the terminal
+	for _, l := range wrap(text, min(p.width, readable)-columns(lead)) {
 		p.line(s, lead+l)
 		lead = spaces(columns(lead))
 	}

@@ -14,6 +14,7 @@ type view struct {
 	Answer      []string
 	NotWhat     string
 	Partial     string // "" when the plan was finished
+	Resume      string // the command that finishes it; "" when there is none
 	Notes       *notes
 	Refused     bool
 	Columns     []string // quantile names, ascending: "p50", "p90", "p99"
@@ -80,7 +81,7 @@ func newView(s *summary.Summary) *view {
 		Columns: columnsOf(s),
 	}
 	if s.Partial != nil {
-		v.Partial = partialWords(s.Partial)
+		v.Partial, v.Resume = partialWords(s.Partial), clean(s.Partial.Resume)
 	}
 	if !v.Refused {
 		v.Differences, v.AA = v.differences()
