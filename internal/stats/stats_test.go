@@ -281,3 +281,17 @@ func TestSmallestVisible(t *testing.T) {
 		t.Error("one replicate sees something")
 	}
 }
+
+// Student's sleep data taken as two groups: R's t.test(extra ~ group).
+func TestWelchOnStudentsTwoGroups(t *testing.T) {
+	drug1 := []float64{0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0}
+	drug2 := []float64{1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4}
+	i, p := stats.Welch(drug1, drug2, 0.95)
+	near(t, "difference", i.Estimate, -1.58, 1e-9)
+	near(t, "low", i.Low, -3.3654832, 1e-6)
+	near(t, "high", i.High, 0.2054832, 1e-6)
+	near(t, "p", p, 0.07939414, 1e-7)
+	if i, p := stats.Welch([]float64{1}, []float64{1, 2}, 0.95); p != 1 || i.Excludes(100) {
+		t.Errorf("one value on a side: got %+v, p %v; want an unbounded interval", i, p)
+	}
+}

@@ -78,3 +78,35 @@ func Between(estimates, within []float64) float64 {
 	}
 	return math.Sqrt(max(0, v))
 }
+
+// Welch is the difference of two means, a - b, with Welch's t interval and the
+// p-value of "no difference".
+//
+// Assumes independent values within and between the samples and means that are
+// near normal; the spreads may differ. It is for replicates of two runs that
+// cannot be paired, and does not cancel what changed between the runs. Fewer
+// than two values on a side give an unbounded interval and a p of 1. Welch,
+// Biometrika 34 (1947) 28, with the degrees of freedom of Satterthwaite.
+func Welch(a, b []float64, level float64) (Interval, float64) {
+	n, m := float64(len(a)), float64(len(b))
+	if n == 0 || m == 0 {
+		return unbounded(math.NaN(), level, len(a)+len(b)), 1
+	}
+	est := stat.Mean(a, nil) - stat.Mean(b, nil)
+	if n < 2 || m < 2 {
+		return unbounded(est, level, len(a)+len(b)), 1
+	}
+	va, vb := stat.Variance(a, nil)/n, stat.Variance(b, nil)/m
+	i := Interval{Estimate: est, Low: est, High: est, Level: level, Achieved: level, N: len(a) + len(b)}
+	if va+vb == 0 {
+		if est == 0 {
+			return i, 1
+		}
+		return i, 0
+	}
+	df := (va + vb) * (va + vb) / (va*va/(n-1) + vb*vb/(m-1))
+	h := TQuantile((1+level)/2, df) * math.Sqrt(va+vb)
+	i.Low, i.High = est-h, est+h
+	t := math.Abs(est) / math.Sqrt(va+vb)
+	return i, 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Survival(t)
+}
