@@ -109,11 +109,12 @@ func curlError(err error, u *url.URL, after time.Duration) Observation {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):
 		return failure(28, "Operation timed out after %d milliseconds with 0 bytes received", after.Milliseconds())
+	// First: a connection that is accepted and reset at once can fail as early as the dial.
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return failure(56, "Recv failure: Connection reset by peer")
 	case errors.As(err, &op) && op.Op == "dial":
 		n, _ := strconv.Atoi(port)
 		return (&NoDoor{Obstacle: Refused, Host: u.Hostname(), Port: uint16(n)}).curl(after)
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return failure(56, "Recv failure: Connection reset by peer")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return failure(18, "transfer closed with outstanding read data remaining")
 	case errors.Is(err, io.EOF):
