@@ -35,6 +35,8 @@ func (x examination) inUse() Line {
 	group := name(x.f.Group.Origin, x.f.Group.Name)
 	on := x.f.Group.Health.Enabled
 	switch {
+	case x.f.LB == nil && x.f.Prediction.Outcome.Class == reach.Unknown:
+		l.set(Unknown, "", "%s", x.f.Prediction.Outcome.Why)
 	case x.f.LB == nil:
 		l.set(Fault, "Forward to the group from a listener.", "no listener forwards to %s, so its targets are unused (Target.NotInUse)", group)
 		l.at(x.f.Group.Origin)

@@ -230,6 +230,8 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 	switch {
 	case len(chosen) == 0 && failed != nil:
 		return single(func(j *journey) Prediction { return j.end(*failed) })
+	case len(chosen) == 0 && p.x.openTargets != "":
+		return single(func(j *journey) Prediction { return j.unknown(p.x.openTargets) })
 	case len(chosen) == 0:
 		return single(func(j *journey) Prediction {
 			return j.end(Outcome{

@@ -89,7 +89,7 @@ func (x *index) endpointFlaws(s *topology.Service, e *endpoint, who string) []fl
 		out = append(out, f)
 	}
 	name, named := e.ep.PortName.Get()
-	if named && s.Task != nil && e.mapping == nil && s.Task.Uncertain == "" {
+	if named && s.Task != nil && e.mapping == nil && !e.unsure {
 		add(flaw{rule: "port-name-unknown",
 			text: fmt.Sprintf("%s publishes port name %q, and no port mapping of its task definition has that name (it has %s)", who, name, portNames(s.Task)),
 			fix:  fmt.Sprintf("Name a port mapping %q, or publish one of the names that exist.", name)})

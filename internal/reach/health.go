@@ -104,8 +104,11 @@ func (p *Predictor) unprobed(j *journey, t *TargetState, lb *topology.LoadBalanc
 		return j.unknown("whether health checks are enabled is not settled: " + g.Health.Enabled.Why()), true
 	}
 	if !g.Health.Enabled.Or(true) {
-		t.State = StateUnavailable
+		t.State, t.Reason = StateUnavailable, ReasonDisabled
 		return none("health checks of the target group are disabled")
+	}
+	if lb == nil && p.x.openForward != "" {
+		return j.unknown("whether a listener forwards to the target group is not settled: " + p.x.openForward), true
 	}
 	if lb == nil {
 		t.State, t.Reason = StateUnused, ReasonNotInUse

@@ -54,6 +54,9 @@ type index struct {
 	after      map[topology.ID]map[topology.ID]bool
 	endpoints  map[topology.ID][]*endpoint // by service
 	hintOrder  map[topology.ID][]*endpoint // by client: what the source hints that it calls
+
+	// Why a target group may have a listener, or targets, that the source does not settle; "" when all is settled.
+	openForward, openTargets string
 }
 
 // registration is a member of a target group: a service's tasks or a static target.
@@ -94,6 +97,7 @@ type endpoint struct {
 	mapping   *topology.PortMapping // nil: see missing
 	container *topology.Container
 	missing   string            // why there is no mapping
+	unsure    bool              // it is missing only because a name is not settled
 	port      topology.Opt[int] // container port
 	protocol  string            // "http", "http2", "grpc", or "tcp"
 	protoWhy  string            // set when the protocol is unknown
@@ -181,6 +185,8 @@ func (x *index) indexTargets() {
 		for _, lb := range s.LoadBalancers {
 			if id, ok := lb.Group.Get(); ok {
 				x.registered[id] = append(x.registered[id], registration{service: s, port: lb.Port})
+			} else {
+				x.openTargets = orElse(x.openTargets, fmt.Sprintf("%s registers with a target group that is not settled: %s", label(s.Origin, s.Name), lb.Group.Why()))
 			}
 		}
 	}
@@ -196,6 +202,9 @@ func (x *index) indexTargets() {
 
 func (x *index) indexActions(lb *topology.LoadBalancer, l *topology.Listener, r *topology.ListenerRule, actions []topology.Action) {
 	for _, a := range actions {
+		if a.Type == "unknown" {
+			x.openForward = orElse(x.openForward, "an action of "+label(lb.Origin, lb.Name)+" is not settled")
+		}
 		total := 0
 		for _, f := range a.Forward {
 			total += f.Weight
@@ -203,6 +212,8 @@ func (x *index) indexActions(lb *topology.LoadBalancer, l *topology.Listener, r 
 		for _, f := range a.Forward {
 			if id, ok := f.Group.Get(); ok {
 				x.fronts[id] = append(x.fronts[id], front{lb: lb, listener: l, rule: r, weight: f.Weight, total: total})
+			} else {
+				x.openForward = orElse(x.openForward, fmt.Sprintf("%s forwards to a target group that is not settled: %s", label(lb.Origin, lb.Name), f.Group.Why()))
 			}
 		}
 	}
@@ -299,6 +310,7 @@ func (x *index) resolveEndpoint(s *topology.Service, ep *topology.Endpoint) *end
 	}
 	e.container, e.mapping = s.PortMapping(name)
 	if e.mapping == nil {
+		e.unsure = s.Task.Uncertain != "" || unnamed(s.Task)
 		e.missing = fmt.Sprintf("no port mapping of the task definition is named %q", name)
 		e.port, e.protoWhy = topology.Unknown[int](e.missing), e.missing
 		return e
@@ -313,6 +325,18 @@ func (x *index) resolveEndpoint(s *topology.Service, ep *topology.Endpoint) *end
 		e.protocol = p.Or("tcp")
 	}
 	return e
+}
+
+// unnamed reports whether the name of some port mapping is not settled.
+func unnamed(d *topology.TaskDefinition) bool {
+	for _, c := range d.Containers {
+		for _, m := range c.Ports {
+			if m.Name.IsUnknown() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // endpointNames returns the names of one endpoint; without an alias the

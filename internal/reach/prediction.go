@@ -258,6 +258,7 @@ const (
 	ReasonMismatch = "Target.ResponseCodeMismatch"
 	ReasonFailed   = "Target.FailedHealthChecks"
 	ReasonNotInUse = "Target.NotInUse"
+	ReasonDisabled = "Target.HealthCheckDisabled"
 )
 
 // PortRow is one line of a service's three-port table.

@@ -125,6 +125,7 @@ func (j *journey) enter(s *topology.Service, port int, tls bool) arrival {
 // end closes the journey with its outcome.
 func (j *journey) end(o Outcome) Prediction {
 	j.pr.Outcome = o
+	j.exists()
 	j.pr.Path = route(j.pr.Hops)
 	if o.Class == OK && j.pr.Evidence == nil {
 		j.pr.Evidence = evidence(j.pr.Hops)
@@ -133,6 +134,32 @@ func (j *journey) end(o Outcome) Prediction {
 		}
 	}
 	return *j.pr
+}
+
+// exists states what a condition of the source may leave out.
+func (j *journey) exists() {
+	x := j.p.x
+	say := func(o topology.Origin, name topology.Opt[string]) {
+		if o.Maybe != "" {
+			j.pr.Assumes = append(j.pr.Assumes, fmt.Sprintf("%s exists, which is not settled: %s", label(o, name), o.Maybe))
+		}
+	}
+	for _, id := range []topology.ID{j.pr.Caller.Service, j.pr.Service} {
+		if s := x.services[id]; s != nil {
+			say(s.Origin, s.Name)
+		}
+	}
+	if lb := x.lbs[j.pr.LoadBalancer]; lb != nil {
+		say(lb.Origin, lb.Name)
+		for _, l := range lb.Listeners {
+			if l.ID == j.pr.Listener {
+				say(l.Origin, topology.Opt[string]{})
+			}
+		}
+	}
+	if g := x.tgs[j.pr.TargetGroup]; g != nil {
+		say(g.Origin, g.Name)
+	}
 }
 
 func (j *journey) unknown(why string) Prediction {

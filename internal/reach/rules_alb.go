@@ -32,7 +32,7 @@ var loadBalancerRules = []Rule{
 		Fix:     "Forward to the group from a listener.", Source: "semantics 6",
 		run: func(c *checker) {
 			for _, g := range c.p.x.t.TargetGroups {
-				if len(c.p.x.fronts[g.ID]) > 0 || len(c.p.x.registered[g.ID]) == 0 || c.p.x.openForward() {
+				if len(c.p.x.fronts[g.ID]) > 0 || len(c.p.x.registered[g.ID]) == 0 || c.p.x.openForward != "" {
 					continue
 				}
 				f := c.add(g.Origin, "Add a listener or a listener rule that forwards to it.", "no listener forwards to %s, with which targets are registered", label(g.Origin, g.Name))
@@ -95,31 +95,6 @@ var loadBalancerRules = []Rule{
 			}
 		},
 	},
-}
-
-// openForward reports whether some action forwards to a group that is not settled.
-func (x *index) openForward() bool {
-	for _, lb := range x.t.LoadBalancers {
-		for _, l := range lb.Listeners {
-			lists := [][]topology.Action{l.Default}
-			for _, r := range l.Rules {
-				lists = append(lists, r.Actions)
-			}
-			for _, actions := range lists {
-				for _, a := range actions {
-					if a.Type == "unknown" {
-						return true
-					}
-					for _, f := range a.Forward {
-						if f.Group.IsUnknown() {
-							return true
-						}
-					}
-				}
-			}
-		}
-	}
-	return false
 }
 
 func worldOpen(c *checker) {

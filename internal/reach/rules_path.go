@@ -277,6 +277,9 @@ func tlsTargetGroup(c *checker) {
 }
 
 func listenerWithoutTargets(c *checker) {
+	if c.p.x.openTargets != "" {
+		return
+	}
 	for _, g := range c.p.x.t.TargetGroups {
 		fs := c.p.x.fronts[g.ID]
 		idle := !slices.ContainsFunc(fs, func(f front) bool { return f.weight > 0 }) // the other colour of a blue/green pair
