@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
@@ -24,6 +25,7 @@ type balancer struct {
 	def   *topology.LoadBalancer
 	iface *vpc.Interface
 	host  fabric.Host
+	cfg   *alb.Config
 	*carrier
 }
 
@@ -39,28 +41,53 @@ func (b *balancer) start(ctx context.Context) (err error) {
 	if err = l.applyPolicy(); err != nil {
 		return err
 	}
-	cfg, err := b.config()
-	if err != nil {
+	if b.cfg, err = b.config(); err != nil {
 		return fmt.Errorf("load balancer %s: %w", b.def.ID, err)
 	}
+	return b.startNode()
+}
+
+// startNode starts the node's process, now or after the last one has ended.
+func (b *balancer) startNode() error {
+	l := b.world.lab
+	event := func(raw json.RawMessage) {
+		var c alb.HealthChange
+		if json.Unmarshal(raw, &c) == nil {
+			select {
+			case l.health <- healthEvent{b, c}:
+			case <-l.ctx.Done():
+			}
+		}
+	}
 	var bound alb.Bound
-	if b.carrier, err = l.startCarrier(b.iface.Name, b.host, node.Start{ALB: cfg}, &bound); err != nil {
+	c, err := l.startCarrier(b.iface.Name, b.host, node.Start{ALB: b.cfg}, &bound, event)
+	if err != nil {
 		return err
 	}
+	b.carrier = c
 	for port, real := range bound.Listeners {
 		if err := b.host.Bound(port, fabric.BindInterface, real); err != nil {
 			return err
 		}
 	}
+	l.onEnd(c.proc, func() { b.ended(c) })
 	return b.Call(node.OpUpdate, alb.Update{Targets: b.targets()}, nil)
+}
+
+// ended starts another node in the place of one that has ended. Its targets
+// begin with their initial health checks, as for any new node.
+func (b *balancer) ended(c *carrier) {
+	l := b.world.lab
+	l.note(fmt.Sprintf("load balancer %s: the node ended: %s", b.def.ID, c.proc.Why()))
+	c.close()
+	if err := b.startNode(); err != nil {
+		l.note(fmt.Sprintf("load balancer %s: the node does not start again: %v", b.def.ID, err))
+	}
 }
 
 func (b *balancer) close() {
 	if b.carrier != nil {
 		b.carrier.close()
-	}
-	if b.host != nil {
-		b.host.Remove()
 	}
 }
 
@@ -123,9 +150,7 @@ func (b *balancer) targets() map[string][]netip.AddrPort {
 					continue
 				}
 				for _, t := range s.tasks {
-					if t.running {
-						list = append(list, netip.AddrPortFrom(t.iface.IP, uint16(port)))
-					}
+					list = append(list, netip.AddrPortFrom(t.iface.IP, uint16(port)))
 				}
 			}
 		}

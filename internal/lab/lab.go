@@ -29,6 +29,11 @@ type Lab struct {
 	fabric  fabric.Fabric
 	network *vpc.Network
 	spawner *proc.Spawner
+	begun   time.Time
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup   // background work
+	health  chan healthEvent // of the load balancers, in order
 
 	mu     sync.Mutex // for everything below, and for changes to the deployment
 	worlds []*world   // the deployment itself first, then its twins
@@ -50,16 +55,21 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	l := &Lab{opts: opts, clock: clock.New(opts.Scale), dir: opts.Dir, network: vpc.New(opts.Topology), spawner: proc.NewSpawner()}
-	var err error
-	if l.fabric, err = openFabric(opts.Fabric); err != nil {
-		l.spawner.Close()
+	fab, err := openFabric(opts.Fabric)
+	if err != nil {
 		return nil, err
 	}
+	l := &Lab{
+		opts: opts, clock: clock.New(opts.Scale), dir: opts.Dir, fabric: fab, network: vpc.New(opts.Topology),
+		spawner: proc.NewSpawner(), begun: time.Now(), health: make(chan healthEvent, 1024),
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.wg.Go(l.healthEvents)
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.start(ctx); err != nil {
-		l.close()
+	err = l.start(ctx)
+	l.mu.Unlock()
+	if err != nil {
+		l.Close()
 		return nil, err
 	}
 	return l, nil
@@ -231,31 +241,38 @@ func (l *Lab) wait(ctx context.Context, what string, good func(alb.TargetStatus)
 // may be called again.
 func (l *Lab) Close() error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.close()
-}
-
-func (l *Lab) close() error {
 	if l.closed {
+		l.mu.Unlock()
 		return nil
 	}
 	l.closed = true
+	l.cancel()
 	var wg sync.WaitGroup
 	for _, w := range l.worlds {
 		for _, b := range w.balancers {
 			wg.Go(b.close)
 		}
 		for _, s := range w.services {
-			for _, t := range s.tasks {
-				wg.Go(t.stop)
+			for _, t := range slices.Concat(s.tasks, s.leaving) {
+				t.cancel()
+				wg.Go(t.end)
 			}
 		}
 	}
+	l.mu.Unlock()
 	wg.Wait()
+	l.wg.Wait()
 	err := l.fabric.Close()
 	l.spawner.Close()
 	if l.ownDir {
 		err = errors.Join(err, os.RemoveAll(l.dir))
 	}
 	return err
+}
+
+// note adds a remark for Status; Lab.mu is held.
+func (l *Lab) note(text string) {
+	if !slices.Contains(l.notes, text) {
+		l.notes = append(l.notes, text)
+	}
 }

@@ -21,8 +21,9 @@ type carrier struct {
 }
 
 // startCarrier starts a node process in the host, configures it and keeps its
-// view of the network up to date. bound receives where it listens.
-func (l *Lab) startCarrier(name string, h fabric.Host, start node.Start, bound any) (*carrier, error) {
+// view of the network up to date. bound receives where it listens, event what
+// the node reports by itself.
+func (l *Lab) startCarrier(name string, h fabric.Host, start node.Start, bound any, event func(json.RawMessage)) (*carrier, error) {
 	cmd := exec.Command(l.opts.Node[0], l.opts.Node[1:]...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -36,7 +37,7 @@ func (l *Lab) startCarrier(name string, h fabric.Host, start node.Start, bound a
 	if err != nil {
 		return nil, err
 	}
-	c := &carrier{Client: node.NewClient(name, in, out), proc: p, stop: func() {}}
+	c := &carrier{Client: node.NewClient(name, in, out, event), proc: p, stop: func() {}}
 	start.Net = h.Net()
 	if err := c.Call(node.OpStart, start, bound); err != nil {
 		c.close()

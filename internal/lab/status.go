@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
@@ -27,18 +28,20 @@ type ServiceStatus struct {
 	Twin    string       `json:"twin,omitempty"` // set for the tasks of a twin
 	Desired int          `json:"desired"`
 	Tasks   []TaskStatus `json:"tasks"`
+	Events  []Event      `json:"events,omitempty"`
 }
 
 // TaskStatus is one task.
 type TaskStatus struct {
-	ID    string            `json:"id"`
-	IP    string            `json:"ip"`
-	State string            `json:"state"`           // "RUNNING" or "STOPPED"
-	Why   string            `json:"why,omitempty"`   // why it stopped
-	Names map[string]string `json:"names,omitempty"` // endpoint name and client port → virtual address
-	Agent *agent.Status     `json:"agent,omitempty"`
-	Apps  []AppStatus       `json:"apps,omitempty"`
-	PIDs  []int             `json:"pids"`
+	ID     string            `json:"id"`
+	IP     string            `json:"ip"`
+	State  TaskState         `json:"state"`
+	Why    string            `json:"why,omitempty"`   // why it stops
+	Health string            `json:"health"`          // of its containers' checks: HEALTHY, UNHEALTHY, UNKNOWN
+	Names  map[string]string `json:"names,omitempty"` // endpoint name and client port → virtual address
+	Agent  *agent.Status     `json:"agent,omitempty"`
+	Apps   []AppStatus       `json:"apps,omitempty"`
+	PIDs   []int             `json:"pids"`
 }
 
 // AppStatus is the process behind one port of a container.
@@ -70,13 +73,14 @@ type LoadBalancerStatus struct {
 func (l *Lab) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	st := Status{Fabric: l.fabric.Name(), Scale: l.clock.Factor(), Dir: l.dir, Notes: l.notes}
+	st := Status{Fabric: l.fabric.Name(), Scale: l.clock.Factor(), Dir: l.dir, Notes: slices.Clone(l.notes)}
 	var wg sync.WaitGroup
 	for _, w := range l.worlds {
 		for _, s := range w.services {
-			ss := ServiceStatus{ID: s.def.ID, Name: s.def.Name.Or(string(s.def.ID)), Twin: w.name, Desired: s.desired,
-				Tasks: make([]TaskStatus, len(s.tasks))}
-			for i, t := range s.tasks {
+			tasks := slices.Concat(s.tasks, s.leaving)
+			ss := ServiceStatus{ID: s.def.ID, Name: s.name(), Twin: w.name, Desired: s.desired,
+				Tasks: make([]TaskStatus, len(tasks)), Events: slices.Clone(s.events)}
+			for i, t := range tasks {
 				wg.Go(func() { ss.Tasks[i] = t.status() })
 			}
 			st.Services = append(st.Services, ss)
@@ -90,7 +94,7 @@ func (l *Lab) Status() Status {
 }
 
 func (t *task) status() TaskStatus {
-	ts := TaskStatus{ID: t.id, IP: t.iface.IP.String(), State: "RUNNING", Names: map[string]string{}}
+	ts := TaskStatus{ID: t.id, IP: t.iface.IP.String(), State: t.state, Why: t.why, Health: t.health(), Names: map[string]string{}}
 	for _, n := range t.names {
 		ts.Names[n.key()] = n.at.Addr().String()
 	}
@@ -99,17 +103,12 @@ func (t *task) status() TaskStatus {
 		var as agent.Status
 		if err := t.agent.Call(node.OpStatus, nil, &as); err == nil {
 			ts.Agent = &as
-		} else {
-			ts.State, ts.Why = "STOPPED", err.Error()
 		}
 	}
 	for _, a := range t.apps {
 		n, probes := a.requests.count(a.log)
 		ts.Apps = append(ts.Apps, AppStatus{Container: a.container, Port: a.port, Address: a.address, PID: a.proc.PID(), Requests: n, HealthChecks: probes, Log: a.log})
 		ts.PIDs = append(ts.PIDs, a.proc.PID())
-		if !a.proc.Alive() {
-			ts.State, ts.Why = "STOPPED", a.proc.Why()
-		}
 	}
 	return ts
 }

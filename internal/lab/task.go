@@ -3,8 +3,10 @@ package lab
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/node"
 	"github.com/hoplab/hoplab/internal/lab/vpc"
@@ -31,7 +34,18 @@ type task struct {
 	names   []name // what it resolves, frozen at its start
 	agent   *carrier
 	apps    []*appProcess
-	running bool
+	begun   time.Time
+	ctx     context.Context // ends with the task
+	cancel  context.CancelFunc
+
+	// Below: guarded by Lab.mu.
+	state      TaskState
+	why        string
+	targets    map[string]alb.State // by target group
+	containers map[string]string    // container health, of those that are checked
+	wasHealthy bool
+	draining   map[string]bool // target groups still to be left
+	allDrained chan struct{}   // closed when draining is empty
 }
 
 // startTask starts a task: the agent first, then the containers, as Amazon
@@ -39,7 +53,11 @@ type task struct {
 func (s *service) startTask(ctx context.Context, visible func(topology.ID) bool) (*task, error) {
 	l := s.world.lab
 	s.started++
-	t := &task{service: s, id: taskID(s.world.name, s.def.ID, s.started), names: s.world.namesFor(s.def, visible)}
+	t := &task{
+		service: s, id: taskID(s.world.name, s.def.ID, s.started), names: s.world.namesFor(s.def, visible),
+		begun: time.Now(), state: Running, targets: map[string]alb.State{}, containers: map[string]string{},
+	}
+	t.ctx, t.cancel = context.WithCancel(l.ctx)
 	t.dir = filepath.Join(l.dir, fileName(s.world.name+" "+string(s.def.ID)), t.id)
 	if err := os.MkdirAll(t.dir, 0o755); err != nil {
 		return nil, err
@@ -52,10 +70,14 @@ func (s *service) startTask(ctx context.Context, visible func(topology.ID) bool)
 		err = t.startApps()
 	}
 	if err != nil {
-		t.stop()
+		t.kill()
+		t.cancel()
+		t.detach()
 		return nil, fmt.Errorf("service %s: task %s: %w", s.def.ID, t.id, err)
 	}
-	t.running = true
+	if len(s.def.LoadBalancers) == 0 {
+		t.wasHealthy = true // nothing says otherwise
+	}
 	return t, nil
 }
 
@@ -112,7 +134,7 @@ func (t *task) startAgent() (err error) {
 		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, Timeouts: timeouts(p, n.endpoint)})
 	}
 	var b agent.Bound
-	if t.agent, err = l.startCarrier("agent of "+t.label(), t.host, node.Start{Agent: &cfg}, &b); err != nil {
+	if t.agent, err = l.startCarrier("agent of "+t.label(), t.host, node.Start{Agent: &cfg}, &b, nil); err != nil {
 		return err
 	}
 	for i, in := range cfg.Ingress {
@@ -209,20 +231,37 @@ func (t *task) startApp(c *topology.Container, port uint16) error {
 	return t.host.Bound(port, bind, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
 }
 
-// stop ends all processes of the task and takes it off the network.
-func (t *task) stop() {
-	t.running = false
+// stopApps stops the containers: SIGTERM, and SIGKILL after the stop timeout,
+// which is 30 s unless the container sets one.
+func (t *task) stopApps() {
+	l := t.service.world.lab
 	var wg sync.WaitGroup
 	for _, a := range t.apps {
-		wg.Go(func() { a.proc.Stop(time.Second) })
+		limit := 30
+		if c := t.service.def.Task.Container(a.container); c != nil {
+			limit = c.StopTimeout.Or(30)
+		}
+		grace := l.clock.Real(time.Duration(limit) * time.Second)
+		wg.Go(func() {
+			stopped := context.AfterFunc(l.ctx, a.proc.Kill) // the lab closes: no more patience
+			a.proc.Stop(grace)
+			stopped()
+		})
 	}
 	wg.Wait()
-	if t.agent != nil {
-		t.agent.close()
-	}
-	t.detach()
 }
 
+// kill ends all processes of the task at once.
+func (t *task) kill() {
+	for _, a := range t.apps {
+		a.proc.Kill()
+	}
+	if t.agent != nil {
+		t.agent.kill()
+	}
+}
+
+// detach takes the task off the network.
 func (t *task) detach() {
 	if t.host != nil {
 		t.host.Remove()
@@ -231,4 +270,24 @@ func (t *task) detach() {
 	if t.iface != nil {
 		t.service.world.lab.network.Detach(t.iface)
 	}
+}
+
+// dialInside connects to an address of the task's own loopback.
+func (t *task) dialInside(ctx context.Context, addr string) (net.Conn, error) {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	l := t.service.world.lab
+	l.mu.Lock()
+	h := t.host
+	l.mu.Unlock()
+	if h == nil {
+		return nil, errors.New("the task has stopped")
+	}
+	return h.Dial(ctx, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n)))
 }

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -19,15 +18,6 @@ type world struct {
 	name      string // "" for the deployment itself
 	services  []*service
 	balancers []*balancer
-}
-
-// service is an ECS service at work.
-type service struct {
-	world   *world
-	def     *topology.Service
-	desired int
-	tasks   []*task
-	started int // tasks ever started, for their names
 }
 
 func (l *Lab) newWorld(name string, twin *Twin) *world {
@@ -95,31 +85,21 @@ func (w *world) start(ctx context.Context) error {
 		}
 	}
 	for _, s := range w.services {
-		if err := s.deploy(ctx, func(id topology.ID) bool { return id == s.def.ID || slices.Contains(s.def.After, id) }); err != nil {
+		if err := s.first(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// deploy starts the desired number of tasks. visible says which services
-// exist for them.
-func (s *service) deploy(ctx context.Context, visible func(topology.ID) bool) error {
-	if s.def.Task == nil {
-		s.world.lab.notes = append(s.world.lab.notes, fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
-		return nil
-	}
-	for len(s.tasks) < s.desired {
-		t, err := s.startTask(ctx, visible)
-		if err != nil {
-			return err
-		}
-		s.tasks = append(s.tasks, t)
-		if err := s.world.publish(); err != nil {
-			return err
+// balances reports whether a load balancer of the world forwards to the group.
+func (w *world) balances(group topology.ID) bool {
+	for _, b := range w.balancers {
+		if slices.Contains(forwardsTo(b.def), group) {
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // service returns the service with the ID, or nil.
@@ -135,10 +115,10 @@ func (w *world) service(id topology.ID) *service {
 // publish tells load balancers and agents which tasks there are now.
 func (w *world) publish() error {
 	for _, b := range w.balancers {
-		if b.carrier == nil {
-			continue
+		if b.carrier == nil || !b.proc.Alive() {
+			continue // a load balancer that starts again is told then
 		}
-		if err := b.Call(node.OpUpdate, alb.Update{Targets: b.targets()}, nil); err != nil {
+		if err := b.Call(node.OpUpdate, alb.Update{Targets: b.targets()}, nil); err != nil && b.proc.Alive() {
 			return err
 		}
 	}
@@ -147,7 +127,8 @@ func (w *world) publish() error {
 			if t.agent == nil || len(t.names) == 0 {
 				continue
 			}
-			if err := t.agent.Call(node.OpUpdate, agent.Update{Hosts: w.hostsFor(t.names)}, nil); err != nil {
+			err := t.agent.Call(node.OpUpdate, agent.Update{Hosts: w.hostsFor(t.names)}, nil)
+			if err != nil && t.agent.proc.Alive() {
 				return err
 			}
 		}
@@ -164,7 +145,7 @@ func (w *world) hostsFor(names []name) map[string][]netip.AddrPort {
 		if s := w.service(n.service); s != nil {
 			_, ingress, ok := ports(s.def, n.endpoint)
 			for _, t := range s.tasks {
-				if ok && t.running {
+				if ok {
 					hosts = append(hosts, netip.AddrPortFrom(t.iface.IP, ingress))
 				}
 			}

@@ -18,6 +18,8 @@ type Node struct {
 	clock clock.Clock
 	idle  time.Duration // real
 
+	notify func(HealthChange)
+
 	groups    map[string]*group
 	listeners []*listener
 	open      []net.Listener
@@ -27,9 +29,19 @@ type Node struct {
 	once sync.Once
 }
 
-// Start starts a node and says where it listens.
-func Start(cfg Config, n fabric.Net) (*Node, Bound, error) {
-	a := &Node{cfg: cfg, net: n, clock: clock.New(cfg.Scale), groups: map[string]*group{}, stop: make(chan struct{})}
+// HealthChange is a target's new state.
+type HealthChange struct {
+	Group   string `json:"group"`
+	Address string `json:"address"`
+	State   State  `json:"state"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// Start starts a node and says where it listens. notify, if not nil, is told
+// of every change of a target's health, in order; it must not block for long
+// and must not call the node.
+func Start(cfg Config, n fabric.Net, notify func(HealthChange)) (*Node, Bound, error) {
+	a := &Node{cfg: cfg, net: n, clock: clock.New(cfg.Scale), notify: notify, groups: map[string]*group{}, stop: make(chan struct{})}
 	a.idle = a.clock.Real(cfg.Idle)
 	used := map[string]bool{}
 	for _, l := range cfg.Listeners {

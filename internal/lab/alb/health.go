@@ -33,6 +33,7 @@ const (
 	ReasonFailed         = "Target.FailedHealthChecks"
 	ReasonNotInUse       = "Target.NotInUse"
 	ReasonDeregistration = "Target.DeregistrationInProgress"
+	ReasonGone           = "Target.NotRegistered"
 	ReasonDisabled       = "Target.HealthCheckDisabled"
 )
 
@@ -152,6 +153,10 @@ func (t *target) set(s State, reason, description string) {
 	if s == Healthy && t.state != Healthy {
 		t.healthySince = time.Now()
 	}
+	changed := s != t.state || reason != t.reason
 	t.state, t.reason, t.description = s, reason, description
 	t.healthy.Store(s == Healthy)
+	if n := t.group.node; changed && n.notify != nil {
+		n.notify(HealthChange{Group: t.group.cfg.ID, Address: t.name, State: s, Reason: reason})
+	}
 }

@@ -61,7 +61,7 @@ func TestHealthStates(t *testing.T) {
 // TestHealthThresholds: after the first success a state changes only after
 // as many results in a row as its threshold says.
 func TestHealthThresholds(t *testing.T) {
-	tg := &target{group: &group{cfg: Group{Health: Health{Healthy: 3, Unhealthy: 2}}}, state: Initial}
+	tg := &target{group: &group{node: &Node{}, cfg: Group{Health: Health{Healthy: 3, Unhealthy: 2}}}, state: Initial}
 	good := func() { tg.judge("", "") }
 	bad := func() { tg.judge(ReasonTimeout, "") }
 	for i, step := range []struct {

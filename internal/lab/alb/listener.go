@@ -138,15 +138,14 @@ func (l *listener) forward(x *relay.Exchange, a *Action, client netip.AddrPort, 
 	if x.Req.Expect100 && x.Continue() != nil {
 		return false
 	}
-	t := g.pick(x.Start)
+	t := g.acquire(x.Start)
 	if t == nil {
 		return fail(503)
 	}
+	defer t.outstanding.Add(-1)
 	l.stats.requests.Add(1)
 	g.requests.Add(1)
 	t.requests.Add(1)
-	t.outstanding.Add(1)
-	defer t.outstanding.Add(-1)
 	x.Out = l.requestHead(x.Out[:0], x, client)
 	g.spin.Wait()
 	up, err := t.pool.Get(x.Start, l.node.clock.Real(connectTimeout))

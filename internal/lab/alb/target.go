@@ -132,9 +132,30 @@ func (g *group) drain(t *target) {
 		break
 	}
 	t.pool.Close()
+	t.mu.Lock()
+	t.set(Unused, ReasonGone, "Target is not registered to the target group")
+	t.mu.Unlock()
 	g.mu.Lock()
 	g.leaving = slices.DeleteFunc(g.leaving, func(l *target) bool { return l == t })
 	g.mu.Unlock()
+}
+
+// acquire picks a target and counts a request on it, so that it is not
+// drained under it. It returns nil when there is none.
+func (g *group) acquire(now time.Time) *target {
+	for {
+		t := g.pick(now)
+		if t == nil {
+			return nil
+		}
+		t.outstanding.Add(1)
+		select {
+		case <-t.stop: // it left since it was picked
+			t.outstanding.Add(-1)
+		default:
+			return t
+		}
+	}
 }
 
 // pick chooses a target for a request: among the healthy ones, or among all

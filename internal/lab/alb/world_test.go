@@ -86,7 +86,7 @@ func (w *world) start(t *testing.T, cfg Config) (*Node, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b, err := Start(cfg, n)
+	a, b, err := Start(cfg, n, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

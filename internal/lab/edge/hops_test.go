@@ -71,7 +71,7 @@ func startALB(t testing.TB, origin string) *hop {
 		Name: "edge", DNSName: "edge.elb.lab.test", Idle: time.Minute,
 		Listeners: []alb.Listener{{Port: 80, Protocol: "HTTP", Default: forward}},
 		Groups:    []alb.Group{{ID: "g", Protocol: "HTTP", Version: "HTTP1"}},
-	}, wire{origin})
+	}, wire{origin}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

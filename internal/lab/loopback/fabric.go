@@ -52,9 +52,6 @@ func (f *Fabric) AddHost(_ context.Context, spec fabric.HostSpec) (fabric.Host, 
 		local: map[uint16]netip.AddrPort{}, own: map[uint16]netip.AddrPort{},
 		watchers: map[int]*watcher{},
 	}
-	if spec.Unaware {
-		h.real = localhost
-	}
 	f.hosts[spec.IP] = h
 	return h, f.pushAll()
 }
@@ -110,6 +107,9 @@ func (f *Fabric) view(h *Host) View {
 		Local: h.local, Own: h.own, VIPs: h.vips}
 	for ip, p := range f.hosts {
 		v.Callers[p.real] = ip
+		if p.spec.Unaware {
+			v.Callers[localhost] = ip
+		}
 		if p == h {
 			continue
 		}
@@ -174,29 +174,29 @@ func (h *Host) Watch(push func(json.RawMessage)) (stop func()) {
 	}
 }
 
-// AppEnv asks for any free port, on the address that the kind of binding means here.
+// AppEnv asks for any free port on 127.0.0.1, or on the host's own address
+// for an app that binds its interface only. One socket is enough for an app
+// that listens everywhere, because the table sends both its agent and the
+// outside there and the caller's address tells them apart; and nothing in the
+// lab listens where other machines could reach it.
 func (h *Host) AppEnv(bind fabric.Bind, _ uint16) (string, uint16) {
-	switch bind {
-	case fabric.BindLoopback:
-		return localhost.String(), 0
-	case fabric.BindInterface:
+	if bind == fabric.BindInterface {
 		return h.real.String(), 0
 	}
-	return "", 0
+	return localhost.String(), 0
 }
 
 // Bound notes a listener of the host.
 func (h *Host) Bound(port uint16, bind fabric.Bind, real netip.AddrPort) error {
+	if real.Addr().IsUnspecified() {
+		real = netip.AddrPortFrom(localhost, real.Port())
+	}
 	return h.change(func() {
 		if bind != fabric.BindInterface {
-			h.local[port] = netip.AddrPortFrom(localhost, real.Port())
-			if !real.Addr().IsUnspecified() {
-				h.local[port] = real
-			}
+			h.local[port] = real
 		}
 		if bind != fabric.BindLoopback {
-			at := netip.AddrPortFrom(h.real, real.Port())
-			h.outside[port], h.own[port] = at, at
+			h.outside[port], h.own[port] = real, real
 		}
 	})
 }
@@ -237,7 +237,7 @@ func (h *Host) Lookup(dst netip.AddrPort) (netip.AddrPort, fabric.Verdict) {
 
 // From returns the host's real address for what lies outside it.
 func (h *Host) From(dst netip.AddrPort) netip.Addr {
-	if dst.Addr().IsLoopback() || h.spec.Unaware {
+	if dst.Addr().IsLoopback() || h.real == localhost {
 		return netip.Addr{}
 	}
 	return h.real

@@ -36,9 +36,16 @@ func (n *Net) Update(raw json.RawMessage) error {
 }
 
 // Listen listens on the host's real address; the kernel chooses the port,
-// whatever the logical one is.
-func (n *Net) Listen(uint16) (net.Listener, error) {
-	return net.Listen("tcp4", netip.AddrPortFrom(n.view.Load().Real, 0).String())
+// whatever the logical one is. A process that takes another one's place gets
+// that one's port, so that callers find it.
+func (n *Net) Listen(port uint16) (net.Listener, error) {
+	v := n.view.Load()
+	if before, ok := v.Own[port]; ok && port != 0 {
+		if l, err := net.Listen("tcp4", before.String()); err == nil {
+			return l, nil
+		}
+	}
+	return net.Listen("tcp4", netip.AddrPortFrom(v.Real, 0).String())
 }
 
 // Logical looks up the host that calls from the address.

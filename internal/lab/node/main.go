@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/alb"
@@ -16,11 +17,11 @@ type Opener func(fabric.NetSpec) (fabric.Net, error)
 
 // Main serves requests until in ends, and returns the process's exit code.
 func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
-	n := &served{open: open}
+	w := &lines{enc: json.NewEncoder(out)}
+	n := &served{open: open, out: w}
 	defer n.close()
 	s := bufio.NewScanner(in)
 	s.Buffer(nil, maxLine)
-	enc := json.NewEncoder(out)
 	for s.Scan() {
 		var req Request
 		if err := json.Unmarshal(s.Bytes(), &req); err != nil {
@@ -35,16 +36,29 @@ func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
 		if err != nil {
 			reply.Error = err.Error()
 		}
-		if enc.Encode(reply) != nil {
+		if w.write(reply) != nil {
 			return 0 // nobody reads any more
 		}
 	}
 	return 0
 }
 
+// lines writes replies and events, one at a time.
+type lines struct {
+	mu  sync.Mutex
+	enc *json.Encoder
+}
+
+func (l *lines) write(r Reply) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.enc.Encode(r)
+}
+
 // served is the node of this process.
 type served struct {
 	open  Opener
+	out   *lines
 	net   fabric.Net
 	alb   *alb.Node
 	agent *agent.Agent
@@ -88,7 +102,7 @@ func (n *served) start(body json.RawMessage) (any, error) {
 		return nil, err
 	}
 	if st.ALB != nil {
-		node, b, err := alb.Start(*st.ALB, net)
+		node, b, err := alb.Start(*st.ALB, net, n.healthChanged)
 		if err != nil {
 			return nil, err
 		}
@@ -101,6 +115,12 @@ func (n *served) start(body json.RawMessage) (any, error) {
 	}
 	n.agent, n.net = a, net
 	return b, nil
+}
+
+func (n *served) healthChanged(c alb.HealthChange) {
+	if raw, err := json.Marshal(c); err == nil {
+		n.out.write(Reply{Body: raw}) // a lab that does not read any more is about to close the input
+	}
 }
 
 func (n *served) update(body json.RawMessage) error {

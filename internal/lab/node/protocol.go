@@ -43,7 +43,8 @@ type Start struct {
 	Agent *agent.Config  `json:"agent,omitempty"`
 }
 
-// Reply is one line from a node.
+// Reply is one line from a node: the answer to the request with its ID, or,
+// with ID 0, an event that nobody asked for: an alb.HealthChange.
 type Reply struct {
 	ID    int64           `json:"id"`
 	Error string          `json:"error,omitempty"`
@@ -52,8 +53,9 @@ type Reply struct {
 
 // Client is the lab's side of a node. It is safe for concurrent use.
 type Client struct {
-	name string
-	in   io.WriteCloser
+	name  string
+	in    io.WriteCloser
+	event func(json.RawMessage)
 
 	mu      sync.Mutex
 	next    int64
@@ -62,9 +64,11 @@ type Client struct {
 	done    chan struct{}
 }
 
-// NewClient talks to a node named name for people, through its standard input and output.
-func NewClient(name string, in io.WriteCloser, out io.Reader) *Client {
-	c := &Client{name: name, in: in, waiting: map[int64]chan Reply{}, done: make(chan struct{})}
+// NewClient talks to a node named name for people, through its standard input
+// and output. event, if not nil, is called for each event, in order; it must
+// not make calls to the node.
+func NewClient(name string, in io.WriteCloser, out io.Reader, event func(json.RawMessage)) *Client {
+	c := &Client{name: name, in: in, event: event, waiting: map[int64]chan Reply{}, done: make(chan struct{})}
 	go c.read(out)
 	return c
 }
@@ -78,6 +82,12 @@ func (c *Client) read(out io.Reader) {
 		var r Reply
 		if err := json.Unmarshal(s.Bytes(), &r); err != nil {
 			continue // not ours: a panic's first lines, say; the process is about to end
+		}
+		if r.ID == 0 {
+			if c.event != nil {
+				c.event(r.Body)
+			}
+			continue
 		}
 		c.mu.Lock()
 		ch := c.waiting[r.ID]
