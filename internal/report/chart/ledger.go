@@ -33,7 +33,7 @@ func DrawWaterfall(w Waterfall, f Figure, form Form) string {
 	if len(w.Rows) == 0 {
 		return ""
 	}
-	step, left, right, top := 48.0, 240.0, 670.0, 46.0
+	step, left, right, top := 48.0, 264.0, 670.0, 46.0
 	if form == Narrow {
 		step, left, right, top = 66, 0, 270, 40
 	}
