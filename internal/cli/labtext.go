@@ -33,7 +33,7 @@ func printLab(s streams, st *lab.Status) {
 	fmt.Fprintf(tw, "service\ttask\taddress\tstate\tcan call\n")
 	for _, sv := range st.Services {
 		for _, t := range sv.Tasks {
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", sv.Name, t.ID, t.IP, state(t.State, t.Why), strings.Join(sortedKeys(t.Names), " "))
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", sv.Name, t.ID, t.IP, state(string(t.State), t.Why), strings.Join(sortedKeys(t.Names), " "))
 		}
 		if len(sv.Tasks) == 0 {
 			fmt.Fprintf(tw, "%s\t-\t-\tno task\t\n", sv.Name)

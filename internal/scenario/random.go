@@ -113,7 +113,9 @@ func (g gen) app(c *Config) {
 		c.App["STATUS"] = pick(g, "404", "500", "503", "204")
 	}
 	if g.chance(0.1) {
-		c.App["DELAY"] = pick(g, "7s", "20s")
+		// On every path that anybody calls: reach knows one delay for all.
+		d := pick(g, "7s", "20s")
+		c.App["DELAY"] = fmt.Sprintf("%[1]s,/healthz=%[1]s,/missing=%[1]s", d)
 	}
 }
 
