@@ -1,0 +1,266 @@
+// Package differential holds prediction against observation: it asks reach
+// what every caller of a deployment will see, lets the lab show it, and lists
+// where the two differ. Each difference is a bug in one of them, or a line
+// that the semantics lack.
+package differential
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// Row is one caller's request: what was predicted and what was seen.
+type Row struct {
+	ID        string
+	What      string
+	Predicted string // in words that compare: "504 upstream request timeout"
+	Observed  string
+	Differs   string // "" or what differs
+	Skipped   string // "" or why it cannot be shown
+}
+
+// Options adjust a comparison.
+type Options struct {
+	App    []string // command of the measured app
+	Node   []string // command of a lab node
+	Fabric string
+	// Scale is how many times faster than real the lab's timers run.
+	Scale float64
+	Seed  uint64
+	Dir   string // logs; "" for a temporary directory
+	// Reach are the options of the prediction; App says what the app does.
+	Reach reach.Options
+	// Want, if not nil, chooses the predictions to compare.
+	Want func(*reach.Prediction) bool
+}
+
+// patience bounds one request in the lab's own time: longer than any timeout
+// that a caller runs into, shorter than the kernel's two minutes.
+const patience = 40 * time.Second
+
+// Compare predicts and runs one deployment.
+func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error) {
+	report, err := reach.Predict(t, o.Reach)
+	if err != nil {
+		return nil, err
+	}
+	l, err := lab.Start(ctx, lab.Options{Topology: t, Fabric: o.Fabric, App: lab.App{Command: o.App}, Node: o.Node, Seed: o.Seed, Scale: o.Scale, Dir: o.Dir})
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	settle, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := l.WaitSettled(settle); err != nil {
+		return nil, err
+	}
+	rows := make([]Row, len(report.Predictions))
+	var wg sync.WaitGroup
+	for i := range report.Predictions {
+		p := &report.Predictions[i]
+		if o.Want != nil && !o.Want(p) {
+			rows[i].Skipped = "not asked for"
+			continue
+		}
+		wg.Go(func() { rows[i] = compare(ctx, l, p, o.Scale) })
+	}
+	wg.Wait()
+	return rows, ctx.Err()
+}
+
+func compare(ctx context.Context, l *lab.Lab, p *reach.Prediction, scale float64) Row {
+	r := Row{ID: p.ID, What: p.What}
+	if p.Kind == reach.KindHealth {
+		return health(l, p, r)
+	}
+	caller, target, skip := call(l, p)
+	if skip != "" {
+		r.Skipped = skip
+		return r
+	}
+	r.Predicted = words(p)
+	limit, cancel := context.WithTimeout(ctx, time.Duration(float64(patience)/max(scale, 1)))
+	defer cancel()
+	o, err := l.Curl(limit, caller, target)
+	if err != nil {
+		r.Observed, r.Differs = err.Error(), "the call could not be made"
+		return r
+	}
+	r.Observed = seen(o)
+	r.Differs = differs(p, o, target)
+	return r
+}
+
+// call says who calls what in the lab for a prediction, or why the lab cannot show it.
+func call(l *lab.Lab, p *reach.Prediction) (caller lab.Caller, target, skip string) {
+	switch p.Outcome.Class {
+	case reach.Unknown:
+		return caller, "", "the prediction is unknown"
+	case reach.DeployFails, reach.NoTraffic:
+		return caller, "", "there is nothing to call: " + string(p.Outcome.Class)
+	}
+	if p.Outcome.Match == reach.Open && p.Outcome.Status == 0 && p.Outcome.Class == reach.HTTPError {
+		return caller, "", "the status is not settled"
+	}
+	caller.Service = p.Caller.Service
+	u, err := url.Parse(p.URL)
+	if err != nil {
+		return caller, "", "no URL: " + p.URL
+	}
+	switch p.Kind {
+	case reach.KindMesh, reach.KindWhatIf, reach.KindOutside:
+		return caller, p.URL, ""
+	case reach.KindALB:
+		if u.Scheme == "https" {
+			return caller, "", "HTTPS is compared in its own test"
+		}
+		base, err := l.LoadBalancerURL(p.LoadBalancer, port(u))
+		if err != nil {
+			return caller, "", err.Error()
+		}
+		return caller, strings.TrimSuffix(base, "/") + u.RequestURI(), ""
+	case reach.KindDirect:
+		base, err := l.TaskURL(p.Service, "", port(u))
+		if err != nil {
+			return caller, "", err.Error()
+		}
+		return caller, base, ""
+	}
+	return caller, "", "no call for a " + string(p.Kind)
+}
+
+func port(u *url.URL) int {
+	n := 80
+	if u.Scheme == "https" {
+		n = 443
+	}
+	fmt.Sscan(u.Port(), &n)
+	return n
+}
+
+// words puts a prediction into the form of seen.
+func words(p *reach.Prediction) string {
+	o := &p.Outcome
+	if o.Class != reach.OK && o.Class != reach.HTTPError {
+		return string(o.Class)
+	}
+	body := fmt.Sprintf("%q", o.Body)
+	switch o.Match {
+	case reach.Contains:
+		body = "…" + body + "…"
+	case reach.Open, reach.Assumed:
+		body = "(any body)"
+	}
+	return fmt.Sprintf("%d %s", o.Status, body)
+}
+
+func seen(o lab.Observation) string {
+	if o.Status != 0 {
+		return fmt.Sprintf("%d %q", o.Status, o.Body)
+	}
+	return string(class(o)) + ": " + o.Error
+}
+
+// class is the class of what curl saw, by its exit code.
+func class(o lab.Observation) reach.Class {
+	switch {
+	case o.Status != 0:
+		return reach.ClassOf(o.Status)
+	case o.Exit == 6:
+		return reach.NoName
+	case o.Exit == 7:
+		return reach.Refused
+	case o.Exit == 28:
+		return reach.Timeout
+	case o.Exit == 52, o.Exit == 56:
+		return reach.Reset
+	}
+	return reach.Unknown
+}
+
+// curl is the predicted text of curl with the name that the lab's caller used:
+// a prediction calls load balancers and tasks by their labels.
+func curl(p *reach.Prediction, target string) string {
+	label, err1 := url.Parse(p.URL)
+	used, err2 := url.Parse(target)
+	if err1 != nil || err2 != nil {
+		return p.Outcome.Curl
+	}
+	return strings.Replace(p.Outcome.Curl, label.Hostname(), used.Hostname(), 1)
+}
+
+func differs(p *reach.Prediction, o lab.Observation, target string) string {
+	want := &p.Outcome
+	switch got := class(o); {
+	case got != want.Class:
+		return fmt.Sprintf("class %s, predicted %s", got, want.Class)
+	case want.Status != 0 && o.Status != want.Status:
+		return fmt.Sprintf("status %d, predicted %d", o.Status, want.Status)
+	case want.Match == reach.Exact && o.Body != want.Body:
+		return fmt.Sprintf("body %q, predicted %q", o.Body, want.Body)
+	case want.Match == reach.Contains && !strings.Contains(o.Body, want.Body):
+		return fmt.Sprintf("body %q, predicted to contain %q", o.Body, want.Body)
+	case want.Curl != "" && o.Error != "" && !strings.HasPrefix(o.Error, curl(p, target)):
+		return fmt.Sprintf("curl said %q, predicted %q", o.Error, curl(p, target))
+	case want.Location != "" && o.Status/100 == 3 && o.Header.Get("Location") == "":
+		return "no Location, predicted " + want.Location
+	}
+	return proof(p, o)
+}
+
+// proof compares what the response shows of its way with the predicted evidence.
+func proof(p *reach.Prediction, o lab.Observation) string {
+	e := p.Evidence
+	peer := o.Header.Get("X-Hoplab-Peer")
+	if e == nil || peer == "" {
+		return ""
+	}
+	loopback := peer == "127.0.0.1" || peer == "::1"
+	envoy := o.Header.Get("Server") == "envoy" && o.Header.Get("X-Envoy-Upstream-Service-Time") != ""
+	switch {
+	case (e.Peer == "loopback") != loopback:
+		return fmt.Sprintf("the app saw peer %s, predicted %s", peer, e.Peer)
+	case (e.ServerHeader == "envoy") != envoy:
+		return fmt.Sprintf("server header %q, predicted %s", o.Header.Get("Server"), e.ServerHeader)
+	}
+	return ""
+}
+
+// health compares the state of a target.
+func health(l *lab.Lab, p *reach.Prediction, r Row) Row {
+	if p.Target == nil || p.Outcome.Class == reach.Unknown {
+		r.Skipped = "the target's state is not predicted"
+		return r
+	}
+	r.Predicted = strings.TrimSpace(p.Target.State + " " + p.Target.Reason)
+	st := l.Status()
+	for _, b := range st.LoadBalancers {
+		for _, g := range b.Groups {
+			if g.ID != string(p.TargetGroup) {
+				continue
+			}
+			for _, t := range g.Targets {
+				r.Observed = strings.TrimSpace(string(t.State) + " " + t.Reason)
+				if t.State == alb.Initial {
+					r.Skipped = "the target is still initial"
+				} else if r.Observed != r.Predicted {
+					r.Differs = "target " + r.Observed + ", predicted " + r.Predicted
+					return r
+				}
+			}
+		}
+	}
+	if r.Observed == "" {
+		r.Skipped = "the lab has no such target"
+	}
+	return r
+}
