@@ -22,6 +22,7 @@ func build(set *resource.Set) *topology.Topology {
 		groups:    map[topology.ID]*group{},
 		seen:      map[[2]string]bool{},
 	}
+	b.t.Suppressions = accepted(set.Suppress)
 	for _, n := range set.Notes {
 		b.at = topology.Origin{ID: topology.ID(n.Address), Type: n.Type, File: n.File, Line: n.Line}
 		b.note(n.Text)
@@ -127,13 +128,24 @@ var (
 )
 
 func origin(inst *resource.Instance) topology.Origin {
-	return topology.Origin{ID: topology.ID(inst.Address), Type: inst.Type, File: inst.Body.File, Line: inst.Body.Line, Maybe: inst.Uncertain}
+	return topology.Origin{
+		ID: topology.ID(inst.Address), Type: inst.Type, File: inst.Body.File, Line: inst.Body.Line,
+		Suppress: accepted(inst.Suppress), Maybe: inst.Uncertain,
+	}
+}
+
+func accepted(list []resource.Suppression) []topology.Suppression {
+	var out []topology.Suppression
+	for _, s := range list {
+		out = append(out, topology.Suppression{Rule: s.Rule, Reason: s.Reason})
+	}
+	return out
 }
 
 // note lists something that is not settled, once per place.
 func (b *builder) note(text string) {
 	o := b.at
-	o.Maybe = ""
+	o.Maybe, o.Suppress = "", nil
 	if key := [2]string{string(o.ID), text}; !b.seen[key] {
 		b.seen[key] = true
 		b.t.Unknowns = append(b.t.Unknowns, topology.Note{Origin: o, Text: text})

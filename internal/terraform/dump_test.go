@@ -36,6 +36,9 @@ func plain(v reflect.Value) any {
 		return x.String()
 	case topology.Origin:
 		line := fmt.Sprintf("%s %s %s:%d", x.ID, x.Type, x.File, x.Line)
+		for _, s := range x.Suppress {
+			line += fmt.Sprintf(" suppress %s: %s", s.Rule, s.Reason)
+		}
 		if x.Maybe != "" {
 			line += " maybe: " + x.Maybe
 		}

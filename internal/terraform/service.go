@@ -9,7 +9,6 @@ import (
 )
 
 var (
-	clusterTypes   = []string{"aws_ecs_cluster"}
 	namespaceTypes = []string{"aws_service_discovery_http_namespace", "aws_service_discovery_private_dns_namespace",
 		"aws_service_discovery_public_dns_namespace", "aws_service_discovery_dns_namespace"}
 )

@@ -5,6 +5,8 @@ import (
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/hoplab/hoplab/internal/terraform/resource"
 )
 
 // config is what the files of one module directory declare.
@@ -15,6 +17,7 @@ type config struct {
 	outputs   map[string]attr
 	resources map[string]*resourceDecl // by "aws_lb.main" or "data.aws_vpc.default"
 	calls     map[string]*moduleCall
+	suppress  []resource.Suppression // outside of resource blocks
 }
 
 // body holds the arguments of a block. Native and JSON syntax come down to
@@ -23,6 +26,8 @@ type body struct {
 	attrs  map[string]attr
 	blocks []*blockDecl
 	rng    hcl.Range
+	// suppress holds the findings that comments in a resource block accept.
+	suppress []resource.Suppression
 }
 
 // attr is an argument. raw is the expression as parsed, for the few

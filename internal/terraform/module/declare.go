@@ -79,6 +79,7 @@ func merge(block *hcl.Block, override bool, old, b *body, first hcl.Range) error
 	for name, a := range b.attrs {
 		old.attrs[name] = a
 	}
+	old.suppress = append(old.suppress, b.suppress...)
 	kind := func(d *blockDecl) string {
 		if d.typ == "dynamic" && len(d.labels) == 1 {
 			return d.labels[0]

@@ -238,7 +238,7 @@ func (s *scope) expand(key string) *instances {
 		s.r.countInstance(decl.rng)
 		inst := &resource.Instance{
 			Address: s.at(key) + in.repetition.suffix(i), Static: s.tree.static(key),
-			Type: decl.typ, Data: decl.data, Uncertain: s.uncertain,
+			Type: decl.typ, Data: decl.data, Uncertain: s.uncertain, Suppress: decl.body.suppress,
 		}
 		if in.repetition.unknown != "" {
 			inst.Uncertain = in.repetition.unknown

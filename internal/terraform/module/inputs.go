@@ -94,7 +94,7 @@ func (r *reader) varFile(c *config, path string, out map[string]input) error {
 	if err != nil {
 		return err
 	}
-	file, err := parse(path, src)
+	file, _, err := parse(path, src)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (l *loader) file(c *config, path string, override bool) error {
 	if err != nil {
 		return err
 	}
-	file, err := parse(path, src)
+	file, accepted, err := parse(path, src)
 	if err != nil {
 		return err
 	}
@@ -92,9 +92,15 @@ func (l *loader) file(c *config, path string, override bool) error {
 			return err
 		}
 		b.rng = block.DefRange
+		if native, ok := block.Body.(*hclsyntax.Body); ok && block.Type == "resource" {
+			b.suppress, accepted = within(accepted, hcl.RangeBetween(block.DefRange, native.EndRange))
+		}
 		if err := c.declare(block, b, override); err != nil {
 			return err
 		}
+	}
+	for _, s := range accepted {
+		c.suppress = append(c.suppress, s.Suppression)
 	}
 	return nil
 }
@@ -117,28 +123,29 @@ func (l *loader) source(path string) ([]byte, error) {
 	return src, nil
 }
 
-// parse parses native or JSON syntax by the file's name.
-func parse(path string, src []byte) (*hcl.File, error) {
+// parse parses native or JSON syntax by the file's name. The native syntax
+// has comments, and with them suppressions.
+func parse(path string, src []byte) (*hcl.File, []suppression, error) {
 	if strings.HasSuffix(path, ".json") {
 		if err := checkJSON(path, src); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		file, diags := json.Parse(src, path)
 		if diags.HasErrors() {
-			return nil, syntaxError(diags)
+			return nil, nil, syntaxError(diags)
 		}
-		return file, nil
+		return file, nil, nil
 	}
 	// The lexer's own complaints come again from the parser, with context.
 	tokens, _ := hclsyntax.LexConfig(src, path, hcl.InitialPos)
 	if err := checkTokens(tokens); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	file, diags := hclsyntax.ParseConfig(src, path, hcl.InitialPos)
 	if diags.HasErrors() {
-		return nil, syntaxError(diags)
+		return nil, nil, syntaxError(diags)
 	}
-	return file, nil
+	return file, suppressions(tokens), nil
 }
 
 // checkReserved refuses the characters that stand for references inside hoplab.
@@ -169,8 +176,9 @@ func syntaxError(diags hcl.Diagnostics) error {
 // diagText renders a diagnostic as "main.tf:12: summary: detail".
 func diagText(d *hcl.Diagnostic) string {
 	text := d.Summary
-	if d.Detail != "" {
-		text += ": " + strings.Join(strings.Fields(resource.Render(d.Detail)), " ")
+	// The library suggests one of several similar names, by map order.
+	if detail, _, _ := strings.Cut(resource.Render(d.Detail), " Did you mean"); detail != "" {
+		text += ": " + strings.Join(strings.Fields(detail), " ")
 	}
 	if d.Subject != nil {
 		return place(*d.Subject) + ": " + text

@@ -12,6 +12,8 @@ package module
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/terraform/resource"
@@ -63,8 +65,25 @@ func open(f files, dir string, in Inputs) (*reader, *tree, *graph, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	r.workspace = workspace(f, r.root, in.Env)
 	r.given, err = r.inputs(t.config, in)
 	return r, t, g, err
+}
+
+// workspace returns the selected workspace: the one in the environment, or
+// the one that `terraform workspace select` left in the directory.
+func workspace(f files, dir string, env []string) string {
+	for _, pair := range env {
+		if name, ok := strings.CutPrefix(pair, "TF_WORKSPACE="); ok && name != "" {
+			return name
+		}
+	}
+	if src, err := f.read(filepath.Join(dir, ".terraform", "environment")); err == nil {
+		if name := strings.TrimSpace(string(src)); name != "" && resource.IsSettled(name) {
+			return name
+		}
+	}
+	return "default"
 }
 
 func (r *reader) note(n resource.Note) { r.notes = append(r.notes, n) }
@@ -72,6 +91,11 @@ func (r *reader) note(n resource.Note) { r.notes = append(r.notes, n) }
 // gather collects the instances of a module and of the modules it calls.
 func (r *reader) gather(s *scope, set *resource.Set) {
 	c := s.tree.config
+	for _, accepted := range c.suppress {
+		if !slices.Contains(set.Suppress, accepted) {
+			set.Suppress = append(set.Suppress, accepted)
+		}
+	}
 	for _, key := range sortedKeys(c.resources) {
 		set.Instances = append(set.Instances, s.expand(key).all...)
 	}

@@ -22,6 +22,8 @@ type reader struct {
 	count  int // resource instances so far
 	given  map[string]input
 	notes  []resource.Note
+	// workspace is what terraform.workspace stands for.
+	workspace string
 }
 
 // scope is one instance of a module.
@@ -134,7 +136,7 @@ func (s *scope) context(expr hclsyntax.Expression, iteration map[string]cty.Valu
 		case "terraform":
 			put(root, name, func() cty.Value {
 				if name == "workspace" {
-					return cty.StringVal("default")
+					return cty.StringVal(s.r.workspace)
 				}
 				return resource.Unknown("terraform." + name + " is known to Terraform only")
 			})

@@ -21,7 +21,12 @@ type Set struct {
 	// depends on, locals, variables and module outputs followed through.
 	Needs map[string][]string
 	Notes []Note
+	// Suppress holds accepted findings that name no resource.
+	Suppress []Suppression
 }
+
+// Suppression is a finding that the configuration's author accepts, and why.
+type Suppression struct{ Rule, Reason string }
 
 // Note is something that could not be settled, with its place.
 type Note struct {
@@ -41,6 +46,7 @@ type Instance struct {
 	// Uncertain is why it is not known whether, or how often, the instance
 	// exists: its count or for_each, or its module's, is unknown.
 	Uncertain string
+	Suppress  []Suppression
 	Body      *Body
 }
 
