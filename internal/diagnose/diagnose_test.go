@@ -77,7 +77,6 @@ func ptr[T any](v T) *T { return &v }
 
 // fault is one thing to spoil, and the line of the checklist that must name it.
 type fault struct {
-	name  string
 	spoil func(*system)
 	want  string
 	mode  string // the article's variant; override-open when empty
