@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -80,10 +81,12 @@ func gone(pid int) bool {
 func TestRunOverTLS(t *testing.T) {
 	t.Parallel()
 	k6 := binary(t)
-	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Hoplab-App", r.Host)
 		_, _ = io.WriteString(w, "Hello World")
 	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are wanted
+	s.StartTLS()
 	defer s.Close()
 	dir := t.TempDir()
 	ca := filepath.Join(dir, "ca.pem")

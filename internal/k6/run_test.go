@@ -157,6 +157,30 @@ func TestRunRecordsEveryRequest(t *testing.T) {
 	}
 }
 
+// The native client opens every connection in the warm-up, although its users
+// come round too seldom to meet every arm there.
+func TestNothingIsDialledInTheMeasuredTime(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	agent, bypass := server(t, true, 0), server(t, false, 0)
+	l := load(agent.URL, bypass.URL)
+	l.WarmupS = 0.6 // 120 requests of 60 users
+	out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recs, _ := readAll(t, out.Samples)
+	fresh := 0
+	for _, r := range recs {
+		if l.Window(l.Start(&r)) >= 0 && !r.Outcome.Reused {
+			fresh++
+		}
+	}
+	if fresh > 0 || out.Trailer.Connections != 2*60 {
+		t.Errorf("%d measured requests on new connections, %d connections; want none and 120", fresh, out.Trailer.Connections)
+	}
+}
+
 func TestRunWithoutKeepAlive(t *testing.T) {
 	t.Parallel()
 	k6 := binary(t)
@@ -259,9 +283,11 @@ func TestRunNamesFailures(t *testing.T) {
 			if err != nil {
 				return
 			}
-			_, _ = c.Read(make([]byte, 1<<10))
-			_ = c.(*net.TCPConn).SetLinger(0)
-			c.Close()
+			go func() {
+				_, _ = c.Read(make([]byte, 1<<10))
+				_ = c.(*net.TCPConn).SetLinger(0)
+				c.Close()
+			}()
 		}
 	}()
 	slow := server(t, false, time.Minute)

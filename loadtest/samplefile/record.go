@@ -50,7 +50,8 @@ type Outcome struct {
 	BodyBytes   int `json:"body_bytes"`
 	// ServiceMs is x-envoy-upstream-service-time, -1 when absent.
 	ServiceMs int `json:"service_ms"`
-	// Reused tells whether the request went out on a connection that had carried another.
+	// Reused tells whether the request went out on a connection that was open
+	// already: it did not have to wait for a new one.
 	Reused bool `json:"reused"`
 }
 

@@ -126,6 +126,26 @@ func (c *client) do(ctx context.Context, arm int, began time.Time) exchange {
 	}
 }
 
+// warmTimeout bounds the dialling ahead: an arm that does not answer must not
+// keep a user from its requests.
+const warmTimeout = time.Second
+
+// warm opens the connections that the user does not have yet, so that the
+// measured time is not spent on them: a user comes round so seldom that it may
+// not have met every arm when the warm-up ends. It sends nothing. An arm that
+// cannot be reached is left to the requests, which record why.
+func (c *client) warm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, min(warmTimeout, c.timeout))
+	defer cancel()
+	for arm, conn := range c.conns {
+		if conn == nil {
+			if opened, err := c.connect(ctx, arm, time.Now()); err == nil {
+				c.conns[arm] = opened
+			}
+		}
+	}
+}
+
 func (c *client) connect(ctx context.Context, arm int, began time.Time) (*persistent, error) {
 	dialCtx, cancel := context.WithDeadline(ctx, began.Add(c.timeout))
 	defer cancel()

@@ -263,6 +263,36 @@ func TestTLSVerifiesTheName(t *testing.T) {
 	}
 }
 
+// Connections that were opened ahead are used, and an arm that is down does
+// not hold the user up.
+func TestWarm(t *testing.T) {
+	one, _ := script(t, plain)
+	two, requests := script(t, agent)
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	load := &samplefile.Load{TimeoutS: 5, KeepAlive: true, Arms: []samplefile.LoadArm{
+		{URL: "http://" + one}, {URL: "http://" + two}, {URL: "http://" + gone.Addr().String()}}}
+	opened := new(atomic.Int64)
+	cl, err := newClient(load, (&net.Dialer{}).DialContext, nil, opened)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl.do(t.Context(), 0, time.Now())
+	cl.warm(t.Context())
+	if opened.Load() != 2 || len(requests) != 0 {
+		t.Errorf("%d connections and %d requests sent; want 2 and none", opened.Load(), len(requests))
+	}
+	if ex := cl.do(t.Context(), 1, time.Now()); ex.outcome.Status != 200 || !ex.outcome.Reused || opened.Load() != 2 {
+		t.Errorf("%+v with %d connections", ex.outcome, opened.Load())
+	}
+	if ex := cl.do(t.Context(), 2, time.Now()); ex.outcome.Error != "refused" {
+		t.Errorf("%+v", ex.outcome)
+	}
+}
+
 func TestTargets(t *testing.T) {
 	for _, c := range []struct{ url, dial, address, server string }{
 		{"http://app.test/", "", "app.test:80", ""},

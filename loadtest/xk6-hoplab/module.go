@@ -167,7 +167,8 @@ func (m *module) request(call sobek.FunctionCall) sobek.Value {
 		return sobek.Undefined()
 	}
 	ctx := m.vu.Context()
-	if m.client == nil {
+	first := m.client == nil
+	if first {
 		var err error
 		state := m.vu.State()
 		if m.client, err = newClient(at.s.load, state.Dialer.DialContext, state.TLSConfig, &m.rec.connections); err != nil {
@@ -180,6 +181,9 @@ func (m *module) request(call sobek.FunctionCall) sobek.Value {
 		return sobek.Undefined()
 	}
 	m.write(at, ex)
+	if load := at.s.load; first && load.KeepAlive && load.Start(&samplefile.Record{Iteration: at.iteration, Late: at.late}) < samplefile.Seconds(load.WarmupS) {
+		m.client.warm(ctx)
+	}
 	return m.vu.Runtime().ToValue(ex.outcome.Status)
 }
 
