@@ -35,6 +35,7 @@ type Config struct {
 	DefaultAction  Action   // the listener's
 	Rules          []Rule   // listener rules, by priority
 	DeregisterS    int      // deregistration delay
+	GraceS         int      // health-check grace period; long in Default, so that an unhealthy task stays to be looked at
 	ExtraIngress   []int    // further ports of the app's group open to the VPC
 	ALBEgress      []int    // ports that the load balancer may reach in the app's group; nil for all
 	NoALBEgress    bool     // the load balancer's group lets nothing out
@@ -81,7 +82,7 @@ func Default() Config {
 		Name: "default", ContainerPort: 80, AppProtocol: "http", AliasPort: 80, Connect: true, Tasks: 1,
 		Listener: 80, ALB: true, AppFromALB: []int{80}, AppFromClient: []int{80},
 		Health:      Health{Path: "/", Port: "traffic-port", Matcher: "200", IntervalS: 10, TimeoutS: 5, Healthy: 2, Unhealthy: 2},
-		DeregisterS: 5, Client: true, ClientConnect: true,
+		DeregisterS: 5, GraceS: 7200, Client: true, ClientConnect: true,
 	}
 }
 

@@ -14,6 +14,7 @@ func (c *Config) app(r object) {
 	p := c.service("AppTask", "AppSg", c.Tasks)
 	if c.ALB && !c.RegisterNobody {
 		p["LoadBalancers"] = []object{{"ContainerName": "app", "ContainerPort": c.ContainerPort, "TargetGroupArn": ref("TargetGroup")}}
+		p["HealthCheckGracePeriodSeconds"] = c.GraceS
 	}
 	if c.Connect {
 		p["ServiceConnectConfiguration"] = object{"Enabled": true, "Namespace": get("Namespace", "Arn"), "Services": []object{c.endpoint()}}
