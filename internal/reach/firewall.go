@@ -218,7 +218,7 @@ func (x *index) peerIs(r *topology.Rule, h *host) answer {
 			if ok && id == r.Peer.Group {
 				return yes
 			}
-			if !ok || x.external(id) || x.external(r.Peer.Group) {
+			if !ok || x.maybeSame(id, r.Peer.Group) {
 				got = maybe
 			}
 		}
@@ -238,11 +238,15 @@ func (x *index) peerIs(r *topology.Rule, h *host) answer {
 	return within(h.addrs, r.Peer.CIDR)
 }
 
-// external reports whether the source uses the group without declaring it; it
-// may then be any group, a declared one included.
-func (x *index) external(id topology.ID) bool {
-	g := x.groups[id]
-	return g == nil || g.External
+// maybeSame reports whether two different IDs may mean the same group: one of
+// them is used by the source without being declared. Declared groups, nearly
+// all of them, are told apart without the topology's scan.
+func (x *index) maybeSame(a, b topology.ID) bool {
+	g, h := x.groups[a], x.groups[b]
+	if g != nil && h != nil && !g.External && !h.External {
+		return false
+	}
+	return x.t.SameGroup(a, b).IsUnknown()
 }
 
 // within reports whether all addresses of the ranges lie in p.

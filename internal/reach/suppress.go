@@ -189,6 +189,15 @@ func (x *index) suppressing() []topology.Origin {
 		}
 	}
 	t := x.t
+	for _, v := range t.VPCs {
+		add(v.Origin)
+	}
+	for _, v := range t.Subnets {
+		add(v.Origin)
+	}
+	for _, v := range t.Instances {
+		add(v.Origin)
+	}
 	for _, v := range t.Namespaces {
 		add(v.Origin)
 	}
