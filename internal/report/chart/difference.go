@@ -1,8 +1,6 @@
 package chart
 
 import (
-	"math"
-
 	"github.com/hoplab/hoplab/internal/report/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
@@ -77,10 +75,7 @@ func labelRoom(ticks []float64) float64 {
 func finitePoints(points []summary.CurvePoint) []summary.CurvePoint {
 	var kept []summary.CurvePoint
 	for _, p := range points {
-		ok := p.Q > 0 && p.Q < 1
-		for _, v := range []float64{p.EstimateUs, p.LowUs, p.HighUs, p.AAHalfUs} {
-			ok = ok && !math.IsNaN(v) && !math.IsInf(v, 0)
-		}
+		ok := p.Q > 0 && p.Q < 1 && drawable(p.EstimateUs, p.LowUs, p.HighUs, p.AAHalfUs)
 		if ok && (len(kept) == 0 || p.Q > kept[len(kept)-1].Q) {
 			kept = append(kept, p)
 		}
@@ -217,7 +212,7 @@ func (c *canvas) markDifferences(d Difference, frame plot, x, y scale) {
 	inside := func(v float64) float64 { return min(max(v, frame.top), frame.bottom) }
 	var taken []box
 	for _, m := range d.Marks {
-		if m.Q < d.Points[0].Q || m.Q > d.Points[len(d.Points)-1].Q {
+		if !drawable(m.EstimateUs, m.LowUs, m.HighUs) || m.Q < d.Points[0].Q || m.Q > d.Points[len(d.Points)-1].Q {
 			continue
 		}
 		px, py := x(m.Q), inside(y(m.EstimateUs))

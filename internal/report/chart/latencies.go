@@ -68,7 +68,9 @@ func DrawLatencies(l Latencies, f Figure, form Form) string {
 func positivePoints(points []summary.QuantileUs) []summary.QuantileUs {
 	var kept []summary.QuantileUs
 	for _, p := range points {
-		if p.Q > 0 && p.Q < 1 && p.Us > 0 && !math.IsInf(p.Us, 0) {
+		const least = 1e-3 // µs; below a nanosecond nothing was measured
+		rising := len(kept) == 0 || p.Q > kept[len(kept)-1].Q
+		if p.Q > 0 && p.Q < 1 && p.Us >= least && drawable(p.Us) && rising {
 			kept = append(kept, p)
 		}
 	}

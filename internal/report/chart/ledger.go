@@ -1,5 +1,7 @@
 package chart
 
+import "slices"
+
 // Waterfall is a ledger: the parts of a latency, the remainder and the total.
 type Waterfall struct {
 	Title string
@@ -30,7 +32,7 @@ const (
 // DrawWaterfall draws the parts as bars that continue each other, with the
 // remainder hatched and the total below. It returns "" without rows.
 func DrawWaterfall(w Waterfall, f Figure, form Form) string {
-	if len(w.Rows) == 0 {
+	if len(w.Rows) == 0 || slices.ContainsFunc(w.Rows, func(r WaterfallRow) bool { return !drawable(r.Us) }) {
 		return ""
 	}
 	step, left, right, top := 48.0, 264.0, 670.0, 46.0

@@ -31,6 +31,18 @@ func probability(low, high, from, to float64) scale {
 // probit is the inverse of the standard normal distribution function.
 func probit(q float64) float64 { return math.Sqrt2 * math.Erfinv(2*q-1) }
 
+// drawable tells whether a value can stand on an axis: a number within thirty
+// years of zero. What is not is left out of a picture.
+func drawable(us ...float64) bool {
+	const most = 1e15 // µs
+	for _, v := range us {
+		if math.IsNaN(v) || math.Abs(v) > most {
+			return false
+		}
+	}
+	return true
+}
+
 // roundTicks returns multiples of a round step (1, 2 or 5 times a power of
 // ten) within [low, high]; at most most of them, as many as that allows.
 func roundTicks(low, high float64, most int) []float64 {

@@ -39,6 +39,8 @@ func Thin(windows []summary.Window) (kept []summary.Window, every int) {
 // estimate as a bar; a replicate that does not count hatched. It returns ""
 // when there is neither a window nor a replicate.
 func DrawWindows(w Windows, f Figure, form Form) string {
+	w.Windows = slices.DeleteFunc(slices.Clone(w.Windows), func(win summary.Window) bool { return !drawable(win.DiffUs) })
+	w.HasInterval = w.HasInterval && drawable(w.EstimateUs, w.LowUs, w.HighUs)
 	w.Replicates = allReplicates(w)
 	if len(w.Replicates) == 0 {
 		return ""
@@ -65,6 +67,11 @@ func DrawWindows(w Windows, f Figure, form Form) string {
 // allReplicates adds those that only windows speak of, ascending by index.
 func allReplicates(w Windows) []summary.Replicate {
 	all := slices.Clone(w.Replicates)
+	for i := range all {
+		if !drawable(all[i].DiffUs) {
+			all[i].DiffUs, all[i].Missing = 0, "no result"
+		}
+	}
 	for _, win := range w.Windows {
 		if !slices.ContainsFunc(all, func(r summary.Replicate) bool { return r.Index == win.Replicate }) {
 			all = append(all, summary.Replicate{Index: win.Replicate, Missing: "no result"})

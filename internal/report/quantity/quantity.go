@@ -92,6 +92,9 @@ func (u Unit) Number(v, step float64) string {
 		step = Finest
 	}
 	rounded := math.Round(v/step) * step
+	if math.IsInf(rounded, 0) { // v/step overflows; so large a number has nothing to round
+		rounded = v
+	}
 	decimals := int(math.Max(0, math.Ceil(math.Log10(u.Us/step)-1e-9)))
 	text := strconv.FormatFloat(math.Abs(rounded)/u.Us, 'f', decimals, 64)
 	text = groupThousands(text)

@@ -2,6 +2,7 @@ package quantity
 
 import (
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -47,6 +48,7 @@ func TestNumbers(t *testing.T) {
 		{"zero has no sign", Microseconds.Signed(0.2, 1), "0"},
 		{"no step", Microseconds.Number(1.25, 0), "1.3"},
 		{"not a number", Microseconds.Number(math.NaN(), 1), "–"},
+		{"largest", strings.TrimLeft(Microseconds.Number(-math.MaxFloat64, 0.1), "−0123456789,"), ".0"},
 		{"interval", Microseconds.Interval(165, 177.9, 1), "[165, 178]"},
 		{"interval around zero", Microseconds.Interval(-40, 310, 10), "[−40, +310]"},
 		{"interval below zero", Microseconds.Interval(-310, -40, 10), "[−310, −40]"},
