@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,7 +79,7 @@ func TestGeneratedDeployments(t *testing.T) {
 	}
 	t.Logf("%d deployments from seed %d on %s, timers %g times faster", *configs, seed, *fabric, *scale)
 	var mu sync.Mutex
-	var compared, skipped int
+	var compared, skipped, slower int
 	slots := make(chan struct{}, *beside)
 	var wg sync.WaitGroup
 	for i := range *configs {
@@ -87,7 +88,15 @@ func TestGeneratedDeployments(t *testing.T) {
 			defer func() { <-slots }()
 			s := seed + uint64(i)
 			c := scenario.Random(rand.New(rand.NewPCG(s, 0)))
-			rows, err := run(t, c, app, s)
+			rows, err := run(t, c, app, s, *scale)
+			if err == nil && slices.ContainsFunc(rows, func(r differential.Row) bool { return r.Differs != "" }) {
+				// A busy machine can make a fast clock overtake the work. What
+				// is really different is so on a slow clock too.
+				rows, err = run(t, c, app, s, *scale/8)
+				mu.Lock()
+				slower++
+				mu.Unlock()
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -107,13 +116,13 @@ func TestGeneratedDeployments(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d predictions agree with the lab, %d cannot be shown there", compared, skipped)
+	t.Logf("%d predictions agree with the lab, %d cannot be shown there; %d deployments were run again on a slower clock", compared, skipped, slower)
 	if compared < *configs {
 		t.Errorf("only %d predictions compared over %d deployments", compared, *configs)
 	}
 }
 
-func run(t *testing.T, c scenario.Config, app string, seed uint64) ([]differential.Row, error) {
+func run(t *testing.T, c scenario.Config, app string, seed uint64, scale float64) ([]differential.Row, error) {
 	a, err := cfn.Parse(fmt.Sprintf("seed-%d.json", seed), c.Template(), cfn.Options{})
 	if err != nil {
 		return nil, err
@@ -129,7 +138,7 @@ func run(t *testing.T, c scenario.Config, app string, seed uint64) ([]differenti
 		return nil, err
 	}
 	return differential.Compare(ctx, top, differential.Options{
-		App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric, Scale: *scale, Seed: seed,
+		App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric, Scale: scale, Seed: seed,
 		Dir: filepath.Join(t.TempDir(), "lab"), Reach: reach.Options{App: appOf(c)},
 	})
 }
