@@ -373,3 +373,17 @@ func TestOutsideCallers(t *testing.T) {
 		t.Error("a caller with an unknown group is not refused")
 	}
 }
+
+func TestCallerWithoutPlaceIsInTheOnlyVPC(t *testing.T) {
+	f := healthy()
+	r := f.predict(t, Options{Callers: []Caller{{Kind: CallerCloudShell, Name: "shell"}}})
+	const id = "alb/shell/Main/Alb:80/default"
+	if got, want := line(r.Find(id)), "client → alb → app | ok 200"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	f.VPCs = append(f.VPCs, &topology.VPC{Origin: origin("Other", "AWS::EC2::VPC")})
+	r = f.predict(t, Options{Callers: []Caller{{Kind: CallerCloudShell, Name: "shell"}}})
+	if got := r.Find(id).Outcome.Class; got != Unknown {
+		t.Errorf("with two VPCs it is %s, want unknown", got)
+	}
+}

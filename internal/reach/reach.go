@@ -50,7 +50,8 @@ type Caller struct {
 	// Service is the calling service, for CallerService.
 	Service topology.ID `json:"service,omitempty"`
 	// Groups and Subnets place a caller that is not a service; without
-	// groups, what its own security groups let out is not asked.
+	// groups, what its own security groups let out is not asked, and without
+	// subnets and addresses it is anywhere in the topology's only VPC.
 	Groups    []topology.ID  `json:"groups,omitempty"`
 	Subnets   []topology.ID  `json:"subnets,omitempty"`
 	Addresses []netip.Prefix `json:"addresses,omitempty"`

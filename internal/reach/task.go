@@ -2,6 +2,7 @@ package reach
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -222,6 +223,12 @@ func (p *Predictor) callerHost(c Caller) *host {
 			subnets = append(subnets, topology.Known(s))
 		}
 		h.addrs, _ = p.x.places(subnets)
+	}
+	if len(h.addrs) == 0 && len(p.x.t.VPCs) == 1 {
+		// Nobody said where the caller is; its kinds are all inside the VPC.
+		if r, ok := p.x.t.VPCs[0].CIDR.Get(); ok {
+			h.addrs = []netip.Prefix{r}
+		}
 	}
 	return h
 }

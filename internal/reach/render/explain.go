@@ -21,6 +21,7 @@ func Explain(w io.Writer, r *reach.Report, o TextOptions) error {
 	}
 	shown, rest := split(r.Predictions, o.All)
 	fmt.Fprint(b, "Paths\n\n")
+	writeLegend(b, shown)
 	for _, p := range shown {
 		writePath(b, p, o)
 	}
@@ -34,6 +35,25 @@ func Explain(w io.Writer, r *reach.Report, o TextOptions) error {
 		writeWrapped(b, "Note: "+n+".", 0, 2, o.width())
 	}
 	return b.Flush()
+}
+
+// writeLegend explains the marks that the drawings use.
+func writeLegend(b io.Writer, ps []reach.Prediction) {
+	var marks []string
+	used := func(f func(reach.Hop) bool, text string) {
+		for _, p := range ps {
+			if slices.ContainsFunc(p.Hops, f) {
+				marks = append(marks, text)
+				return
+			}
+		}
+	}
+	used(func(h reach.Hop) bool { return h.Through == "redirect" }, "↷ the task redirects the port to its agent")
+	used(func(h reach.Hop) bool { return h.State == reach.HopClosed }, "✕ closed")
+	used(func(h reach.Hop) bool { return h.State == reach.HopUnknown }, "? not settled by the source")
+	if len(marks) > 0 {
+		fmt.Fprintf(b, "  %s\n\n", strings.Join(marks, "; "))
+	}
 }
 
 // split returns the paths to print. Without all, direct access and unlikely
