@@ -19,13 +19,22 @@ var groupTypes = []string{"aws_security_group", "aws_default_security_group"}
 // apply and created by the next.
 type group struct {
 	*topology.SecurityGroup
-	inlineIngress, inlineEgress bool // the group resource manages the direction itself
-	separate                    []separateRule
+	ingress, egress direction
 }
 
-type separateRule struct {
-	egress bool
-	rule   topology.Rule
+// direction is how the rules of one direction of a group are managed.
+type direction struct {
+	inline   bool            // by the group itself
+	reported []topology.Rule // what AWS reported, for a group that writes no rules
+	separate []topology.Rule // by resources of their own
+	gone     bool            // by resources of their own that the plan deletes
+}
+
+func (g *group) direction(egress bool) *direction {
+	if egress {
+		return &g.egress
+	}
+	return &g.ingress
 }
 
 func (b *builder) securityGroup(inst *resource.Instance) {
@@ -44,23 +53,30 @@ func (b *builder) securityGroup(inst *resource.Instance) {
 	b.groups[g.ID] = &group{SecurityGroup: g}
 }
 
-// inlineRules reads the rules on the group itself, as blocks or as lists of objects.
+// inlineRules reads the rules on the group itself, as blocks or as lists of
+// objects. In a plan or state the group also reports the rules that other
+// resources manage; those are told apart in settleGroups.
 func (b *builder) inlineRules(inst *resource.Instance) {
 	g := b.groups[topology.ID(inst.Address)]
+	g.UncertainIngress = b.inlineDirection(inst, g, "ingress", &g.Ingress)
+	g.UncertainEgress = b.inlineDirection(inst, g, "egress", &g.Egress)
+}
+
+func (b *builder) inlineDirection(inst *resource.Instance, g *group, name string, rules *[]topology.Rule) (open string) {
+	blocks, open := b.blocks(inst.Body, name)
+	d := g.direction(name == "egress")
+	var out []topology.Rule
+	for _, block := range blocks {
+		out = append(out, b.rules(block, g.ID, name == "egress")...)
+	}
+	if inst.Body.Attrs[name].ReadBack && inst.Type == "aws_security_group" {
+		d.reported = out
+		return open
+	}
 	// aws_default_security_group manages both directions, rules or not.
-	adopted := inst.Type == "aws_default_security_group"
-	g.inlineIngress = adopted || inst.Body.Has("ingress")
-	g.inlineEgress = adopted || inst.Body.Has("egress")
-	blocks, open := b.blocks(inst.Body, "ingress")
-	g.UncertainIngress = open
-	for _, block := range blocks {
-		g.Ingress = append(g.Ingress, b.rules(block, g.ID, false)...)
-	}
-	blocks, open = b.blocks(inst.Body, "egress")
-	g.UncertainEgress = open
-	for _, block := range blocks {
-		g.Egress = append(g.Egress, b.rules(block, g.ID, true)...)
-	}
+	d.inline = inst.Body.Has(name) || inst.Type == "aws_default_security_group"
+	*rules = out
+	return open
 }
 
 // standaloneRule reads aws_security_group_rule, the older separate form.
@@ -96,7 +112,8 @@ func (b *builder) vpcRule(inst *resource.Instance, egress bool) {
 func (b *builder) attach(id topology.Opt[topology.ID], egress bool, r topology.Rule) {
 	known, ok := id.Get()
 	if g := b.groups[known]; ok && g != nil {
-		g.separate = append(g.separate, separateRule{egress, r})
+		d := g.direction(egress)
+		d.separate = append(d.separate, r)
 		return
 	}
 	why := id.Why()
@@ -288,31 +305,51 @@ func (b *builder) groupRef(name string, o topology.Opt[string]) topology.Opt[top
 
 // settleGroups puts the separate rules on their groups.
 func (b *builder) settleGroups() {
+	for _, inst := range b.set.Gone {
+		b.at = origin(inst)
+		b.goneRule(inst)
+	}
 	for _, g := range b.t.SecurityGroups {
 		m := b.groups[g.ID]
-		g.UncertainIngress = first(g.UncertainIngress, b.strayIngress)
-		g.UncertainEgress = first(g.UncertainEgress, b.strayEgress)
-		if g.Maybe != "" {
-			g.UncertainIngress = first(g.UncertainIngress, g.Maybe)
-			g.UncertainEgress = first(g.UncertainEgress, g.Maybe)
+		g.UncertainIngress = first(first(g.UncertainIngress, b.strayIngress), g.Maybe)
+		g.UncertainEgress = first(first(g.UncertainEgress, b.strayEgress), g.Maybe)
+		g.Ingress = append(g.Ingress, b.settleDirection(g.ID, "ingress", &m.ingress)...)
+		g.Egress = append(g.Egress, b.settleDirection(g.ID, "egress", &m.egress)...)
+	}
+}
+
+// settleDirection returns the rules of a direction that are not inline. What
+// AWS reported counts only without separate rules, planned or about to be
+// deleted: it would repeat those, also the ones that go.
+func (b *builder) settleDirection(id topology.ID, name string, d *direction) []topology.Rule {
+	if len(d.separate) == 0 && !d.gone {
+		return d.reported
+	}
+	for i := range d.separate {
+		if r := &d.separate[i]; d.inline {
+			b.at = r.Origin
+			why := b.placed("%s has inline %s rules too; Terraform revokes this rule and creates it again in turns", id, name)
+			b.note(why)
+			r.Unknown = first(r.Unknown, why)
 		}
-		for _, s := range m.separate {
-			r := s.rule
-			if s.egress && m.inlineEgress || !s.egress && m.inlineIngress {
-				b.at = r.Origin
-				direction := "ingress"
-				if s.egress {
-					direction = "egress"
-				}
-				why := b.placed("%s has inline %s rules too; Terraform revokes this rule and creates it again in turns", g.ID, direction)
-				b.note(why)
-				r.Unknown = first(r.Unknown, why)
-			}
-			if s.egress {
-				g.Egress = append(g.Egress, r)
-			} else {
-				g.Ingress = append(g.Ingress, r)
-			}
-		}
+	}
+	return d.separate
+}
+
+// goneRule notes on its group that a separate rule is about to be deleted.
+func (b *builder) goneRule(inst *resource.Instance) {
+	var egress bool
+	switch inst.Type {
+	case "aws_security_group_rule":
+		egress = inst.Body.String("type").Or("") == "egress"
+	case "aws_vpc_security_group_egress_rule":
+		egress = true
+	case "aws_vpc_security_group_ingress_rule":
+	default:
+		return
+	}
+	s, _ := inst.Body.Ref("security_group_id").Get()
+	if address, _, ok := resource.ParseSymbol(s); ok && b.groups[topology.ID(address)] != nil {
+		b.groups[topology.ID(address)].direction(egress).gone = true
 	}
 }

@@ -6,8 +6,10 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/terraform"
 )
 
@@ -66,6 +68,58 @@ func TestFixtures(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden(t, filepath.Join("testdata", c.Case+".golden"), dump(t, top))
+		})
+	}
+}
+
+func TestDetect(t *testing.T) {
+	tests := []struct {
+		path string
+		want bool
+	}{
+		{"testdata/seed-health-check", true},
+		{"testdata/seed-health-check/main.tf", true},
+		{"testdata/json-syntax", true},
+		{"testdata/plans/state.json", true},
+		{"testdata/plans", false}, // holds plans, but is no configuration
+		{"testdata/cases.json", false},
+		{"testdata", false},
+		{"nowhere", false},
+		{"../topology/testdata", false},
+	}
+	for _, tt := range tests {
+		if got := terraform.Detect(tt.path); got != tt.want {
+			t.Errorf("Detect(%s) = %v", tt.path, got)
+		}
+	}
+}
+
+// TestLoadErrors covers what is refused before any file is read; what the
+// readers refuse is tested with them.
+func TestLoadErrors(t *testing.T) {
+	tests := []struct {
+		name, path string
+		o          terraform.Options
+		want, hint string
+	}{
+		{"missing", "nowhere", terraform.Options{}, "nowhere", "Give a directory"},
+		{"one file", "testdata/inputs/main.tf", terraform.Options{}, "one file of a module", "testdata/inputs"},
+		{"variables for a plan", "testdata/plans/state.json", terraform.Options{Vars: map[string]string{"a": "1"}}, "variables are fixed in a plan", "terraform plan"},
+		{"no configuration", "testdata/plans", terraform.Options{}, "holds no .tf or .tf.json file", "directory with .tf files"},
+		{"another document", "testdata/cases.json", terraform.Options{}, "testdata/cases.json:1: not the JSON of a plan", "terraform show -json"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := terraform.Load(tt.path, tt.o)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if !strings.Contains(err.Error(), tt.want) || !strings.Contains(fail.HintOf(err), tt.hint) {
+				t.Errorf("%v (%s)", err, fail.HintOf(err))
+			}
+			if fail.CodeOf(err) != fail.Usage {
+				t.Errorf("code %d", fail.CodeOf(err))
+			}
 		})
 	}
 }

@@ -68,9 +68,13 @@ type value struct {
 
 type change struct {
 	Address string `json:"address"`
+	Module  string `json:"module_address"`
+	Type    string `json:"type"`
 	Deposed string `json:"deposed"`
 	Change  struct {
-		AfterUnknown any `json:"after_unknown"`
+		Actions      []string       `json:"actions"`
+		Before       map[string]any `json:"before"`
+		AfterUnknown any            `json:"after_unknown"`
 	} `json:"change"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,7 @@ type reader struct {
 	static   map[string][]*resource.Instance // instances by static address
 	physical map[string]string               // literal id or ARN to symbol
 	seen     map[string]bool                 // addresses
+	existing map[string]bool                 // addresses of what exists before the plan is applied
 }
 
 // module is the configuration of a module call, found by its static path.
@@ -38,7 +40,7 @@ func newReader(path string, p *plan) *reader {
 	return &reader{
 		path: path, plan: p, set: &resource.Set{Name: path, Needs: map[string][]string{}},
 		unknown: map[string]any{}, modules: map[string]*module{},
-		static: map[string][]*resource.Instance{}, physical: map[string]string{}, seen: map[string]bool{},
+		static: map[string][]*resource.Instance{}, physical: map[string]string{}, seen: map[string]bool{}, existing: map[string]bool{},
 	}
 }
 
@@ -57,12 +59,19 @@ func (r *reader) read() (*resource.Set, error) {
 	if err := r.addModule(&module{config: &r.plan.Configuration.Root}, 0); err != nil {
 		return nil, err
 	}
+	var items, gone []*item
 	for _, c := range r.plan.Changes {
-		if c.Deposed == "" {
-			r.unknown[c.Address] = c.Change.AfterUnknown
+		if c.Deposed != "" {
+			continue
+		}
+		r.unknown[c.Address] = c.Change.AfterUnknown
+		r.existing[c.Address] = c.Change.Before != nil
+		if slices.Equal(c.Change.Actions, []string{"delete"}) && len(gone) < maxInstances {
+			inst := &resource.Instance{Address: c.Address, Static: staticPath(c.Address), Type: c.Type, Body: resource.NewBody(r.path, 0)}
+			gone = append(gone, &item{value: value{Values: c.Change.Before}, inst: inst, module: c.Module})
+			r.set.Gone = append(r.set.Gone, inst)
 		}
 	}
-	var items []*item
 	source := r.plan.Planned
 	if source == nil {
 		source = r.plan.Values
@@ -76,7 +85,7 @@ func (r *reader) read() (*resource.Set, error) {
 			return nil, err
 		}
 	}
-	for _, it := range items {
+	for _, it := range append(items, gone...) {
 		if err := r.body(it); err != nil {
 			return nil, err
 		}
@@ -200,7 +209,8 @@ func (r *reader) body(it *item) error {
 		if err != nil {
 			return err
 		}
-		body.Attrs[name] = resource.Attr{Value: v, File: r.path}
+		body.Attrs[name] = resource.Attr{Value: v, File: r.path,
+			ReadBack: !written && (config == nil || r.existing[it.inst.Address])}
 	}
 	return nil
 }

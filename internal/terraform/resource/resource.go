@@ -21,6 +21,8 @@ type Set struct {
 	// depends on, locals, variables and module outputs followed through.
 	Needs map[string][]string
 	Notes []Note
+	// Gone holds the instances that a plan deletes, as they were.
+	Gone []*Instance
 	// Suppress holds accepted findings that name no resource.
 	Suppress []Suppression
 }
@@ -72,6 +74,9 @@ type Attr struct {
 	Value cty.Value
 	File  string
 	Line  int
+	// ReadBack is set when the configuration does not write the attribute, as
+	// far as a plan or state shows, and the value is what AWS reported last.
+	ReadBack bool
 }
 
 // NewBody returns an empty body at a place.

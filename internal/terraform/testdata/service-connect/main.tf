@@ -88,6 +88,13 @@ resource "aws_ecs_cluster" "this" {
 resource "aws_security_group" "alb" {
   name   = "${local.name}-alb"
   vpc_id = aws_vpc.main.id
+
+  ingress {
+    from_port   = local.port
+    to_port     = local.port
+    protocol    = "tcp"
+    cidr_blocks = [aws_vpc.main.cidr_block]
+  }
 }
 
 resource "aws_security_group" "server" {
@@ -168,9 +175,10 @@ resource "aws_ecs_task_definition" "server" {
   family                   = "${local.name}-server"
   network_mode             = "awsvpc"
   requires_compatibilities = ["FARGATE"]
-  cpu                      = 256
-  memory                   = "0.5 GB"
+  cpu                      = 512
+  memory                   = "1 GB"
   execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = aws_iam_role.task.arn
 
   container_definitions = jsonencode([
     {
@@ -203,6 +211,26 @@ resource "aws_ecr_repository" "app" {
 resource "aws_iam_role" "execution" {
   name               = "${local.name}-execution"
   assume_role_policy = "{}"
+}
+
+resource "aws_iam_role" "task" {
+  name               = "${local.name}-task"
+  assume_role_policy = "{}"
+}
+
+resource "aws_iam_role_policy" "exec" {
+  role   = aws_iam_role.task.name
+  policy = data.aws_iam_policy_document.exec.json
+}
+
+data "aws_iam_policy_document" "exec" {
+  statement {
+    actions = [
+      "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+      "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+    ]
+    resources = ["*"]
+  }
 }
 
 resource "aws_ecs_service" "server" {
@@ -286,6 +314,8 @@ resource "aws_ecs_service" "client" {
 resource "aws_ecs_task_definition" "client" {
   family                = "${local.name}-client"
   network_mode          = "awsvpc"
+  cpu                   = 512
+  memory                = 1024
   container_definitions = <<-JSON
     [
       {
