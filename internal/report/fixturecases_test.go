@@ -134,8 +134,8 @@ func oneReplicate(r *summary.Result) {
 		d.LowUs, d.HighUs, d.WithinLowUs, d.WithinHighUs = d.EstimateUs, d.EstimateUs, d.EstimateUs, d.EstimateUs
 		d.Method = "one replicate, and too few windows for an interval"
 	}
-	for _, q := range []string{"p50", "p90", "p99"} {
-		s.Sentences = append(s.Sentences, "At "+q+" this run cannot tell: it has no interval for the +171.0 µs that it saw.")
+	for i, saw := range []string{"+171.0", "+191.7", "+420.2"} {
+		s.Sentences = append(s.Sentences, "At "+[]string{"p50", "p90", "p99"}[i]+" this run cannot tell: it has no interval for the "+saw+" µs that it saw.")
 	}
 	s.Budgets = []summary.BudgetResult{{Budget: "p50 <= +250us", Quantile: 0.5, LimitUs: 250, EstimateUs: 171, LowUs: 171, HighUs: 171, Verdict: summary.CannotTell}}
 	for i := range r.Detail.Difference {

@@ -140,7 +140,10 @@ func (p *htmlPage) differenceFigure(styles map[string]chart.Style) htmlFigure {
 		return f
 	}
 	f.Caption = p.differenceCaption(d)
-	in := chart.Difference{Name: d.Name, Interval: d.Interval, Style: p.styleOf(d.Of, styles), Points: p.Detail.Difference, Source: p.source()}
+	in := chart.Difference{Name: d.Name, Style: p.styleOf(d.Of, styles), Points: p.Detail.Difference, Source: p.source()}
+	if p.hasBand(d) {
+		in.Interval = d.Interval
+	}
 	for i, c := range d.Cells {
 		if c.Difference != nil && hasInterval(*c.Difference) {
 			in.Marks = append(in.Marks, chart.Mark{Q: c.Difference.Quantile, EstimateUs: c.Difference.EstimateUs,
@@ -168,6 +171,11 @@ func (p *htmlPage) styleOf(of string, styles map[string]chart.Style) chart.Style
 	return chart.Styles([]string{"agent"}, nil)["agent"]
 }
 
+// hasBand tells whether the curve has an interval anywhere: one replicate gives none.
+func (p *htmlPage) hasBand(d *differenceView) bool {
+	return d.HasInterval() && slices.ContainsFunc(p.Detail.Difference, func(c summary.CurvePoint) bool { return c.LowUs < c.HighUs })
+}
+
 // differenceCaption says what there is to see.
 func (p *htmlPage) differenceCaption(d *differenceView) string {
 	var told, untold []string
@@ -182,7 +190,12 @@ func (p *htmlPage) differenceCaption(d *differenceView) string {
 		}
 		weak = weak || c.Difference != nil && len(p.view.Notes.touching(d.Of, p.Columns[i])) > 0
 	}
-	text := "The line is how much slower " + strings.Replace(d.Name, " − ", " is than ", 1) + " at each quantile, the band its " + d.Interval + "."
+	text := "The line is how much slower " + strings.Replace(d.Name, " − ", " is than ", 1) + " at each quantile"
+	if p.hasBand(d) {
+		text += ", the band its " + d.Interval + "."
+	} else {
+		text += ". It has no interval of its own, so it says nothing about chance."
+	}
 	if p.Floor != nil {
 		text += " Hatched is the A/A floor: what two identical arms differ by in this run."
 	}

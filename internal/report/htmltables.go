@@ -179,7 +179,7 @@ func (p *htmlPage) differenceTable(d differenceView) *htmlTable {
 	}{
 		{d.Interval, func(c differenceCell) string { return c.Interval }},
 		{"interval within replicates", withinWords},
-		{"spread between replicates", func(c differenceCell) string { return c.spread(c.Difference.BetweenUs) }},
+		{"spread between replicates", betweenWords},
 		{"replicates", func(c differenceCell) string { return quantity.Count(int64(c.Difference.Replicates)) }},
 		{"windows", func(c differenceCell) string { return quantity.Count(int64(c.Difference.Windows)) }},
 		{"windows voided", func(c differenceCell) string { return quantity.Count(int64(c.Difference.Voided)) }},
@@ -201,19 +201,30 @@ func (p *htmlPage) differenceTable(d differenceView) *htmlTable {
 	for i := range d.Cells {
 		estimate.Cells = append(estimate.Cells, p.estimateCell(d, i))
 	}
-	rows := append([]htmlRow{estimate, t.Rows[0], {Cells: p.floorCells()}}, t.Rows[1:]...)
-	t.Rows = rows
+	rows := []htmlRow{estimate, t.Rows[0]}
+	if p.AA == nil || d.Of != p.AA.Of {
+		rows = append(rows, htmlRow{Cells: p.floorCells()})
+	}
+	t.Rows = append(rows, t.Rows[1:]...)
 	return t
 }
 
 // withinWords is the interval that takes the replicates for granted.
 func withinWords(c differenceCell) string {
 	d := c.Difference
-	if d.Windows == 0 || !isFinite(d.WithinLowUs) || !isFinite(d.WithinHighUs) {
+	if d.WithinLowUs == d.WithinHighUs || !isFinite(d.WithinLowUs) || !isFinite(d.WithinHighUs) {
 		return "no interval"
 	}
 	step := math.Min(c.step, quantity.Step(d.WithinLowUs, d.WithinHighUs))
 	return c.unit.With(c.unit.Interval(d.WithinLowUs, d.WithinHighUs, step))
+}
+
+// betweenWords is the spread of the replicates; one alone has none.
+func betweenWords(c differenceCell) string {
+	if c.Difference.Replicates < 2 {
+		return "–"
+	}
+	return c.spread(c.Difference.BetweenUs)
 }
 
 // probabilityWords writes a p-value with two significant digits.

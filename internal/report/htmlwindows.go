@@ -49,8 +49,11 @@ func cleanReplicates(replicates []summary.Replicate) []summary.Replicate {
 }
 
 func (p *htmlPage) windowCaption(d *differenceView, every int) string {
-	text := "Each dot is the p50 difference inside one window, each bar a replicate's own estimate, the band the " + d.Interval +
-		" from the replicates. Bars that spread more than their dots show that each start has an offset of its own."
+	text := "Each dot is the p50 difference inside one window, each bar a replicate's own estimate"
+	if d.HasInterval() {
+		text += ", the band the headline " + d.Interval
+	}
+	text += ". Bars that spread more than their dots show that each start has an offset of its own."
 	if reasons := voidReasons(p.Detail.Windows); len(reasons) > 0 {
 		text += " Hollow dots are windows that were voided: " + strings.Join(reasons, ", ") + "."
 	} else {

@@ -46,6 +46,9 @@ type differenceView struct {
 	Cells    []differenceCell
 }
 
+// HasInterval tells whether any of its quantiles has an interval.
+func (d *differenceView) HasInterval() bool { return d.Interval != intervalWords(0) }
+
 // differenceCell is one quantile of one comparison.
 type differenceCell struct {
 	Difference *summary.Difference // nil when this quantile was not asked
@@ -260,7 +263,7 @@ func (v *view) basis() []string {
 	var all, distinct []string
 	for _, d := range v.Differences {
 		words := d.Interval + "s from " + d.Basis + "."
-		if d.Interval == intervalWords(0) {
+		if !d.HasInterval() {
 			words = "No interval: " + d.Basis + "."
 		}
 		all = append(all, d.Name+": "+words)

@@ -8,7 +8,7 @@ import (
 // Difference is the difference of two arms over all quantiles.
 type Difference struct {
 	Name     string // "agent − bypass"
-	Interval string // "95 % interval"
+	Interval string // "95 % interval"; "" when there is none, and then no band
 	Style    Style  // of the first arm
 	Points   []summary.CurvePoint
 	Marks    []Mark
@@ -182,12 +182,14 @@ func (c *canvas) estimate(d Difference, x, y scale) {
 		center = append(center, point{x(p.Q), y(p.EstimateUs)})
 	}
 	c.series(d.Style.Color)
-	c.empty("path", "d", ribbon(upper, lower), "fill", "currentColor", "fill-opacity", "0.22")
+	if d.Interval != "" {
+		c.empty("path", "d", ribbon(upper, lower), "fill", "currentColor", "fill-opacity", "0.22")
+	}
 	c.empty("path", "d", path(center), "fill", "none", "stroke", "currentColor", "stroke-width", "2", "stroke-linejoin", "round")
 	c.end()
 }
 
-// beyond says how far the interval reaches where the frame cuts it.
+// beyond says how far the interval, or without one the line, reaches where the frame cuts it.
 func (c *canvas) beyond(d Difference, frame plot, low, high float64) {
 	var least, most float64
 	for _, p := range d.Points {
@@ -195,7 +197,11 @@ func (c *canvas) beyond(d Difference, frame plot, low, high float64) {
 	}
 	write := func(y float64, arrow string, us float64) {
 		unit := quantity.UnitFor(us)
-		text := arrow + " the interval goes on to " + unit.With(unit.Signed(us, quantity.SignificantStep(us, 2)))
+		what := "interval"
+		if d.Interval == "" {
+			what = "line"
+		}
+		text := arrow + " the " + what + " goes on to " + unit.With(unit.Signed(us, quantity.SignificantStep(us, 2)))
 		c.halo(frame.left+6, y, start, text, "font-size", "11")
 	}
 	if most > high {
@@ -240,11 +246,10 @@ func (c *canvas) differenceLabels(d Difference, frame plot, y scale) {
 	last := d.Points[len(d.Points)-1]
 	labels := []label{
 		{y: y(last.EstimateUs), text: "difference", kv: []string{"font-weight", "600"}},
-		{y: y(last.HighUs), text: d.Interval},
 		{y: y(0), text: "no difference"},
 	}
-	if last.HighUs-last.EstimateUs < 0 {
-		labels[1].y = y(last.LowUs)
+	if d.Interval != "" {
+		labels = append(labels, label{y: y(last.HighUs), text: d.Interval})
 	}
 	if hasFloor(d.Points) {
 		labels = append(labels, label{y: y(-last.AAHalfUs), text: "A/A floor"})
@@ -261,14 +266,18 @@ func (c *canvas) differenceKey(d Difference, frame plot) {
 	x, y := 0.0, 42.0
 	c.series(d.Style.Color)
 	c.line(x, y, x+18, y, "stroke", "currentColor", "stroke-width", "2")
-	c.rect(x+96, y-6, 18, 12, "fill", "currentColor", "fill-opacity", "0.22")
+	if d.Interval != "" {
+		c.rect(x+96, y-6, 18, 12, "fill", "currentColor", "fill-opacity", "0.22")
+	}
 	c.end()
 	if hasFloor(d.Points) {
 		c.rect(x+222, y-6, 18, 12, "fill", "url(#"+c.id+"-hatch)")
 	}
 	c.group("ink")
 	c.text(x+24, y+4, start, "difference")
-	c.text(x+120, y+4, start, d.Interval)
+	if d.Interval != "" {
+		c.text(x+120, y+4, start, d.Interval)
+	}
 	if hasFloor(d.Points) {
 		c.text(x+246, y+4, start, "A/A floor")
 	}
