@@ -149,6 +149,12 @@ func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port 
 			continue
 		}
 		onPort, toPeer := covers(r, port), x.peerIs(r, peer)
+		if r.Peer.CIDR.IsValid() && toPeer == no {
+			if r.Unknown == "" && r.Maybe == "" && onPort {
+				otherPeer = orElse(otherPeer, x.ruleText(r, dir))
+			}
+			continue // whatever else of it is open, it is not about this peer
+		}
 		if why := orElse(r.Unknown, r.Maybe); why != "" {
 			if r.Unknown != "" || onPort && toPeer != no {
 				f.why = orElse(f.why, fmt.Sprintf("a rule of %s is not settled: %s", label(g.Origin, g.Name), why))

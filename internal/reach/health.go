@@ -152,12 +152,16 @@ func (p *Predictor) judge(j *journey, t *TargetState, g *topology.TargetGroup, p
 		o.Inferred = true
 		return o
 	}
-	if a.agent != nil && a.agent.http() && a.app.Delay > 0 {
-		if r, ok := a.agent.requestTimeout().Get(); !ok || r > 0 && a.app.Delay > seconds(r) && r < g.Health.TimeoutSeconds.Or(checkTimeout) {
+	delay := a.app.Delay
+	if slices.Contains(a.app.Prompt, path) {
+		delay = 0
+	}
+	if a.agent != nil && a.agent.http() && delay > 0 {
+		if r, ok := a.agent.requestTimeout().Get(); !ok || r > 0 && delay > seconds(r) && r < g.Health.TimeoutSeconds.Or(checkTimeout) {
 			return Outcome{Class: Unknown, Basis: "12", Why: "the app is slower than the endpoint's request timeout, and whether the agent applies that to what comes from outside is not documented"}
 		}
 	}
-	if limit := g.Health.TimeoutSeconds.Or(checkTimeout); a.app.Delay > seconds(limit) {
+	if limit := g.Health.TimeoutSeconds.Or(checkTimeout); delay > seconds(limit) {
 		return bad(ReasonTimeout, fmt.Sprintf("the app takes longer than the check's timeout of %d s", limit), 0)
 	}
 	return p.match(j, t, g, a, path, bad)

@@ -87,6 +87,8 @@ type App struct {
 	Paths map[string]int
 	// Delay is how long the app takes for an answer; 0 means at once.
 	Delay time.Duration
+	// Prompt lists the paths that it answers at once in spite of Delay.
+	Prompt []string
 }
 
 // Bind is where an app listens.

@@ -131,8 +131,8 @@ func declares(d *topology.TaskDefinition, port int) bool {
 }
 
 // AppOf is the default of Options.App. It assumes an app that listens on its
-// declared ports and answers as its callers want, and knows hoplab's own app
-// by its environment: LISTEN_ADDRESS and PORT say where that one listens.
+// declared ports and answers as its callers want, and heeds LISTEN_ADDRESS,
+// by which hoplab's own app is told on which addresses to listen.
 func AppOf(s *topology.Service) App {
 	var a App
 	if s.Task == nil {
