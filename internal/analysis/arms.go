@@ -111,7 +111,7 @@ func (s *study) evidenceOf(i int, t *armCount) summary.Evidence {
 	for _, n := range t.against {
 		e.Contradictions += n
 	}
-	if t.requests > t.failed {
+	if t.hops[0]+t.hops[1] > 0 {
 		e.By = append(e.By, "response headers")
 		if t.missing < t.requests-t.failed {
 			e.By = append(e.By, "peer address")

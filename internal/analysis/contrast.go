@@ -55,7 +55,7 @@ func (c *contrast) squares(reps []*replicate, q int) []float64 {
 // within is the interval that the windows of all replicates give. Windows in
 // which an arm has too few requests are left out. With one arm after the other
 // no window holds both, and the windows of the two arms are compared unpaired.
-func (c *contrast) within(reps []*replicate, q int, level float64) stats.Interval {
+func (c *contrast) within(reps []*replicate, q int, level float64) (i stats.Interval, unpaired bool) {
 	var paired, plus, minus []float64
 	for _, r := range reps {
 		for _, w := range r.joined[q] {
@@ -75,9 +75,9 @@ func (c *contrast) within(reps []*replicate, q int, level float64) stats.Interva
 		}
 	}
 	if len(paired) == 0 {
-		return stats.Shift(plus, minus, level)
+		return stats.Shift(plus, minus, level), true
 	}
-	return stats.SignedRank(paired, level)
+	return stats.SignedRank(paired, level), false
 }
 
 // requests is the smallest number of answered requests behind any arm of the
@@ -102,6 +102,7 @@ type line struct {
 	sd       float64        // of the replicates' estimates
 	tail     float64        // requests in the thinner tail, of the thinnest arm and replicate
 	within   stats.Interval
+	unpaired bool    // the windows of within are of single arms
 	pStudent float64 // belongs to the interval
 }
 
@@ -130,7 +131,8 @@ func (s *study) line(c *contrast, q int) *line {
 	p := s.plan
 	quantile := p.Quantiles[q]
 	d := c.replicates(s.used, s.at(q))
-	l := &line{contrast: c, interval: stats.Student(d, s.level), within: c.within(s.used, q, p.Level)}
+	l := &line{contrast: c, interval: stats.Student(d, s.level)}
+	l.within, l.unpaired = c.within(s.used, q, p.Level)
 	l.sd, l.pStudent = sampleSD(d), stats.StudentP(d)
 	l.tail = float64(c.requests(s.used)) * min(quantile, 1-quantile)
 	l.Difference = summary.Difference{
@@ -186,7 +188,7 @@ func (s *study) method(c *contrast, l *line) string {
 		}
 	case math.IsInf(l.within.Low, -1):
 		b.WriteString("; one replicate, and too few windows for an interval")
-	case s.plan.Design == plan.DesignArticle:
+	case l.unpaired:
 		b.WriteString("; Mann-Whitney interval of one replicate's windows, unpaired: blind to drift and to each start's own offset")
 	default:
 		b.WriteString("; signed-rank interval of one replicate's windows: blind to each start's own offset")

@@ -73,13 +73,14 @@ func readReplicate(p *plan.Plan, hash string, rep run.Replicate, ev run.Evidence
 	}
 	c := newCollector(len(p.Arms), p.Quantiles, groupsFor(p.Quantiles, perWindow), samplefile.Seconds(load.WindowS),
 		samplefile.Seconds(load.TimeoutS), out.voidReason)
+	c.planned = windows
 	if load.Design == plan.DesignBlocks {
 		c.joinBlocks(len(p.Arms))
 	}
 	if err := out.stream(p, readers, c); err != nil {
 		return nil, err
 	}
-	c.close(windows)
+	c.close()
 	out.windows, out.joined, out.strays = c.windows, c.joined, c.strays
 	for _, w := range c.windows {
 		if w.void != "" {

@@ -43,6 +43,12 @@ func (s *study) runWarnings() []summary.Warning {
 
 func (s *study) warnDesign(w *warnings) {
 	switch s.plan.Design {
+	case DesignApart:
+		w.add("separate-runs", "run", "The arms come from separate runs: what drifted or differed between the runs is in the difference, and the interval does not cover it.")
+		return
+	case DesignInterleaved:
+		w.add("one-start", "run", "These requests come from one start of everything, whose own offset the interval does not cover.")
+		return
 	case plan.DesignArticle:
 		w.add("one-after-another", "run", "The arms ran one after the other, as in the article: drift between them looks like the hop, and no statistics can tell the two apart.")
 	case plan.DesignBlocks:
@@ -219,11 +225,18 @@ func (s *study) lineWarnings(lines []*line) {
 		about := l.Of + " " + plan.QuantileName(l.Quantile)
 		if l.tail < plan.MinTail {
 			need := math.Ceil(plan.MinTail / min(l.Quantile, 1-l.Quantile))
-			w.add("few-tail-samples", about, "Only %.1f requests of an arm and replicate lie beyond this quantile; a claim needs %d, which is %s requests of each arm in each replicate.",
-				l.tail, plan.MinTail, quantity.Count(int64(need)))
+			each := "of each arm in each replicate"
+			if s.single {
+				each = "of each arm"
+			}
+			w.add("few-tail-samples", about, "Only %.0f requests %s lie beyond this quantile; a claim needs %d, which is %s requests %s.",
+				l.tail, each, plan.MinTail, quantity.Count(int64(need)), each)
 		}
 		if l.Windows > 0 && l.Windows < fewWindows {
 			w.add("few-windows", about, "The within-run interval rests on %d windows.", l.Windows)
+		}
+		if l.unpaired && s.plan.Design == DesignInterleaved {
+			w.add("unpaired", about, "The arms share too few windows to be paired, because one ran after the other or the file is short: drift between them is in the difference.")
 		}
 		if l.contrast.Twin && l.Level > 0 && l.interval.Excludes(0) {
 			w.add("aa-differs", about, "The same path measured twice differs; by chance that happens in 1 of %.0f sound runs. Effects of this size are not believed here.", 1/(1-l.Level))

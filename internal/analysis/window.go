@@ -37,7 +37,13 @@ type collector struct {
 	joined  [][]joinedWindow // by quantile
 	pending []openGroup      // by quantile: windows being joined
 	blocks  bool
-	strays  int64 // requests that came after their window had closed
+	// adapt joins windows until every arm has enough requests, for data without
+	// a plan. It looks at counts, never at a latency.
+	adapt   bool
+	planned int           // windows of the plan; 0 without one
+	plain   bool          // keep no histograms and no list of windows
+	means   []runningMean // by quantile, when there are too many windows to keep
+	strays  int64         // requests that came after their window had closed
 }
 
 // openWindow is a window's successful latencies by arm, in hist.Unit.
@@ -120,29 +126,52 @@ func (c *collector) finished(t time.Duration) {
 		return
 	}
 	c.latest = t
-	for c.window > 0 && c.latest > time.Duration(c.closed+1)*c.window+c.timeout+openFor {
-		c.closeNext()
+	done := int((t - c.timeout - openFor) / c.window)
+	if !c.adapt {
+		done = min(done, c.planned)
+	}
+	if done > c.closed {
+		c.closeUpTo(done)
 	}
 }
 
-// close closes what is open. windows is how many there were planned: a window
-// without any request is a result too.
-func (c *collector) close(windows int) {
-	last := windows - 1
-	for i := range c.open {
-		last = max(last, i)
+// close closes what is open, and under a plan also what was never opened: a
+// window without any request is a result too.
+func (c *collector) close() {
+	if !c.adapt {
+		c.closeUpTo(c.planned)
 	}
-	for c.closed <= last {
-		c.closeNext()
-	}
-	for i := range c.qs {
-		c.flush(i)
+	c.closeUpTo(math.MaxInt)
+	if !c.adapt {
+		for q := range c.qs {
+			c.flush(q)
+		}
 	}
 }
 
-func (c *collector) closeNext() {
-	i := c.closed
-	c.closed++
+// closeUpTo closes the windows below done, in order: all of them under a plan,
+// those with requests otherwise, because a foreign clock may jump by years.
+func (c *collector) closeUpTo(done int) {
+	if c.adapt || done == math.MaxInt {
+		var open []int
+		for i := range c.open {
+			if i < done {
+				open = append(open, i)
+			}
+		}
+		slices.Sort(open)
+		for _, i := range open {
+			c.closeOne(i)
+		}
+		c.closed = max(c.closed, done)
+		return
+	}
+	for ; c.closed < done; c.closed++ {
+		c.closeOne(c.closed)
+	}
+}
+
+func (c *collector) closeOne(i int) {
 	w := c.open[i]
 	if w == nil {
 		w = c.fresh()
@@ -162,14 +191,22 @@ func (c *collector) closeNext() {
 		res.n[a] = len(ls)
 		res.median[a] = quantileOf(ls, 0.5)
 		for _, v := range ls {
+			if c.plain {
+				break
+			}
 			if into[a] == nil {
 				into[a] = hist.New()
 			}
 			c.record(into[a], time.Duration(v)*hist.Unit)
 		}
 	}
-	c.windows = append(c.windows, res)
-	if res.void == "" {
+	if !c.adapt || (c.arms > 1 && len(c.windows) < maxKept) {
+		c.windows = append(c.windows, res)
+	}
+	switch {
+	case c.adapt:
+		c.grow(w)
+	case res.void == "":
 		c.join(i, w)
 	}
 	c.recycle(w)
@@ -198,6 +235,81 @@ func (c *collector) join(i int, w *openWindow) {
 		}
 		p.parts++
 	}
+}
+
+// grow adds a window to the open group of every quantile, and ends those in
+// which every arm has enough. A group that gets long because an arm is away is
+// given up: the arms took turns too slowly to be paired.
+func (c *collector) grow(w *openWindow) {
+	for q := range c.qs {
+		p := &c.pending[q]
+		least, all := math.MaxInt, 0
+		for a := range p.latencies {
+			p.latencies[a] = append(p.latencies[a], w.latencies[a]...)
+			least = min(least, len(p.latencies[a]))
+			all += len(p.latencies[a])
+		}
+		switch need := atLeast(c.qs[q]); {
+		case least >= need:
+			for _, ls := range p.latencies {
+				slices.Sort(ls)
+			}
+			c.keep(q, c.joinedOf(&p.openWindow, q))
+		case all < 50*need*len(p.latencies):
+			continue
+		}
+		for a := range p.latencies {
+			p.latencies[a] = p.latencies[a][:0]
+		}
+	}
+}
+
+// maxKept is how many windows without a plan are kept one by one.
+const maxKept = 8192
+
+// runningMean averages neighbouring windows, so that memory does not grow with
+// the length of a file.
+type runningMean struct {
+	each int // windows in one kept value; 0 counts as 1
+	n    int
+	sum  []float64
+}
+
+// keep adds a window's values. When too many are kept, neighbours are averaged
+// in twos, and from then on twice as many windows make one value.
+func (c *collector) keep(q int, w joinedWindow) {
+	if c.means == nil {
+		c.means = make([]runningMean, len(c.qs))
+	}
+	m := &c.means[q]
+	if m.sum == nil {
+		m.each, m.sum = 1, make([]float64, c.arms)
+	}
+	for a, v := range w.value {
+		m.sum[a] += v
+	}
+	if m.n++; m.n < m.each {
+		return
+	}
+	for a := range m.sum {
+		w.value[a] = m.sum[a] / float64(m.n)
+		m.sum[a] = 0
+	}
+	m.n = 0
+	c.joined[q] = append(c.joined[q], w)
+	if len(c.joined[q]) < maxKept {
+		return
+	}
+	half := c.joined[q][:maxKept/2]
+	for i := range half {
+		x, y := c.joined[q][2*i], c.joined[q][2*i+1]
+		for a := range x.value {
+			x.value[a] = (x.value[a] + y.value[a]) / 2
+		}
+		half[i] = x
+	}
+	c.joined[q] = half
+	m.each *= 2
 }
 
 // flush ends the open group of a quantile. It counts when at least half of its

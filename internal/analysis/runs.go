@@ -1,0 +1,192 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/internal/stats"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// Runs compares two runs of hoplab, a - b. First comes how the primary
+// difference changed, "agent - bypass" in a less in b: what drifted between
+// the runs moves both arms of each and cancels. Then each arm that both runs
+// have, for which it does not. Replicates are the sample, unpaired (Welch).
+//
+// Runs that measured under different conditions are refused by an error that
+// names the field; a run whose evidence contradicts its plan makes the whole
+// comparison refused.
+func Runs(a, b *run.Dir, budgets []plan.Budget) (*summary.Result, error) {
+	if err := alike(&a.Plan, &b.Plan); err != nil {
+		return nil, err
+	}
+	sa, err := read(a)
+	if err != nil {
+		return nil, fmt.Errorf("A: %w", err)
+	}
+	sb, err := read(b)
+	if err != nil {
+		return nil, fmt.Errorf("B: %w", err)
+	}
+	p := a.Plan
+	p.Budgets = budgets
+	s := newStudy(&p)
+	s.level = p.Level
+	out := &summary.Result{Summary: summary.Summary{Schema: summary.Schema, Run: a.Name() + " - " + b.Name(), Target: TargetFiles,
+		Plan: planOf(&p), Differences: []summary.Difference{}, NoiseFloorUs: map[string]float64{}, Warnings: []summary.Warning{}}}
+	sum := &out.Summary
+	sum.Plan.Hash = ""
+	refused := false
+	for _, side := range []struct {
+		label string
+		dir   *run.Dir
+		s     *study
+	}{{"A", a, sa}, {"B", b, sb}} {
+		state, err := side.dir.State()
+		if err != nil {
+			return nil, err
+		}
+		cs := side.s.contradictions(state.Refused)
+		for _, c := range cs {
+			c.Arm = side.label + ": " + c.Arm
+			sum.Contradictions = append(sum.Contradictions, c)
+		}
+		for _, arm := range side.s.armResults(len(cs) > 0) {
+			arm.Name = side.label + ": " + arm.Name
+			if arm.TwinOf != "" {
+				arm.TwinOf = side.label + ": " + arm.TwinOf
+			}
+			sum.Arms = append(sum.Arms, arm)
+		}
+		for i := range side.s.plan.Arms {
+			c := side.s.curve(i, side.label+": "+side.s.plan.Arms[i].Name)
+			out.Detail.Curves = append(out.Detail.Curves, c)
+		}
+		refused = refused || len(cs) > 0
+		for _, w := range side.s.runWarnings() {
+			w.Text = "In " + side.label + ": " + w.Text
+			sum.Warnings = append(sum.Warnings, w)
+		}
+	}
+	sum.Warnings = append(sum.Warnings, summary.Warning{Code: "separate-runs", About: "run",
+		Text: "Separate runs: drift between them cancels in a difference of differences, and not in the difference of one arm."})
+	if refused {
+		sum.Verdict, out.Detail.Curves = summary.Refused, nil
+		for i := range sum.Arms {
+			sum.Arms[i].Latency = summary.LatencyUs{}
+		}
+		total := map[string]int64{}
+		for _, arm := range sum.Arms {
+			total[arm.Name] = arm.Requests - arm.Failed
+		}
+		sum.Sentences = []string{refusal(&p, sum.Contradictions, total)}
+		return out, nil
+	}
+	s.used = append(append([]*replicate{}, sa.used...), sb.used...)
+	if len(sa.used) < 2 || len(sb.used) < 2 || sa.forced != "" || sb.forced != "" {
+		s.forced = "A comparison of runs needs two replicates that count in each."
+		sum.Warnings = append(sum.Warnings, summary.Warning{Code: "few-replicates", About: "run", Text: s.forced})
+	}
+	lines := s.unpaired(sa, sb)
+	if len(lines) == 0 {
+		sum.Verdict, sum.Sentences = summary.CannotTell, []string{"These runs cannot tell: they have no arm in common with answered requests."}
+		return out, nil
+	}
+	s.judge(lines)
+	s.lineWarnings(lines)
+	for _, l := range lines {
+		sum.Differences = append(sum.Differences, l.Difference)
+	}
+	sum.Budgets = s.budgets(lines)
+	sum.Verdict = s.verdict(lines, sum.Budgets)
+	sum.Sentences = s.sentences(lines, sum.Budgets)
+	out.Detail.Primary = s.contrasts[0].Of
+	out.Detail.Method = "Each replicate gives one quantile per arm, and one difference; the two runs' replicates are compared unpaired, with Welch's t interval."
+	out.Detail.NotShown = []string{"What changed between the two runs beside the thing under test."}
+	return out, nil
+}
+
+// unpaired makes the lines of a comparison of two runs and sets s.contrasts to
+// what they are about.
+func (s *study) unpaired(a, b *study) []*line {
+	type pair struct {
+		of   string
+		a, b contrast
+	}
+	var pairs []pair
+	for _, ca := range a.contrasts {
+		for _, cb := range b.contrasts {
+			if ca.Of == cb.Of && !ca.Twin {
+				pairs = append(pairs, pair{fmt.Sprintf("A (%s) - B (%s)", ca.Of, cb.Of), ca, cb})
+			}
+		}
+	}
+	for i, arm := range a.plan.Arms {
+		if k := b.plan.ArmIndex(arm.Name); k >= 0 && arm.TwinOf == "" {
+			pairs = append(pairs, pair{fmt.Sprintf("A: %s - B: %s", arm.Name, arm.Name), single(i, len(a.plan.Arms)), single(k, len(b.plan.Arms))})
+		}
+	}
+	s.contrasts = make([]contrast, len(pairs))
+	var out []*line
+	for i, p := range pairs {
+		s.contrasts[i] = contrast{plan.Contrast{Of: p.of}}
+		var of []*line
+		var ps []float64
+		for q := range s.plan.Quantiles {
+			if l := s.welch(&s.contrasts[i], a, b, p.a, p.b, q); l != nil {
+				of = append(of, l)
+				ps = append(ps, l.pStudent)
+			}
+		}
+		for k, adjusted := range stats.Holm(ps) {
+			of[k].PHolm = adjusted
+		}
+		out = append(out, of...)
+	}
+	return out
+}
+
+// single is one arm by itself.
+func single(arm, arms int) contrast {
+	c := contrast{plan.Contrast{Weights: make([]float64, arms)}}
+	c.Weights[arm] = 1
+	return c
+}
+
+func (s *study) welch(about *contrast, a, b *study, ca, cb contrast, q int) *line {
+	if len(a.used) == 0 || len(b.used) == 0 {
+		return nil
+	}
+	quantile := s.plan.Quantiles[q]
+	da, db := ca.replicates(a.used, a.point(quantile)), cb.replicates(b.used, b.point(quantile))
+	i, p := stats.Welch(da, db, s.plan.Level)
+	l := &line{contrast: about, interval: i, pStudent: p}
+	l.tail = float64(min(ca.requests(a.used), cb.requests(b.used))) * min(quantile, 1-quantile)
+	l.Difference = summary.Difference{Of: about.Of, Quantile: quantile, EstimateUs: i.Estimate, LowUs: i.Low, HighUs: i.High, Level: s.plan.Level,
+		Replicates: len(da) + len(db), P: p, Method: fmt.Sprintf("Welch's t interval over %d and %d replicates, unpaired", len(da), len(db))}
+	if math.IsInf(i.Low, -1) {
+		l.Level, l.LowUs, l.HighUs = 0, i.Estimate, i.Estimate
+	}
+	l.WithinLowUs, l.WithinHighUs = l.LowUs, l.HighUs
+	return l
+}
+
+// alike refuses runs whose difference would not be about the thing under test.
+func alike(a, b *plan.Plan) error {
+	for _, f := range []struct {
+		field string
+		a, b  any
+	}{
+		{"target", a.Target, b.Target}, {"fabric", a.Fabric, b.Fabric}, {"design", a.Design, b.Design}, {"rate_per_s", a.RatePerS, b.RatePerS},
+		{"keep_alive", a.KeepAlive, b.KeepAlive}, {"keep_awake", a.KeepAwake, b.KeepAwake}, {"client", a.Client, b.Client},
+		{"replicate_s", a.ReplicateS, b.ReplicateS}, {"level", a.Level, b.Level}, {"quantiles", fmt.Sprint(a.Quantiles), fmt.Sprint(b.Quantiles)},
+	} {
+		if f.a != f.b {
+			return fail.Newf(fail.Usage, "measure both under the same conditions", "the runs cannot be compared: %s is %v in A and %v in B", f.field, f.a, f.b)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,326 @@
+package compare
+
+import (
+	"bufio"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/analysis"
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// Options says what to compare.
+type Options struct {
+	// A and B are result files or run directories; the report is A - B. With By
+	// set, B is empty and the arms are values of a tag inside A.
+	A, B string
+	// By is the tag that names the arm of each request. Its values are taken in
+	// Values' order, or sorted when Values is empty; the last one is what the
+	// others are compared with.
+	By     string
+	Values []string
+	// Metric is the k6 metric to compare; http_req_duration when empty.
+	Metric  string
+	WindowS float64 // 2 when 0
+	Level   float64 // 0.95 when 0
+	Budgets []string
+}
+
+// DefaultMetric is k6's time from the first byte sent to the last received.
+const DefaultMetric = "http_req_duration"
+
+// maxArms bounds the values of a tag: more are a wrong tag, such as a URL.
+const maxArms = 16
+
+// Run reads the files and compares them. Errors name file and line, and carry
+// fail.Usage; what the data cannot answer is a verdict, not an error.
+func Run(o Options) (*summary.Result, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	p := plan.Plan{Quantiles: []float64{0.5, 0.9, 0.99}}
+	for _, b := range o.Budgets {
+		if err := p.AddBudget(b); err != nil {
+			return nil, err
+		}
+	}
+	a, err := openInput(o.A)
+	if err != nil {
+		return nil, err
+	}
+	if o.By != "" {
+		return o.byTag(a, &p)
+	}
+	b, err := openInput(o.B)
+	if err != nil {
+		return nil, err
+	}
+	if a.run != nil && b.run != nil {
+		return analysis.Runs(a.run, b.run, p.Budgets)
+	}
+	for _, in := range []*input{a, b} {
+		if in.run != nil {
+			return nil, fail.Newf(fail.Usage, "compare two run directories, or two result files", "%s is a run directory and the other is not", in.path)
+		}
+	}
+	return o.apart(a, b, &p)
+}
+
+func (o *Options) fill() error {
+	switch {
+	case o.A == "":
+		return fail.Newf(fail.Usage, "hoplab compare A B", "no file to compare")
+	case o.By == "" && o.B == "":
+		return fail.Newf(fail.Usage, "name a second file, or the tag that tells the arms apart with --by", "only one file to compare: %s", o.A)
+	case o.By != "" && o.B != "":
+		return fail.Newf(fail.Usage, "give one file with --by, or two files without", "--by %s and two files", o.By)
+	case o.By == "" && len(o.Values) > 0:
+		return fail.Newf(fail.Usage, "add --by TAG", "values %s of no tag", strings.Join(o.Values, ", "))
+	}
+	if o.Metric == "" {
+		o.Metric = DefaultMetric
+	}
+	if o.WindowS == 0 {
+		o.WindowS = 2
+	}
+	if o.Level == 0 {
+		o.Level = 0.95
+	}
+	return nil
+}
+
+func (o *Options) foreign(p *plan.Plan, arms []string, apart bool) (*analysis.Foreign, error) {
+	return analysis.NewForeign(analysis.ForeignOptions{Arms: arms, Quantiles: p.Quantiles, Level: o.Level, WindowS: o.WindowS, Budgets: p.Budgets, Apart: apart})
+}
+
+// apart compares two files, each of which is one arm.
+func (o *Options) apart(a, b *input, p *plan.Plan) (*summary.Result, error) {
+	names := []string{a.name(), b.name()}
+	if names[0] == names[1] {
+		names = []string{"A: " + names[0], "B: " + names[1]}
+	}
+	f, err := o.foreign(p, names, true)
+	if err != nil {
+		return nil, err
+	}
+	for arm, in := range []*input{a, b} {
+		var first time.Time
+		any := false
+		err := in.read(o.Metric, func(e event) error {
+			if !any {
+				first, any = e.at, true
+			}
+			f.Add(arm, e.at.Sub(first), e.latency, e.tags.why)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if !any {
+			return nil, in.nothing(o.Metric)
+		}
+	}
+	return f.Result(names[0] + " - " + names[1])
+}
+
+// byTag compares the values of a tag inside one file. Which values there are
+// is read first, unless they were named.
+func (o *Options) byTag(in *input, p *plan.Plan) (*summary.Result, error) {
+	if in.run != nil {
+		return nil, fail.Newf(fail.Usage, "use hoplab report "+in.path, "%s is a run directory: its arms are compared already", in.path)
+	}
+	values := o.Values
+	if len(values) == 0 {
+		var err error
+		if values, err = o.valuesIn(in); err != nil {
+			return nil, err
+		}
+	}
+	f, err := o.foreign(p, values, false)
+	if err != nil {
+		return nil, err
+	}
+	arms := map[*tagSet]int{}
+	var first time.Time
+	any := false
+	err = in.read(o.Metric, func(e event) error {
+		arm, known := arms[e.tags]
+		if !known {
+			arm = slices.Index(values, e.tags.values[o.By])
+			if len(arms) == maxTails {
+				clear(arms)
+			}
+			arms[e.tags] = arm
+		}
+		if arm < 0 {
+			return nil
+		}
+		if !any {
+			first, any = e.at, true
+		}
+		f.Add(arm, e.at.Sub(first), e.latency, e.tags.why)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !any {
+		return nil, in.nothing(o.Metric + " with " + o.By + " " + strings.Join(values, ", "))
+	}
+	return f.Result(in.name() + " by " + o.By)
+}
+
+// valuesIn lists the values of the tag, sorted.
+func (o *Options) valuesIn(in *input) ([]string, error) {
+	var values []string
+	seen := map[*tagSet]bool{}
+	points := 0
+	err := in.read(o.Metric, func(e event) error {
+		points++
+		if seen[e.tags] {
+			return nil
+		}
+		if len(seen) == maxTails {
+			clear(seen)
+		}
+		seen[e.tags] = true
+		v, there := e.tags.values[o.By]
+		if there && !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+		if len(values) > maxArms {
+			return fmt.Errorf("tag %q has more than %d values; name two with --arms", o.By, maxArms)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case points == 0:
+		return nil, in.nothing(o.Metric)
+	case len(values) < 2:
+		return nil, fail.Newf(fail.Usage, "name a tag that tells the arms apart", "%s: tag %q has %d value(s); a comparison needs two", in.path, o.By, len(values))
+	}
+	slices.Sort(values)
+	return values, nil
+}
+
+// input is one thing to compare.
+type input struct {
+	path string
+	kind string
+	run  *run.Dir // for a run directory
+}
+
+// Kinds of input.
+const (
+	kindNDJSON = "NDJSON"
+	kindCSV    = "CSV"
+	kindSample = "sample file"
+)
+
+// openInput looks at the beginning of a file to tell what it is.
+func openInput(path string) (*input, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fail.Newf(fail.Usage, "check the path", "cannot read %s: %w", path, cause(err))
+	}
+	in := &input{path: path}
+	if info.IsDir() {
+		in.run, err = run.Open(path)
+		return in, err
+	}
+	r, done, err := in.open()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	head, err := r.Peek(64)
+	if err != nil && err != io.EOF {
+		return nil, in.unreadable(err)
+	}
+	text := strings.TrimLeft(string(head), " \t\r\n")
+	switch {
+	case len(text) == 0:
+		return nil, fail.Newf(fail.Usage, "check that the load test wrote it", "%s is empty", path)
+	case strings.HasPrefix(string(head), sampleMagic):
+		in.kind = kindSample
+	case text[0] == '{':
+		in.kind = kindNDJSON
+	case strings.HasPrefix(text, "metric_name,"):
+		in.kind = kindCSV
+	default:
+		return nil, fail.Newf(fail.Usage, "give k6's --out json or --out csv, a hoplab sample file or a run directory", "%s is no result file: it starts with %.20q", path, text)
+	}
+	return in, nil
+}
+
+func (in *input) name() string {
+	if in.run != nil {
+		return in.run.Name()
+	}
+	return filepath.Base(in.path)
+}
+
+func (in *input) nothing(what string) error {
+	return fail.Newf(fail.Usage, "check --metric and --by", "%s holds no %s", in.path, what)
+}
+
+func (in *input) unreadable(err error) error {
+	return fail.Newf(fail.Usage, "restore the file or make it again", "%s: %w", in.path, err)
+}
+
+func cause(err error) error {
+	if p, ok := err.(*os.PathError); ok {
+		return p.Err
+	}
+	return err
+}
+
+// open opens the file, through gzip when it is compressed.
+func (in *input) open() (*bufio.Reader, func(), error) {
+	f, err := os.Open(in.path)
+	if err != nil {
+		return nil, nil, fail.Newf(fail.Usage, "check the path and its permissions", "cannot read %s: %w", in.path, cause(err))
+	}
+	r := bufio.NewReaderSize(f, 64<<10)
+	if head, _ := r.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
+		return r, func() { f.Close() }, nil
+	}
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		f.Close()
+		return nil, nil, in.unreadable(err)
+	}
+	return bufio.NewReaderSize(z, 256<<10), func() { f.Close() }, nil
+}
+
+// read calls emit for every request of the file.
+func (in *input) read(metric string, emit sink) error {
+	r, done, err := in.open()
+	if err != nil {
+		return err
+	}
+	defer done()
+	switch in.kind {
+	case kindCSV:
+		err = readCSV(r, metric, emit)
+	case kindSample:
+		err = readSamples(r, emit)
+	default:
+		err = readNDJSON(r, metric, emit)
+	}
+	if err != nil {
+		return in.unreadable(err)
+	}
+	return nil
+}

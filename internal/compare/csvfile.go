@@ -1,0 +1,200 @@
+package compare
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// csvColumns are the columns of k6's CSV output that are no tags.
+var csvColumns = map[string]bool{"metric_name": true, "timestamp": true, "metric_value": true, "extra_tags": true, "metadata": true}
+
+// readCSV calls emit for every row of the metric, in the file's order. Tags
+// stand in columns of their own or, in random order, in extra_tags. Errors
+// name the line.
+func readCSV(r io.Reader, metric string, emit sink) error {
+	limit := &rowLimit{r: r}
+	c := csv.NewReader(limit)
+	c.ReuseRecord = true
+	head, err := c.Read()
+	if err != nil {
+		return fmt.Errorf("line 1: %w", csvError(err))
+	}
+	col, err := columnsOf(head)
+	if err != nil {
+		return fmt.Errorf("line 1: %w", err)
+	}
+	tags := map[string]*tagSet{}
+	var key []byte
+	for {
+		limit.reset()
+		row, err := c.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			var at *csv.ParseError
+			if errors.As(err, &at) {
+				return fmt.Errorf("line %d: %w", at.Line, at.Err)
+			}
+			return csvError(err)
+		}
+		line, _ := c.FieldPos(0)
+		if row[col.name] != metric {
+			if !utf8.ValidString(row[col.name]) {
+				return fmt.Errorf("line %d: the metric's name is not UTF-8", line)
+			}
+			continue
+		}
+		key = key[:0]
+		for _, i := range col.tag {
+			key = append(append(key, row[i]...), 0)
+		}
+		t := tags[string(key)]
+		if t == nil {
+			values, err := col.tags(row)
+			if err != nil {
+				return fmt.Errorf("line %d: %w", line, err)
+			}
+			t = newTagSet(values)
+			if len(tags) == maxTails {
+				clear(tags)
+			}
+			tags[string(key)] = t
+		}
+		e, err := col.event(row)
+		if err == nil {
+			e.tags = t
+			err = emit(e)
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", line, err)
+		}
+	}
+}
+
+func csvError(err error) error {
+	if err == io.EOF {
+		return errors.New("the file is empty")
+	}
+	return err
+}
+
+// columns is where things stand in a row.
+type columns struct {
+	name, time, value int
+	extra             int // -1 when there is none
+	tag               []int
+	tagName           []string
+}
+
+func columnsOf(head []string) (columns, error) {
+	c := columns{name: -1, time: -1, value: -1, extra: -1}
+	for i, h := range head {
+		switch h {
+		case "metric_name":
+			c.name = i
+		case "timestamp":
+			c.time = i
+		case "metric_value":
+			c.value = i
+		case "extra_tags":
+			c.extra = i
+		}
+		if !csvColumns[h] || h == "extra_tags" {
+			c.tag = append(c.tag, i)
+			c.tagName = append(c.tagName, strings.Clone(h))
+		}
+	}
+	if c.name < 0 || c.time < 0 || c.value < 0 {
+		return c, errors.New("not k6's CSV output: it has no columns metric_name, timestamp and metric_value")
+	}
+	return c, nil
+}
+
+// tags collects a row's tags, whichever order extra_tags has them in.
+func (c *columns) tags(row []string) (map[string]string, error) {
+	values := map[string]string{}
+	for k, i := range c.tag {
+		if !utf8.ValidString(row[i]) {
+			return nil, fmt.Errorf("column %s is not UTF-8", c.tagName[k])
+		}
+		if i != c.extra {
+			if row[i] != "" {
+				values[c.tagName[k]] = strings.Clone(row[i])
+			}
+			continue
+		}
+		if row[i] == "" {
+			continue
+		}
+		for _, pair := range strings.Split(row[i], "&") {
+			key, value, ok := strings.Cut(pair, "=")
+			if !ok {
+				// A value with an ampersand in it, which k6 does not escape.
+				return nil, fmt.Errorf("extra_tags %.60q: expected tag=value&tag=value", row[i])
+			}
+			values[strings.Clone(key)] = strings.Clone(value)
+		}
+	}
+	return values, nil
+}
+
+func (c *columns) event(row []string) (e event, err error) {
+	if e.at, err = csvTime(row[c.time]); err != nil {
+		return e, err
+	}
+	ms, err := strconv.ParseFloat(row[c.value], 64)
+	if err != nil {
+		return e, fmt.Errorf("metric_value %.60q: expected a number", row[c.value])
+	}
+	e.latency, err = latencyOf(ms)
+	return e, err
+}
+
+// csvTime reads each of k6's time formats: Unix time in seconds, milli-, micro-
+// or nanoseconds, which their number of digits tells apart for the years 1973
+// to 2286, and RFC 3339.
+func csvTime(s string) (time.Time, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		t, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			return t, fmt.Errorf("timestamp %.60q: expected Unix time or RFC 3339", s)
+		}
+		return t, nil
+	}
+	switch len(s) {
+	case 9, 10:
+		return time.Unix(n, 0), nil
+	case 12, 13:
+		return time.UnixMilli(n), nil
+	case 15, 16:
+		return time.UnixMicro(n), nil
+	case 18, 19:
+		return time.Unix(0, n), nil
+	}
+	return time.Time{}, fmt.Errorf("timestamp %s: expected Unix time in s, ms, µs or ns", s)
+}
+
+// rowLimit ends a row that an open quote would let grow to the end of the file.
+type rowLimit struct {
+	r    io.Reader
+	read int // since the last row
+}
+
+func (l *rowLimit) reset() { l.read = 0 }
+
+func (l *rowLimit) Read(p []byte) (int, error) {
+	if l.read > maxLine {
+		return 0, fmt.Errorf("a row longer than %d bytes: is a quote left open?", maxLine)
+	}
+	n, err := l.r.Read(p)
+	l.read += n
+	return n, err
+}

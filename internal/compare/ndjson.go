@@ -1,0 +1,360 @@
+package compare
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+)
+
+const (
+	chunk   = 512 << 10
+	maxLine = 4 << 20 // a longer line is no line of k6
+
+	maxPrefixes = 64
+	maxTails    = 1024
+	maxTailSize = 4 << 10
+)
+
+// ndjson reads k6's JSON output. Nearly all lines have one exact form:
+//
+//	{"metric":"NAME","type":"Point","data":{"time":"TIME","value":NUMBER,"tags":{...}}}
+//
+// and repeat what was seen: the same few beginnings, the time of the line
+// before, the same few sets of tags. Such a line is recognised by comparing its
+// bytes with those of parts that were checked before, which is as strict as
+// parsing and runs at the speed of memory. Every other line goes to parseLine,
+// so that what it means, and whether it is an error, does not depend on the
+// fast way.
+type ndjson struct {
+	metric string
+	emit   sink
+	line   int64 // of the line at hand, from 1
+
+	prefixes []*prefix
+	next     int // the prefix expected now: the one that followed last time
+	tails    map[string]*tagSet
+	lastTail []byte // the tail of the line before, and what it means
+	lastTags *tagSet
+	when     []byte // the time of the line before as text, with its closing quote
+	at       time.Time
+
+	slow int64 // lines that went to parseLine, for tests
+}
+
+// prefix is the beginning of a line up to its time.
+type prefix struct {
+	text   []byte
+	wanted bool
+}
+
+var (
+	openMetric = []byte(`{"metric":"`)
+	openTime   = []byte(`","type":"Point","data":{"time":"`)
+	openValue  = []byte(`,"value":`)
+	openTags   = []byte(`,"tags":{`)
+	closeLine  = []byte("}}\n")
+)
+
+// readNDJSON calls emit for every point of the metric, in the file's order.
+// Memory does not depend on the file's size. Errors name the line.
+func readNDJSON(r io.Reader, metric string, emit sink) error {
+	n := &ndjson{metric: metric, emit: emit, line: 1, tails: map[string]*tagSet{}}
+	buf := make([]byte, 0, chunk)
+	for {
+		if len(buf) == cap(buf) {
+			if cap(buf) >= maxLine {
+				return n.errorf("longer than %d bytes", maxLine)
+			}
+			buf = append(make([]byte, 0, 2*cap(buf)), buf...)
+		}
+		k, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+k]
+		used, perr := n.scan(buf)
+		if perr != nil {
+			return perr
+		}
+		buf = buf[:copy(buf, buf[used:])]
+		switch {
+		case err == io.EOF:
+			return n.end(buf)
+		case err != nil:
+			return n.errorf("cannot read on: %w", err)
+		}
+	}
+}
+
+// end takes what is left behind the last line end.
+func (n *ndjson) end(rest []byte) error {
+	if len(bytes.TrimSpace(rest)) == 0 {
+		return nil
+	}
+	if err := n.parse(rest); err != nil {
+		return fmt.Errorf("%w (the file ends here without a line end: was it cut?)", err)
+	}
+	return nil
+}
+
+// scan takes all complete lines of b and returns how many bytes they were.
+func (n *ndjson) scan(b []byte) (used int, err error) {
+	for used < len(b) {
+		k, err := n.fast(b[used:])
+		if err != nil {
+			return used, err
+		}
+		if k == 0 {
+			k = bytes.IndexByte(b[used:], '\n') + 1
+			if k == 0 {
+				return used, nil
+			}
+			if err := n.parse(b[used : used+k-1]); err != nil {
+				return used, err
+			}
+			n.learn(b[used : used+k])
+		}
+		used += k
+		n.line++
+	}
+	return used, nil
+}
+
+// parse takes one line the thorough way.
+func (n *ndjson) parse(line []byte) error {
+	n.slow++
+	if len(bytes.TrimSpace(line)) == 0 {
+		return nil
+	}
+	e, ok, err := parseLine(line, n.metric)
+	if err != nil {
+		return n.errorf("%w", err)
+	}
+	if !ok {
+		return nil
+	}
+	return n.send(e)
+}
+
+func (n *ndjson) send(e event) error {
+	if err := n.emit(e); err != nil {
+		return n.errorf("%w", err)
+	}
+	return nil
+}
+
+func (n *ndjson) errorf(format string, args ...any) error {
+	return fmt.Errorf("line %d: "+format, append([]any{n.line}, args...)...)
+}
+
+// learn remembers the beginning of a line that parse found sound.
+func (n *ndjson) learn(line []byte) {
+	if !bytes.HasPrefix(line, openMetric) || len(n.prefixes) == maxPrefixes {
+		return
+	}
+	name := plainString(line[len(openMetric):])
+	end := len(openMetric) + len(name)
+	if !bytes.HasPrefix(line[end:], openTime) {
+		return
+	}
+	end += len(openTime)
+	for _, p := range n.prefixes {
+		if bytes.Equal(p.text, line[:end]) {
+			return
+		}
+	}
+	n.prefixes = append(n.prefixes, &prefix{bytes.Clone(line[:end]), string(name) == n.metric})
+}
+
+// plainString is the beginning of b up to a quote, as far as it stands for
+// itself in JSON and in ASCII.
+func plainString(b []byte) []byte {
+	for i, c := range b {
+		if c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return b[:i]
+		}
+	}
+	return b
+}
+
+// fast takes the line at the beginning of b if it has the exact form, and
+// returns its length with the line end. 0 means that it must be parsed.
+func (n *ndjson) fast(b []byte) (int, error) {
+	p := n.begin(b)
+	if p == nil {
+		return 0, nil
+	}
+	i := len(p.text)
+	k := n.time(b[i:])
+	if k == 0 {
+		return 0, nil
+	}
+	i += k
+	if !bytes.HasPrefix(b[i:], openValue) {
+		return 0, nil
+	}
+	i += len(openValue)
+	k = plainNumber(b[i:])
+	if k == 0 {
+		return 0, nil
+	}
+	value := b[i : i+k]
+	i += k
+	tags, k := n.tail(b[i:])
+	if k == 0 {
+		return 0, nil
+	}
+	i += k
+	if !p.wanted {
+		return i, nil
+	}
+	ms, err := strconv.ParseFloat(string(value), 64)
+	if err != nil {
+		return 0, nil
+	}
+	latency, err := latencyOf(ms)
+	if err != nil {
+		return 0, n.errorf("%w", err)
+	}
+	return i, n.send(event{at: n.at, latency: latency, tags: tags})
+}
+
+// begin finds the prefix of b: first the one that is due, then any.
+func (n *ndjson) begin(b []byte) *prefix {
+	if len(n.prefixes) == 0 {
+		return nil
+	}
+	if p := n.prefixes[n.next]; bytes.HasPrefix(b, p.text) {
+		n.next = (n.next + 1) % len(n.prefixes)
+		return p
+	}
+	for i, p := range n.prefixes {
+		if bytes.HasPrefix(b, p.text) {
+			n.next = (i + 1) % len(n.prefixes)
+			return p
+		}
+	}
+	return nil
+}
+
+// time takes a time with its closing quote and returns its length, 0 when it is none.
+func (n *ndjson) time(b []byte) int {
+	if len(n.when) > 0 && bytes.HasPrefix(b, n.when) {
+		return len(n.when)
+	}
+	const longest = 40
+	k := bytes.IndexByte(b[:min(len(b), longest)], '"')
+	if k < 0 {
+		return 0
+	}
+	at, err := time.Parse(time.RFC3339Nano, string(b[:k]))
+	if err != nil {
+		return 0
+	}
+	n.when, n.at = append(n.when[:0], b[:k+1]...), at
+	return k + 1
+}
+
+// plainNumber is the length of a JSON number without exponent and with at most
+// 20 digits, 0 when there is none: those every parser reads without trouble.
+func plainNumber(b []byte) int {
+	i := 0
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	first := i
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+	}
+	if i == first || (b[first] == '0' && i > first+1) {
+		return 0
+	}
+	if i < len(b) && b[i] == '.' {
+		point := i
+		for i++; i < len(b) && b[i]-'0' <= 9; i++ {
+		}
+		if i == point+1 {
+			return 0
+		}
+	}
+	if i-first > 21 || i == len(b) || b[i] != ',' {
+		return 0
+	}
+	return i
+}
+
+// tail takes the tags and the end of the line, and returns its length, 0 when
+// it must be parsed.
+func (n *ndjson) tail(b []byte) (*tagSet, int) {
+	if n.lastTags != nil && bytes.HasPrefix(b, n.lastTail) {
+		return n.lastTags, len(n.lastTail)
+	}
+	k := bytes.IndexByte(b[:min(len(b), maxTailSize)], '\n') + 1
+	if k == 0 {
+		return nil, 0
+	}
+	t, known := n.tails[string(b[:k])]
+	if !known {
+		values, ok := plainTags(b[:k])
+		if !ok {
+			return nil, 0
+		}
+		t = newTagSet(values)
+		if len(n.tails) == maxTails {
+			clear(n.tails) // tags that never repeat, such as unique URLs
+		}
+		n.tails[string(b[:k])] = t
+	}
+	n.lastTail, n.lastTags = append(n.lastTail[:0], b[:k]...), t
+	return t, k
+}
+
+var errNotPlain = errors.New("not plain")
+
+// plainTags reads `,"tags":{"k":"v",...}}}` and the line end, if every string
+// stands for itself.
+func plainTags(b []byte) (map[string]string, bool) {
+	if !bytes.HasPrefix(b, openTags) {
+		return nil, false
+	}
+	b = b[len(openTags):]
+	values := map[string]string{}
+	take := func(after string) (string, error) {
+		if len(b) == 0 || b[0] != '"' {
+			return "", errNotPlain
+		}
+		s := plainString(b[1:])
+		rest := b[1+len(s):]
+		if !bytes.HasPrefix(rest, []byte(after)) {
+			return "", errNotPlain
+		}
+		b = rest[len(after):]
+		return string(s), nil
+	}
+	if len(b) > 0 && b[0] == '}' {
+		return values, bytes.Equal(b[1:], closeLine)
+	}
+	for {
+		key, err := take(`":`)
+		if err != nil {
+			return nil, false
+		}
+		value, err := take(`"`)
+		if err != nil {
+			return nil, false
+		}
+		values[key] = value
+		if len(b) == 0 {
+			return nil, false
+		}
+		c := b[0]
+		b = b[1:]
+		switch c {
+		case ',':
+		case '}':
+			return values, bytes.Equal(b, closeLine)
+		default:
+			return nil, false
+		}
+	}
+}
