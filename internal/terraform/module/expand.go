@@ -210,7 +210,7 @@ func (s *scope) moduleValue(name string, outputs map[string]bool) cty.Value {
 	var values []cty.Value
 	for _, sub := range c.scopes {
 		object := map[string]cty.Value{}
-		for o := range outputs {
+		for _, o := range sortedKeys(outputs) {
 			object[o] = sub.output(o)
 		}
 		values = append(values, cty.ObjectVal(object))
@@ -305,10 +305,11 @@ func (r *reader) object(inst *resource.Instance) cty.Value {
 // body evaluates the arguments and nested blocks of a block.
 func (s *scope) body(b *body, iteration map[string]cty.Value) *resource.Body {
 	out := resource.NewBody(b.rng.Filename, b.rng.Start.Line)
-	for name, a := range b.attrs {
+	for _, name := range sortedKeys(b.attrs) {
 		if metaAttrs[name] {
 			continue
 		}
+		a := b.attrs[name]
 		out.Attrs[name] = resource.Attr{Value: s.eval(a, iteration), File: a.rng.Filename, Line: a.rng.Start.Line}
 	}
 	for _, d := range b.blocks {

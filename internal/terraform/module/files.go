@@ -42,6 +42,10 @@ func (disk) list(dir string) ([]string, error) {
 }
 
 func (disk) read(path string) ([]byte, error) {
+	// Before opening: to open a pipe would wait for its writer.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -60,6 +64,9 @@ func (disk) readBelow(dir, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
+	if info, err := root.Stat(rel); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
 	f, err := root.Open(rel)
 	if err != nil {
 		return nil, err
@@ -68,15 +75,8 @@ func (disk) readBelow(dir, path string) ([]byte, error) {
 	return readAll(f, path)
 }
 
-// readAll reads a regular file of at most maxFileBytes.
-func readAll(f fs.File, path string) ([]byte, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
+// readAll reads a file of at most maxFileBytes.
+func readAll(f io.Reader, path string) ([]byte, error) {
 	src, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {
 		return nil, err

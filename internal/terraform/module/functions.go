@@ -3,6 +3,8 @@ package module
 import (
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/ext/customdecode"
@@ -202,6 +204,11 @@ func (r *reader) call(name string, f function.Function, inspects bool, args []ct
 	if touched {
 		return resource.Unknown(fmt.Sprintf("%s() of an identifier is known only after apply", name)), nil
 	}
+	if name == "jsondecode" || name == "yamldecode" {
+		if err := checkDecoded(args[0]); err != nil {
+			return cty.NilVal, err
+		}
+	}
 	if size, ok := amplifiers[name]; ok {
 		plain := make([]cty.Value, len(args))
 		for i, a := range args {
@@ -222,6 +229,29 @@ func (r *reader) call(name string, f function.Function, inspects bool, args []ct
 		return resource.Unknown(name + "() made a Unicode noncharacter (U+FDD0 to U+FDD5)"), nil
 	}
 	return v, nil
+}
+
+var (
+	yamlAnchor = regexp.MustCompile(`&[0-9A-Za-z_-]`)
+	yamlAlias  = regexp.MustCompile(`\*[0-9A-Za-z_-]`)
+)
+
+// checkDecoded refuses text whose nesting would overflow the decoder's stack,
+// and YAML whose anchors may stand for each other many times over.
+func checkDecoded(v cty.Value) error {
+	v, _ = v.Unmark()
+	if !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+		return nil
+	}
+	text := v.AsString()
+	if resource.JSONDepth(text) > maxNesting {
+		return fmt.Errorf("it nests deeper than %d", maxNesting)
+	}
+	anchors, aliases := len(yamlAnchor.FindAllString(text, -1)), len(yamlAlias.FindAllString(text, -1))
+	if anchors > 0 && math.Pow(float64(aliases)/float64(anchors)+1, float64(anchors)) > maxRun {
+		return errors.New("its anchors and aliases multiply")
+	}
+	return nil
 }
 
 // try and can evaluate their arguments once each. They differ from the

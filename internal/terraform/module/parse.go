@@ -197,7 +197,8 @@ func (l *loader) body(b hcl.Body) (*body, error) {
 		return nil, syntaxError(diags)
 	}
 	out := &body{attrs: map[string]attr{}}
-	for name, a := range attrs {
+	for _, name := range sortedKeys(attrs) {
+		a := attrs[name]
 		if name == "//" {
 			continue // a comment
 		}
@@ -220,7 +221,8 @@ func (l *loader) body(b hcl.Body) (*body, error) {
 
 func (l *loader) nativeBody(b *hclsyntax.Body) (*body, error) {
 	out := &body{attrs: map[string]attr{}, rng: b.SrcRange}
-	for name, a := range b.Attributes {
+	for _, name := range sortedKeys(b.Attributes) {
+		a := b.Attributes[name]
 		if err := l.prepare(a.Expr); err != nil {
 			return nil, err
 		}

@@ -163,8 +163,8 @@ func (s *scope) context(expr hclsyntax.Expression, iteration map[string]cty.Valu
 			put(root, name, func() cty.Value { return s.resourceValue(root + "." + name) })
 		}
 	}
-	for name, outputs := range modules {
-		put("module", name, func() cty.Value { return s.moduleValue(name, outputs) })
+	for _, name := range sortedKeys(modules) {
+		put("module", name, func() cty.Value { return s.moduleValue(name, modules[name]) })
 	}
 	for typ, labels := range data {
 		put("data", typ, func() cty.Value { return cty.ObjectVal(labels) })

@@ -118,6 +118,10 @@ func Read(path string) (*resource.Set, error) {
 }
 
 func readFile(path string) ([]byte, error) {
+	// Before opening: to open a pipe would wait for its writer.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fail.Newf(fail.Usage, "Write the plan to a file first.", "%s: not a regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fail.Newf(fail.Usage, "Check the path and its permissions.", "%w", err)

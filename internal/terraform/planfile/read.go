@@ -203,7 +203,7 @@ func (r *reader) body(it *item) error {
 	for name := range unknown {
 		names[name] = true
 	}
-	for name := range names {
+	for _, name := range sortedKeys(names) {
 		expr, written := config[name]
 		v, err := r.value(it, name, it.value.Values[name], unknown[name], expr, written || config == nil)
 		if err != nil {
@@ -282,7 +282,7 @@ func (r *reader) value(it *item, name string, v, unknown, expr any, written bool
 func (r *reader) object(it *item, name string, v, unknown map[string]any, expr any) (cty.Value, error) {
 	out := map[string]cty.Value{}
 	for _, m := range []map[string]any{v, unknown} {
-		for k := range m {
+		for _, k := range sortedKeys(m) {
 			if _, done := out[k]; done {
 				continue
 			}
