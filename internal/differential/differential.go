@@ -39,17 +39,25 @@ type Options struct {
 	Dir   string // logs; "" for a temporary directory
 	// Reach are the options of the prediction; App says what the app does.
 	Reach reach.Options
-	// Want, if not nil, chooses the predictions to compare.
+	// Want, if not nil, chooses among the report's predictions.
 	Want func(*reach.Prediction) bool
+	// Ask adds calls of which the report does not speak by itself.
+	Ask []Question
+}
+
+// Question is a call to predict and to make.
+type Question struct {
+	Caller reach.Caller
+	URL    string // as reach's Ask wants it
 }
 
 // patience bounds one request in the lab's own time: longer than any timeout
 // that a caller runs into, shorter than the kernel's two minutes.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // Compare predicts and runs one deployment.
 func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error) {
-	report, err := reach.Predict(t, o.Reach)
+	predictions, err := predict(t, o)
 	if err != nil {
 		return nil, err
 	}
@@ -63,18 +71,36 @@ func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error
 	if err := l.WaitSettled(settle); err != nil {
 		return nil, err
 	}
-	rows := make([]Row, len(report.Predictions))
+	rows := make([]Row, len(predictions))
 	var wg sync.WaitGroup
-	for i := range report.Predictions {
-		p := &report.Predictions[i]
-		if o.Want != nil && !o.Want(p) {
-			rows[i].Skipped = "not asked for"
-			continue
-		}
+	for i := range predictions {
+		p := &predictions[i]
 		wg.Go(func() { rows[i] = compare(ctx, l, p, o.Scale) })
 	}
 	wg.Wait()
 	return rows, ctx.Err()
+}
+
+// predict lists what is to be compared.
+func predict(t *topology.Topology, o Options) ([]reach.Prediction, error) {
+	p, err := reach.New(t, o.Reach)
+	if err != nil {
+		return nil, err
+	}
+	var out []reach.Prediction
+	for _, x := range p.Report().Predictions {
+		if o.Want == nil || o.Want(&x) {
+			out = append(out, x)
+		}
+	}
+	for _, q := range o.Ask {
+		answers, err := p.Ask(q.Caller, q.URL)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, answers...)
+	}
+	return out, nil
 }
 
 func compare(ctx context.Context, l *lab.Lab, p *reach.Prediction, scale float64) Row {

@@ -1,0 +1,126 @@
+package situation_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/cfn"
+	"github.com/hoplab/hoplab/internal/differential"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/situation"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "node" {
+		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// TestSituations shows three columns that must agree: what is documented, what
+// reach predicts, what the lab shows.
+func TestSituations(t *testing.T) {
+	r, err := repo.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := r.BuildService(context.Background(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	tw := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "row\tsituation\tdocumented\tpredicted\tobserved")
+	for _, s := range situation.All() {
+		t.Run(s.Name, func(t *testing.T) {
+			rows := show(t, s, app, 20)
+			if len(rows) == 0 {
+				t.Fatal("nothing to compare: no prediction matches the call")
+			}
+			for _, row := range rows {
+				fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\n", s.Row, s.Name, documented(s, row), row.Predicted, row.Observed)
+				if row.Skipped != "" {
+					t.Errorf("%s cannot be shown: %s", row.ID, row.Skipped)
+				}
+				if row.Differs != "" {
+					t.Errorf("%s: %s", row.ID, row.Differs)
+				}
+				if want := documented(s, row); !agrees(row.Observed, want) {
+					t.Errorf("observed %s; documented is %s", row.Observed, want)
+				}
+			}
+		})
+	}
+	tw.Flush()
+	t.Log("\n" + table.String())
+}
+
+// show runs the situation and returns the rows of its call and of its target.
+func show(t *testing.T, s situation.Situation, app string, scale float64) []differential.Row {
+	t.Helper()
+	a, err := cfn.Parse(s.Name+".json", s.Config.Template(), cfn.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := topology.FromTemplates(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	defer cancel()
+	rows, err := differential.Compare(ctx, top, differential.Options{
+		App: []string{app}, Node: []string{self, "node"}, Scale: scale, Seed: 1, Dir: t.TempDir(),
+		Reach: reach.Options{App: s.App}, Ask: question(s, top),
+		Want: func(p *reach.Prediction) bool { return p.Kind == reach.KindHealth && s.Target != "" },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// question is the situation's call in reach's words.
+func question(s situation.Situation, t *topology.Topology) []differential.Question {
+	c, url := s.Ask(t)
+	if url == "" {
+		return nil
+	}
+	return []differential.Question{{Caller: c, URL: url}}
+}
+
+// documented is the situation's own column for a row.
+func documented(s situation.Situation, r differential.Row) string {
+	switch {
+	case strings.HasPrefix(r.ID, "health/"):
+		return s.Target
+	case s.Status != 0 && s.Body == "":
+		return strconv.Itoa(s.Status)
+	case s.Status != 0:
+		return fmt.Sprintf("%d %q", s.Status, s.Body)
+	}
+	return s.Curl
+}
+
+func agrees(observed, want string) bool {
+	if cut, partly := strings.CutSuffix(want, `…"`); partly {
+		return strings.HasPrefix(observed, strings.TrimSpace(cut))
+	}
+	if strings.HasPrefix(want, "curl:") {
+		_, text, _ := strings.Cut(observed, ": ")
+		return strings.HasPrefix(text, want)
+	}
+	return observed == want || strings.HasPrefix(observed, want+" ")
+}
