@@ -100,6 +100,9 @@ func newArmCount() *armCount {
 
 // take counts n responses of one kind.
 func (a *armCount) take(p proof, o samplefile.Outcome, n int64, measured bool) {
+	if n == 0 {
+		return
+	}
 	a.sent += n
 	if p.ok {
 		a.answered += n

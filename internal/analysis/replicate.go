@@ -45,7 +45,8 @@ type reader struct {
 	r     *samplefile.Reader
 	rec   samplefile.Record
 	start time.Duration
-	proof []proof // by class
+	proof []proof    // by class
+	count [][2]int64 // by class: requests of the warm-up, measured requests
 }
 
 // readReplicate streams the sample files of one replicate.
@@ -199,6 +200,7 @@ func (r *reader) next(p *plan.Plan, load *samplefile.Load) (ok bool, err error) 
 	for len(r.proof) <= r.rec.Class {
 		arm, o := r.r.Class(len(r.proof))
 		r.proof = append(r.proof, prove(p.Arms[arm].Expect, o))
+		r.count = append(r.count, [2]int64{})
 	}
 	r.start = load.Start(&r.rec)
 	return true, nil
@@ -218,7 +220,7 @@ func (out *replicate) stream(p *plan.Plan, readers []*reader, c *collector) erro
 		if ok {
 			live = append(live, r)
 		} else {
-			out.addTrailer(r.r.Trailer())
+			out.finish(r)
 		}
 	}
 	for len(live) > 0 {
@@ -235,7 +237,7 @@ func (out *replicate) stream(p *plan.Plan, readers []*reader, c *collector) erro
 			return err
 		}
 		if !ok {
-			out.addTrailer(r.r.Trailer())
+			out.finish(r)
 			live = append(live[:k], live[k+1:]...)
 		}
 	}
@@ -259,7 +261,11 @@ func (out *replicate) take(r *reader, load *samplefile.Load, warmup time.Duratio
 	if w >= 0 && load.Design == plan.DesignBlocks && since-time.Duration(w)*c.window < blockCut {
 		w = -1
 	}
-	out.arms[rec.Arm].take(*pr, rec.Outcome, 1, w >= 0)
+	if w >= 0 {
+		r.count[rec.Class][1]++
+	} else {
+		r.count[rec.Class][0]++
+	}
 	late := rec.Late
 	if load.Design == plan.DesignArticle {
 		late = 0 // a closed loop has no schedule to be late against
@@ -270,7 +276,14 @@ func (out *replicate) take(r *reader, load *samplefile.Load, warmup time.Duratio
 	c.finished(since + late + rec.Blocked + rec.Latency)
 }
 
-func (out *replicate) addTrailer(t samplefile.Trailer) {
+// finish adds up what a file that was read to its end counted.
+func (out *replicate) finish(r *reader) {
+	for class, n := range r.count {
+		arm, o := r.r.Class(class)
+		out.arms[arm].take(r.proof[class], o, n[0], false)
+		out.arms[arm].take(r.proof[class], o, n[1], true)
+	}
+	t := r.r.Trailer()
 	s := &out.trailer
 	s.Records += t.Records
 	s.Dropped += t.Dropped

@@ -34,6 +34,8 @@ const (
 	oursAA      = "the same, A/A twin"
 	oursHL      = "the same, Hodges-Lehmann of windows"
 	oursWithin  = "the same, within-run interval"
+	stops       = "stops at p50 ±0.11 ms, 3 to 12 starts"
+	stopsNaive  = "the same, each look at 95 %"
 	randomOnce  = "random per request, 1 start"
 	parallel    = "two parallel scenarios, 1 start"
 	plainBlocks = "plain blocks A B A B, 1 start"
@@ -46,6 +48,8 @@ func designs() []design {
 	}
 	return []design{
 		{[]string{ours, oursAA, oursHL, oursWithin}, standard},
+		one(stops, stopping(stats.SequentialLevel(stopFirst, stopLast, level))),
+		one(stopsNaive, stopping(level)),
 		one(randomOnce, once),
 		one(parallel, sideBySide),
 		one(plainBlocks, alternate),
@@ -79,51 +83,105 @@ func (b *bench) request(arm int, f, wait float64, d Delay) float64 {
 	return us
 }
 
-// standard is hoplab's default: each request's arm is drawn, three arms of
-// which the second is the twin of the first, everything restarted six times.
-// It returns the headline, the A/A interval, the interval over starts of each
-// one's Hodges-Lehmann estimate over windows with one baseline, and the
-// within-run interval.
+// start is what one start of everything gives at each of Quantiles.
+type start struct {
+	diff    []float64   // B less the mean of A and its twin, of pooled requests
+	twins   []float64   // A less its twin
+	shift   []float64   // Hodges-Lehmann estimate of B - A over windows
+	windows [][]float64 // diff of each window, by quantile
+}
+
+// newStart draws the arm of each request for one replicate: A, its twin and B.
+func newStart(n *Noise, d Delay, rng *rand.Rand, drift *drift) start {
+	b := newBench(n, rng, drift, 3)
+	all := make([][]float64, 3)
+	s := start{windows: make([][]float64, len(Quantiles))}
+	single := make([][]float64, len(Quantiles))
+	for range int(replicateS / windowS) {
+		w := b.window(3, d)
+		for a := range w {
+			all[a] = append(all[a], w[a]...)
+		}
+		v := each(w)
+		for i := range Quantiles {
+			s.windows[i] = append(s.windows[i], stats.Contrast(v[2][i], v[0][i], v[1][i]))
+			single[i] = append(single[i], v[2][i]-v[0][i])
+		}
+	}
+	v := each(all)
+	for i := range Quantiles {
+		s.diff = append(s.diff, stats.Contrast(v[2][i], v[0][i], v[1][i]))
+		s.twins = append(s.twins, stats.Contrast(v[0][i], v[1][i]))
+		s.shift = append(s.shift, stats.HodgesLehmann(single[i]))
+	}
+	drift.advance(restartS)
+	return s
+}
+
+// student is the t interval over starts of one of their figures.
+func student(starts []start, level float64, figure func(*start) []float64) []stats.Interval {
+	var out []stats.Interval
+	for i := range Quantiles {
+		var d []float64
+		for k := range starts {
+			d = append(d, figure(&starts[k])[i])
+		}
+		out = append(out, stats.Student(d, level))
+	}
+	return out
+}
+
+// standard is hoplab's default: each request's arm is drawn, everything is
+// restarted six times. It returns the headline, the A/A interval, the interval
+// over starts of each one's Hodges-Lehmann estimate over windows with one
+// baseline, and the within-run interval.
 func standard(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval {
 	drift := newDrift(n, rng)
-	diffs := make([][]float64, len(Quantiles))
-	twins := make([][]float64, len(Quantiles))
-	windows := make([][]float64, len(Quantiles))
-	shifts := make([][]float64, len(Quantiles))
-	all := make([][]float64, 3)
+	var starts []start
 	for range replicates {
-		ofStart := make([][]float64, len(Quantiles))
-		b := newBench(n, rng, drift, 3)
-		for a := range all {
-			all[a] = all[a][:0]
-		}
-		for range int(replicateS / windowS) {
-			w := b.window(3, d)
-			for a := range w {
-				all[a] = append(all[a], w[a]...)
-			}
-			v := each(w)
-			for i := range Quantiles {
-				windows[i] = append(windows[i], stats.Contrast(v[2][i], v[0][i], v[1][i]))
-				ofStart[i] = append(ofStart[i], v[2][i]-v[0][i])
-			}
-		}
-		v := each(all)
-		for i := range Quantiles {
-			diffs[i] = append(diffs[i], stats.Contrast(v[2][i], v[0][i], v[1][i]))
-			twins[i] = append(twins[i], stats.Contrast(v[0][i], v[1][i]))
-			shifts[i] = append(shifts[i], stats.HodgesLehmann(ofStart[i]))
-		}
-		drift.advance(restartS)
+		starts = append(starts, newStart(n, d, rng, drift))
 	}
-	var headline, aa, hl, within []stats.Interval
+	var within []stats.Interval
 	for i := range Quantiles {
-		headline = append(headline, stats.Student(diffs[i], level))
-		aa = append(aa, stats.Student(twins[i], level))
-		hl = append(hl, stats.Student(shifts[i], level))
-		within = append(within, stats.SignedRank(windows[i], level))
+		var ws []float64
+		for k := range starts {
+			ws = append(ws, starts[k].windows[i]...)
+		}
+		within = append(within, stats.SignedRank(ws, level))
 	}
-	return [][]stats.Interval{headline, aa, hl, within}
+	return [][]stats.Interval{
+		student(starts, level, func(s *start) []float64 { return s.diff }),
+		student(starts, level, func(s *start) []float64 { return s.twins }),
+		student(starts, level, func(s *start) []float64 { return s.shift }),
+		within,
+	}
+}
+
+// The stopping rule of the table: after each start from the third on, until the
+// p50 interval is as narrow as six starts make it in the middle.
+const (
+	stopFirst  = 3
+	stopLast   = 12
+	stopHalfUs = 110.0
+)
+
+// stopping looks after every start and stops when it has seen enough. keep is
+// the level of each look.
+func stopping(keep float64) func(*Noise, Delay, *rand.Rand) []stats.Interval {
+	return func(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+		drift := newDrift(n, rng)
+		var starts []start
+		for {
+			starts = append(starts, newStart(n, d, rng, drift))
+			if len(starts) < stopFirst {
+				continue
+			}
+			iv := student(starts, keep, func(s *start) []float64 { return s.diff })
+			if iv[0].HalfWidth() <= stopHalfUs || len(starts) == stopLast {
+				return iv
+			}
+		}
+	}
 }
 
 // each is the quantiles of each arm.

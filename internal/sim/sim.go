@@ -152,7 +152,7 @@ func (sc *scenario) rows(ctx context.Context, d *design, o Options, stream uint6
 		if name != d.names[0] && sc.delay.Us != 0 {
 			continue // the twin is not delayed, and the others are no promise
 		}
-		row := Row{Design: name, Noise: sc.name, DelayUs: sc.delay.Us, Share: sc.delay.Share, Runs: o.Runs, headline: name == ours || name == oursAA}
+		row := Row{Design: name, Noise: sc.name, DelayUs: sc.delay.Us, Share: sc.delay.Share, Runs: o.Runs, headline: name == ours || name == oursAA || name == stops}
 		for q := range Quantiles {
 			c := Cell{Quantile: Quantiles[q], TruthUs: aim(name, truth[q])}
 			for _, s := range scores {
