@@ -146,8 +146,11 @@ func (s *study) paths() []summary.Path {
 	for i, a := range s.plan.Arms {
 		t := s.total(i)
 		path := summary.Path{Arm: a.Name}
-		for _, hop := range strings.Split(pathWords(a), " → ") {
+		for k, hop := range strings.Split(pathWords(a), " → ") {
 			box := summary.Box{Name: hop, Proved: t.requests - t.failed, By: "answered as planned"}
+			if k < len(a.Ports) {
+				box.Ports = a.Ports[k]
+			}
 			switch hop {
 			case "client":
 				box.Proved, box.By = t.requests, "sent"

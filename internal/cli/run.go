@@ -235,7 +235,10 @@ func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (dep
 		return deployment{}, err
 	}
 	t, err := topology.FromTemplates(assembly)
-	return deployment{t, source}, err
+	if err != nil {
+		return deployment{}, err
+	}
+	return deployment{t, source}, experiment.Describe(t, p)
 }
 
 // tools are the programs that a run starts beside hoplab itself.

@@ -159,3 +159,63 @@ func (w Way) String() string {
 	}
 	return fmt.Sprintf("%s on port %d of its task", w.Service, w.Port)
 }
+
+// Describe notes in the plan which port counts at each stop of every arm's
+// way, as the deployment has it: the client port in the URL, the ingress port
+// of an agent, the container port of the app.
+func Describe(t *topology.Topology, p *plan.Plan) error {
+	ways, err := choose(t, p)
+	if err != nil {
+		return err
+	}
+	for i := range p.Arms {
+		a := &p.Arms[i]
+		w := ways[a.Name]
+		if a.TwinOf != "" {
+			w = ways[a.TwinOf]
+		}
+		a.Ports = w.ports(t, a.Path)
+	}
+	return nil
+}
+
+func (w Way) ports(t *topology.Topology, path []string) []string {
+	container, ingress := servicePorts(t.Service(w.Service))
+	out := make([]string, len(path))
+	for k, stop := range path {
+		switch {
+		case k == 0:
+			out[k] = fmt.Sprintf("client port %d", w.Port)
+		case stop == "alb":
+			out[k] = fmt.Sprintf("listener %d", w.Port)
+		case stop == "agent" && k == 1 && w.Name != "":
+			out[k] = "virtual address"
+		case stop == "agent":
+			out[k] = fmt.Sprintf("ingress port %d", ingress)
+		case stop == "app":
+			out[k] = fmt.Sprintf("container port %d", container)
+		}
+	}
+	return out
+}
+
+// servicePorts are the container and ingress port of a service's first
+// endpoint, or the container port it registers with a load balancer.
+func servicePorts(s *topology.Service) (container, ingress int) {
+	if s.Connect != nil {
+		for _, e := range s.Connect.Endpoints {
+			if name, ok := e.PortName.Get(); ok {
+				if _, m := s.PortMapping(name); m != nil {
+					container = m.Port.Or(0)
+					return container, e.IngressPortOverride.Or(container)
+				}
+			}
+		}
+	}
+	for _, lb := range s.LoadBalancers {
+		if p, ok := lb.Port.Get(); ok {
+			return p, p
+		}
+	}
+	return 0, 0
+}

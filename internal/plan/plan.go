@@ -56,6 +56,8 @@ type Arm struct {
 	TwinOf string   `json:"twin_of,omitempty"` // set on the A/A twin
 	Weight float64  `json:"weight"`
 	Path   []string `json:"path"` // "client", "alb", "agent", "app"
+	// Ports says in words, for each stop of Path, which port counts there; nil when not known.
+	Ports  []string `json:"ports,omitempty"`
 	Expect Expect   `json:"expect"`
 }
 
