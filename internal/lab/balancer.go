@@ -201,6 +201,13 @@ func (b *balancer) config() (*alb.Config, error) {
 			return nil, fmt.Errorf("listener %s: the source does not settle its port", tl.ID)
 		}
 		al := alb.Listener{Port: uint16(port), Protocol: tl.Protocol.Or("HTTP"), Default: actions(tl.Default)}
+		if al.Protocol == "HTTPS" {
+			pair, err := l.certificate(dnsName(b.def))
+			if err != nil {
+				return nil, err
+			}
+			al.Certificate = pair
+		}
 		for _, r := range tl.Rules {
 			al.Rules = append(al.Rules, alb.Rule{Conditions: conditions(r.Conditions), Actions: actions(r.Actions)})
 		}
@@ -214,11 +221,11 @@ func groupConfig(g *topology.TargetGroup) alb.Group {
 	attr := func(key, def string) string { return g.Attributes[key].Or(def) }
 	h := g.Health
 	hc := alb.Health{
-		Enabled: h.Enabled.Or(true), Protocol: h.Protocol.Or("HTTP"), Path: h.Path.Or("/"),
-		Interval: time.Duration(h.IntervalSeconds.Or(30)) * time.Second,
-		Timeout:  time.Duration(h.TimeoutSeconds.Or(5)) * time.Second,
-		Healthy:  h.HealthyThreshold.Or(5), Unhealthy: h.UnhealthyThreshold.Or(2), Matcher: h.Matcher.Or("200"),
-	}
+		Enabled: h.Enabled.Or(true), Protocol: h.Protocol.Or(""), Path: h.Path.Or(""), Matcher: h.Matcher.Or(""),
+		Interval: time.Duration(h.IntervalSeconds.Or(0)) * time.Second,
+		Timeout:  time.Duration(h.TimeoutSeconds.Or(0)) * time.Second,
+		Healthy:  h.HealthyThreshold.Or(0), Unhealthy: h.UnhealthyThreshold.Or(0),
+	}.WithDefaults(g.ProtocolVersion.Or("HTTP1"))
 	if p, err := strconv.ParseUint(h.Port.Or("traffic-port"), 10, 16); err == nil {
 		hc.Port = uint16(p)
 	}

@@ -2,6 +2,8 @@ package lab
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +56,7 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, e
 		return see(none.curl(l.clock.Modelled(time.Since(start))))
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return h.Dial(ctx, d.Logical) }
-	tr := &http.Transport{DialContext: dial, DisableCompression: true}
+	tr := &http.Transport{DialContext: dial, DisableCompression: true, TLSClientConfig: l.trust()}
 	defer tr.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil {
@@ -74,6 +76,17 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, e
 		o.Error, o.Exit = e.Error, e.Exit
 	}
 	return see(o)
+}
+
+// trust returns the configuration of a client that was given the lab's authority.
+func (l *Lab) trust() *tls.Config {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	pool := x509.NewCertPool()
+	if l.ca != nil {
+		pool.AppendCertsFromPEM(l.ca.PEM)
+	}
+	return &tls.Config{RootCAs: pool}
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/lab/certs"
 	"github.com/hoplab/hoplab/internal/lab/clock"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/loopback"
@@ -40,6 +42,7 @@ type Lab struct {
 	load   *outsider
 	closed bool
 	notes  []string
+	ca     *certs.Authority // of HTTPS listeners; nil without one
 }
 
 // outsider is a host that is no part of the deployment.
@@ -142,6 +145,9 @@ func (l *Lab) start(ctx context.Context) error {
 			return err
 		}
 		l.dir, l.ownDir = dir, true
+	}
+	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return err
 	}
 	l.worlds = append(l.worlds, l.newWorld("", nil))
 	for i := range l.opts.Twins {
@@ -268,6 +274,23 @@ func (l *Lab) Close() error {
 		err = errors.Join(err, os.RemoveAll(l.dir))
 	}
 	return err
+}
+
+// certificate makes the certificate of an HTTPS listener. What the template
+// names is in AWS's hands; the lab's stands for the load balancer's own name,
+// and the lab's authority is in ca.pem of its directory.
+func (l *Lab) certificate(name string) (*certs.Pair, error) {
+	if l.ca == nil {
+		ca, err := certs.NewAuthority()
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(l.dir, "ca.pem"), ca.PEM, 0o644); err != nil {
+			return nil, err
+		}
+		l.ca = ca
+	}
+	return l.ca.Issue(name)
 }
 
 // note adds a remark for Status; Lab.mu is held.

@@ -131,7 +131,7 @@ func (t *task) startAgent() (err error) {
 	for _, n := range t.names {
 		p := protocolOf(l.opts.Topology.Service(n.service), n.endpoint)
 		d, _ := n.endpoint.Discovery().Get()
-		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, Timeouts: timeouts(p, n.endpoint)})
+		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, TLS: n.endpoint.TLS, Timeouts: timeouts(p, n.endpoint)})
 	}
 	var b agent.Bound
 	if t.agent, err = l.startCarrier("agent of "+t.label(), t.host, node.Start{Agent: &cfg}, &b, nil); err != nil {
@@ -177,7 +177,7 @@ func ingressOf(def *topology.Service) ([]agent.Ingress, error) {
 		seen[d] = true
 		name, _ := e.Discovery().Get()
 		p := protocolOf(def, e)
-		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: d.listen, App: app, Timeouts: timeouts(p, e)})
+		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: d.listen, App: app, TLS: e.TLS, Timeouts: timeouts(p, e)})
 	}
 	return out, nil
 }

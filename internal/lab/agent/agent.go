@@ -1,15 +1,19 @@
 package agent
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/lab/certs"
 	"github.com/hoplab/hoplab/internal/lab/clock"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/h1"
+	"github.com/hoplab/hoplab/internal/lab/h2"
 	"github.com/hoplab/hoplab/internal/lab/inject"
 )
 
@@ -38,7 +42,10 @@ type door struct {
 	stats *stats
 	hosts *cluster
 	route *route
+	front *h2.Front // before route when the endpoint speaks HTTP/2
 	tcp   *tcpProxy
+	tls   *tls.Config    // towards who connects; nil for plain
+	hands sync.WaitGroup // TLS handshakes
 }
 
 // Start starts an agent and says where it listens.
@@ -81,10 +88,16 @@ func (a *Agent) newDoor(name string, p Protocol, t Timeouts, local bool) (*door,
 	switch p {
 	case HTTP:
 		d.route = a.newRoute(d.hosts, t, d.stats, local)
+	case HTTP2, GRPC:
+		d.hosts.http2 = true
+		d.route = a.newRoute(d.hosts, t, d.stats, local)
+		d.route.http2 = true
+		d.route.server.DropTrailers = false
+		d.front = &h2.Front{Take: d.route.server.Take, Idle: d.route.idle}
 	case TCP:
 		d.tcp = &tcpProxy{agent: a, hosts: d.hosts, stats: d.stats, idle: a.clock.Real(t.Idle)}
 	default:
-		return nil, fmt.Errorf("protocol %q is not built yet", p)
+		return nil, fmt.Errorf("protocol %q is none of http, http2, grpc, tcp", p)
 	}
 	return d, nil
 }
@@ -93,6 +106,12 @@ func (a *Agent) startIngress(in Ingress) (netip.AddrPort, error) {
 	d, err := a.newDoor(in.Discovery, in.Protocol, in.Timeouts, true)
 	if err != nil {
 		return netip.AddrPort{}, err
+	}
+	if in.TLS {
+		if d.tls, err = certs.Throwaway("service-connect", nextProtocols(in.Protocol)...); err != nil {
+			return netip.AddrPort{}, err
+		}
+		d.tls.MinVersion = tls.VersionTLS13
 	}
 	d.hosts.setHosts([]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), in.App)})
 	l, err := a.net.Listen(in.Listen)
@@ -125,6 +144,10 @@ func (a *Agent) startEgress(b *Bound) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
+		if e.TLS {
+			// The private CA is AWS's; the lab's agents take each other's word for who they are.
+			d.hosts.tls = certs.Unverified(e.Name, tls.VersionTLS13)
+		}
 		a.egress[e.At] = d
 		a.byName[fmt.Sprintf("%s:%d", e.Name, e.At.Port())] = d
 		at = append(at, e.At)
@@ -153,12 +176,47 @@ func (a *Agent) startEgress(b *Bound) error {
 	return nil
 }
 
+// nextProtocols is what an ingress with TLS offers by ALPN.
+func nextProtocols(p Protocol) []string {
+	switch p {
+	case HTTP:
+		return []string{"http/1.1"}
+	case HTTP2, GRPC:
+		return []string{"h2", "http/1.1"}
+	}
+	return nil
+}
+
+// handshakeLimit is how long a TLS handshake may take, real time.
+const handshakeLimit = 10 * time.Second
+
 func (d *door) take(c net.Conn) {
-	if d.route != nil {
-		d.route.server.Take(c, c.RemoteAddr(), c.LocalAddr())
+	if d.tls == nil {
+		d.pass(c)
 		return
 	}
-	d.tcp.take(c)
+	d.hands.Go(func() {
+		t := tls.Server(c, d.tls)
+		ctx, cancel := context.WithTimeout(context.Background(), handshakeLimit)
+		defer cancel()
+		if t.HandshakeContext(ctx) != nil {
+			c.Close()
+			return
+		}
+		d.pass(t)
+	})
+}
+
+// pass gives a connection to what serves it.
+func (d *door) pass(c net.Conn) {
+	switch {
+	case d.front != nil:
+		d.front.Sniff(c)
+	case d.route != nil:
+		d.route.server.Take(c, c.RemoteAddr(), c.LocalAddr())
+	default:
+		d.tcp.take(c)
+	}
 }
 
 // unmatched drops a connection to a virtual address on a port that no alias
@@ -237,6 +295,10 @@ func (a *Agent) Close() {
 		}
 		for _, d := range a.doors() {
 			d.hosts.close()
+			d.hands.Wait()
+			if d.front != nil {
+				d.front.Close()
+			}
 			if d.route != nil {
 				d.route.server.Close()
 			} else {

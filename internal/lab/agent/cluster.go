@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab/clock"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/h2"
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
@@ -21,6 +23,8 @@ type cluster struct {
 	net   fabric.Net
 	idle  time.Duration // of pooled connections, real
 	local bool          // the hosts are ports of the task's own loopback
+	http2 bool          // the hosts speak HTTP/2
+	tls   *tls.Config   // towards the hosts; nil for plain
 
 	mu    sync.Mutex // for setHosts
 	hosts atomic.Pointer[[]*host]
@@ -38,6 +42,8 @@ type host struct {
 	addr     netip.AddrPort
 	name     string // addr as text, for the log
 	pool     *relay.Pool
+	dial     relay.Dialer
+	back     *h2.Back // between pool and host when it speaks HTTP/2
 	requests atomic.Int64
 
 	ejectedUntil atomic.Int64 // modelled ns since the clock's zero; 0 when in use
@@ -58,13 +64,27 @@ func (c *cluster) setHosts(addrs []netip.AddrPort) {
 			continue
 		}
 		h := &host{addr: a, name: a.String()}
-		h.pool = relay.NewPool(func(timeout time.Duration) (net.Conn, error) { return c.dial(a, timeout) }, c.idle)
+		dial := func(timeout time.Duration) (net.Conn, error) { return c.dial(a, timeout) }
+		h.dial = dial
+		if c.tls != nil {
+			h.dial = relay.WithTLS(dial, c.tls)
+		}
+		if c.http2 {
+			h.back = h2.NewBack(dial, c.tls)
+			dial = h.back.Dial
+		} else {
+			dial = h.dial
+		}
+		h.pool = relay.NewPool(dial, c.idle)
 		now = append(now, h)
 	}
 	c.hosts.Store(&now)
 	for _, h := range old {
 		if !slices.Contains(now, h) {
 			h.pool.Close()
+			if h.back != nil {
+				h.back.Close()
+			}
 		}
 	}
 }

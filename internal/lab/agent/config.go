@@ -46,7 +46,9 @@ type Ingress struct {
 	// Listen is the override port; 0 means an ephemeral port behind the redirect.
 	Listen uint16 `json:"listen,omitempty"`
 	// App is the container port, which is dialled on the task's own loopback.
-	App      uint16   `json:"app"`
+	App uint16 `json:"app"`
+	// TLS makes the agent accept nothing but TLS 1.3 there.
+	TLS      bool     `json:"tls,omitempty"`
 	Timeouts Timeouts `json:"timeouts"`
 }
 
@@ -57,8 +59,10 @@ type Egress struct {
 	Discovery string   `json:"discovery"`
 	Protocol  Protocol `json:"protocol"`
 	// At is the virtual address and the client port.
-	At       netip.AddrPort `json:"at"`
-	Timeouts Timeouts       `json:"timeouts"`
+	At netip.AddrPort `json:"at"`
+	// TLS makes the agent speak TLS 1.3 with the tasks; the client stays plain.
+	TLS      bool     `json:"tls,omitempty"`
+	Timeouts Timeouts `json:"timeouts"`
 }
 
 // Timeouts are an endpoint's timeouts in modelled time; 0 switches one off.

@@ -46,6 +46,7 @@ func upstreamReply(reason string, retried bool) *localReply {
 const (
 	reasonRefused    = "remote connection failure, transport failure reason: delayed connect error: Connection refused"
 	reasonUnreach    = "remote connection failure, transport failure reason: delayed connect error: No route to host"
+	reasonConnect    = "remote connection failure"
 	reasonTimeout    = "connection timeout"
 	reasonTerminated = "connection termination"
 	reasonProtocol   = "protocol error"
@@ -57,8 +58,10 @@ func dialReason(err error) string {
 		return reasonTimeout
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return reasonUnreach
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return reasonRefused
 	}
-	return reasonRefused
+	return reasonConnect
 }
 
 // send sends the reply and reports whether the connection may go on.
@@ -83,4 +86,54 @@ func (r *localReply) send(x *relay.Exchange, keep bool) bool {
 		body = ""
 	}
 	return x.Reply(append(h, "\r\n"...), []byte(body)) && keep
+}
+
+// sendGRPC sends the reply as Envoy answers gRPC requests: status 200, and
+// the outcome in grpc-status and grpc-message.
+func (r *localReply) sendGRPC(x *relay.Exchange, keep bool) bool {
+	keep = keep && !r.close && x.RequestComplete()
+	h := h1.AppendStatus(make([]byte, 0, 256), 200, nil)
+	h = append(h, "content-type: application/grpc\r\ngrpc-status: "...)
+	h = strconv.AppendInt(h, int64(grpcStatus(r.status)), 10)
+	h = append(h, "\r\n"...)
+	if r.body != "" {
+		h = h1.AppendField(h, "grpc-message", []byte(percentEncode(r.body)))
+	}
+	h = h1.AppendDate(h, "date", time.Now())
+	h = append(h, "server: envoy\r\ncontent-length: 0\r\n"...)
+	if !keep {
+		h = append(h, "connection: close\r\n"...)
+	}
+	return x.Reply(append(h, "\r\n"...), nil) && keep
+}
+
+// grpcStatus maps an HTTP status onto gRPC's, as the gRPC project's table
+// http-grpc-status-mapping does and Envoy with it.
+func grpcStatus(http int) int {
+	switch http {
+	case 400:
+		return 13
+	case 401:
+		return 16
+	case 403:
+		return 7
+	case 404:
+		return 12
+	case 429, 502, 503, 504:
+		return 14
+	}
+	return 2
+}
+
+// percentEncode encodes a grpc-message: bytes outside space to tilde, and %.
+func percentEncode(s string) string {
+	var b []byte
+	for i := range len(s) {
+		if c := s[i]; c >= ' ' && c <= '~' && c != '%' {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
+		}
+	}
+	return string(b)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/h1"
+	"github.com/hoplab/hoplab/internal/lab/h2"
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
@@ -18,6 +19,7 @@ type route struct {
 	server  relay.Server
 	stats   *stats
 	ingress bool
+	http2   bool
 
 	perRequest, idle, connect time.Duration // real
 	timeoutField              []byte        // x-envoy-expected-rq-timeout-ms with its CRLF, or nothing
@@ -73,8 +75,15 @@ func (r *route) Serve(x *relay.Exchange) bool {
 // was) and the time the upstream took (0 when it did not answer).
 func (r *route) serve(x *relay.Exchange, line *logLine) (keep bool, status int, served time.Duration) {
 	keep = x.Req.Persistent()
+	grpc := r.http2 && h2.IsGRPC(string(x.Req.Get(h1.ContentType)))
+	if grpc {
+		r.stats.grpc.Add(1)
+	}
 	local := func(l *localReply) (bool, int, time.Duration) {
 		r.stats.answer(l.status, 0)
+		if grpc {
+			return l.sendGRPC(x, keep && !r.server.Draining()), 200, 0
+		}
 		return l.send(x, keep && !r.server.Draining()), l.status, 0
 	}
 	switch {

@@ -26,6 +26,7 @@ type EndpointStatus struct {
 	// health check sent, told by its User-Agent.
 	Requests     int64            `json:"requests"`
 	HealthChecks int64            `json:"health_checks"`
+	GRPCRequests int64            `json:"grpc_requests"`
 	Codes        map[string]int64 `json:"codes,omitempty"` // "2xx" ... "5xx", "none" when no response was sent
 	// NewConnections and ActiveConnections are of the side that calls the agent,
 	// UpstreamConnections were opened by it.
@@ -41,7 +42,7 @@ type EndpointStatus struct {
 }
 
 type stats struct {
-	requests, probes          atomic.Int64
+	requests, probes, grpc    atomic.Int64
 	codes                     [6]atomic.Int64 // by status/100, 0 for none
 	opens, active, upstreams  atomic.Int64
 	bytesIn, bytesOut, served atomic.Int64
@@ -99,7 +100,7 @@ func (a *Agent) Status() Status {
 func (a *Agent) statusOf(d *door) EndpointStatus {
 	s := d.stats
 	es := EndpointStatus{
-		Discovery: d.name, Requests: s.requests.Load(), HealthChecks: s.probes.Load(),
+		Discovery: d.name, Requests: s.requests.Load(), HealthChecks: s.probes.Load(), GRPCRequests: s.grpc.Load(),
 		Codes: map[string]int64{}, PerTarget: map[string]int64{},
 		NewConnections: s.opens.Load(), ActiveConnections: s.active.Load(), UpstreamConnections: s.upstreams.Load(),
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),

@@ -50,7 +50,7 @@ func (p *tcpProxy) serve(c net.Conn) {
 		return
 	}
 	p.agent.spin.Wait()
-	uc, err := p.hosts.dial(h.addr, p.agent.connectTimeout())
+	uc, err := h.dial(p.agent.connectTimeout())
 	if err != nil {
 		h.failed(p.agent.clock, time.Now())
 		down.Reset()

@@ -55,8 +55,11 @@ func Start(cfg Config, n fabric.Net, notify func(HealthChange)) (*Node, Bound, e
 	}
 	b := Bound{Listeners: map[uint16]netip.AddrPort{}}
 	for _, lc := range cfg.Listeners {
-		l := a.newListener(lc)
-		ln, err := n.Listen(lc.Port)
+		l, err := a.newListener(lc)
+		var ln net.Listener
+		if err == nil {
+			ln, err = n.Listen(lc.Port)
+		}
 		if err != nil {
 			a.Close()
 			return nil, Bound{}, fmt.Errorf("load balancer %s: listener %d: %w", cfg.Name, lc.Port, err)
@@ -66,7 +69,7 @@ func Start(cfg Config, n fabric.Net, notify func(HealthChange)) (*Node, Bound, e
 		a.wg.Add(1)
 		go func() {
 			defer a.wg.Done()
-			l.server.Serve(ln)
+			l.serve(ln)
 		}()
 	}
 	a.wg.Add(1)
@@ -120,7 +123,7 @@ func (a *Node) Close() {
 			g.close()
 		}
 		for _, l := range a.listeners {
-			l.server.Close()
+			l.close()
 		}
 		a.wg.Wait()
 	})

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/lab/certs"
 	"github.com/hoplab/hoplab/internal/lab/inject"
 )
 
@@ -35,6 +36,8 @@ type Listener struct {
 	Protocol string   `json:"protocol"` // "HTTP" or "HTTPS"
 	Default  []Action `json:"default"`
 	Rules    []Rule   `json:"rules,omitempty"` // by ascending priority
+	// Certificate is the one of an HTTPS listener.
+	Certificate *certs.Pair `json:"certificate,omitempty"`
 }
 
 // Rule applies its actions to requests that meet all its conditions.
@@ -133,4 +136,6 @@ type Bound struct {
 const (
 	connectTimeout = 10 * time.Second
 	maxForwarded   = 30 // addresses in X-Forwarded-For, else 463
+	// tlsTimeout is how long a TLS handshake with a client or a target may take.
+	tlsTimeout = 10 * time.Second
 )

@@ -2,12 +2,15 @@ package alb
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/lab/certs"
 	"github.com/hoplab/hoplab/internal/lab/h1"
 )
 
@@ -85,27 +88,53 @@ func (t *target) probe() (reason, description string) {
 	if err != nil {
 		return failed(err)
 	}
-	c := h1.NewConn(nc)
-	defer c.Release()
-	defer c.Close()
+	defer nc.Close()
 	t.probing.Store(&nc)
 	defer t.probing.Store(nil)
-	c.ReadBy(limit)
-	c.SetWriteDeadline(limit)
-	request := "GET " + hc.Path + " HTTP/1.1\r\nHost: " + dst.String() + "\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n"
-	if _, err := c.Write([]byte(request)); err != nil {
+	nc.SetDeadline(limit)
+	if hc.Protocol == "HTTPS" {
+		tc := tls.Client(nc, certs.Unverified("", tls.VersionTLS12))
+		if t.group.http2() {
+			tc = tls.Client(nc, h2Only(certs.Unverified("", tls.VersionTLS12)))
+		}
+		if err := tc.HandshakeContext(ctx); err != nil {
+			return failed(err)
+		}
+		nc = tc
+	}
+	var code int
+	switch {
+	case t.group.cfg.Version == "GRPC":
+		code, err = probeGRPC(ctx, nc, dst.String(), hc.Path)
+	case t.group.http2():
+		code, err = probeHTTP2(ctx, nc, dst.String(), hc.Path)
+	default:
+		code, err = probeHTTP1(nc, dst.String(), hc.Path)
+	}
+	if err != nil {
 		return failed(err)
+	}
+	if !matches(hc.Matcher, code) {
+		return ReasonMismatch, fmt.Sprintf("Health checks failed with these codes: [%d]", code)
+	}
+	return "", ""
+}
+
+// probeHTTP1 sends what the load balancer's checker sends, and returns the status.
+func probeHTTP1(nc net.Conn, host, path string) (int, error) {
+	c := h1.NewConn(nc)
+	defer c.Release()
+	request := "GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n"
+	if _, err := c.Write([]byte(request)); err != nil {
+		return 0, err
 	}
 	var resp h1.Response
 	for resp.Status < 200 {
 		if err := c.ReadResponse(&resp, healthLimits); err != nil {
-			return failed(err)
+			return 0, err
 		}
 	}
-	if !matches(hc.Matcher, resp.Status) {
-		return ReasonMismatch, fmt.Sprintf("Health checks failed with these codes: [%d]", resp.Status)
-	}
-	return "", ""
+	return resp.Status, nil
 }
 
 // matches reports whether the status is among "200", "200,302" or "200-299".

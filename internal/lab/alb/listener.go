@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/h1"
+	"github.com/hoplab/hoplab/internal/lab/h2"
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
@@ -21,20 +22,41 @@ type listener struct {
 	node   *Node
 	cfg    Listener
 	server relay.Server
-	proto  []byte // X-Forwarded-Proto and -Port with their CRLF
+	tls    *tlsFront // of an HTTPS listener
+	proto  []byte    // X-Forwarded-Proto and -Port with their CRLF
 	stats  stats
 }
 
-func (n *Node) newListener(cfg Listener) *listener {
+func (n *Node) newListener(cfg Listener) (*listener, error) {
 	l := &listener{node: n, cfg: cfg}
 	scheme := "http"
 	if cfg.Protocol == "HTTPS" {
 		scheme = "https"
+		var err error
+		if l.tls, err = newTLSFront(l); err != nil {
+			return nil, err
+		}
 	}
 	l.proto = []byte("X-Forwarded-Proto: " + scheme + "\r\nX-Forwarded-Port: " + itoa(int(cfg.Port)) + "\r\n")
 	l.server.Handler, l.server.Limits, l.server.Idle = l, limits, n.idle
 	l.server.Opened = func() { l.stats.connections.Add(1) }
-	return l
+	return l, nil
+}
+
+// serve accepts connections until the listener closes.
+func (l *listener) serve(ln net.Listener) {
+	if l.tls != nil {
+		l.tls.serve(ln)
+		return
+	}
+	l.server.Serve(ln)
+}
+
+func (l *listener) close() {
+	if l.tls != nil {
+		l.tls.close()
+	}
+	l.server.Close()
 }
 
 // Refuse answers what could not be parsed: 414 for a long request line, 400
@@ -95,6 +117,9 @@ func refusal(req *h1.Request) int {
 
 // client returns the logical address that a connection came from.
 func (l *listener) client(peer net.Addr) netip.AddrPort {
+	if p, ok := peer.(h2.Peer); ok {
+		peer = p.Addr
+	}
 	t, ok := peer.(*net.TCPAddr)
 	if !ok {
 		return netip.AddrPort{}
@@ -134,6 +159,9 @@ func (l *listener) forward(x *relay.Exchange, a *Action, client netip.AddrPort, 
 	g := l.choose(a.Forward)
 	if g == nil {
 		return fail(503)
+	}
+	if !g.fits(x) {
+		return fail(464)
 	}
 	if x.Req.Expect100 && x.Continue() != nil {
 		return false

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/lab/h2"
 	"github.com/hoplab/hoplab/internal/lab/inject"
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
@@ -34,6 +35,7 @@ type target struct {
 	addr  netip.AddrPort
 	name  string
 	pool  *relay.Pool
+	back  *h2.Back      // between pool and target in a group of HTTP2 or GRPC
 	stop  chan struct{} // closed on deregistration
 
 	healthy     atomic.Bool // state == Healthy
@@ -86,11 +88,19 @@ func (g *group) register(addrs []netip.AddrPort) {
 func (g *group) newTarget(a netip.AddrPort) *target {
 	t := &target{group: g, addr: a, name: a.String(), stop: make(chan struct{}), state: Initial, reason: ReasonInitial,
 		description: "Initial health checks in progress"}
-	t.pool = relay.NewPool(func(timeout time.Duration) (net.Conn, error) {
+	dial := func(timeout time.Duration) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		return g.node.net.Dial(ctx, a)
-	}, g.node.idle)
+	}
+	switch {
+	case g.http2():
+		t.back = h2.NewBack(dial, g.tls())
+		dial = t.back.Dial
+	case g.tls() != nil:
+		dial = relay.WithTLS(dial, g.tls())
+	}
+	t.pool = relay.NewPool(dial, g.node.idle)
 	switch {
 	case !g.used:
 		t.state, t.reason, t.description = Unused, ReasonNotInUse, "Target group is not configured to receive traffic from the load balancer"
@@ -132,6 +142,9 @@ func (g *group) drain(t *target) {
 		break
 	}
 	t.pool.Close()
+	if t.back != nil {
+		t.back.Close()
+	}
 	t.mu.Lock()
 	t.set(Unused, ReasonGone, "Target is not registered to the target group")
 	t.mu.Unlock()

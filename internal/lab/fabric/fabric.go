@@ -49,6 +49,9 @@ type HostSpec struct {
 	IP   netip.Addr `json:"ip"`
 	// Subnet is the CIDR that IP belongs to.
 	Subnet netip.Prefix `json:"subnet"`
+	// IP6 is a second, IPv6 address; the zero Addr for none. Only fabrics that
+	// are Isolated have it.
+	IP6 netip.Addr `json:"ip6,omitzero"`
 	// Unaware is set for a host from which programs call that know nothing of
 	// the lab and so cannot be asked to use an address of its choice.
 	Unaware bool `json:"unaware,omitempty"`
@@ -72,6 +75,19 @@ type Fabric interface {
 	SetPolicy(p Policy) error
 	// Close removes everything that is left.
 	Close() error
+}
+
+// Isolated is a Fabric whose hosts are separated from the machine: a program
+// that is started in one has the host's addresses, ports and names and no
+// others, whatever program it is.
+type Isolated interface {
+	Fabric
+	// SetSides takes the place of SetPolicy: what a host may send is decided at
+	// its own interface, and what may reach it at its own too.
+	SetSides(egress, ingress Policy) error
+	// SetNames sets the names that the network's resolver answers, beside those
+	// in the hosts' own files.
+	SetNames(names map[string]netip.Addr)
 }
 
 // Host is a host of a fabric.

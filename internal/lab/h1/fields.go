@@ -19,6 +19,7 @@ const (
 	Server
 	Date
 	UserAgent
+	ContentType
 	XForwardedFor
 	XForwardedProto
 	XForwardedPort
@@ -32,7 +33,7 @@ var names = map[string]ID{
 	"host": Host, "content-length": ContentLength, "transfer-encoding": TransferEncoding,
 	"connection": Connection, "keep-alive": KeepAlive, "proxy-connection": ProxyConnection,
 	"te": TE, "trailer": Trailer, "upgrade": Upgrade, "expect": Expect, "server": Server,
-	"date": Date, "user-agent": UserAgent, "x-forwarded-for": XForwardedFor,
+	"date": Date, "user-agent": UserAgent, "content-type": ContentType, "x-forwarded-for": XForwardedFor,
 	"x-forwarded-proto": XForwardedProto, "x-forwarded-port": XForwardedPort,
 	"x-amzn-trace-id": XAmznTraceID, "x-request-id": XRequestID,
 	"x-envoy-upstream-service-time":  EnvoyServiceTime,

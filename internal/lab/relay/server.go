@@ -174,8 +174,7 @@ func (x *Exchange) linger() {
 		x.Down.Reset()
 		return
 	}
-	w, ok := x.Down.Conn.(interface{ CloseWrite() error })
-	if !ok || w.CloseWrite() != nil {
+	if w, ok := x.Down.Conn.(interface{ CloseWrite() error }); ok && w.CloseWrite() != nil {
 		return
 	}
 	x.Down.ReadBy(time.Now().Add(lingerFor))
