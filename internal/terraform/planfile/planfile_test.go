@@ -119,6 +119,55 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// TestSharedExpressions reads rules of a security group, which a plan gives
+// one expression for all.
+func TestSharedExpressions(t *testing.T) {
+	tests := []struct {
+		name, references string
+		unknown          string // after_unknown of the ingress rules
+		want             string
+	}{
+		{"one group", `"aws_security_group.a.id", "aws_security_group.a"`, `[{"security_groups": true}]`,
+			`[{"security_groups":"${aws_security_group.a.id}"}]`},
+		{"one group beside an address", `"aws_vpc.v.cidr_block", "aws_vpc.v", "aws_security_group.a.id", "aws_security_group.a"`,
+			`[{"security_groups": true}, {"cidr_blocks": [true], "security_groups": []}]`,
+			`[{"security_groups":"${aws_security_group.a.id}"},{"cidr_blocks":["${aws_security_group.a.id}"],"security_groups":[]}]`},
+		{"two groups in two rules", `"aws_security_group.a.id", "aws_security_group.a", "aws_security_group.b.id", "aws_security_group.b"`,
+			`[{"security_groups": true}, {"security_groups": true}]`,
+			`unknown: aws_security_group.c: one or more of several resources, such as aws_security_group.a; a plan does not say which`},
+		{"two groups in one rule", `"aws_security_group.a.id", "aws_security_group.a", "aws_security_group.b.id", "aws_security_group.b"`,
+			`[{"security_groups": [true, true]}]`,
+			`[{"security_groups":["${aws_security_group.a.id}","${aws_security_group.b.id}"]}]`},
+		{"a group of a cluster", `"aws_eks_cluster.k.vpc_config[0].cluster_security_group_id", "aws_eks_cluster.k.vpc_config[0]", "aws_eks_cluster.k.vpc_config", "aws_eks_cluster.k", "aws_security_group.a.id", "aws_security_group.a"`,
+			`[{"security_groups": true}]`,
+			`unknown: aws_security_group.c: known only after apply: through aws_eks_cluster.k.vpc_config`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			src := `{"format_version": "1.2", "planned_values": {"root_module": {"resources": [
+				{"address": "aws_security_group.a", "type": "aws_security_group", "name": "a"},
+				{"address": "aws_security_group.b", "type": "aws_security_group", "name": "b"},
+				{"address": "aws_security_group.c", "type": "aws_security_group", "name": "c"},
+				{"address": "aws_vpc.v", "type": "aws_vpc", "name": "v"},
+				{"address": "aws_eks_cluster.k", "type": "aws_eks_cluster", "name": "k"}]}},
+				"resource_changes": [{"address": "aws_security_group.c", "change": {"after_unknown": {"ingress": ` + tt.unknown + `}}}],
+				"configuration": {"root_module": {"resources": [
+					{"address": "aws_security_group.c", "expressions": {"ingress": {"references": [` + tt.references + `]}}}]}}}`
+			set, err := parse("plan.json", []byte(src))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, inst := range set.Instances {
+				if inst.Address == "aws_security_group.c" {
+					if got := show(inst.Body.Attrs["ingress"].Value); got != tt.want {
+						t.Errorf("\ngot  %s\nwant %s", got, tt.want)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestErrors(t *testing.T) {
 	tests := []struct{ name, src, want string }{
 		{"not JSON", "{\n\n nope", "plan.json:3: not the JSON of a plan"},

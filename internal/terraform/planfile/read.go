@@ -300,11 +300,19 @@ func (r *reader) object(it *item, name string, v, unknown map[string]any, expr a
 	return cty.ObjectVal(out), nil
 }
 
-// within returns what the configuration says about a member of a block. An
-// expression for the block as a whole speaks for all its members.
+// shared is an expression that stands for all blocks of a type, or for all
+// members of one: a plan writes the rules of a security group so, because
+// they may be given as blocks or as a list. Its references belong to one
+// member or another.
+type shared struct{ expr any }
+
+// within returns what the configuration says about a member of a block.
 func within(expr any, k string) (inner any, written bool) {
-	if isExpression(expr) {
+	if _, ok := expr.(shared); ok {
 		return expr, true
+	}
+	if isExpression(expr) {
+		return shared{expr}, true
 	}
 	if block, ok := expr.(map[string]any); ok {
 		inner, written = block[k]
@@ -331,8 +339,10 @@ func (r *reader) list(it *item, name string, v, unknown []any, expr any) (cty.Va
 		switch {
 		case len(blocks) > 0 && !allExpressions(blocks):
 			inner = match(blocks, e)
-		case isExpression(expr):
-			inner = expr
+		default:
+			if _, ok := expr.(shared); ok || isExpression(expr) {
+				inner = expr
+			}
 		}
 		var err error
 		if out[i], err = r.value(it, name, e, u, inner, true); err != nil {
@@ -404,7 +414,12 @@ func number(path string, n json.Number) (cty.Value, error) {
 // nothing in the expression could choose among them; an argument that takes
 // a single value then calls it unknown.
 func (r *reader) open(it *item, expr any) cty.Value {
-	targets, choice, problem := r.targets(it, expr)
+	s, isShared := expr.(shared)
+	if isShared {
+		expr = s.expr
+	}
+	targets, choice, problem := r.targets(it, expr, isShared)
+	choice = choice || isShared && len(targets) > 1
 	switch {
 	case problem != "":
 	case choice:
@@ -431,7 +446,11 @@ func (r *reader) openList(it *item, unknown []any, expr any, n int) (cty.Value, 
 			return cty.NilVal, false
 		}
 	}
-	targets, _, problem := r.targets(it, expr)
+	s, isShared := expr.(shared)
+	if isShared {
+		expr = s.expr
+	}
+	targets, _, problem := r.targets(it, expr, isShared)
 	if problem != "" || len(targets) != n || !sameType(targets) {
 		return cty.NilVal, false
 	}

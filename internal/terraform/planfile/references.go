@@ -80,21 +80,28 @@ type follower struct {
 	// choice is set when the expression may select among the targets: it reads
 	// something else too, or refers to several instances at once.
 	choice bool
-	steps  int
+	// identifiers is set to pass over references to addresses.
+	identifiers bool
+	steps       int
 }
+
+// addresses are attributes that are certainly no identifier.
+var addresses = map[string]bool{"cidr_block": true, "ipv6_cidr_block": true, "private_ip": true, "public_ip": true}
 
 const maxFollow = 200
 
 // targets returns the resource attributes that make up the value of an
 // expression. problem is not empty when that cannot be told: a plan holds
 // references, but neither expressions nor locals. choice tells that the
-// expression may take some of several targets and leave others.
-func (r *reader) targets(it *item, expr any) (found []target, choice bool, problem string) {
+// expression may take some of several targets and leave others. Of a shared
+// expression the references to addresses are left out, which stand beside
+// the identifiers in the rules of a security group.
+func (r *reader) targets(it *item, expr any, shared bool) (found []target, choice bool, problem string) {
 	m := r.modules[staticPath(it.module)]
 	if expr == nil || m == nil {
 		return nil, false, "known only after apply"
 	}
-	f := &follower{r: r, key: indexOf(it.value.Index)}
+	f := &follower{r: r, key: indexOf(it.value.Index), identifiers: shared}
 	f.expression(expr, m, it.module)
 	if len(f.found) == 0 && f.problem == "" {
 		f.problem = "known only after apply"
@@ -178,6 +185,9 @@ func (f *follower) resource(ref, key string, rest hcl.Traversal, all []string, a
 		f.fail(ref + " has no instance in the plan")
 		return
 	}
+	if f.identifiers && addresses[attr] {
+		return
+	}
 	if !slices.Contains(resource.Symbolic(instances[0].Type), attr) {
 		f.fail(fmt.Sprintf("through %s.%s", key, attr))
 		return
@@ -255,11 +265,11 @@ func (f *follower) output(t hcl.Traversal, all []string, m *module, address stri
 		return
 	}
 	call := join(address, "module."+name)
-	addresses := f.moduleInstances(child.path, call, index)
-	f.choice = f.choice || len(addresses) > 1
+	callers := f.moduleInstances(child.path, call, index)
+	f.choice = f.choice || len(callers) > 1
 	own := f.key
 	f.key = "" // an output has neither each nor count
-	for _, a := range addresses {
+	for _, a := range callers {
 		f.expression(child.config.Outputs[out].Expression, child, a)
 	}
 	f.key = own
