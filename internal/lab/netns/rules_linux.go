@@ -1,0 +1,215 @@
+package netns
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
+	"golang.org/x/sys/unix"
+
+	"github.com/hoplab/hoplab/internal/lab/fabric"
+)
+
+// A host's rules are one table:
+//
+//	security_groups_in   what reaches the interface, before any redirect: a
+//	                     rule names the port that the caller dialled
+//	security_groups_out  what leaves the interface
+//	PREROUTING, OUTPUT   the redirects of Service Connect, in the chains that
+//	                     Amazon's plugin makes (semantics, section 1)
+var (
+	table     = &nftables.Table{Name: "hoplab", Family: nftables.TableFamilyINet}
+	groupsIn  = &nftables.Chain{Name: "security_groups_in", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle}
+	groupsOut = &nftables.Chain{Name: "security_groups_out", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityFilter}
+
+	prerouting = &nftables.Chain{Name: "PREROUTING", Table: table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityNATDest}
+	inbound    = &nftables.Chain{Name: "ECS_SERVICE_CONNECT_INGRESS", Table: table}
+	output     = &nftables.Chain{Name: "OUTPUT", Table: table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest}
+)
+
+// Counter names a count of packets that a host keeps.
+type Counter string
+
+// The counters. New connections count one packet each time they are tried.
+const (
+	AcceptedIn  Counter = "accepted_in"  // new connections that the groups let in
+	DroppedIn   Counter = "dropped_in"   // packets that they did not
+	AcceptedOut Counter = "accepted_out" // new connections that they let out
+	DroppedOut  Counter = "dropped_out"
+	ToAgentIn   Counter = "to_agent_in"  // connections from outside that went to the agent's listener instead
+	ToAgentOut  Counter = "to_agent_out" // connections of the task to virtual addresses
+)
+
+// newTable makes a host's table, in its thread. Everything but the chains of
+// the redirects is in force from then on: nothing passes yet.
+func newTable() error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	c.AddTable(table)
+	for _, n := range []Counter{AcceptedIn, DroppedIn, AcceptedOut, DroppedOut, ToAgentIn, ToAgentOut} {
+		c.AddObj(&nftables.NamedObj{Table: table, Name: string(n), Type: nftables.ObjTypeCounter, Obj: &expr.Counter{}})
+	}
+	c.AddChain(groupsIn)
+	c.AddChain(groupsOut)
+	writeGroups(c, nil, nil)
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("its nftables rules: %w", err)
+	}
+	return nil
+}
+
+// opening is a peer with the TCP ports that are open to or from it.
+type opening struct {
+	name  string
+	peer  netip.Addr
+	ports []fabric.Range
+}
+
+// filter writes the host's security groups anew; Fabric.mu is held. The
+// kernel takes all of it at once, and connections that exist go on.
+func (h *Host) filter() error {
+	var in, out []opening
+	for _, p := range h.fabric.sorted() {
+		if p == h {
+			continue
+		}
+		mine, theirs := [2]netip.Addr{h.spec.IP, h.spec.IP6}, [2]netip.Addr{p.spec.IP, p.spec.IP6}
+		for i := range mine {
+			if !mine[i].IsValid() || !theirs[i].IsValid() {
+				continue
+			}
+			if r := h.fabric.ingress(theirs[i], mine[i]); len(r) > 0 {
+				in = append(in, opening{p.spec.Name, theirs[i], r})
+			}
+			if r := h.fabric.egress(mine[i], theirs[i]); len(r) > 0 {
+				out = append(out, opening{p.spec.Name, theirs[i], r})
+			}
+		}
+	}
+	return h.do(func() error {
+		c, err := nftables.New()
+		if err != nil {
+			return err
+		}
+		c.FlushChain(groupsIn)
+		c.FlushChain(groupsOut)
+		writeGroups(c, in, out)
+		return c.Flush()
+	})
+}
+
+// sorted returns the hosts by address, so that rules are in the same order every time.
+func (f *Fabric) sorted() []*Host {
+	var out []*Host
+	for _, h := range f.hosts {
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(a, b *Host) int { return a.spec.IP.Compare(b.spec.IP) })
+	return out
+}
+
+func writeGroups(c *nftables.Conn, in, out []opening) {
+	add := func(chain *nftables.Chain, comment string, parts ...[]expr.Any) {
+		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: all(parts...), UserData: userdata.AppendString(nil, userdata.TypeComment, comment)})
+	}
+	write := func(chain *nftables.Chain, key expr.MetaKey, peer side, open []opening, accepted, dropped Counter) {
+		add(chain, "inside the task", notDevice(key), verdict(expr.VerdictAccept))
+		add(chain, "stateful", states(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
+		add(chain, "the link", neighbours(), verdict(expr.VerdictAccept))
+		if peer == destination {
+			add(chain, "the resolver has no security group", address(destination, netip.PrefixFrom(resolverAddr, 32)), protocol(unix.IPPROTO_UDP), ports(fabric.Range{From: 53, To: 53}), verdict(expr.VerdictAccept))
+		}
+		for _, o := range open {
+			for _, r := range o.ports {
+				add(chain, o.name, states(expr.CtStateBitNEW), address(peer, netip.PrefixFrom(o.peer, o.peer.BitLen())),
+					protocol(unix.IPPROTO_TCP), ports(r), counted(string(accepted)), verdict(expr.VerdictAccept))
+			}
+		}
+		add(chain, "everything else", counted(string(dropped)), verdict(expr.VerdictDrop))
+	}
+	write(groupsIn, expr.MetaKeyIIFNAME, source, in, AcceptedIn, DroppedIn)
+	write(groupsOut, expr.MetaKeyOIFNAME, destination, out, AcceptedOut, DroppedOut)
+}
+
+// Redirect gives new connections from other hosts to the port to the agent's
+// listener:
+//
+//	-N ECS_SERVICE_CONNECT_INGRESS
+//	-A ECS_SERVICE_CONNECT_INGRESS -p tcp --dport <port> -j REDIRECT --to-port <listener>
+//	-A PREROUTING -p tcp -m addrtype ! --src-type LOCAL -j ECS_SERVICE_CONNECT_INGRESS
+func (h *Host) Redirect(p uint16, listener netip.AddrPort) error {
+	return h.do(func() error {
+		c, err := nftables.New()
+		if err != nil {
+			return err
+		}
+		if !h.redirects {
+			c.AddChain(prerouting)
+			c.AddChain(inbound)
+			c.AddRule(&nftables.Rule{Table: table, Chain: prerouting, Exprs: all(protocol(unix.IPPROTO_TCP), fromOutside(), jump(inbound.Name))})
+		}
+		c.AddRule(&nftables.Rule{Table: table, Chain: inbound, Exprs: all(
+			protocol(unix.IPPROTO_TCP), ports(fabric.Range{From: p, To: p}), counted(string(ToAgentIn)), redirect(listener.Port()))})
+		if err := c.Flush(); err != nil {
+			return fmt.Errorf("redirect of port %d: %w", p, err)
+		}
+		h.redirects = true
+		return nil
+	})
+}
+
+// Outbound gives the task's connections to virtual addresses, of any TCP
+// port, to the agent's listener:
+//
+//	-A OUTPUT -p tcp -d <virtual addresses> -j REDIRECT --to-port <listener>
+func (h *Host) Outbound(listeners map[netip.AddrPort]netip.AddrPort) error {
+	l, ok := listeners[netip.AddrPort{}]
+	if !ok {
+		return fmt.Errorf("%s: the agent has no listener for virtual addresses", h.spec.Name)
+	}
+	return h.do(func() error {
+		c, err := nftables.New()
+		if err != nil {
+			return err
+		}
+		c.AddChain(output)
+		c.FlushChain(output)
+		for _, vips := range []netip.Prefix{fabric.VIPs, vips6} {
+			c.AddRule(&nftables.Rule{Table: table, Chain: output, Exprs: all(
+				protocol(unix.IPPROTO_TCP), address(destination, vips), counted(string(ToAgentOut)), redirect(l.Port()))})
+		}
+		if err := c.Flush(); err != nil {
+			return fmt.Errorf("redirect of virtual addresses: %w", err)
+		}
+		return nil
+	})
+}
+
+// Counters reads what the host's rules have counted, in packets.
+func (h *Host) Counters() (map[Counter]uint64, error) {
+	out := map[Counter]uint64{}
+	err := h.do(func() error {
+		c, err := nftables.New()
+		if err != nil {
+			return err
+		}
+		objs, err := c.GetNamedObjects(table)
+		if err != nil {
+			return err
+		}
+		for _, o := range objs {
+			if n, ok := o.(*nftables.NamedObj); ok {
+				if k, ok := n.Obj.(*expr.Counter); ok {
+					out[Counter(n.Name)] = k.Packets
+				}
+			}
+		}
+		return nil
+	})
+	return out, err
+}
