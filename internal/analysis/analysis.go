@@ -37,7 +37,10 @@ type study struct {
 	missing []leftOut
 	forced  string // why nothing may be claimed although there are numbers; "" otherwise
 	single  bool   // foreign files: one interval over windows may carry a verdict
-	totals  []*hist.Hist
+	totals  []*hist.Hist // by arm, of the replicates that count
+
+	merging sync.Mutex // over totals and anyFit while replicates are read
+	anyFit  bool
 }
 
 // leftOut is a replicate that does not count.
@@ -122,7 +125,7 @@ func read(d *run.Dir) (*study, error) {
 			defer func() { <-slots }()
 			results[i], errs[i] = readReplicate(p, hash, r, ev, s.grid)
 			if errs[i] == nil {
-				s.merge(results[i])
+				s.take(results[i])
 			}
 		}()
 	}
@@ -153,13 +156,23 @@ func newStudy(p *plan.Plan) *study {
 	return s
 }
 
-var merging sync.Mutex
+// take merges a replicate that counts into the totals. One that does not keeps
+// its histograms only as long as nothing better was seen: they are shown when
+// no replicate counts at all.
+func (s *study) take(r *replicate) {
+	s.merging.Lock()
+	defer s.merging.Unlock()
+	if s.unfit(r) == "" {
+		s.merge(r)
+		s.anyFit = true
+	} else if s.anyFit {
+		r.hists = nil
+	}
+}
 
 // merge adds a replicate's histograms to the totals and lets go of them. Sums
 // of counts do not depend on the order.
 func (s *study) merge(r *replicate) {
-	merging.Lock()
-	defer merging.Unlock()
 	for a, h := range r.hists {
 		s.totals[a].Merge(h)
 	}
@@ -178,8 +191,8 @@ func (s *study) sameExperiment() error {
 	return nil
 }
 
-// choose decides which replicates count. When none does, all are used and
-// nothing may be claimed.
+// choose decides which replicates count; their requests are in the totals by
+// now. When none does, all are used and nothing may be claimed.
 func (s *study) choose() {
 	for _, r := range s.all {
 		if why := s.unfit(r); why != "" {
@@ -195,6 +208,9 @@ func (s *study) choose() {
 		if s.answered(r) {
 			s.used = append(s.used, r)
 		}
+	}
+	for _, r := range s.used {
+		s.merge(r)
 	}
 	if len(s.used) > 0 {
 		s.forced = "No replicate is fit to count; the numbers show all of them, and nothing is claimed."

@@ -370,6 +370,7 @@ func TestReplicatesThatDoNotCount(t *testing.T) {
 	rec.Each = func(rep int, r *samplefile.Record) {
 		if rep == 2 { // all windows late
 			r.Late = 20 * time.Millisecond
+			r.Latency += time.Second
 		}
 		if rep == 3 && r.Arm == 1 {
 			r.Outcome = samplefile.Outcome{Error: "refused", ServiceMs: -1}
@@ -385,6 +386,9 @@ func TestReplicatesThatDoNotCount(t *testing.T) {
 	r := analyze(t, d)
 	if got := difference(t, &r.Summary, "agent - bypass", 0.5).Replicates; got != 3 {
 		t.Errorf("%d replicates count; want 3", got)
+	}
+	if got := r.Summary.Arms[0].Latency.Max; got > 1e6 {
+		t.Errorf("slowest request %v us: a replicate that does not count is in the latencies", got)
 	}
 	for i, want := range map[int]string{1: "", 2: "windows count", 3: "no request of `bypass` was answered as planned (refused", 5: "k6 was killed"} {
 		if got := r.Detail.Replicates[i-1]; got.Index != i || !strings.Contains(got.Missing, want) || (want == "") != (got.Missing == "") {

@@ -118,7 +118,7 @@ func (s *study) effort(l *line) string {
 	u := quantity.UnitFor(goal)
 	seen := u.With(u.Number(goal, goal))
 	if l.BetweenUs*l.BetweenUs > l.sd*l.sd/2 {
-		need := n
+		need := max(n, fewReplicates) // the spread of fewer is hardly known
 		for need < 1000 && stats.SmallestVisible(l.sd, need, s.level, 0.8) > goal {
 			need++
 		}
