@@ -13,6 +13,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -55,7 +56,14 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, e
 		}
 		return see(none.curl(l.clock.Modelled(time.Since(start))))
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return h.Dial(ctx, d.Logical) }
+	var connected atomic.Bool
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, l.clock.Real(kernelGivesUp))
+		defer cancel()
+		c, err := h.Dial(ctx, d.Logical)
+		connected.Store(err == nil)
+		return c, err
+	}
 	tr := &http.Transport{DialContext: dial, DisableCompression: true, TLSClientConfig: l.trust()}
 	defer tr.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
@@ -65,6 +73,10 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, e
 	req.Header.Set("User-Agent", "curl/8.5.0")
 	req.Header.Set("Accept", "*/*")
 	resp, err := tr.RoundTrip(req)
+	if err != nil && !connected.Load() && timedOut(err) {
+		none = &NoDoor{Obstacle: TimedOut, Host: req.URL.Hostname(), Port: d.Logical.Port()}
+		return see(none.curl(l.clock.Modelled(time.Since(start))))
+	}
 	if err != nil {
 		return see(curlError(err, req.URL, l.clock.Modelled(time.Since(start))))
 	}
@@ -112,6 +124,10 @@ func failure(exit int, format string, args ...any) Observation {
 	return Observation{Exit: exit, Error: fmt.Sprintf("curl: (%d) ", exit) + fmt.Sprintf(format, args...)}
 }
 
+func timedOut(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || os.IsTimeout(err)
+}
+
 // curlError puts an error of net/http into curl's words.
 func curlError(err error, u *url.URL, after time.Duration) Observation {
 	port := u.Port()
@@ -120,7 +136,7 @@ func curlError(err error, u *url.URL, after time.Duration) Observation {
 	}
 	var op *net.OpError
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):
+	case timedOut(err):
 		return failure(28, "Operation timed out after %d milliseconds with 0 bytes received", after.Milliseconds())
 	// First: a connection that is accepted and reset at once can fail as early as the dial.
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

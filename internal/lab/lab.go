@@ -17,6 +17,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/clock"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/loopback"
+	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/lab/node"
 	"github.com/hoplab/hoplab/internal/lab/proc"
 	"github.com/hoplab/hoplab/internal/lab/vpc"
@@ -108,11 +109,13 @@ func (o *Options) check() error {
 // fabrics are the fabrics of this system by name.
 var fabrics = map[string]func() (fabric.Fabric, error){
 	"loopback": func() (fabric.Fabric, error) { return loopback.New(), nil },
+	netns.Name: netns.New,
 }
 
 // nets make the node side of a fabric by its name.
 var nets = map[string]func(fabric.NetSpec) (fabric.Net, error){
 	"loopback": func(s fabric.NetSpec) (fabric.Net, error) { return loopback.NewNet(s.Config) },
+	netns.Name: func(fabric.NetSpec) (fabric.Net, error) { return netns.NewNet() },
 }
 
 func openFabric(name string) (fabric.Fabric, error) {
@@ -121,7 +124,7 @@ func openFabric(name string) (fabric.Fabric, error) {
 	}
 	open := fabrics[name]
 	if open == nil {
-		return nil, fail.Newf(fail.Usage, "Use --fabric loopback.", "fabric %q does not exist on this system", name)
+		return nil, fail.Newf(fail.Usage, "Use --fabric loopback or netns.", "fabric %q does not exist on this system", name)
 	}
 	return open()
 }
@@ -197,7 +200,12 @@ func (l *Lab) outside(ctx context.Context) (*outsider, error) {
 	return l.load, l.applyPolicy()
 }
 
-func (l *Lab) applyPolicy() error { return l.fabric.SetPolicy(l.network.Open) }
+func (l *Lab) applyPolicy() error {
+	if f, ok := l.fabric.(fabric.Isolated); ok {
+		return f.SetSides(l.network.Egress, l.network.Ingress)
+	}
+	return l.fabric.SetPolicy(l.network.Open)
+}
 
 // WaitHealthy waits until every target of every load balancer that is in use
 // is healthy. When ctx ends first it returns an error that names the targets

@@ -84,6 +84,7 @@ func (w *world) start(ctx context.Context) error {
 			return err
 		}
 	}
+	w.lab.setNames()
 	for _, s := range w.services {
 		if err := s.first(ctx); err != nil {
 			return err

@@ -3,6 +3,7 @@ package netns
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -109,7 +110,11 @@ func (h *Host) address() error {
 	if err := links.AddrAdd(eth, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(h.spec.IP, h.spec.Subnet.Bits()))}); err != nil {
 		return err
 	}
-	if ip := h.spec.IP6; ip.IsValid() {
+	if ip := h.spec.IP6; !ip.IsValid() && hasIPv6() {
+		if err := sysctl("ipv6/conf/"+device+"/disable_ipv6", "1"); err != nil {
+			return err
+		}
+	} else if ip.IsValid() {
 		if err := links.AddrAdd(eth, &netlink.Addr{IPNet: single(ip), Flags: unix.IFA_F_NODAD}); err != nil {
 			return err
 		}
@@ -126,7 +131,7 @@ func (h *Host) address() error {
 			return fmt.Errorf("IPv6 route: %w", err)
 		}
 	}
-	if len(h.spec.VIPs) > 0 {
+	if len(h.spec.VIPs) > 0 && hasIPv6() {
 		// A packet needs a route before it meets the redirect of the output hook.
 		lo, err := links.LinkByName("lo")
 		if err != nil {
@@ -232,6 +237,9 @@ func (h *Host) Remove() error {
 		return f.router.links.LinkDel(l)
 	})
 	h.gone()
+	for _, other := range f.hosts { // or they would ask for its link address, and be told that there is none
+		err = errors.Join(err, other.filter())
+	}
 	return err
 }
 

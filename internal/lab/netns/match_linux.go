@@ -85,12 +85,12 @@ func fromOutside() []expr.Any {
 	}
 }
 
-// neighbours matches IPv6 neighbour discovery (types 133 to 137), without
-// which there is no link.
+// neighbours matches what keeps an IPv6 link up: multicast listeners and
+// neighbour discovery, the ICMP types from 130 to 143.
 func neighbours() []expr.Any {
 	return all(protocol(unix.IPPROTO_ICMPV6), []expr.Any{
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1},
-		&expr.Range{Op: expr.CmpOpEq, Register: 1, FromData: []byte{133}, ToData: []byte{137}},
+		&expr.Range{Op: expr.CmpOpEq, Register: 1, FromData: []byte{130}, ToData: []byte{143}},
 	})
 }
 

@@ -32,8 +32,11 @@ func newRouter() (_ *router, err error) {
 		if r.links, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 			return err
 		}
-		for _, s := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
-			if err := sysctl(s, "1"); err != nil {
+		if err := sysctl("ipv4/ip_forward", "1"); err != nil {
+			return err
+		}
+		if hasIPv6() {
+			if err := sysctl("ipv6/conf/all/forwarding", "1"); err != nil {
 				return err
 			}
 		}
@@ -104,4 +107,10 @@ func linkUp(h *netlink.Handle, name string) error {
 // sysctl sets a value of the network namespace of the calling thread.
 func sysctl(name, value string) error {
 	return os.WriteFile("/proc/sys/net/"+name, []byte(value), 0)
+}
+
+// hasIPv6 reports whether this kernel has IPv6.
+func hasIPv6() bool {
+	_, err := os.Stat("/proc/sys/net/ipv6")
+	return err == nil
 }

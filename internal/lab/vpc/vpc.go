@@ -136,13 +136,26 @@ func (n *Network) vpcRange(id topology.ID) netip.Prefix {
 // Open is a fabric.Policy: the TCP ports of one interface that another may
 // reach. Both sides' groups must allow a port.
 func (n *Network) Open(from, to netip.Addr) []fabric.Range {
+	return intersect(n.Egress(from, to), n.Ingress(from, to))
+}
+
+// Egress is the half of Open that is decided at the interface that sends.
+func (n *Network) Egress(from, to netip.Addr) []fabric.Range { return n.half(from, to, egress) }
+
+// Ingress is the half of Open that is decided at the interface that receives.
+func (n *Network) Ingress(from, to netip.Addr) []fabric.Range { return n.half(from, to, ingress) }
+
+func (n *Network) half(from, to netip.Addr, d direction) []fabric.Range {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	a, b := n.interfaces[from], n.interfaces[to]
 	if a == nil || b == nil || a.VPC != b.VPC {
 		return nil
 	}
-	return intersect(n.allowed(a, b, egress), n.allowed(b, a, ingress))
+	if d == egress {
+		return n.allowed(a, b, egress)
+	}
+	return n.allowed(b, a, ingress)
 }
 
 type direction bool
