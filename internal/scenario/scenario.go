@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"sort"
 	"strconv"
+
+	"github.com/hoplab/hoplab/internal/cfn"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // Config says what a deployment looks like. The zero value is not usable;
@@ -132,6 +135,15 @@ func (c *Config) Template() []byte {
 		panic(fmt.Sprintf("scenario %s does not encode: %v", c.Name, err)) // plain maps always do
 	}
 	return append(out, '\n')
+}
+
+// Topology is the deployment as hoplab reads it from its template.
+func (c *Config) Topology() (*topology.Topology, error) {
+	a, err := cfn.Parse(c.Name+".json", c.Template(), cfn.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return topology.FromTemplates(a)
 }
 
 func resource(kind string, properties object) object {

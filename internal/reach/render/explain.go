@@ -179,11 +179,18 @@ func writePath(b io.Writer, p reach.Prediction, o TextOptions) {
 	fmt.Fprintln(b)
 }
 
-// writeDrawing writes the hops as one line: client ──80─▶ alb ──80─▶ app. A
-// closed hop ends in ✕, one that is not settled in ?.
 func writeDrawing(b io.Writer, p reach.Prediction, o TextOptions) {
+	if line := Drawing(p); line != "" {
+		writeWrapped(b, line, 4, 8, o.width())
+	}
+}
+
+// Drawing draws the hops of a path as one line: client ──80──▶ alb ──80──▶
+// app. A closed hop ends in ✕, one that is not settled in ?. It is empty when
+// the request never leaves its caller.
+func Drawing(p reach.Prediction) string {
 	if len(p.Hops) == 0 {
-		return
+		return ""
 	}
 	line := strings.TrimPrefix(p.Hops[0].From, "client ")
 	if line == "agent" {
@@ -192,7 +199,7 @@ func writeDrawing(b io.Writer, p reach.Prediction, o TextOptions) {
 	for _, h := range p.Hops {
 		line += " " + arrow(h) + " " + strings.TrimPrefix(h.To, "client ")
 	}
-	writeWrapped(b, line, 4, 8, o.width())
+	return line
 }
 
 func arrow(h reach.Hop) string {
