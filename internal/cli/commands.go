@@ -6,7 +6,9 @@ import "github.com/spf13/cobra"
 func commands(s streams) []*cobra.Command {
 	return []*cobra.Command{
 		newRun(s),
+		newPlan(s),
 		newReport(s),
+		newCompare(s),
 		newCheck(s),
 		newExplain(s),
 		newDiagnose(s),

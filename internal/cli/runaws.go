@@ -15,3 +15,7 @@ func runAWS(context.Context, streams, *runFlags, plan.Plan) error {
 func resumeAWS(context.Context, streams, *runFlags, *run.Dir) error {
 	return fail.Newf(fail.Environment, "use --target lab", "--target aws is not built yet")
 }
+
+func k6Operator(streams, plan.Plan) error {
+	return fail.Newf(fail.Environment, "use --format json", "the manifest is not built yet")
+}
