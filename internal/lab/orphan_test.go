@@ -101,3 +101,48 @@ func TestNoGoroutineLeft(t *testing.T) {
 	}
 	t.Errorf("after Close there is still:\n%s", left)
 }
+
+// TestGuardedApps runs the way in which apps are started where the kernel
+// does not end a dead parent's children.
+func TestGuardedApps(t *testing.T) {
+	defer lab.GuardApps(true)()
+	topo := golden(t, "agent")
+	id := appID(t, topo)
+	l := start(t, lab.Options{Topology: topo})
+	healthy(t, l)
+	url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
+	who(t, l, lab.Caller{}, url, 1)
+	before := tasksOf(l, id)[0]
+	if err := l.Kill(lab.Place{Service: id}, lab.AppPart); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		ts := tasksOf(l, id)
+		return len(ts) == 1 && ts[0].ID != before.ID
+	})
+	healthy(t, l)
+	who(t, l, lab.Caller{}, url, 1)
+	pids := allPIDs(l.Status())
+	pids = append(pids, childrenOf(pids)...)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range pids {
+		if alive(pid) {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+}
+
+func childrenOf(pids []int) (out []int) {
+	for _, pid := range pids {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+		for _, f := range strings.Fields(string(b)) {
+			var n int
+			if _, err := fmt.Sscan(f, &n); err == nil {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}

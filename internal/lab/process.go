@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/fabric"
@@ -80,16 +81,7 @@ type appProcess struct {
 
 // startApp starts the app and waits until it says where it listens.
 func (l *Lab) startApp(name string, h fabric.Host, env []string, log string) (*appProcess, error) {
-	f, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	cmd := exec.Command(l.opts.App.Command[0], l.opts.App.Command[1:]...)
-	cmd.Env = env
-	// A file and not a pipe: the app's access log then costs the lab nothing.
-	cmd.Stdout = f
-	p, err := l.spawner.Start(name, cmd, l.opts.Log, h.Start)
+	p, err := l.startAppProcess(name, h, env, log)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +91,51 @@ func (l *Lab) startApp(name string, h fabric.Host, env []string, log string) (*a
 		return nil, err
 	}
 	return a, nil
+}
+
+// guardApps puts a node over each app, which ends it when the lab is gone.
+// Linux does that by itself.
+var guardApps = runtime.GOOS != "linux"
+
+func (l *Lab) startAppProcess(name string, h fabric.Host, env []string, log string) (*proc.Process, error) {
+	f, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if guardApps {
+		return l.startGuarded(name, h, node.App{Command: l.opts.App.Command, Env: env, Log: log})
+	}
+	cmd := exec.Command(l.opts.App.Command[0], l.opts.App.Command[1:]...)
+	cmd.Env = env
+	// A file and not a pipe: the app's access log then costs the lab nothing.
+	cmd.Stdout = f
+	return l.spawner.Start(name, cmd, l.opts.Log, h.Start)
+}
+
+// startGuarded starts a node that starts the app. A signal to the node ends
+// both: its standard input closes with it.
+func (l *Lab) startGuarded(name string, h fabric.Host, app node.App) (*proc.Process, error) {
+	cmd := exec.Command(l.opts.Node[0], l.opts.Node[1:]...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.spawner.Start(name, cmd, l.opts.Log, h.Start)
+	if err != nil {
+		return nil, err
+	}
+	p.OnStop(in.Close)
+	var started node.AppStarted
+	if err := node.NewClient(name, in, out, nil).Call(node.OpStart, node.Start{App: &app}, &started); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return p, nil
 }
 
 const listenWithin = 20 * time.Second

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
@@ -62,6 +63,7 @@ type served struct {
 	net   fabric.Net
 	alb   *alb.Node
 	agent *agent.Agent
+	app   *guarded
 }
 
 func (n *served) do(req Request) (any, error) {
@@ -94,8 +96,20 @@ func (n *served) start(body json.RawMessage) (any, error) {
 	if err := json.Unmarshal(body, &st); err != nil {
 		return nil, err
 	}
+	if st.App != nil {
+		g, err := startApp(*st.App)
+		if err != nil {
+			return nil, err
+		}
+		n.app = g
+		go func() {
+			<-g.done
+			os.Exit(max(g.exit, 1)) // a node without its app has no purpose, and the lab watches the node
+		}()
+		return AppStarted{PID: g.cmd.Process.Pid}, nil
+	}
 	if (st.ALB == nil) == (st.Agent == nil) {
-		return nil, fmt.Errorf("a node is either a load balancer or an agent")
+		return nil, fmt.Errorf("a node is a load balancer, an agent or an app")
 	}
 	net, err := n.open(st.Net)
 	if err != nil {
@@ -146,5 +160,8 @@ func (n *served) close() {
 	}
 	if n.agent != nil {
 		n.agent.Close()
+	}
+	if n.app != nil {
+		n.app.close()
 	}
 }

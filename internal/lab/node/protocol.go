@@ -36,11 +36,13 @@ const (
 	OpDrain  Op = "drain"  // stop taking new work from outside
 )
 
-// Start tells a node what it is. One of ALB and Agent is set.
+// Start tells a node what it is. One of ALB, Agent and App is set; an App
+// needs no Net.
 type Start struct {
 	Net   fabric.NetSpec `json:"net"`
 	ALB   *alb.Config    `json:"alb,omitempty"`
 	Agent *agent.Config  `json:"agent,omitempty"`
+	App   *App           `json:"app,omitempty"`
 }
 
 // Reply is one line from a node: the answer to the request with its ID, or,

@@ -52,7 +52,12 @@ type Process struct {
 	err  *tail
 	done chan struct{}
 	exit error
+	soft func() error // how to ask it to end, when not by SIGTERM
 }
+
+// OnStop makes Stop and Kill ask the process to end with f, for a process
+// that has something of its own to end first. Call it right after Start.
+func (p *Process) OnStop(f func() error) { p.soft = f }
 
 // Start starts cmd through start, e.g. cmd.Start itself. cmd.Stderr must be
 // unset: what the process writes there is kept to explain its end, and copied
@@ -111,7 +116,11 @@ func (p *Process) Why() string {
 // Stop asks the process to end with SIGTERM and kills it after grace.
 func (p *Process) Stop(grace time.Duration) {
 	if grace > 0 {
-		p.signal(syscall.SIGTERM)
+		if p.soft != nil {
+			p.soft()
+		} else {
+			p.signal(syscall.SIGTERM)
+		}
 		p.Wait(grace)
 	}
 	p.Kill()
@@ -132,11 +141,18 @@ func (p *Process) Wait(limit time.Duration) bool {
 
 // Kill kills the process and waits for its end.
 func (p *Process) Kill() {
+	if p.soft != nil && p.Alive() {
+		p.soft()
+		p.Wait(killWait)
+	}
 	if p.Alive() {
 		p.cmd.Process.Kill()
 	}
 	<-p.done
 }
+
+// killWait is how long a process with something of its own to end may take.
+const killWait = 2 * time.Second
 
 func (p *Process) signal(sig os.Signal) {
 	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
