@@ -6,6 +6,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/node"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -42,6 +43,9 @@ type TaskStatus struct {
 	Agent  *agent.Status     `json:"agent,omitempty"`
 	Apps   []AppStatus       `json:"apps,omitempty"`
 	PIDs   []int             `json:"pids"`
+	// Packets is what the rules of the task's network interface have counted,
+	// on a fabric whose kernel does: see the counters of package netns.
+	Packets map[string]uint64 `json:"packets,omitempty"`
 }
 
 // AppStatus is the process behind one port of a container.
@@ -104,6 +108,9 @@ func (t *task) status() TaskStatus {
 		if err := t.agent.Call(node.OpStatus, nil, &as); err == nil {
 			ts.Agent = &as
 		}
+	}
+	if h, ok := t.host.(fabric.Counting); ok {
+		ts.Packets, _ = h.Packets() // the task is about to go
 	}
 	for _, a := range t.apps {
 		n, probes := a.requests.count(a.log)

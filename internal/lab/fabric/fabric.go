@@ -90,6 +90,13 @@ type Isolated interface {
 	SetNames(names map[string]netip.Addr)
 }
 
+// Counting is a Host whose rules count packets.
+type Counting interface {
+	Host
+	// Packets returns the counts so far by name, such as "dropped_in".
+	Packets() (map[string]uint64, error)
+}
+
 // Host is a host of a fabric.
 type Host interface {
 	Spec() HostSpec

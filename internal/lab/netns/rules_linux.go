@@ -30,17 +30,14 @@ var (
 	output     = &nftables.Chain{Name: "OUTPUT", Table: table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest}
 )
 
-// Counter names a count of packets that a host keeps.
-type Counter string
-
-// The counters. New connections count one packet each time they are tried.
+// The counters of a host. New connections count one packet each time they are tried.
 const (
-	AcceptedIn  Counter = "accepted_in"  // new connections that the groups let in
-	DroppedIn   Counter = "dropped_in"   // packets that they did not
-	AcceptedOut Counter = "accepted_out" // new connections that they let out
-	DroppedOut  Counter = "dropped_out"
-	ToAgentIn   Counter = "to_agent_in"  // connections from outside that went to the agent's listener instead
-	ToAgentOut  Counter = "to_agent_out" // connections of the task to virtual addresses
+	AcceptedIn  = "accepted_in"  // new connections that the groups let in
+	DroppedIn   = "dropped_in"   // packets that they did not
+	AcceptedOut = "accepted_out" // new connections that they let out
+	DroppedOut  = "dropped_out"
+	ToAgentIn   = "to_agent_in"  // connections from outside that went to the agent's listener instead
+	ToAgentOut  = "to_agent_out" // connections of the task to virtual addresses
 )
 
 // newTable makes a host's table, in its thread. Everything but the chains of
@@ -51,8 +48,8 @@ func newTable() error {
 		return err
 	}
 	c.AddTable(table)
-	for _, n := range []Counter{AcceptedIn, DroppedIn, AcceptedOut, DroppedOut, ToAgentIn, ToAgentOut} {
-		c.AddObj(&nftables.NamedObj{Table: table, Name: string(n), Type: nftables.ObjTypeCounter, Obj: &expr.Counter{}})
+	for _, n := range []string{AcceptedIn, DroppedIn, AcceptedOut, DroppedOut, ToAgentIn, ToAgentOut} {
+		c.AddObj(&nftables.NamedObj{Table: table, Name: n, Type: nftables.ObjTypeCounter, Obj: &expr.Counter{}})
 	}
 	c.AddChain(groupsIn)
 	c.AddChain(groupsOut)
@@ -117,7 +114,7 @@ func writeGroups(c *nftables.Conn, in, out []opening) {
 	add := func(chain *nftables.Chain, comment string, parts ...[]expr.Any) {
 		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: all(parts...), UserData: userdata.AppendString(nil, userdata.TypeComment, comment)})
 	}
-	write := func(chain *nftables.Chain, key expr.MetaKey, peer side, open []opening, accepted, dropped Counter) {
+	write := func(chain *nftables.Chain, key expr.MetaKey, peer side, open []opening, accepted, dropped string) {
 		add(chain, "inside the task", notDevice(key), verdict(expr.VerdictAccept))
 		add(chain, "stateful", states(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
 		add(chain, "the link", neighbours(), verdict(expr.VerdictAccept))
@@ -127,10 +124,10 @@ func writeGroups(c *nftables.Conn, in, out []opening) {
 		for _, o := range open {
 			for _, r := range o.ports {
 				add(chain, o.name, states(expr.CtStateBitNEW), address(peer, netip.PrefixFrom(o.peer, o.peer.BitLen())),
-					protocol(unix.IPPROTO_TCP), ports(r), counted(string(accepted)), verdict(expr.VerdictAccept))
+					protocol(unix.IPPROTO_TCP), ports(r), counted(accepted), verdict(expr.VerdictAccept))
 			}
 		}
-		add(chain, "everything else", counted(string(dropped)), verdict(expr.VerdictDrop))
+		add(chain, "everything else", counted(dropped), verdict(expr.VerdictDrop))
 	}
 	write(groupsIn, expr.MetaKeyIIFNAME, source, in, AcceptedIn, DroppedIn)
 	write(groupsOut, expr.MetaKeyOIFNAME, destination, out, AcceptedOut, DroppedOut)
@@ -154,7 +151,7 @@ func (h *Host) Redirect(p uint16, listener netip.AddrPort) error {
 			c.AddRule(&nftables.Rule{Table: table, Chain: prerouting, Exprs: all(protocol(unix.IPPROTO_TCP), fromOutside(), jump(inbound.Name))})
 		}
 		c.AddRule(&nftables.Rule{Table: table, Chain: inbound, Exprs: all(
-			protocol(unix.IPPROTO_TCP), ports(fabric.Range{From: p, To: p}), counted(string(ToAgentIn)), redirect(listener.Port()))})
+			protocol(unix.IPPROTO_TCP), ports(fabric.Range{From: p, To: p}), counted(ToAgentIn), redirect(listener.Port()))})
 		if err := c.Flush(); err != nil {
 			return fmt.Errorf("redirect of port %d: %w", p, err)
 		}
@@ -181,7 +178,7 @@ func (h *Host) Outbound(listeners map[netip.AddrPort]netip.AddrPort) error {
 		c.FlushChain(output)
 		for _, vips := range []netip.Prefix{fabric.VIPs, vips6} { // one rule per family
 			c.AddRule(&nftables.Rule{Table: table, Chain: output, Exprs: all(
-				protocol(unix.IPPROTO_TCP), address(destination, vips), counted(string(ToAgentOut)), redirect(l.Port()))})
+				protocol(unix.IPPROTO_TCP), address(destination, vips), counted(ToAgentOut), redirect(l.Port()))})
 		}
 		if err := c.Flush(); err != nil {
 			return fmt.Errorf("redirect of virtual addresses: %w", err)
@@ -190,9 +187,9 @@ func (h *Host) Outbound(listeners map[netip.AddrPort]netip.AddrPort) error {
 	})
 }
 
-// Counters reads what the host's rules have counted, in packets.
-func (h *Host) Counters() (map[Counter]uint64, error) {
-	out := map[Counter]uint64{}
+// Packets reads what the host's rules have counted.
+func (h *Host) Packets() (map[string]uint64, error) {
+	out := map[string]uint64{}
 	err := h.do(func() error {
 		c, err := nftables.New()
 		if err != nil {
@@ -205,7 +202,7 @@ func (h *Host) Counters() (map[Counter]uint64, error) {
 		for _, o := range objs {
 			if n, ok := o.(*nftables.NamedObj); ok {
 				if k, ok := n.Obj.(*expr.Counter); ok {
-					out[Counter(n.Name)] = k.Packets
+					out[n.Name] = k.Packets
 				}
 			}
 		}
