@@ -1,0 +1,67 @@
+package cli_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hoplab/hoplab/internal/cli"
+)
+
+// block is a fenced block that shows a command and what it prints.
+var block = regexp.MustCompile("(?s)```console\n\\$ hoplab ([^\n]*)\n(.*?)```")
+
+// TestManual runs every command that the README and the guides show with its
+// output, and compares the two.
+func TestManual(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(root)
+	shown := 0
+	for _, file := range append(files, filepath.Join(root, "README.md")) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		renewed := block.ReplaceAllFunc(text, func(b []byte) []byte {
+			shown++
+			m := block.FindSubmatch(b)
+			var out bytes.Buffer
+			cli.Main(strings.Fields(string(m[1])), strings.NewReader(""), &out, &out)
+			if got := out.String(); got != string(m[2]) && !*update {
+				t.Errorf("%s: hoplab %s prints\n%s\nthe manual shows\n%s\n(renew it with -update)", filepath.Base(file), m[1], got, m[2])
+			}
+			return []byte("```console\n$ hoplab " + string(m[1]) + "\n" + out.String() + "```")
+		})
+		if *update && !bytes.Equal(renewed, text) {
+			if err := os.WriteFile(file, renewed, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if shown < 3 {
+		t.Errorf("the manual shows %d commands with their output; expected 3 or more", shown)
+	}
+}
+
+// TestManualLinks checks that every relative link of the README leads somewhere.
+func TestManualLinks(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(string(text), -1) {
+		if _, err := os.Stat(filepath.Join("../..", m[1])); err != nil {
+			t.Errorf("the README links to %s, which is not there", m[1])
+		}
+	}
+}
