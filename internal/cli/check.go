@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ func newCheck(s streams) *cobra.Command {
 		format   string
 		failOn   string
 		suppress string
+		show     string
 		all      bool
 	)
 	cmd := &cobra.Command{
@@ -40,7 +42,7 @@ of severity warning with --fail-on warning.`,
   hoplab check . -c arms=both --fail-on warning
   hoplab check infra/ --var enable_alb_egress=true`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(oneOf("format", format, "text", "json", "sarif"), oneOf("fail-on", failOn, "error", "warning")); err != nil {
+			if err := errors.Join(oneOf("format", format, "text", "json", "sarif"), oneOf("fail-on", failOn, "error", "warning"), oneOf("show", show, "note", "warning", "error")); err != nil {
 				return err
 			}
 			entries, err := suppressions(suppress, args)
@@ -55,7 +57,7 @@ of severity warning with --fail-on warning.`,
 			if err != nil {
 				return err
 			}
-			if err := writeFindings(s, t, findings, format, all); err != nil {
+			if err := writeFindings(s, t, atLeast(findings, show), format, all); err != nil {
 				return err
 			}
 			return answer(findingsCode(findings, failOn))
@@ -66,8 +68,18 @@ of severity warning with --fail-on warning.`,
 	fl.StringVar(&format, "format", "text", "text, json or sarif")
 	fl.StringVar(&failOn, "fail-on", "error", "the severity that fails the check: error or warning")
 	fl.StringVar(&suppress, "suppress", "", "file of accepted findings (default "+reach.SuppressFile+" beside the first PATH)")
+	fl.StringVar(&show, "show", "note", "the least severity to print: note, warning or error")
 	fl.BoolVar(&all, "all", false, "show suppressed findings too")
 	return cmd
+}
+
+// atLeast leaves out findings below a severity; they count for nothing else.
+func atLeast(findings []reach.Finding, name string) []reach.Finding {
+	least, err := reach.ParseSeverity(name)
+	if err != nil {
+		return findings
+	}
+	return slices.DeleteFunc(slices.Clone(findings), func(f reach.Finding) bool { return f.Severity < least })
 }
 
 func writeFindings(s streams, t *topology.Topology, findings []reach.Finding, format string, all bool) error {
