@@ -28,15 +28,20 @@ func bindOf(c *topology.Container) fabric.Bind {
 // inherited are the variables of this process that a program may need to run at all.
 var inherited = []string{"PATH", "HOME", "TMPDIR", "TMP", "TEMP", "SYSTEMROOT", "GOCOVERDIR"}
 
-// appEnv returns the container's environment as the app gets it: what the
-// template sets, without what the source does not settle; delays on the lab's clock.
-func (l *Lab) appEnv(t *task, c *topology.Container) []string {
+func inheritedEnv() []string {
 	var env []string
 	for _, k := range inherited {
 		if v, ok := os.LookupEnv(k); ok {
 			env = append(env, k+"="+v)
 		}
 	}
+	return env
+}
+
+// appEnv returns the container's environment as the app gets it: what the
+// template sets, without what the source does not settle; delays on the lab's clock.
+func (l *Lab) appEnv(t *task, c *topology.Container) []string {
+	env := inheritedEnv()
 	for k, o := range c.Environment {
 		v, ok := o.Get()
 		switch {

@@ -129,18 +129,13 @@ func forwardsTo(lb *topology.LoadBalancer) []topology.ID {
 }
 
 // targets lists what is registered: the running tasks of services that name
-// the group, by container port, and the addresses that the source lists.
+// the group, by container port, and what the source itself registers.
 func (b *balancer) targets() map[string][]netip.AddrPort {
 	out := map[string][]netip.AddrPort{}
 	for _, id := range forwardsTo(b.def) {
 		list := []netip.AddrPort{}
 		if g := b.world.lab.opts.Topology.TargetGroup(id); g != nil {
-			for _, t := range g.Targets {
-				ip, err := netip.ParseAddr(t.IP.Or(""))
-				if err == nil {
-					list = append(list, netip.AddrPortFrom(ip, uint16(t.Port.Or(g.Port.Or(80)))))
-				}
-			}
+			list = b.world.registered(g)
 		}
 		for _, s := range b.world.services {
 			for _, st := range s.def.LoadBalancers {

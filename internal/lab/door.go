@@ -16,8 +16,8 @@ import (
 // part of the deployment and has no Service Connect: CloudShell, or a task
 // that RunTask started.
 type Caller struct {
-	// Service makes a task of that service the caller, Task the one with that
-	// id instead of the first that runs.
+	// Service makes a task of that service the caller, or the EC2 instance of
+	// that id; Task the task with that id instead of the first that runs.
 	Service topology.ID `json:"service,omitempty"`
 	Task    string      `json:"task,omitempty"`
 	// Twin, if set, puts the caller beside that twin: names of services and
@@ -136,6 +136,11 @@ func (l *Lab) caller(c Caller) (fabric.Host, *task, error) {
 				}
 			}
 		}
+		for _, i := range w.instances {
+			if i.def.ID == c.Service {
+				return i.host, nil, nil
+			}
+		}
 	}
 	return nil, nil, fmt.Errorf("no task of service %s runs", c.Service)
 }
@@ -161,9 +166,9 @@ func (l *Lab) resolve(c Caller, t *task, host string) (netip.Addr, bool) {
 				return n.at.Addr(), true
 			}
 		}
-		if host == "localhost" {
-			return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
-		}
+	}
+	if host == "localhost" && c.Service != "" {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
 	}
 	for _, w := range []*world{l.world(c.Twin), l.worlds[0]} {
 		for _, b := range w.balancers {

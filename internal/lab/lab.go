@@ -284,6 +284,9 @@ func (l *Lab) Close() error {
 	return err
 }
 
+// caFile is where clients find the certificate of the lab's authority.
+func (l *Lab) caFile() string { return filepath.Join(l.dir, "ca.pem") }
+
 // certificate makes the certificate of an HTTPS listener. What the template
 // names is in AWS's hands; the lab's stands for the load balancer's own name,
 // and the lab's authority is in ca.pem of its directory.
@@ -293,7 +296,7 @@ func (l *Lab) certificate(name string) (*certs.Pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(l.dir, "ca.pem"), ca.PEM, 0o644); err != nil {
+		if err := os.WriteFile(l.caFile(), ca.PEM, 0o644); err != nil {
 			return nil, err
 		}
 		l.ca = ca

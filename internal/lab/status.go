@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -18,8 +19,15 @@ type Status struct {
 	Scale         float64              `json:"scale"` // modelled seconds per real second
 	Dir           string               `json:"dir"`   // logs
 	Services      []ServiceStatus      `json:"services"`
+	Instances     []InstanceStatus     `json:"instances,omitempty"`
 	LoadBalancers []LoadBalancerStatus `json:"load_balancers"`
-	Notes         []string             `json:"notes,omitempty"`
+	// CA is the file with the authority that signs the HTTPS listeners'
+	// certificates; empty without such a listener.
+	CA string `json:"ca,omitempty"`
+	// Addresses gives the modelled address for each one that processes see
+	// instead of it on this fabric, in their logs for example.
+	Addresses map[string]string `json:"addresses,omitempty"`
+	Notes     []string          `json:"notes,omitempty"`
 }
 
 // ServiceStatus is a service with its tasks.
@@ -78,6 +86,10 @@ func (l *Lab) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	st := Status{Fabric: l.fabric.Name(), Scale: l.clock.Factor(), Dir: l.dir, Notes: slices.Clone(l.notes)}
+	if l.ca != nil {
+		st.CA = l.caFile()
+	}
+	st.Addresses = l.addresses()
 	var wg sync.WaitGroup
 	for _, w := range l.worlds {
 		for _, s := range w.services {
@@ -88,6 +100,9 @@ func (l *Lab) Status() Status {
 				wg.Go(func() { ss.Tasks[i] = t.status() })
 			}
 			st.Services = append(st.Services, ss)
+		}
+		for _, i := range w.instances {
+			st.Instances = append(st.Instances, i.status())
 		}
 		for _, b := range w.balancers {
 			st.LoadBalancers = append(st.LoadBalancers, b.status())
@@ -113,11 +128,47 @@ func (t *task) status() TaskStatus {
 		ts.Packets, _ = h.Packets() // the task is about to go
 	}
 	for _, a := range t.apps {
-		n, probes := a.requests.count(a.log)
-		ts.Apps = append(ts.Apps, AppStatus{Container: a.container, Port: a.port, Address: a.address, PID: a.proc.PID(), Requests: n, HealthChecks: probes, Log: a.log})
+		ts.Apps = append(ts.Apps, a.status())
 		ts.PIDs = append(ts.PIDs, a.proc.PID())
 	}
 	return ts
+}
+
+func (a *appProcess) status() AppStatus {
+	n, probes := a.requests.count(a.log)
+	return AppStatus{Container: a.container, Port: a.port, Address: a.address, PID: a.proc.PID(), Requests: n, HealthChecks: probes, Log: a.log}
+}
+
+// addresses maps what hosts are seen with to their modelled addresses, where
+// the two differ.
+func (l *Lab) addresses() map[string]string {
+	out := map[string]string{}
+	add := func(h fabric.Host) {
+		if h == nil {
+			return
+		}
+		ip := h.Spec().IP
+		if real := h.From(netip.AddrPortFrom(ip, 0)); real.IsValid() && real != ip {
+			out[real.String()] = ip.String()
+		}
+	}
+	for _, w := range l.worlds {
+		for _, b := range w.balancers {
+			add(b.host)
+		}
+		for _, i := range w.instances {
+			add(i.host)
+		}
+		for _, s := range w.services {
+			for _, t := range s.tasks {
+				add(t.host)
+			}
+		}
+	}
+	if l.load != nil {
+		add(l.load.host)
+	}
+	return out
 }
 
 func (b *balancer) status() LoadBalancerStatus {

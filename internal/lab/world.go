@@ -17,6 +17,7 @@ type world struct {
 	lab       *Lab
 	name      string // "" for the deployment itself
 	services  []*service
+	instances []*instance
 	balancers []*balancer
 }
 
@@ -33,6 +34,7 @@ func (l *Lab) newWorld(name string, twin *Twin) *world {
 			w.balancers = append(w.balancers, &balancer{world: w, def: lb})
 		}
 	}
+	w.newInstances()
 	return w
 }
 
@@ -77,7 +79,8 @@ func order(in []*topology.Service) []*topology.Service {
 	return out
 }
 
-// start starts the load balancers, then the services one after the other.
+// start starts the load balancers, the instances behind them, and the
+// services one after the other.
 func (w *world) start(ctx context.Context) error {
 	for _, b := range w.balancers {
 		if err := b.start(ctx); err != nil {
@@ -85,6 +88,14 @@ func (w *world) start(ctx context.Context) error {
 		}
 	}
 	w.lab.setNames()
+	for _, i := range w.instances {
+		if err := i.start(ctx); err != nil {
+			return err
+		}
+	}
+	if err := w.publish(); err != nil {
+		return err
+	}
 	for _, s := range w.services {
 		if err := s.first(ctx); err != nil {
 			return err
