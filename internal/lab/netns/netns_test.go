@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 )
@@ -25,8 +26,15 @@ import (
 // TestMain runs the tests where namespaces can be made: here as root, else in
 // a user namespace. The binary also stands in for the programs in a host.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "agent" {
-		os.Exit(agentMain())
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "agent":
+			os.Exit(agentMain())
+		case "node":
+			os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
+		case "hold":
+			os.Exit(hold(os.Args[2]))
+		}
 	}
 	code, done, err := netns.Enter()
 	switch {
@@ -35,20 +43,37 @@ func TestMain(m *testing.M) {
 	case err != nil:
 		impossible = err
 	}
-	os.Exit(m.Run())
+	os.Exit(func() int {
+		if scratch, err = os.MkdirTemp("", "hoplab-netns-"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(scratch)
+		return m.Run()
+	}())
 }
+
+// scratch is a directory for what several tests share.
+var scratch string
 
 // impossible is why this machine cannot run the tests.
 var impossible error
 
+// possible skips a test where namespaces cannot be made; with CI=true it fails.
+func possible(t *testing.T) {
+	t.Helper()
+	if impossible == nil {
+		return
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal(impossible)
+	}
+	t.Skip(impossible)
+}
+
 func newFabric(t *testing.T) *netns.Fabric {
 	t.Helper()
-	if impossible != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(impossible)
-		}
-		t.Skip(impossible)
-	}
+	possible(t)
 	f, err := netns.New()
 	if err != nil {
 		t.Fatal(err)
@@ -220,9 +245,9 @@ func same(t *testing.T, what, got, want string) {
 	}
 }
 
-func counters(t *testing.T, h *netns.Host) map[netns.Counter]uint64 {
+func counters(t *testing.T, h *netns.Host) map[string]uint64 {
 	t.Helper()
-	c, err := h.Counters()
+	c, err := h.Packets()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,8 @@ func (r *router) bridge(subnet netip.Prefix) (*netlink.Bridge, error) {
 	if b := r.bridges[subnet]; b != nil {
 		return b, nil
 	}
-	b := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs()}
+	snooping := false // or the bridge sends multicast of its own, which the hosts' rules count
+	b := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs(), MulticastSnooping: &snooping}
 	b.Name = fmt.Sprintf("subnet%d", len(r.bridges))
 	err := r.do(func() error {
 		if err := r.links.LinkAdd(b); err != nil {

@@ -1,0 +1,443 @@
+//go:build linux
+
+package netns_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/cfn"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/netns"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// service builds the measured app once.
+var service = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(scratch, "service")
+	if out, err := exec.Command("go", "build", "-o", path, "../../../service").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the app: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func golden(variant string) (*topology.Topology, error) {
+	a, err := cfn.Load([]string{filepath.Join("../../../stacks/testdata/golden", variant)}, cfn.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return topology.FromTemplates(a)
+}
+
+func deployment(t *testing.T, variant string) *topology.Topology {
+	t.Helper()
+	topo, err := golden(variant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return topo
+}
+
+func startLab(t *testing.T, opts lab.Options) *lab.Lab {
+	t.Helper()
+	possible(t)
+	app, err := service()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Fabric, opts.App.Command = netns.Name, []string{app}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	l, err := lab.Start(ctx, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := l.WaitSettled(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// client is the caller that uses Service Connect and serves nothing.
+func client(t *testing.T, topo *topology.Topology) lab.Caller {
+	t.Helper()
+	for _, s := range topo.Services {
+		if len(s.LoadBalancers) == 0 {
+			return lab.Caller{Service: s.ID}
+		}
+	}
+	t.Fatal("no client in the deployment")
+	return lab.Caller{}
+}
+
+// shell runs a program of this machine where the caller is and returns all
+// that it printed.
+func shell(t *testing.T, l *lab.Lab, c lab.Caller, argv ...string) (string, int) {
+	t.Helper()
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	code, err := l.Exec(ctx, c, argv, os.Environ(), t.TempDir(), []*os.File{null, w, w})
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out), code
+}
+
+// TestArticle: the three calls of the article, by curl itself, inside the
+// client's task.
+func TestArticle(t *testing.T) {
+	closed := deployment(t, "bypass")
+	for _, g := range closed.SecurityGroups {
+		for i := range g.Ingress {
+			if r := &g.Ingress[i]; r.From == 8080 {
+				r.From, r.To = 80, 80
+			}
+		}
+	}
+	for _, c := range []struct {
+		name, url, output string
+		code              int
+		topo              *topology.Topology
+	}{
+		{"rule forgotten", "http://app.sample-namespace:80", "upstream request timeout", 0, closed},
+		{"override as client port", "http://app.sample-namespace:8080", "curl: (56) Recv failure: Connection reset by peer\n", 56, deployment(t, "bypass")},
+		{"client port", "http://app.sample-namespace:80", "Hello World", 0, deployment(t, "bypass")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := startLab(t, lab.Options{Topology: c.topo, Scale: 50})
+			out, code := shell(t, l, client(t, c.topo), "curl", "-sS", c.url)
+			if out != c.output || code != c.code {
+				t.Errorf("curl %s: %q, exit %d; want %q, exit %d", c.url, out, code, c.output, c.code)
+			}
+			server, caller := packets(t, l, true), packets(t, l, false)
+			if caller[netns.ToAgentOut] != 1 {
+				t.Errorf("the redirect of virtual addresses counted %d connections, want 1", caller[netns.ToAgentOut])
+			}
+			if n := server[netns.DroppedIn]; (n > 0) != (c.topo == closed) {
+				t.Errorf("the server's security group dropped %d packets", n)
+			}
+		})
+	}
+}
+
+var long = flag.Bool("long", os.Getenv("CI") == "true", "run what takes its time too")
+
+// TestUnscaled runs the forgotten rule on real time: fifteen seconds.
+func TestUnscaled(t *testing.T) {
+	if !*long {
+		t.Skip("takes 15 s; run it with -args -long")
+	}
+	topo := deployment(t, "bypass")
+	for _, g := range topo.SecurityGroups {
+		for i := range g.Ingress {
+			if r := &g.Ingress[i]; r.From == 8080 {
+				r.From, r.To = 80, 80
+			}
+		}
+	}
+	l := startLab(t, lab.Options{Topology: topo})
+	begun := time.Now()
+	out, _ := shell(t, l, client(t, topo), "curl", "-sS", "http://app.sample-namespace:80")
+	if d := time.Since(begun); out != "upstream request timeout" || d < 14900*time.Millisecond || d > 17*time.Second {
+		t.Errorf("curl printed %q after %s, want upstream request timeout after 15 s", out, d)
+	}
+}
+
+// packets returns the counts of the server's task, or of the client's.
+func packets(t *testing.T, l *lab.Lab, server bool) map[string]uint64 {
+	t.Helper()
+	for _, s := range l.Status().Services {
+		if len(s.Tasks) > 0 && (s.Tasks[0].Agent != nil && len(s.Tasks[0].Agent.Ingress) > 0) == server {
+			return s.Tasks[0].Packets
+		}
+	}
+	t.Fatal("no such task")
+	return nil
+}
+
+// TestModes: what an ALB caller's request proves of its way, in both modes.
+func TestModes(t *testing.T) {
+	for _, variant := range []string{"agent", "bypass"} {
+		t.Run(variant, func(t *testing.T) {
+			topo := deployment(t, variant)
+			l := startLab(t, lab.Options{Topology: topo})
+			url, err := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := packets(t, l, true)[netns.ToAgentIn]
+			out, _ := shell(t, l, lab.Caller{}, "curl", "-sSi", url)
+			head := strings.ToLower(out)
+			agent := variant == "agent"
+			if !strings.HasPrefix(out, "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(out, "\r\n\r\nHello World") {
+				t.Errorf("got %q", out)
+			}
+			if strings.Contains(head, "\r\nserver: envoy\r\n") != agent || strings.Contains(head, "\r\nx-hoplab-peer: 127.0.0.1\r\n") != agent {
+				t.Errorf("evidence does not fit mode %s: %q", variant, out)
+			}
+			if !agent && !strings.Contains(head, "\r\nx-hoplab-peer: "+l.Status().LoadBalancers[0].IP+"\r\n") {
+				t.Errorf("the app did not see the load balancer: %q", out)
+			}
+			if n := packets(t, l, true)[netns.ToAgentIn] - before; n > 0 && !agent {
+				t.Errorf("the redirect counted %d connections in mode %s", n, variant)
+			}
+			inside := lab.Caller{Service: topo.Services[0].ID}
+			for _, s := range topo.Services {
+				if len(s.LoadBalancers) > 0 {
+					inside.Service = s.ID
+				}
+			}
+			if out, _ := shell(t, l, inside, "curl", "-sSi", "http://localhost:80/"); strings.Contains(strings.ToLower(out), "envoy") || !strings.Contains(out, "Hello World") {
+				t.Errorf("from inside the task: %q", out)
+			}
+		})
+	}
+}
+
+// TestClosedEgress: the load balancer's group lets nothing out, so no packet
+// comes to the app and its target times out.
+func TestClosedEgress(t *testing.T) {
+	topo := deployment(t, "agent")
+	id, _ := topo.LoadBalancers[0].Groups[0].Get()
+	topo.SecurityGroup(id).Egress = nil
+	l := startLab(t, lab.Options{Topology: topo, Scale: 50, KeepUnhealthy: true})
+	target := l.Status().LoadBalancers[0].Groups[0].Targets[0]
+	if got := fmt.Sprintf("%s %s", target.State, target.Reason); got != "unhealthy Target.Timeout" {
+		t.Errorf("target is %s", got)
+	}
+	if n := packets(t, l, true); n[netns.AcceptedIn]+n[netns.DroppedIn]+n[netns.ToAgentIn] != 0 {
+		t.Errorf("packets came to the app: %v", n)
+	}
+	for _, s := range l.Status().Services {
+		for _, task := range s.Tasks {
+			for _, a := range task.Apps {
+				if a.Requests != 0 {
+					t.Errorf("the app has %d requests in its log", a.Requests)
+				}
+			}
+		}
+	}
+}
+
+// TestExec: exit codes, input, a program that is stopped with its children.
+func TestExec(t *testing.T) {
+	topo := deployment(t, "agent")
+	l := startLab(t, lab.Options{Topology: topo})
+	c := client(t, topo)
+	if out, code := shell(t, l, c, "sh", "-c", "echo $0; exit 7"); out != "sh\n" || code != 7 {
+		t.Errorf("got %q, exit %d", out, code)
+	}
+	if _, code := shell(t, l, c, "sh", "-c", "kill -TERM $$"); code != 128+15 {
+		t.Errorf("a program that a signal ended: exit %d", code)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	files := []*os.File{null, null, null}
+	if _, err := l.Exec(context.Background(), c, []string{"no-such-program"}, os.Environ(), "/", files); err == nil || !strings.Contains(err.Error(), "no-such-program") {
+		t.Errorf("a program that does not exist: %v", err)
+	}
+	mark := filepath.Join(t.TempDir(), "pid")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan int, 1)
+	go func() {
+		code, _ := l.Exec(ctx, c, []string{"sh", "-c", "sleep 60 & echo $! > " + mark + "; wait"}, os.Environ(), "/", files)
+		ended <- code
+	}()
+	var pid int
+	eventually(t, "the program starts", func() bool {
+		data, _ := os.ReadFile(mark)
+		n, _ := fmt.Sscan(string(data), &pid)
+		return n == 1
+	})
+	cancel()
+	<-ended
+	eventually(t, "its child ends", func() bool { return syscall.Kill(pid, 0) != nil })
+}
+
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !f(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not within 10 s: ", what)
+		}
+	}
+}
+
+// namespaces lists the network namespaces that threads of the processes are in.
+func namespaces(pids ...int) map[string]bool {
+	out := map[string]bool{}
+	for _, pid := range pids {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/ns/net", pid))
+		for _, p := range threads {
+			if ns, err := os.Readlink(p); err == nil {
+				out[ns] = true
+			}
+		}
+	}
+	return out
+}
+
+// TestNothingLeft: after Close this process has the namespaces, goroutines
+// and files that it had before.
+func TestNothingLeft(t *testing.T) {
+	possible(t)
+	self := os.Getpid()
+	files := func() int { list, _ := os.ReadDir("/proc/self/fd"); return len(list) }
+	links := func() int { list, _ := os.ReadDir("/sys/class/net"); return len(list) }
+	if n := len(namespaces(self)); n != 1 {
+		t.Fatalf("this process is in %d namespaces before the test", n)
+	}
+	topo := deployment(t, "both")
+	var open, net int
+	for range 2 { // the first lab makes what the runtime keeps
+		open, net = files(), links()
+		l := startLab(t, lab.Options{Topology: topo})
+		shell(t, l, client(t, topo), "curl", "-sS", "http://app.sample-namespace:80")
+		if n := len(namespaces(self)); n < 4 {
+			t.Fatalf("the lab has %d namespaces", n)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "one namespace again", func() bool { return len(namespaces(self)) == 1 })
+	eventually(t, "the files of before", func() bool { return files() <= open })
+	if n := links(); n != net {
+		t.Errorf("the machine has %d links, before it had %d", n, net)
+	}
+	var b strings.Builder
+	eventually(t, "no goroutine", func() bool {
+		b.Reset()
+		pprof.Lookup("goroutine").WriteTo(&b, 1)
+		return !strings.Contains(b.String(), "internal/lab/netns.(") && !strings.Contains(b.String(), "internal/lab.(")
+	})
+}
+
+// hold is the body of a process that runs a lab, says which processes it has,
+// and waits to be killed.
+func hold(app string) int {
+	topo, err := golden("both")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	l, err := lab.Start(context.Background(), lab.Options{Topology: topo, Fabric: netns.Name, App: lab.App{Command: []string{app}}})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	var pids []int
+	st := l.Status()
+	for _, s := range st.Services {
+		for _, task := range s.Tasks {
+			pids = append(pids, task.PIDs...)
+		}
+	}
+	for _, b := range st.LoadBalancers {
+		pids = append(pids, b.PID)
+	}
+	json.NewEncoder(os.Stdout).Encode(pids)
+	select {}
+}
+
+// TestKilledParent: a lab whose process is killed takes its processes and its
+// namespaces along.
+func TestKilledParent(t *testing.T) {
+	possible(t)
+	app, err := service()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "hold", app)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal("the lab did not start")
+	}
+	var pids []int
+	if err := json.Unmarshal([]byte(line), &pids); err != nil || len(pids) < 5 {
+		t.Fatalf("processes %s: %v", line, err)
+	}
+	held := namespaces(append(pids, cmd.Process.Pid)...)
+	if len(held) < 4 {
+		t.Fatalf("the lab has the namespaces %v", held)
+	}
+	cmd.Process.Kill()
+	eventually(t, "all processes end", func() bool {
+		for _, pid := range pids {
+			if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(state), ") Z ") {
+				return false
+			}
+		}
+		return true
+	})
+	for ns := range namespaces(everybody()...) {
+		if held[ns] && !namespaces(os.Getpid())[ns] {
+			t.Errorf("somebody is still in %s", ns)
+		}
+	}
+}
+
+// everybody lists the processes that can be seen.
+func everybody() (pids []int) {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, d := range dirs {
+		var pid int
+		if n, _ := fmt.Sscan(filepath.Base(d), &pid); n == 1 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
