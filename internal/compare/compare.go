@@ -3,8 +3,10 @@ package compare
 import (
 	"bufio"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,34 +134,70 @@ func (o *Options) apart(a, b *input, p *plan.Plan) (*summary.Result, error) {
 	return f.Result(names[0] + " - " + names[1])
 }
 
-// byTag compares the values of a tag inside one file. Which values there are
-// is read first, unless they were named.
+// byTag compares the values of a tag inside one file. Unless they were named,
+// the values are those of the file's beginning; should another one come later,
+// the whole file is searched for values first and read once more.
 func (o *Options) byTag(in *input, p *plan.Plan) (*summary.Result, error) {
 	if in.run != nil {
 		return nil, fail.Newf(fail.Usage, "use hoplab report "+in.path, "%s is a run directory: its arms are compared already", in.path)
 	}
-	values := o.Values
-	if len(values) == 0 {
-		var err error
-		if values, err = o.valuesIn(in); err != nil {
+	if len(o.Values) > 0 {
+		return o.byValues(in, p, o.Values, true)
+	}
+	for _, most := range []int{firstLook, math.MaxInt} {
+		values, err := o.valuesIn(in, most)
+		if err != nil {
 			return nil, err
 		}
+		if len(values) < 2 && most == firstLook {
+			continue
+		}
+		r, err := o.byValues(in, p, values, false)
+		if !errors.Is(err, errNewValue) {
+			return r, err
+		}
 	}
+	return nil, in.unreadable(errors.New("the file changed while it was read"))
+}
+
+// firstLook is how many requests are searched for the values of a tag before
+// the file is read in earnest.
+const firstLook = 20_000
+
+var (
+	errNewValue = errors.New("a value that the file's beginning did not have")
+	errEnough   = errors.New("enough seen")
+)
+
+// byValues reads the file once. Requests with another value of the tag are left
+// out when the values were named, and errNewValue otherwise; requests without
+// the tag are always left out.
+func (o *Options) byValues(in *input, p *plan.Plan, values []string, named bool) (*summary.Result, error) {
 	f, err := o.foreign(p, values, false)
 	if err != nil {
 		return nil, err
 	}
+	const absent, other = -1, -2
 	arms := map[*tagSet]int{}
 	var first time.Time
 	any := false
 	err = in.read(o.Metric, func(e event) error {
 		arm, known := arms[e.tags]
 		if !known {
-			arm = slices.Index(values, e.tags.values[o.By])
+			value, there := e.tags.values[o.By]
+			switch arm = slices.Index(values, value); {
+			case !there || value == "":
+				arm = absent
+			case arm < 0:
+				arm = other
+			}
 			if len(arms) == maxTails {
 				clear(arms)
 			}
 			arms[e.tags] = arm
+		}
+		if arm == other && !named {
+			return errNewValue
 		}
 		if arm < 0 {
 			return nil
@@ -179,13 +217,15 @@ func (o *Options) byTag(in *input, p *plan.Plan) (*summary.Result, error) {
 	return f.Result(in.name() + " by " + o.By)
 }
 
-// valuesIn lists the values of the tag, sorted.
-func (o *Options) valuesIn(in *input) ([]string, error) {
+// valuesIn lists the values of the tag among the first requests, sorted.
+func (o *Options) valuesIn(in *input, most int) ([]string, error) {
 	var values []string
 	seen := map[*tagSet]bool{}
 	points := 0
 	err := in.read(o.Metric, func(e event) error {
-		points++
+		if points++; points > most {
+			return errEnough
+		}
 		if seen[e.tags] {
 			return nil
 		}
@@ -193,8 +233,7 @@ func (o *Options) valuesIn(in *input) ([]string, error) {
 			clear(seen)
 		}
 		seen[e.tags] = true
-		v, there := e.tags.values[o.By]
-		if there && !slices.Contains(values, v) {
+		if v := e.tags.values[o.By]; v != "" && !slices.Contains(values, v) {
 			values = append(values, v)
 		}
 		if len(values) > maxArms {
@@ -203,6 +242,7 @@ func (o *Options) valuesIn(in *input) ([]string, error) {
 		return nil
 	})
 	switch {
+	case errors.Is(err, errEnough):
 	case err != nil:
 		return nil, err
 	case points == 0:
@@ -317,10 +357,29 @@ func (in *input) read(metric string, emit sink) error {
 	case kindSample:
 		err = readSamples(r, emit)
 	default:
-		err = readNDJSON(r, metric, emit)
+		err = in.readLines(r, metric, emit)
 	}
 	if err != nil {
 		return in.unreadable(err)
 	}
 	return nil
+}
+
+// readLines reads NDJSON on all cores where the file allows it: not through
+// gzip, not from a pipe.
+func (in *input) readLines(r io.Reader, metric string, emit sink) error {
+	f, err := os.Open(in.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	var head [2]byte
+	if err != nil || !info.Mode().IsRegular() || info.Size() < segment {
+		return readNDJSON(r, metric, emit)
+	}
+	if _, err := f.ReadAt(head[:], 0); err != nil || (head[0] == 0x1f && head[1] == 0x8b) {
+		return readNDJSON(r, metric, emit)
+	}
+	return readSegments(f, info.Size(), segment, metric, emit)
 }

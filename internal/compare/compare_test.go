@@ -362,3 +362,24 @@ func TestAClockThatJumpsDoesNotHang(t *testing.T) {
 		t.Errorf("requests outside every window are not mentioned: %+v", r.Summary.Warnings)
 	}
 }
+
+// A value that appears late must not be lost, nor must a tag that is missing on
+// some requests end the comparison.
+func TestAValueThatComesLate(t *testing.T) {
+	late := traffic{seconds: 120, rate: 400, arm: func(i int, rng *rand.Rand) string {
+		if i > 30_000 {
+			return []string{"a", "b", "c"}[rng.IntN(3)]
+		}
+		return []string{"a", "b", ""}[rng.IntN(3)]
+	}}
+	path := file(t, "late.json", ndjson(late.requests(1)))
+	r := must(t, compare.Options{A: path, By: "arm"})
+	if len(r.Summary.Arms) != 3 || r.Summary.Arms[2].Name != "c" || r.Summary.Arms[2].Requests < 5000 {
+		t.Errorf("arms %+v; want a, b and c", r.Summary.Arms)
+	}
+	only := traffic{seconds: 120, rate: 400, arm: func(i int, _ *rand.Rand) string { return []string{"a", "b"}[i/24_000] }}
+	r = must(t, compare.Options{A: file(t, "only.json", ndjson(only.requests(1))), By: "arm"})
+	if len(r.Summary.Arms) != 2 {
+		t.Errorf("arms %+v; want a and b", r.Summary.Arms)
+	}
+}

@@ -12,6 +12,7 @@ type event struct {
 	// latency is rounded to 100 ns, the resolution of everything downstream.
 	latency time.Duration
 	tags    *tagSet
+	line    int64 // within its segment; see readSegments
 }
 
 // tagSet is the tags of a request, made once for all requests that carry the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"time"
 )
@@ -35,20 +36,32 @@ type ndjson struct {
 
 	prefixes []*prefix
 	next     int // the prefix expected now: the one that followed last time
-	tails    map[string]*tagSet
-	lastTail []byte // the tail of the line before, and what it means
-	lastTags *tagSet
+	tails    map[string]*tail
+	last     *tail  // of the line before
 	when     []byte // the time of the line before as text, with its closing quote
 	at       time.Time
+	minute   []byte    // the text of a time up to its seconds
+	minuteAt time.Time // and what it means
 
-	slow int64 // lines that went to parseLine, for tests
+	buf  []byte // kept for the next segment
+	slow int64  // lines that went to parseLine, for tests
 }
 
 // prefix is the beginning of a line up to its time.
 type prefix struct {
 	text   []byte
 	wanted bool
+	last   *tail // of the last line that began so
 }
+
+// tail is a line from its tags to its end.
+type tail struct {
+	text []byte
+	tags *tagSet
+}
+
+// none begins no line.
+var none = &tail{text: []byte("\n")}
 
 var (
 	openMetric = []byte(`{"metric":"`)
@@ -61,23 +74,51 @@ var (
 // readNDJSON calls emit for every point of the metric, in the file's order.
 // Memory does not depend on the file's size. Errors name the line.
 func readNDJSON(r io.Reader, metric string, emit sink) error {
-	n := &ndjson{metric: metric, emit: emit, line: 1, tails: map[string]*tagSet{}}
-	buf := make([]byte, 0, chunk)
+	return newNDJSON(metric, emit).read(r, false, math.MaxInt64)
+}
+
+func newNDJSON(metric string, emit sink) *ndjson {
+	return &ndjson{metric: metric, emit: emit, line: 1, tails: map[string]*tail{}, last: none}
+}
+
+// read takes the lines that begin in the first upTo bytes of r. With inside
+// set, r begins within a line, or at its end, and the next line is the first.
+func (n *ndjson) read(r io.Reader, inside bool, upTo int64) error {
+	if n.buf == nil {
+		n.buf = make([]byte, 0, chunk)
+	}
+	buf := n.buf[:0]
+	var begin int64 // of buf in r
 	for {
 		if len(buf) == cap(buf) {
 			if cap(buf) >= maxLine {
 				return n.errorf("longer than %d bytes", maxLine)
 			}
 			buf = append(make([]byte, 0, 2*cap(buf)), buf...)
+			n.buf = buf
 		}
 		k, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+k]
-		used, perr := n.scan(buf)
-		if perr != nil {
-			return perr
+		used := 0
+		if inside {
+			if used = bytes.IndexByte(buf, '\n') + 1; used == 0 {
+				used = len(buf)
+			} else {
+				inside = false
+			}
 		}
+		if !inside {
+			more, perr := n.scan(buf[used:], upTo-begin-int64(used))
+			if perr != nil {
+				return perr
+			}
+			used += more
+		}
+		begin += int64(used)
 		buf = buf[:copy(buf, buf[used:])]
 		switch {
+		case begin >= upTo:
+			return nil
 		case err == io.EOF:
 			return n.end(buf)
 		case err != nil:
@@ -92,14 +133,15 @@ func (n *ndjson) end(rest []byte) error {
 		return nil
 	}
 	if err := n.parse(rest); err != nil {
-		return fmt.Errorf("%w (the file ends here without a line end: was it cut?)", err)
+		return n.errorf("%w (the file ends here without a line end: was it cut?)", errors.Unwrap(err))
 	}
 	return nil
 }
 
-// scan takes all complete lines of b and returns how many bytes they were.
-func (n *ndjson) scan(b []byte) (used int, err error) {
-	for used < len(b) {
+// scan takes the complete lines of b that begin before upTo, and returns how
+// many bytes they were.
+func (n *ndjson) scan(b []byte, upTo int64) (used int, err error) {
+	for used < len(b) && int64(used) < upTo {
 		k, err := n.fast(b[used:])
 		if err != nil {
 			return used, err
@@ -144,7 +186,7 @@ func (n *ndjson) send(e event) error {
 }
 
 func (n *ndjson) errorf(format string, args ...any) error {
-	return fmt.Errorf("line %d: "+format, append([]any{n.line}, args...)...)
+	return &lineError{n.line, fmt.Errorf(format, args...)}
 }
 
 // learn remembers the beginning of a line that parse found sound.
@@ -163,7 +205,7 @@ func (n *ndjson) learn(line []byte) {
 			return
 		}
 	}
-	n.prefixes = append(n.prefixes, &prefix{bytes.Clone(line[:end]), string(name) == n.metric})
+	n.prefixes = append(n.prefixes, &prefix{bytes.Clone(line[:end]), string(name) == n.metric, none})
 }
 
 // plainString is the beginning of b up to a quote, as far as it stands for
@@ -200,7 +242,7 @@ func (n *ndjson) fast(b []byte) (int, error) {
 	}
 	value := b[i : i+k]
 	i += k
-	tags, k := n.tail(b[i:])
+	tags, k := n.tail(p, b[i:])
 	if k == 0 {
 		return 0, nil
 	}
@@ -242,17 +284,63 @@ func (n *ndjson) time(b []byte) int {
 	if len(n.when) > 0 && bytes.HasPrefix(b, n.when) {
 		return len(n.when)
 	}
+	k, at := n.sameMinute(b)
+	if k == 0 {
+		k, at = n.anyTime(b)
+	}
+	if k > 0 {
+		n.when, n.at = append(n.when[:0], b[:k]...), at
+	}
+	return k
+}
+
+// upToMinute is the length of "2006-01-02T15:04:".
+const upToMinute = 17
+
+// anyTime reads a time with its closing quote.
+func (n *ndjson) anyTime(b []byte) (int, time.Time) {
 	const longest = 40
 	k := bytes.IndexByte(b[:min(len(b), longest)], '"')
 	if k < 0 {
-		return 0
+		return 0, time.Time{}
 	}
 	at, err := time.Parse(time.RFC3339Nano, string(b[:k]))
 	if err != nil {
-		return 0
+		return 0, at
 	}
-	n.when, n.at = append(n.when[:0], b[:k+1]...), at
-	return k + 1
+	if k > upToMinute && b[k-1] == 'Z' {
+		n.minute, n.minuteAt = append(n.minute[:0], b[:upToMinute]...), at.Truncate(time.Minute)
+	}
+	return k + 1, at
+}
+
+// sameMinute reads a time in UTC that begins as an earlier one did, up to the
+// minute: only seconds and up to nine digits of their fraction are new.
+func (n *ndjson) sameMinute(b []byte) (int, time.Time) {
+	const second = upToMinute + 2
+	if len(b) < second+2 || len(n.minute) == 0 || !bytes.HasPrefix(b, n.minute) {
+		return 0, time.Time{}
+	}
+	tens, ones := b[upToMinute]-'0', b[upToMinute+1]-'0'
+	if tens > 5 || ones > 9 {
+		return 0, time.Time{}
+	}
+	i, nanos := second, int64(0)
+	if b[i] == '.' {
+		scale := int64(1e9)
+		for i++; i < len(b) && b[i]-'0' <= 9 && scale > 1; i++ {
+			scale /= 10
+			nanos += int64(b[i]-'0') * scale
+		}
+		if i == second+1 {
+			return 0, time.Time{}
+		}
+	}
+	if i+1 >= len(b) || b[i] != 'Z' || b[i+1] != '"' {
+		return 0, time.Time{}
+	}
+	since := time.Duration(int64(tens)*10+int64(ones))*time.Second + time.Duration(nanos)
+	return i + 2, n.minuteAt.Add(since)
 }
 
 // plainNumber is the length of a JSON number without exponent and with at most
@@ -283,11 +371,16 @@ func plainNumber(b []byte) int {
 	return i
 }
 
-// tail takes the tags and the end of the line, and returns its length, 0 when
-// it must be parsed.
-func (n *ndjson) tail(b []byte) (*tagSet, int) {
-	if n.lastTags != nil && bytes.HasPrefix(b, n.lastTail) {
-		return n.lastTags, len(n.lastTail)
+// tail takes the tags and the end of a line with the prefix p, and returns its
+// length, 0 when it must be parsed.
+func (n *ndjson) tail(p *prefix, b []byte) (*tagSet, int) {
+	if bytes.HasPrefix(b, n.last.text) {
+		p.last = n.last
+		return n.last.tags, len(n.last.text)
+	}
+	if bytes.HasPrefix(b, p.last.text) {
+		n.last = p.last
+		return n.last.tags, len(n.last.text)
 	}
 	k := bytes.IndexByte(b[:min(len(b), maxTailSize)], '\n') + 1
 	if k == 0 {
@@ -299,14 +392,14 @@ func (n *ndjson) tail(b []byte) (*tagSet, int) {
 		if !ok {
 			return nil, 0
 		}
-		t = newTagSet(values)
 		if len(n.tails) == maxTails {
 			clear(n.tails) // tags that never repeat, such as unique URLs
 		}
-		n.tails[string(b[:k])] = t
+		t = &tail{bytes.Clone(b[:k]), newTagSet(values)}
+		n.tails[string(t.text)] = t
 	}
-	n.lastTail, n.lastTags = append(n.lastTail[:0], b[:k]...), t
-	return t, k
+	n.last, p.last = t, t
+	return t.tags, k
 }
 
 var errNotPlain = errors.New("not plain")

@@ -36,6 +36,13 @@ func fastWay(data []byte) got {
 	return collect(func(s sink) error { return readNDJSON(bytes.NewReader(data), DefaultMetric, s) })
 }
 
+// inSegments reads the data in segments of a few bytes, on all cores.
+func inSegments(data []byte, step int64) got {
+	return collect(func(s sink) error {
+		return readSegments(bytes.NewReader(data), int64(len(data)), step, DefaultMetric, s)
+	})
+}
+
 // byParser reads line by line with the real parser alone.
 func byParser(data []byte) got {
 	return collect(func(s sink) error {
@@ -112,6 +119,15 @@ var hostile = map[string]string{
 	"time with an offset":           strings.Replace(point, `448739744Z`, `448739744+09:00`, 1),
 	"no such day":                   strings.Replace(point, `2026-11-21`, `2026-02-30`, 1),
 	"time escaped":                  strings.Replace(point, `T04:19`, `T\u0030\u0034:19`, 1),
+	"leap second":                   strings.Replace(point, `56.448739744Z`, `60.0Z`, 1),
+	"another second":                strings.Replace(point, `56.448739744Z`, `07.5Z`, 1),
+	"no fraction":                   strings.Replace(point, `56.448739744Z`, `07Z`, 1),
+	"empty fraction":                strings.Replace(point, `56.448739744Z`, `07.Z`, 1),
+	"ten digits":                    strings.Replace(point, `56.448739744Z`, `56.4487397441Z`, 1),
+	"comma for a point":             strings.Replace(point, `56.448739744Z`, `56,448739744Z`, 1),
+	"one digit of a second":         strings.Replace(point, `56.448739744Z`, `5.4Z`, 1),
+	"small z":                       strings.Replace(point, `56.448739744Z`, `56.4z`, 1),
+	"year 0":                        strings.Replace(point, `2026-11-21`, `0000-01-01`, 1),
 	"time is a number":              strings.Replace(point, `"2026-11-21T04:19:56.448739744Z"`, `17952347`, 1),
 	"time missing":                  strings.Replace(point, `"time":"2026-11-21T04:19:56.448739744Z",`, ``, 1),
 	"time cut":                      strings.Replace(point, `56.448739744Z`, `56.4`, 1),
@@ -153,6 +169,11 @@ func TestHostileLinesMeanWhatARealParserSays(t *testing.T) {
 			if !reflect.DeepEqual(want, have) {
 				t.Errorf("%s (then %q):\nfast   %v\nparser %v", name, after, have, want)
 			}
+			for _, step := range []int64{200, 1000, 5000} {
+				if have := inSegments(data, step); !reflect.DeepEqual(want, have) {
+					t.Errorf("%s (then %q), segments of %d:\nfast   %v\nparser %v", name, after, step, have, want)
+				}
+			}
 		}
 	}
 }
@@ -162,8 +183,8 @@ func TestTheFastWayIsTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &ndjson{metric: DefaultMetric, emit: func(event) error { return nil }, line: 1, tails: map[string]*tagSet{}}
-	used, err := n.scan(data)
+	n := newNDJSON(DefaultMetric, func(event) error { return nil })
+	used, err := n.scan(data, int64(len(data)))
 	if err != nil || used != len(data) {
 		t.Fatalf("%d of %d bytes, %v", used, len(data), err)
 	}
@@ -269,6 +290,8 @@ func FuzzNDJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if want, have := byParser(data), fastWay(data); !reflect.DeepEqual(want, have) {
 			t.Errorf("fast   %v\nparser %v", have, want)
+		} else if have := inSegments(data, 300); !reflect.DeepEqual(want, have) {
+			t.Errorf("segments %v\nparser   %v", have, want)
 		}
 	})
 }
