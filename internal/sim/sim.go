@@ -21,13 +21,13 @@ const DefaultRuns = 3000
 
 // Row is one design in one scenario.
 type Row struct {
-	Design   string  `json:"design"`
-	Noise    string  `json:"noise"`
-	DelayUs  float64 `json:"delay_us"`
-	Share    float64 `json:"share"` // of the requests that are delayed
-	Runs     int     `json:"runs"`
-	Cells    []Cell  `json:"quantiles"`
-	promise  promise
+	Design  string  `json:"design"`
+	Noise   string  `json:"noise"`
+	DelayUs float64 `json:"delay_us"`
+	Share   float64 `json:"share"` // of the requests that are delayed
+	Runs    int     `json:"runs"`
+	Cells   []Cell  `json:"quantiles"`
+	promise promise
 }
 
 // promise is what hoplab promises of a row.
