@@ -1,0 +1,171 @@
+package learn_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/learn"
+	"github.com/hoplab/hoplab/internal/repo"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files and docs/lessons.md")
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "node" {
+		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+func options(t *testing.T) learn.Options {
+	t.Helper()
+	r, err := repo.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := r.BuildService(context.Background(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return learn.Options{App: []string{app}, Node: []string{self, "node"}}
+}
+
+// answers are the choices that each lesson's documented outcome bears out.
+var answers = map[string]int{
+	"three-ports": 3, "needless-hop": 2, "override": 2, "forgotten-rule": 3, "wrong-port": 3, "privileged-port": 2,
+	"names-frozen": 2, "who-has-names": 2, "alb-egress": 2, "lying-health-check": 2, "alive-or-ready": 3, "fail-open": 2,
+	"wrong-address": 2, "slow-app": 2, "redirect-or-forward": 2, "no-app-protocol": 2,
+}
+
+// settled masks what differs from run to run: how long a call took on the
+// machine of the day, and the loopback addresses that stand for hosts.
+func settled(b []byte) []byte {
+	b = seconds.ReplaceAll(b, []byte("after … s"))
+	return hosts.ReplaceAll(b, []byte(`remote_addr        "127.…"`))
+}
+
+var (
+	seconds = regexp.MustCompile(`after \d+ s`)
+	hosts   = regexp.MustCompile(`remote_addr +"127\.[0-9.]+"`)
+)
+
+// TestLessons runs each lesson to its end: everything seen is as documented
+// and as predicted, one choice holds, and the text is what is on file.
+func TestLessons(t *testing.T) {
+	o := options(t)
+	for _, l := range learn.All() {
+		t.Run(l.ID, func(t *testing.T) {
+			t.Parallel()
+			o := o
+			var out bytes.Buffer
+			o.Out = &out
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			r, err := learn.Run(ctx, l, o)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out.String())
+			}
+			for _, d := range r.Differs {
+				t.Error(d)
+			}
+			if want, ok := answers[l.ID]; !ok || r.Answer != want {
+				t.Errorf("answer %d; want %d", r.Answer, want)
+			}
+			for line := range strings.Lines(out.String()) {
+				if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 && !strings.Contains(line, "://") {
+					t.Errorf("%d columns: %s", n, line)
+				}
+			}
+			golden(t, l.ID+".txt", settled(out.Bytes()))
+		})
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("differs from %s (rewrite with -update):\n%s", path, got)
+	}
+}
+
+func TestCatalogue(t *testing.T) {
+	seen := map[string]bool{}
+	for _, l := range learn.All() {
+		if seen[l.ID] {
+			t.Errorf("two lessons are called %s", l.ID)
+		}
+		seen[l.ID] = true
+		if len(l.Choices) < 2 || len(l.Story) == 0 || len(l.Why) == 0 || len(l.Remember) == 0 || l.Question == "" {
+			t.Errorf("lesson %s lacks a part", l.ID)
+		}
+		if got, ok := learn.Find(l.ID); !ok || got.Title != l.Title {
+			t.Errorf("Find(%q) = %v, %v", l.ID, got.Title, ok)
+		}
+		for i, c := range l.Choices {
+			if c.Holds(&learn.Record{}) {
+				t.Errorf("lesson %s: choice %d holds in a run that showed nothing", l.ID, i+1)
+			}
+		}
+	}
+	if len(seen) < 12 {
+		t.Errorf("%d lessons; want 12 at least", len(seen))
+	}
+}
+
+// TestPrediction goes through the three ways in which a learner can answer.
+func TestPrediction(t *testing.T) {
+	o := options(t)
+	l, _ := learn.Find("privileged-port")
+	for _, c := range []struct {
+		choice int
+		want   string
+	}{
+		{2, "Your prediction was right."},
+		{1, "You predicted 1."},
+		{0, "No prediction."},
+	} {
+		var out bytes.Buffer
+		o.Out, o.Ask = &out, func(int) (int, error) { return c.choice, nil }
+		r, err := learn.Run(context.Background(), l, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Predicted != c.choice || !strings.Contains(out.String(), c.want) {
+			t.Errorf("choice %d: predicted %d, want %q in\n%s", c.choice, r.Predicted, c.want, out.String())
+		}
+	}
+	gone := errors.New("the learner went away")
+	o.Ask = func(int) (int, error) { return 0, gone }
+	if _, err := learn.Run(context.Background(), l, o); !errors.Is(err, gone) {
+		t.Errorf("got %v; want %v", err, gone)
+	}
+	o.Ask = func(n int) (int, error) { return n + 1, nil }
+	if _, err := learn.Run(context.Background(), l, o); err == nil {
+		t.Error("a choice that does not exist is taken")
+	}
+}
