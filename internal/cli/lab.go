@@ -46,7 +46,7 @@ hoplab lab up starts it beside the shell; the other commands talk to it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
-	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabLogs(s, &f), newLabDown(s, &f))
+	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabExec(s, &f), newLabLogs(s, &f), newLabDown(s, &f))
 	return cmd
 }
 
@@ -163,6 +163,10 @@ func newLabServe(s streams, f *labFlags) *cobra.Command {
 		Short:  "Own a lab; started by lab up",
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			// The fabric may need this program to run elsewhere.
+			if code, done, err := lab.Enter(f.fabric); done || err != nil {
+				return errors.Join(err, answer(fail.Code(code)))
+			}
 			p, err := labctl.At(f.name)
 			if err != nil {
 				return err

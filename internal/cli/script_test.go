@@ -66,6 +66,13 @@ func TestStories(t *testing.T) {
 			"alone":   alone,
 		},
 		Condition: func(cond string) (bool, error) {
+			if cond == "netns" {
+				err := namespaces()
+				if os.Getenv("CI") == "true" {
+					return err == nil, err
+				}
+				return err == nil, nil
+			}
 			if cond == "ci" {
 				return os.Getenv("CI") == "true", nil
 			}

@@ -49,7 +49,12 @@ func (c *Client) Call(r Request, v any, files ...*os.File) error {
 		}
 		rights = syscall.UnixRights(fds...)
 	}
-	if _, _, err := c.conn.WriteMsgUnix(append(line, '\n'), rights, nil); err != nil {
+	line = append(line, '\n')
+	n, _, err := c.conn.WriteMsgUnix(line, rights, nil)
+	if err == nil && n < len(line) {
+		_, err = c.conn.Write(line[n:])
+	}
+	if err != nil {
 		return lost(err)
 	}
 	var resp Response

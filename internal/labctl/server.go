@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
@@ -67,7 +68,7 @@ func (s *server) client(ctx context.Context, conn *net.UnixConn) {
 		var r Request
 		var v any
 		if err = json.Unmarshal(line, &r); err == nil {
-			v, err = s.answer(ctx, r, files)
+			v, err = s.answer(ctx, conn, r, files)
 		}
 		for _, f := range files {
 			f.Close()
@@ -142,7 +143,7 @@ func received(oob []byte) ([]*os.File, error) {
 }
 
 // answer carries out one request.
-func (s *server) answer(ctx context.Context, r Request, files []*os.File) (any, error) {
+func (s *server) answer(ctx context.Context, conn *net.UnixConn, r Request, files []*os.File) (any, error) {
 	switch r.Op {
 	case OpInfo:
 		return s.info, nil
@@ -157,8 +158,29 @@ func (s *server) answer(ctx context.Context, r Request, files []*os.File) (any, 
 			defer cancel()
 		}
 		return s.lab.Curl(ctx, r.Caller, r.URL)
+	case OpExec:
+		ctx, cancel := whileConnected(ctx, conn)
+		defer cancel()
+		return s.lab.Exec(ctx, r.Caller, r.Argv, r.Env, r.Dir, files)
 	case OpDown:
 		return nil, nil
 	}
 	return nil, fail.Newf(fail.Usage, "use the same hoplab for the lab and its commands", "the lab does not know %q", r.Op)
+}
+
+// whileConnected returns a context that ends when the client goes away, as it
+// does on Ctrl-C. Until cancel the client must not send anything.
+func whileConnected(ctx context.Context, conn *net.UnixConn) (_ context.Context, cancel func()) {
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		conn.Read(make([]byte, 1))
+		stop()
+	}()
+	return ctx, func() {
+		conn.SetReadDeadline(time.Now())
+		<-done
+		conn.SetReadDeadline(time.Time{})
+	}
 }

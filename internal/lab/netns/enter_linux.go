@@ -44,6 +44,7 @@ func Enter() (code int, done bool, err error) {
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
 		AmbientCaps: capabilities,
 		Pdeathsig:   syscall.SIGKILL,
+		Setpgid:     true, // a terminal's signal comes once, from here
 	}
 	// The parent-death signal is that of the thread that starts the child.
 	runtime.LockOSThread()

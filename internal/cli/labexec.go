@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/labctl"
+)
+
+// loadHost is the caller of lab exec that is no part of the deployment.
+const loadHost = "load"
+
+func newLabExec(s streams, f *labFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "exec CALLER -- PROGRAM [ARG...]",
+		Short: "Run a program of this machine inside a task",
+		Long: `Run any program where CALLER is: a service, by name or id, or "load", a host of
+the VPC without Service Connect. The program has that place's addresses, names,
+ports and rules; files are this machine's. It needs a lab on --fabric netns.
+The exit code is the program's own.`,
+		Example: `  hoplab lab exec client -- curl -v http://app.sample-namespace:80
+  hoplab lab exec client -- cat /etc/hosts`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			return usage(cmd, cobra.MinimumNArgs(2)(cmd, args))
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			caller, err := f.place(args[0])
+			if err != nil {
+				return err
+			}
+			return f.exec(cmd.Context(), s, caller, args[1:])
+		},
+	}
+}
+
+// place is the caller of that name, a service's before the load host.
+func (f *labFlags) place(name string) (lab.Caller, error) {
+	c, err := f.caller(name)
+	if err != nil && name == loadHost && fail.CodeOf(err) == fail.Usage {
+		return lab.Caller{}, nil
+	}
+	return c, err
+}
+
+func (f *labFlags) exec(ctx context.Context, s streams, caller lab.Caller, argv []string) error {
+	p, err := labctl.At(f.name)
+	if err != nil {
+		return err
+	}
+	c, err := labctl.Dial(p)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	// The lab stops the program when we go away.
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	dir, err := os.Getwd()
+	if err != nil {
+		return fail.Newf(fail.Environment, "", "the current directory: %w", err)
+	}
+	files, err := ownFiles(s)
+	if err != nil {
+		return err
+	}
+	var code int
+	err = c.Call(labctl.Request{Op: labctl.OpExec, Caller: caller, Argv: argv, Dir: dir, Env: os.Environ()}, &code, files...)
+	if ctx.Err() != nil {
+		return answer(fail.Code(128 + 2)) // as a shell says it of SIGINT
+	}
+	if err != nil {
+		return err
+	}
+	return answer(fail.Code(code))
+}
+
+// ownFiles are the command's streams as files that can be handed over.
+func ownFiles(s streams) ([]*os.File, error) {
+	in, ok1 := s.in.(*os.File)
+	out, ok2 := s.out.(*os.File)
+	errOut, ok3 := s.err.(*os.File)
+	if !ok1 || !ok2 || !ok3 {
+		return nil, fail.Newf(fail.Environment, "", "exec: standard input, output and error are not files")
+	}
+	return []*os.File{in, out, errOut}, nil
+}
