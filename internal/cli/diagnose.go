@@ -13,6 +13,7 @@ func newDiagnose(s streams) *cobra.Command {
 		from   source
 		format string
 		group  string
+		inLab  string
 	)
 	cmd := &cobra.Command{
 		Use:   "diagnose [PATH...]",
@@ -20,8 +21,10 @@ func newDiagnose(s streams) *cobra.Command {
 		Long: `Go through the checklist of an unhealthy target: process, listening port, path
 and port of the health check, ingress of the target, egress of the load
 balancer. Each line has its evidence, the culprit stands first. The exit code
-is 1 when something is wrong.`,
-		Example: "  hoplab diagnose cdk.out\n  hoplab diagnose infra/ --var enable_alb_egress=false",
+is 1 when something is wrong.
+
+With --lab the answers rest on what a running lab of the same source shows.`,
+		Example: "  hoplab diagnose cdk.out\n  hoplab diagnose infra/ --var enable_alb_egress=false\n  hoplab diagnose --lab default cdk.out",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
@@ -30,11 +33,18 @@ is 1 when something is wrong.`,
 			if err != nil {
 				return err
 			}
-			return printDiagnoses(s, t, diagnose.Options{TargetGroup: topology.ID(group)}, format)
+			o := diagnose.Options{TargetGroup: topology.ID(group)}
+			if inLab != "" {
+				if o.Evidence, err = labEvidence(inLab); err != nil {
+					return err
+				}
+			}
+			return printDiagnoses(s, t, o, format)
 		},
 	}
 	from.register(cmd)
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	cmd.Flags().StringVar(&inLab, "lab", "", "name of a running lab whose targets to look at (see hoplab lab up)")
 	cmd.Flags().StringVar(&group, "target-group", "", "only this target group (its id, e.g. App/TargetGroup)")
 	return cmd
 }

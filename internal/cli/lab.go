@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,7 +45,7 @@ hoplab lab up starts it beside the shell; the other commands talk to it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
-	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabExec(s, &f), newLabLogs(s, &f), newLabDown(s, &f))
+	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabLogs(s, &f), newLabDown(s, &f))
 	return cmd
 }
 
@@ -163,10 +162,6 @@ func newLabServe(s streams, f *labFlags) *cobra.Command {
 		Short:  "Own a lab; started by lab up",
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			// The fabric may need this program to run elsewhere.
-			if code, done, err := lab.Enter(f.fabric); done || err != nil {
-				return errors.Join(err, answer(fail.Code(code)))
-			}
 			p, err := labctl.At(f.name)
 			if err != nil {
 				return err
@@ -258,71 +253,11 @@ else does not. The exit code is curl's own.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&from, "from", "", "the calling service, by name or id; without it a host of the VPC without Service Connect")
+	fl.StringVar(&from, "from", "", "the calling service or instance, by name or id; without it a host of the VPC without Service Connect")
 	fl.DurationVarP(&timeout, "max-time", "m", 0, "give up after this time")
 	fl.BoolVarP(&include, "include", "i", false, "print the response's status and headers too")
 	fl.StringVar(&format, "format", "text", "text or json")
 	return cmd
-}
-
-func newLabLogs(s streams, f *labFlags) *cobra.Command {
-	var probes, requests bool
-	cmd := &cobra.Command{
-		Use:   "logs [SERVICE]",
-		Short: "Access log of the app, health checks and users' requests apart on demand",
-		Example: `  hoplab lab logs --probe        # only what load balancers' health checks sent
-  hoplab lab logs --requests app # only what users sent`,
-		Args: atMost(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			var st lab.Status
-			if err := f.call(labctl.Request{Op: labctl.OpStatus}, &st); err != nil {
-				return err
-			}
-			found := false
-			for _, sv := range st.Services {
-				if len(args) == 1 && args[0] != sv.Name && args[0] != string(sv.ID) {
-					continue
-				}
-				found = true
-				for _, t := range sv.Tasks {
-					for _, app := range t.Apps {
-						if err := printLog(s, app.Log, probes, requests); err != nil {
-							return err
-						}
-					}
-				}
-			}
-			if !found && len(args) == 1 {
-				return fail.Newf(fail.Usage, "see hoplab lab status", "the lab has no service %q", args[0])
-			}
-			return nil
-		},
-	}
-	cmd.Flags().BoolVar(&probes, "probe", false, "only health checks")
-	cmd.Flags().BoolVar(&requests, "requests", false, "only requests of users")
-	cmd.MarkFlagsMutuallyExclusive("probe", "requests")
-	return cmd
-}
-
-// probeAgent is the User-Agent of an ALB's health check (section 6 of the semantics).
-const probeAgent = `"ELB-HealthChecker/2.0"`
-
-func printLog(s streams, path string, probes, requests bool) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return fail.Newf(fail.Environment, "see hoplab lab status", "the app's log: %w", err)
-	}
-	for line := range bytes.Lines(data) {
-		access := bytes.Contains(line, []byte(`"request_uri"`))
-		probe := bytes.Contains(line, []byte(probeAgent))
-		if (probes || requests) && (!access || probe != probes) {
-			continue
-		}
-		if _, err := s.out.Write(line); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func newLabDown(s streams, f *labFlags) *cobra.Command {
@@ -362,7 +297,7 @@ func (f *labFlags) call(r labctl.Request, v any, files ...*os.File) error {
 	return c.Call(r, v, files...)
 }
 
-// caller finds the service that --from names.
+// caller finds the service or instance that --from names.
 func (f *labFlags) caller(name string) (lab.Caller, error) {
 	if name == "" {
 		return lab.Caller{}, nil
@@ -378,7 +313,13 @@ func (f *labFlags) caller(name string) (lab.Caller, error) {
 		}
 		names = append(names, sv.Name)
 	}
-	return lab.Caller{}, fail.Newf(fail.Usage, "choose from "+strings.Join(names, ", "), "the lab has no service %q", name)
+	for _, in := range st.Instances {
+		if in.Name == name || string(in.ID) == name {
+			return lab.Caller{Service: in.ID}, nil
+		}
+		names = append(names, in.Name)
+	}
+	return lab.Caller{}, fail.Newf(fail.Usage, "choose from "+strings.Join(names, ", "), "the lab has no service or instance %q", name)
 }
 
 func writeJSON(s streams, v any) error {

@@ -29,6 +29,49 @@ func initial(st *lab.Status) bool {
 
 // printLab prints a lab's tasks, doors and targets.
 func printLab(s streams, st *lab.Status) {
+	if len(st.Services) > 0 {
+		printServices(s, st)
+	}
+	if len(st.Instances) > 0 {
+		printInstances(s, st)
+	}
+	for _, b := range st.LoadBalancers {
+		fmt.Fprintf(s.out, "\nload balancer %s  %s  %s\n", b.Name, b.IP, b.DNSName)
+		tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		for _, l := range b.Listeners {
+			fmt.Fprintf(tw, "  listener %d\t%s://%s:%d/\t%d requests\n", l.Port, strings.ToLower(l.Protocol), b.DNSName, l.Port, l.Requests)
+		}
+		for _, g := range b.Groups {
+			for _, t := range g.Targets {
+				fmt.Fprintf(tw, "  target %s\tof %s\t%s\n", t.Address, g.Name, state(string(t.State), t.Reason))
+			}
+		}
+		tw.Flush()
+	}
+	if st.CA != "" {
+		fmt.Fprintf(s.out, "\nHTTPS certificates are signed by the lab's own authority: curl --cacert %s\n", st.CA)
+	}
+	for _, n := range st.Notes {
+		fmt.Fprintf(s.out, "\nnote: %s\n", n)
+	}
+}
+
+// printInstances prints the EC2 instances and where they listen.
+func printInstances(s streams, st *lab.Status) {
+	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "instance\tid\taddress\tlistens on\n")
+	for _, in := range st.Instances {
+		var ports []string
+		for _, a := range in.Apps {
+			ports = append(ports, fmt.Sprint(a.Port))
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", in.Name, in.Instance, in.IP, strings.Join(ports, " "))
+	}
+	tw.Flush()
+}
+
+// printServices prints the tasks of every service.
+func printServices(s streams, st *lab.Status) {
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(tw, "service\ttask\taddress\tstate\tcan call\n")
 	for _, sv := range st.Services {
@@ -40,22 +83,6 @@ func printLab(s streams, st *lab.Status) {
 		}
 	}
 	tw.Flush()
-	for _, b := range st.LoadBalancers {
-		fmt.Fprintf(s.out, "\nload balancer %s  %s  %s\n", b.Name, b.IP, b.DNSName)
-		tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		for _, l := range b.Listeners {
-			fmt.Fprintf(tw, "  listener %d\thttp://%s:%d/\t%d requests\n", l.Port, b.DNSName, l.Port, l.Requests)
-		}
-		for _, g := range b.Groups {
-			for _, t := range g.Targets {
-				fmt.Fprintf(tw, "  target %s\tof %s\t%s\n", t.Address, g.Name, state(string(t.State), t.Reason))
-			}
-		}
-		tw.Flush()
-	}
-	for _, n := range st.Notes {
-		fmt.Fprintf(s.out, "\nnote: %s\n", n)
-	}
 }
 
 func state(s, why string) string {

@@ -62,6 +62,7 @@ type AppStatus struct {
 	Port      uint16 `json:"port"`
 	Address   string `json:"address"` // where it really listens
 	PID       int    `json:"pid"`
+	Ended     string `json:"ended,omitempty"` // how the process ended, if it has
 	// Requests is what the app has logged, HealthChecks those of them that a
 	// load balancer's health check sent.
 	Requests     int64  `json:"requests"`
@@ -136,7 +137,11 @@ func (t *task) status() TaskStatus {
 
 func (a *appProcess) status() AppStatus {
 	n, probes := a.requests.count(a.log)
-	return AppStatus{Container: a.container, Port: a.port, Address: a.address, PID: a.proc.PID(), Requests: n, HealthChecks: probes, Log: a.log}
+	st := AppStatus{Container: a.container, Port: a.port, Address: a.address, PID: a.proc.PID(), Requests: n, HealthChecks: probes, Log: a.log}
+	if !a.proc.Alive() {
+		st.Ended = a.proc.Why()
+	}
+	return st
 }
 
 // addresses maps what hosts are seen with to their modelled addresses, where

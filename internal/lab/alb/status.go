@@ -17,6 +17,7 @@ type Status struct {
 // ListenerStatus counts one listener, after the metrics of AWS/ApplicationELB.
 type ListenerStatus struct {
 	Port        uint16 `json:"port"`
+	Protocol    string `json:"protocol"` // HTTP or HTTPS
 	Connections int64  `json:"connections"`
 	// Requests counts those for which a target could be chosen (RequestCount).
 	Requests  int64            `json:"requests"`
@@ -82,7 +83,7 @@ func (a *Node) Status() Status {
 func (l *listener) status() ListenerStatus {
 	s := &l.stats
 	st := ListenerStatus{
-		Port: l.cfg.Port, Connections: s.connections.Load(), Requests: s.requests.Load(),
+		Port: l.cfg.Port, Protocol: l.cfg.Protocol, Connections: s.connections.Load(), Requests: s.requests.Load(),
 		Target: map[string]int64{}, ELB: map[int]int64{}, Redirects: s.redirects.Load(), Fixed: s.fixed.Load(),
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 		ResponseS: l.node.clock.Modelled(time.Duration(s.responseTime.Load())).Seconds(),
