@@ -35,6 +35,7 @@ type runFlags struct {
 	k6       string
 	format   string
 	inject   []string
+	aws      awsFlags
 }
 
 func newRun(s streams) *cobra.Command {
@@ -55,6 +56,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
   hoplab run --arms agent,bypass,mesh --replicates 10
   hoplab run --budget 'p99 <= +2ms' --format markdown
   hoplab run --inject app:agent=200us        # a known answer to find
+  hoplab run --target aws                    # on the deployed stacks; shows time and cost, and asks
   hoplab run --resume runs/20261121-093000`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, s) },
@@ -67,6 +69,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
 	fl.StringVar(&f.k6, "k6", "", "use this k6 instead of building one; it must list the hoplab extension")
 	fl.StringVar(&f.format, "format", "text", "text, json, markdown or junit")
 	fl.StringArrayVar(&f.inject, "inject", nil, "add a known delay: HOP[:ARM]=DURATION[@SHARE], e.g. agent=200us or app:bypass=1ms@0.02 (may repeat)")
+	f.aws.register(fl)
 	return cmd
 }
 
@@ -86,7 +89,7 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 		return err
 	}
 	if p.Target == plan.TargetAWS {
-		return runAWS(cmd.Context(), s, f, p)
+		return runAWS(cmd, s, f, p)
 	}
 	name := time.Now().UTC().Format("20060102-150405")
 	out := f.out
@@ -122,7 +125,7 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams, inject []experiment.
 	var also []string
 	cmd.Flags().Visit(func(fl *pflag.Flag) {
 		switch fl.Name {
-		case "resume", "k6", "format", "assembly":
+		case "resume", "k6", "format", "assembly", "yes", "restart-app":
 		default:
 			also = append(also, "--"+fl.Name)
 		}

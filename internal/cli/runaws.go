@@ -1,21 +1,160 @@
 package cli
 
 import (
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/hoplab/hoplab/internal/analysis"
+	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/quiet"
 	"github.com/hoplab/hoplab/internal/run"
 )
 
-func runAWS(context.Context, streams, *runFlags, plan.Plan) error {
-	return fail.Newf(fail.Environment, "use --target lab", "--target aws is not built yet")
+// awsFlags are the flags of run that only --target aws knows.
+type awsFlags struct {
+	yes        bool
+	restartApp bool
 }
 
-func resumeAWS(context.Context, streams, *runFlags, *run.Dir) error {
-	return fail.Newf(fail.Environment, "use --target lab", "--target aws is not built yet")
+func (f *awsFlags) register(fl *pflag.FlagSet) {
+	fl.BoolVar(&f.yes, "yes", false, "with --target aws: start without asking")
+	fl.BoolVar(&f.restartApp, "restart-app", false, "with --target aws: replace the app's tasks before every replicate")
 }
 
-func k6Operator(streams, plan.Plan) error {
-	return fail.Newf(fail.Environment, "use --format json", "the manifest is not built yet")
+// awsPace is how runs on AWS wait; tests replace it.
+var awsPace = awsrun.Real
+
+// onlyLab are the flags of run that say nothing to AWS.
+var onlyLab = []string{"assembly", "inject", "k6"}
+
+// runAWS carries out a plan on the deployed stacks.
+func runAWS(cmd *cobra.Command, s streams, f *runFlags, p plan.Plan) error {
+	for _, name := range onlyLab {
+		if cmd.Flags().Changed(name) {
+			return fail.Newf(fail.Usage, "leave it out, or use --target lab", "--%s is for the lab; --target aws runs what is deployed", name)
+		}
+	}
+	ctx := cmd.Context()
+	name := time.Now().UTC().Format("20060102-150405")
+	out := f.out
+	if out == "" {
+		out = filepath.Join("runs", name)
+	} else {
+		name = filepath.Base(filepath.Clean(out))
+	}
+	if err := run.Free(out); err != nil {
+		return err
+	}
+	site, err := survey(ctx, s, &p)
+	if err != nil {
+		return err
+	}
+	p.Topology = site.Digest()
+	if err := f.confirm(s, site, &p, p.Replicates); err != nil {
+		return err
+	}
+	env := run.Environment{Run: name, StartedUTC: time.Now().UTC().Format(time.RFC3339), Hoplab: hoplabBuild(), K6: "k6 " + k6.Version,
+		Go: quiet.Machine().Go, Source: "stacks deployed in " + site.Region(), Command: repeatCommand(cmd, p.Seed), AWS: site.Facts()}
+	dir, err := run.Create(out, p, env)
+	if err != nil {
+		return err
+	}
+	return f.carryOutAWS(ctx, s, dir, site)
+}
+
+// resumeAWS finishes a broken run on AWS: the replicates that are not
+// complete, and the metrics that have not been read.
+func resumeAWS(ctx context.Context, s streams, f *runFlags, dir *run.Dir) error {
+	site, err := survey(ctx, s, &dir.Plan)
+	if err != nil {
+		return err
+	}
+	left := dir.Plan.Replicates
+	for i := 1; i <= dir.Plan.Replicates; i++ {
+		if _, ok, _ := dir.Replicate(i).Evidence(); ok {
+			left--
+		}
+	}
+	if err := f.confirm(s, site, &dir.Plan, left); err != nil {
+		return err
+	}
+	return f.carryOutAWS(ctx, s, dir, site)
+}
+
+func survey(ctx context.Context, s streams, p *plan.Plan) (*awsrun.Site, error) {
+	c, err := awsrun.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(s.err, "looking at the stacks in %s\n", c.Region)
+	return awsrun.Survey(ctx, c, p)
+}
+
+// confirm shows whose account pays, for what and how long, and asks. Without
+// a terminal only --yes goes on.
+func (f *runFlags) confirm(s streams, site *awsrun.Site, p *plan.Plan, left int) error {
+	e := site.Estimate(p, left, awsPace)
+	fmt.Fprintf(s.err, "account %s, region %s, as %s\n", site.Account(), site.Region(), site.Caller())
+	fmt.Fprintf(s.err, "%d replicates, %d load tasks, about %s\n", left, e.Tasks, short(e.Time))
+	fmt.Fprintf(s.err, "about $%.4f beyond the stacks themselves (prices of %s as of %s; not counted: %s)\n",
+		e.Cost.USD, e.Cost.Region, e.Cost.Dated, strings.Join(e.Cost.Without, "; "))
+	if f.aws.yes {
+		return nil
+	}
+	in, ok := s.in.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return fail.Newf(fail.Usage, "add --yes to start it", "a run on AWS costs money, and there is no terminal to ask on")
+	}
+	fmt.Fprint(s.err, "start? [y/N] ")
+	return agreed(in)
+}
+
+func agreed(in io.Reader) error {
+	answer, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fail.Newf(fail.Usage, "add --yes to start it", "cannot read the answer: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return fail.Newf(fail.Usage, "answer y, or add --yes", "nothing was started")
+}
+
+func (f *runFlags) carryOutAWS(ctx context.Context, s streams, dir *run.Dir, site *awsrun.Site) error {
+	began := time.Now()
+	err := awsrun.Run(ctx, dir, site, awsrun.Options{
+		Pace: awsPace, RestartApp: f.aws.restartApp, Stop: analysis.Enough,
+		Progress: func(e awsrun.Event) {
+			at := ""
+			if e.Replicate > 0 {
+				at = fmt.Sprintf("replicate %d of %d: ", e.Replicate, e.Of)
+			}
+			fmt.Fprintf(s.err, "%8s  %s%s\n", short(time.Since(began)), at, e.Text)
+		},
+	})
+	if err != nil {
+		return f.broken(ctx, s, dir, err)
+	}
+	if err := renderRun(s, dir, f.format); err != nil {
+		return err
+	}
+	if f.format == "text" {
+		fmt.Fprintf(s.out, "\nThe page: %s\n", filepath.Join(dir.Path, run.HTMLFile))
+	}
+	return nil
 }

@@ -85,12 +85,22 @@ type Injected struct {
 	RealisedUs float64 `json:"realised_us"` // mean over Count
 }
 
-// MetricCount is one CloudWatch metric summed over the replicate's minutes.
+// MetricCount is one CloudWatch metric summed over the replicate's minutes,
+// and what the samples say that it must be.
 type MetricCount struct {
-	Arm        string            `json:"arm"`
+	Arm        string            `json:"arm"` // the arms that it counts, joined with "+"
 	Namespace  string            `json:"namespace"`
 	Metric     string            `json:"metric"`
 	Dimensions map[string]string `json:"dimensions"`
-	Sum        float64           `json:"sum"`
-	Settled    bool              `json:"settled"`
+	// FromUnix and ToUnix bound the minutes, seconds; ToUnix is not included.
+	FromUnix int64 `json:"from_unix"`
+	ToUnix   int64 `json:"to_unix"`
+	// Low is the number of requests that were answered, High that of requests
+	// that were sent and of health checks that may have been counted with them.
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+	Sum  float64 `json:"sum"`
+	// Points is the number of data points behind Sum; CloudWatch has none where nothing was counted.
+	Points  int  `json:"points"`
+	Settled bool `json:"settled"` // Sum was read twice, long enough after the last minute
 }

@@ -1,0 +1,19 @@
+// Package awsrun carries out a plan on stacks that are deployed in AWS: it
+// reads the stacks' outputs, refuses a deployment that is not what the plan
+// compares, starts one fresh load task for each replicate, brings the sample
+// files home, and reads CloudWatch as the second leg of the evidence. It
+// writes the same run directory as the lab does, so that statistics and
+// report are the same.
+//
+// The path of a request is proved twice. Every response carries headers and
+// the address that the app was called from; package analysis judges those.
+// CloudWatch counts requests by the minute where they arrive: at the Service
+// Connect agent of each service and at the load balancer. Both counts must
+// agree with the samples, up to the load balancer's own health checks, or the
+// run is refused.
+//
+// AWS is reached through its SDK alone: AWS_PROFILE, AWS_REGION,
+// AWS_ENDPOINT_URL and the rest mean what they mean there. Nothing that a run
+// starts outlives it: on every way out its tasks are stopped, or the command
+// that stops them is part of the error.
+package awsrun
