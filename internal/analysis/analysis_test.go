@@ -194,6 +194,10 @@ func TestEveryVerdictHappens(t *testing.T) {
 		{"agent counted too few", func(r *sim.Recording) {
 			r.Evidence = func(e *run.Evidence) { e.Agents[0].Requests -= 7 }
 		}, summary.Refused, fail.Refused, "were not counted by the ingress agent (replicate 1)"},
+		{"bypass in CloudWatch", func(r *sim.Recording) { r.Evidence = requestCount("bypass", 1600, true) }, summary.Refused, fail.Refused, "passed the agent, by its RequestCount in CloudWatch"},
+		{"agent not in CloudWatch", func(r *sim.Recording) { r.Evidence = requestCount("agent", 3, true) }, summary.Refused, fail.Refused, "are missing in the agent's RequestCount in CloudWatch"},
+		{"CloudWatch agrees", func(r *sim.Recording) { r.Evidence = requestCount("agent", 1950, true) }, summary.Different, fail.OK, "adds"},
+		{"CloudWatch not settled", func(r *sim.Recording) { r.Evidence = requestCount("agent", 3, false) }, summary.Different, fail.OK, "adds"},
 		{"bypass in an agent's counter", func(r *sim.Recording) {
 			r.Evidence = func(e *run.Evidence) {
 				e.Agents = append(e.Agents, run.AgentCount{Arm: "bypass", Role: "ingress", Requests: 2})
@@ -220,6 +224,12 @@ func TestEveryVerdictHappens(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func requestCount(arm string, sum float64, settled bool) func(*run.Evidence) {
+	return func(e *run.Evidence) {
+		e.CloudWatch = []run.MetricCount{{Arm: arm, Namespace: "AWS/ECS", Metric: "RequestCount", Dimensions: map[string]string{"DiscoveryName": "app"}, Sum: sum, Settled: settled}}
 	}
 }
 
@@ -309,6 +319,7 @@ func TestTheAuditFires(t *testing.T) {
 				e.Injected = []run.Injected{{Hop: "agent", Arm: "agent", AskedUs: 200, Share: 1, Count: 100, RealisedUs: 203}}
 			}
 		}},
+		{"metrics late", "metrics-late", "agent", func(r *sim.Recording) { r.Evidence = requestCount("agent", 3, false) }},
 		{"too few slow requests", "few-tail-samples", "agent - bypass p99", func(r *sim.Recording) { r.Plan.ReplicateS = 4 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

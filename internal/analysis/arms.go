@@ -189,6 +189,7 @@ func (s *study) contradictions(refused string) []summary.Contradiction {
 	for i, a := range s.plan.Arms {
 		for _, r := range s.all {
 			out = append(out, counterContradictions(&a, r.arms[i], r)...)
+			out = append(out, metricContradictions(&a, r.arms[i], r)...)
 		}
 	}
 	if refused != "" {
@@ -213,6 +214,31 @@ func counterContradictions(a *plan.Arm, count *armCount, r *replicate) []summary
 		case a.Expect.AgentHops > 0 && short > 0 && (c.Role == "ingress" || a.Expect.AgentHops == 2):
 			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: short,
 				Text: fmt.Sprintf("were not counted by the %s agent", c.Role)})
+		}
+	}
+	return out
+}
+
+// metricContradictions compares Service Connect's RequestCount, which the
+// server agent reports to CloudWatch by discovery name, with the responses.
+// Health checks and other callers count there too, and minutes at the edges may
+// be shared with another replicate, so only half or twice as much contradicts.
+// Metrics that had not settled prove nothing.
+func metricContradictions(a *plan.Arm, count *armCount, r *replicate) []summary.Contradiction {
+	var out []summary.Contradiction
+	for _, m := range r.evidence.CloudWatch {
+		if m.Arm != a.Name || m.Namespace != "AWS/ECS" || m.Metric != "RequestCount" || !m.Settled || count.answered == 0 {
+			continue
+		}
+		if _, ok := m.Dimensions["DiscoveryName"]; !ok {
+			continue
+		}
+		half := float64(count.answered) / 2
+		switch {
+		case a.Expect.AgentHops == 0 && m.Sum >= half:
+			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: min(int64(m.Sum), count.answered), Text: "passed the agent, by its RequestCount in CloudWatch"})
+		case a.Expect.AgentHops > 0 && m.Sum < half:
+			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: count.answered - int64(m.Sum), Text: "are missing in the agent's RequestCount in CloudWatch"})
 		}
 	}
 	return out

@@ -180,9 +180,20 @@ func (s *study) warnMachine(w *warnings) {
 }
 
 func (s *study) warnArms(w *warnings) {
+	late := map[string]int{}
+	for _, r := range s.all {
+		for _, m := range r.evidence.CloudWatch {
+			if !m.Settled {
+				late[m.Arm]++
+			}
+		}
+	}
 	for i := range s.plan.Arms {
 		a := s.total(i)
 		name := s.plan.Arms[i].Name
+		if n := late[name]; n > 0 {
+			w.add("metrics-late", name, "%d of its CloudWatch metrics had not settled when they were read and prove nothing.", n)
+		}
 		if a.failed > 0 && float64(a.failed) >= warnFailedShare*float64(a.requests) {
 			w.add("failures", name, "%s of %s requests failed (%s); they count in no latency.", quantity.Count(a.failed), quantity.Count(a.requests), most(a.byStatus))
 		}
