@@ -31,18 +31,14 @@ func (w *world) namesFor(s *topology.Service, visible func(topology.ID) bool) []
 		return nil
 	}
 	var out []name
-	index := map[string]int{}
 	for _, e := range w.lab.opts.Topology.EndpointNames(s.Connect) {
 		host, okn := e.Name.Get()
 		port, okp := e.Port.Get()
 		if !okn || !okp || !e.Service.Connect.Enabled.Or(false) || !visible(e.Service.ID) {
 			continue
 		}
-		if index[host] == 0 {
-			index[host] = len(index) + 1
-		}
 		out = append(out, name{
-			host: host, at: netip.AddrPortFrom(vip(index[host]), uint16(port)),
+			host: host, at: netip.AddrPortFrom(vip(e.Index), uint16(port)),
 			service: e.Service.ID, endpoint: e.Endpoint,
 		})
 	}

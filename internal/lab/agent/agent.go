@@ -93,7 +93,7 @@ func (a *Agent) newDoor(name string, p Protocol, t Timeouts, local bool) (*door,
 		d.route = a.newRoute(d.hosts, t, d.stats, local)
 		d.route.http2 = true
 		d.route.server.DropTrailers = false
-		d.front = &h2.Front{Take: d.route.server.Take, Idle: d.route.idle}
+		d.front = h2.NewFront(d.route.server.Take, d.route.idle)
 	case TCP:
 		d.tcp = &tcpProxy{agent: a, hosts: d.hosts, stats: d.stats, idle: a.clock.Real(t.Idle)}
 	default:

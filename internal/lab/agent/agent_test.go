@@ -231,7 +231,7 @@ func TestUnreachable(t *testing.T) {
 			if h.Get("Server") != "envoy" || h.Get("Content-Type") != "text/plain" || h.Get("X-Envoy-Upstream-Service-Time") != "" {
 				t.Errorf("header %v", h)
 			}
-			if took := time.Since(start) * scale; took < c.after || took > c.after+20*time.Second {
+			if took := time.Since(start) * scale; took < c.after || took > c.after+2*time.Minute {
 				t.Errorf("it took %s of modelled time, want about %s", took, c.after)
 			}
 		})

@@ -92,24 +92,18 @@ func (t *target) probe() (reason, description string) {
 	t.probing.Store(&nc)
 	defer t.probing.Store(nil)
 	nc.SetDeadline(limit)
+	var config *tls.Config
 	if hc.Protocol == "HTTPS" {
-		tc := tls.Client(nc, certs.Unverified("", tls.VersionTLS12))
-		if t.group.http2() {
-			tc = tls.Client(nc, h2Only(certs.Unverified("", tls.VersionTLS12)))
-		}
-		if err := tc.HandshakeContext(ctx); err != nil {
-			return failed(err)
-		}
-		nc = tc
+		config = certs.Unverified("", tls.VersionTLS12)
 	}
 	var code int
 	switch {
 	case t.group.cfg.Version == "GRPC":
-		code, err = probeGRPC(ctx, nc, dst.String(), hc.Path)
+		code, err = probeGRPC(ctx, nc, config, dst.String(), hc.Path)
 	case t.group.http2():
-		code, err = probeHTTP2(ctx, nc, dst.String(), hc.Path)
+		code, err = probeHTTP2(ctx, nc, config, dst.String(), hc.Path)
 	default:
-		code, err = probeHTTP1(nc, dst.String(), hc.Path)
+		code, err = probeHTTP1(ctx, nc, config, dst.String(), hc.Path)
 	}
 	if err != nil {
 		return failed(err)
@@ -121,7 +115,14 @@ func (t *target) probe() (reason, description string) {
 }
 
 // probeHTTP1 sends what the load balancer's checker sends, and returns the status.
-func probeHTTP1(nc net.Conn, host, path string) (int, error) {
+func probeHTTP1(ctx context.Context, nc net.Conn, config *tls.Config, host, path string) (int, error) {
+	if config != nil {
+		tc := tls.Client(nc, config)
+		if err := tc.HandshakeContext(ctx); err != nil {
+			return 0, err
+		}
+		nc = tc
+	}
 	c := h1.NewConn(nc)
 	defer c.Release()
 	request := "GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\r\n"

@@ -22,7 +22,7 @@ func TestHealthStates(t *testing.T) {
 		"wrong code": {func(t *testing.T, w *world) { w.serve(t, http.NotFound) },
 			Unhealthy, ReasonMismatch, "Health checks failed with these codes: [404]"},
 		"redirect": {func(t *testing.T, w *world) {
-			w.serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", 302) })
+			w.serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) })
 		}, Unhealthy, ReasonMismatch, "Health checks failed with these codes: [302]"},
 		"refused": {func(t *testing.T, w *world) { w.target("") },
 			Unhealthy, ReasonFailed, "Health checks failed"},

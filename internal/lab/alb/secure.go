@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/http2"
-
 	"github.com/hoplab/hoplab/internal/lab/certs"
 	"github.com/hoplab/hoplab/internal/lab/h1"
 	"github.com/hoplab/hoplab/internal/lab/h2"
@@ -25,7 +23,7 @@ import (
 type tlsFront struct {
 	listener *listener
 	config   *tls.Config
-	front    h2.Front
+	front    *h2.Front
 	wg       sync.WaitGroup
 }
 
@@ -37,7 +35,7 @@ func newTLSFront(l *listener) (*tlsFront, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tlsFront{listener: l, config: config, front: h2.Front{Take: l.server.Take, Idle: l.node.idle}}, nil
+	return &tlsFront{listener: l, config: config, front: h2.NewFront(l.server.Take, l.node.idle)}, nil
 }
 
 func (f *tlsFront) serve(ln net.Listener) {
@@ -82,11 +80,6 @@ func (g *group) tls() *tls.Config {
 	return certs.Unverified("", tls.VersionTLS12)
 }
 
-func h2Only(c *tls.Config) *tls.Config {
-	c.NextProtos = []string{"h2"}
-	return c
-}
-
 // fits reports whether a request's protocol suits the group's protocol
 // version; one that does not is answered with 464.
 func (g *group) fits(x *relay.Exchange) bool {
@@ -98,8 +91,8 @@ func (g *group) fits(x *relay.Exchange) bool {
 }
 
 // probeHTTP2 is the health check of a group with protocol version HTTP2.
-func probeHTTP2(ctx context.Context, c net.Conn, host, path string) (int, error) {
-	resp, _, err := roundTrip2(ctx, c, http.MethodGet, host, path, nil)
+func probeHTTP2(ctx context.Context, c net.Conn, config *tls.Config, host, path string) (int, error) {
+	resp, _, err := roundTrip2(ctx, c, config, http.MethodGet, host, path, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -108,9 +101,9 @@ func probeHTTP2(ctx context.Context, c net.Conn, host, path string) (int, error)
 
 // probeGRPC calls the method that the path names with an empty message and
 // returns its grpc-status.
-func probeGRPC(ctx context.Context, c net.Conn, host, path string) (int, error) {
+func probeGRPC(ctx context.Context, c net.Conn, config *tls.Config, host, path string) (int, error) {
 	emptyMessage := []byte{0, 0, 0, 0, 0} // not compressed, length 0
-	resp, trailer, err := roundTrip2(ctx, c, http.MethodPost, host, path, emptyMessage)
+	resp, trailer, err := roundTrip2(ctx, c, config, http.MethodPost, host, path, emptyMessage)
 	if err != nil {
 		return 0, err
 	}
@@ -125,13 +118,17 @@ func probeGRPC(ctx context.Context, c net.Conn, host, path string) (int, error) 
 	return n, nil
 }
 
-func roundTrip2(ctx context.Context, c net.Conn, method, host, path string, body []byte) (*http.Response, http.Header, error) {
-	cc, err := (&http2.Transport{AllowHTTP: true, DisableCompression: true}).NewClientConn(c)
+func roundTrip2(ctx context.Context, c net.Conn, config *tls.Config, method, host, path string, body []byte) (*http.Response, http.Header, error) {
+	scheme := "http"
+	if config != nil {
+		scheme = "https"
+	}
+	cc, err := h2.NewTransport(func(time.Duration) (net.Conn, error) { return c, nil }, config).NewClientConn(ctx, scheme, host)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer cc.Close()
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, scheme+"://"+host+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
 	}

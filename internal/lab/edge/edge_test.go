@@ -238,7 +238,7 @@ var cases = []edgeCase{
 	}},
 	{"answer before the request's end", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
-		http.Error(w, "no", 413)
+		http.Error(w, "no", http.StatusRequestEntityTooLarge)
 	}, nil, func(c *call) (string, error) {
 		c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nabc")
 		return "413", c.want("POST", 413, "no\n")

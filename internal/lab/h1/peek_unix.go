@@ -53,5 +53,5 @@ func (c *Conn) Gone() bool {
 	if c.r < c.w || c.Quiet() {
 		return false
 	}
-	return c.peek.none == false && (c.peek.n == 0 || c.peek.err != nil && c.peek.err != syscall.EAGAIN)
+	return !c.peek.none && (c.peek.n == 0 || c.peek.err != nil && c.peek.err != syscall.EAGAIN)
 }

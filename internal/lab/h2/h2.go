@@ -12,13 +12,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
@@ -33,105 +32,126 @@ type Peer struct{ net.Addr }
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // Front is the downstream side: it accepts HTTP/2 and hands each request to
-// an HTTP/1.1 Taker. The zero value with Take set is ready to use.
+// an HTTP/1.1 Taker. Use NewFront.
 type Front struct {
-	Take Taker
-	// Idle closes a connection without streams (real time; 0: never).
-	Idle time.Duration
+	take Taker
+	idle time.Duration
+	in   *feed
+	srv  *http.Server
 
-	mu     sync.Mutex
-	conns  map[net.Conn]struct{}
-	closed bool
-	wg     sync.WaitGroup
+	mu         sync.Mutex
+	sniffing   map[net.Conn]struct{}
+	transports map[net.Conn]*http.Transport // by HTTP/2 connection
+	closed     bool
+	wg         sync.WaitGroup
+}
+
+// NewFront returns a running Front. idle closes a connection without streams
+// (real time; 0: never).
+func NewFront(take Taker, idle time.Duration) *Front {
+	f := &Front{take: take, idle: idle, in: newFeed(), sniffing: map[net.Conn]struct{}{}}
+	f.srv = &http.Server{
+		Protocols: &http.Protocols{}, IdleTimeout: idle, ErrorLog: quiet,
+		Handler:     http.HandlerFunc(f.forward),
+		ConnContext: f.open,
+		ConnState:   f.track,
+	}
+	f.srv.Protocols.SetHTTP2(true)
+	f.srv.Protocols.SetUnencryptedHTTP2(true)
+	f.wg.Go(func() { f.srv.Serve(f.in) })
+	return f
 }
 
 // Sniff serves a connection in either protocol, told by its first bytes.
 func (f *Front) Sniff(c net.Conn) {
-	if !f.enter(c) {
-		return
-	}
-	go func() {
-		defer f.leave(c)
-		b := &buffered{Conn: c, r: bufio.NewReaderSize(c, 64)}
-		for n := 1; n <= len(preface); n++ {
-			p, err := b.r.Peek(n)
-			if len(p) < n {
-				if err != nil && n == 1 {
-					c.Close()
-					return
-				}
-				break
-			}
-			if p[n-1] != preface[n-1] {
-				f.Take(b, c.RemoteAddr(), c.LocalAddr())
-				return
-			}
-		}
-		f.serve(b, c)
-	}()
-}
-
-// Serve serves a connection that speaks HTTP/2, after TLS has said so.
-func (f *Front) Serve(c net.Conn) {
-	if !f.enter(c) {
-		return
-	}
-	go func() {
-		defer f.leave(c)
-		f.serve(c, c)
-	}()
-}
-
-func (f *Front) enter(c net.Conn) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
 		c.Close()
-		return false
+		return
 	}
-	if f.conns == nil {
-		f.conns = map[net.Conn]struct{}{}
-	}
-	f.conns[c] = struct{}{}
-	f.wg.Add(1)
-	return true
+	f.sniffing[c] = struct{}{}
+	f.wg.Go(func() {
+		b, two := sniff(c)
+		f.mu.Lock()
+		delete(f.sniffing, c)
+		f.mu.Unlock()
+		if two {
+			f.Serve(b)
+		} else {
+			f.take(b, c.RemoteAddr(), c.LocalAddr())
+		}
+	})
 }
 
-func (f *Front) leave(c net.Conn) {
-	f.mu.Lock()
-	delete(f.conns, c)
-	f.mu.Unlock()
-	f.wg.Done()
+// sniff reads until the bytes differ from the preface or complete it. What
+// was read is still to be read from the connection that it returns.
+func sniff(c net.Conn) (b *buffered, two bool) {
+	b = &buffered{Conn: c, r: bufio.NewReaderSize(c, 64)}
+	for n := 1; n <= len(preface); n++ {
+		p, err := b.r.Peek(n)
+		if err != nil || p[n-1] != preface[n-1] {
+			return b, false // an end or an error comes again on reading
+		}
+	}
+	return b, true
 }
 
-// Close closes all HTTP/2 connections and waits for their goroutines.
+// Serve serves a connection that speaks HTTP/2: with prior knowledge, or a
+// *tls.Conn whose handshake has settled on it.
+func (f *Front) Serve(c net.Conn) { f.in.give(c) }
+
+// Close closes all HTTP/2 connections.
 func (f *Front) Close() {
 	f.mu.Lock()
 	f.closed = true
-	for c := range f.conns {
+	for c := range f.sniffing {
 		c.Close()
 	}
 	f.mu.Unlock()
+	f.in.Close()
+	f.srv.Close()
 	f.wg.Wait()
 }
 
-func (f *Front) serve(c net.Conn, outer net.Conn) {
-	defer outer.Close()
-	peer, local := Peer{outer.RemoteAddr()}, outer.LocalAddr()
+type transportKey struct{}
+
+// open gives each HTTP/2 connection its own HTTP/1.1 connections, so that the
+// hop sees who the client is.
+func (f *Front) open(ctx context.Context, c net.Conn) context.Context {
+	peer, local := Peer{c.RemoteAddr()}, c.LocalAddr()
 	tr := &http.Transport{
-		DisableCompression: true, MaxIdleConnsPerHost: 256, IdleConnTimeout: f.Idle,
+		DisableCompression: true, MaxIdleConnsPerHost: 256, IdleConnTimeout: f.idle,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
-			f.Take(far, peer, local)
+			f.take(far, peer, local)
 			return near, nil
 		},
 	}
-	defer tr.CloseIdleConnections()
-	srv := &http2.Server{IdleTimeout: f.Idle}
-	srv.ServeConn(c, &http2.ServeConnOpts{
-		BaseConfig: &http.Server{},
-		Handler:    http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { forward(w, r, tr, "http") }),
-	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.transports == nil {
+		f.transports = map[net.Conn]*http.Transport{}
+	}
+	f.transports[c] = tr
+	return context.WithValue(ctx, transportKey{}, tr)
+}
+
+func (f *Front) track(c net.Conn, s http.ConnState) {
+	if s != http.StateClosed && s != http.StateHijacked {
+		return
+	}
+	f.mu.Lock()
+	tr := f.transports[c]
+	delete(f.transports, c)
+	f.mu.Unlock()
+	if tr != nil {
+		tr.CloseIdleConnections()
+	}
+}
+
+func (f *Front) forward(w http.ResponseWriter, r *http.Request) {
+	forward(w, r, r.Context().Value(transportKey{}).(*http.Transport).RoundTrip)
 }
 
 // buffered is a connection of which some bytes were read already.
@@ -151,64 +171,71 @@ func (b *buffered) CloseWrite() error {
 
 // Back is the upstream side: a relay.Dialer whose connections speak HTTP/1.1
 // with the hop and HTTP/2 with the upstream, over one connection as long as
-// it has streams to give.
+// it has streams to give. Use NewBack.
 type Back struct {
-	dial relay.Dialer
-	tls  *tls.Config
-	tr   *http2.Transport
-	srv  *http.Server
-	in   *pipes
+	tr     *http.Transport
+	scheme string
+	srv    *http.Server
+	in     *feed
+	wg     sync.WaitGroup
 
 	mu sync.Mutex
-	cc *http2.ClientConn
+	cc *http.ClientConn
 }
 
-// NewBack returns a Back whose upstream is reached by dial. With a TLS
-// configuration the connections are TLS.
+// NewBack returns a running Back whose upstream is reached by dial. With a
+// TLS configuration the connections are TLS.
 func NewBack(dial relay.Dialer, config *tls.Config) *Back {
-	b := &Back{dial: dial, in: &pipes{accept: make(chan net.Conn), done: make(chan struct{})}}
-	if config != nil {
-		b.tls = config.Clone()
-		b.tls.NextProtos = []string{"h2"}
-	}
-	b.tr = &http2.Transport{AllowHTTP: true, DisableCompression: true}
-	b.srv = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b := &Back{in: newFeed(), tr: NewTransport(dial, config), scheme: schemeOf(config)}
+	b.srv = &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
 		cc, err := b.conn(time.Minute)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		forward(w, r, cc, "http")
+		forward(w, r, cc.RoundTrip)
 	})}
-	go b.srv.Serve(b.in)
+	b.wg.Go(func() { b.srv.Serve(b.in) })
 	return b
+}
+
+// NewTransport returns a transport that speaks nothing but HTTP/2 over
+// connections from dial.
+func NewTransport(dial relay.Dialer, config *tls.Config) *http.Transport {
+	tr := &http.Transport{
+		Protocols: &http.Protocols{}, DisableCompression: true, TLSClientConfig: config,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			limit := time.Minute
+			if t, ok := ctx.Deadline(); ok {
+				limit = time.Until(t)
+			}
+			return dial(limit)
+		},
+	}
+	tr.Protocols.SetHTTP2(config != nil)
+	tr.Protocols.SetUnencryptedHTTP2(config == nil)
+	return tr
+}
+
+func schemeOf(config *tls.Config) string {
+	if config != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // conn returns the connection to the upstream, a new one when the present one
 // takes no more streams.
-func (b *Back) conn(timeout time.Duration) (*http2.ClientConn, error) {
+func (b *Back) conn(timeout time.Duration) (*http.ClientConn, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.cc != nil && b.cc.CanTakeNewRequest() {
+	if b.cc != nil && b.cc.Err() == nil && b.cc.Available() > 0 {
 		return b.cc, nil
 	}
-	c, err := b.dial(timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	cc, err := b.tr.NewClientConn(ctx, b.scheme, "upstream:0")
 	if err != nil {
-		return nil, err
-	}
-	if b.tls != nil {
-		t := tls.Client(c, b.tls)
-		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		defer cancel()
-		if err := t.HandshakeContext(ctx); err != nil {
-			c.Close()
-			return nil, err
-		}
-		c = t
-	}
-	cc, err := b.tr.NewClientConn(c)
-	if err != nil {
-		c.Close()
 		return nil, err
 	}
 	b.cc = cc
@@ -222,18 +249,17 @@ func (b *Back) Dial(timeout time.Duration) (net.Conn, error) {
 		return nil, err
 	}
 	near, far := net.Pipe()
-	select {
-	case b.in.accept <- far:
-		return near, nil
-	case <-b.in.done:
+	if !b.in.give(far) {
 		return nil, net.ErrClosed
 	}
+	return near, nil
 }
 
 // Close ends all connections.
 func (b *Back) Close() {
 	b.in.Close()
 	b.srv.Close()
+	b.wg.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.cc != nil {
@@ -242,34 +268,51 @@ func (b *Back) Close() {
 	}
 }
 
-// pipes is a listener whose connections are made in memory.
-type pipes struct {
-	accept chan net.Conn
-	once   sync.Once
-	done   chan struct{}
+// feed is a listener whose connections come from elsewhere in the process.
+type feed struct {
+	conns chan net.Conn
+	once  sync.Once
+	done  chan struct{}
 }
 
-func (p *pipes) Accept() (net.Conn, error) {
+func newFeed() *feed { return &feed{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+// give hands a connection to whoever accepts; it closes it and reports false
+// when nobody does any more.
+func (f *feed) give(c net.Conn) bool {
 	select {
-	case c := <-p.accept:
+	case f.conns <- c:
+		return true
+	case <-f.done:
+		c.Close()
+		return false
+	}
+}
+
+func (f *feed) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.conns:
 		return c, nil
-	case <-p.done:
+	case <-f.done:
 		return nil, net.ErrClosed
 	}
 }
 
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.done) })
+func (f *feed) Close() error {
+	f.once.Do(func() { close(f.done) })
 	return nil
 }
 
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "in memory", Net: "unix"} }
+func (f *feed) Addr() net.Addr { return &net.UnixAddr{Name: "in memory", Net: "unix"} }
 
-// forward sends r through tr and the response back, streaming both ways, with
+// quiet takes what net/http would log: broken connections are what a hop is for.
+var quiet = log.New(io.Discard, "", 0)
+
+// forward sends r on and the response back, streaming both ways, with
 // trailers. An upstream that fails before its response aborts the exchange.
-func forward(w http.ResponseWriter, r *http.Request, tr http.RoundTripper, scheme string) {
+func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Request) (*http.Response, error)) {
 	out := r.Clone(r.Context())
-	out.RequestURI, out.URL.Scheme = "", scheme
+	out.RequestURI, out.URL.Scheme = "", "http"
 	if out.URL.Host = r.Host; out.URL.Host == "" {
 		out.URL.Host = "unnamed"
 	}
@@ -285,7 +328,7 @@ func forward(w http.ResponseWriter, r *http.Request, tr http.RoundTripper, schem
 	if IsGRPC(out.Header.Get("Content-Type")) {
 		out.Header.Set("Te", "trailers") // the hop between has dropped it with the other connection fields
 	}
-	resp, err := tr.RoundTrip(out)
+	resp, err := roundTrip(out)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}

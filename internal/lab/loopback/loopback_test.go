@@ -123,7 +123,7 @@ func TestReach(t *testing.T) {
 	server.Redirect(80, agent)
 	check("default mode", map[string]string{"from outside": "agent " + from, "own address": "app " + self, "own loopback": "app 127.0.0.1"})
 
-	f, client, server = two(t)
+	_, client, server = two(t)
 	from = client.(*Host).real.String()
 	server.Bound(80, fabric.BindAll, app)
 	server.Bound(8080, fabric.BindAll, agent)
