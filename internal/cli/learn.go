@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/learn"
+	"github.com/hoplab/hoplab/internal/repo"
+)
+
+func newLearn(s streams) *cobra.Command {
+	var (
+		choice int
+		fabric string
+		format string
+	)
+	cmd := &cobra.Command{
+		Use:   "learn [LESSON]",
+		Short: "A lesson on Service Connect's ports: predict, run, see",
+		Long: `Take a lesson: a short story, a question, then the deployment runs in the lab
+and shows what happens, hop by hop, and why. On a terminal the lesson asks for
+your prediction first; in a pipe it runs without questions. Without LESSON the
+command lists the lessons.
+
+The exit code is 4 when the run did not show what is documented.`,
+		Example: `  hoplab learn                          # the list
+  hoplab learn three-ports              # the first lesson
+  hoplab learn forgotten-rule --answer 3`,
+		Args: atMost(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("format", format, "text", "json"); err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				if cmd.Flags().Changed("answer") {
+					return fail.Newf(fail.Usage, "name a lesson", "--answer needs a lesson")
+				}
+				return listLessons(s, format)
+			}
+			l, err := lesson(args[0])
+			if err != nil {
+				return err
+			}
+			// The fabric may need this program to run elsewhere.
+			if code, done, err := lab.Enter(fabric); done || err != nil {
+				return errors.Join(err, answer(fail.Code(code)))
+			}
+			ask, err := asker(s, &l, choice, cmd.Flags().Changed("answer"), format)
+			if err != nil {
+				return err
+			}
+			o, err := lessonOptions(cmd, s, fabric)
+			if err != nil {
+				return err
+			}
+			o.Ask = ask
+			if format == "text" {
+				o.Out, o.Text = s.out, renderOptions(s)
+			}
+			r, err := learn.Run(cmd.Context(), l, o)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				err = writeJSON(s, r)
+			} else {
+				err = afterLesson(s, l.ID)
+			}
+			if err == nil && len(r.Differs) > 0 {
+				err = answer(fail.Refused)
+			}
+			return err
+		},
+	}
+	fl := cmd.Flags()
+	fl.IntVar(&choice, "answer", 0, "your prediction, without being asked")
+	fl.StringVar(&fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
+	fl.StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+func lesson(id string) (learn.Lesson, error) {
+	l, ok := learn.Find(id)
+	if ok {
+		return l, nil
+	}
+	var ids []string
+	for _, l := range learn.All() {
+		ids = append(ids, l.ID)
+	}
+	return l, fail.Newf(fail.Usage, "choose from "+strings.Join(ids, ", "), "there is no lesson %q", id)
+}
+
+func lessonOptions(cmd *cobra.Command, s streams, fabric string) (learn.Options, error) {
+	r, err := repo.Find()
+	if err != nil {
+		return learn.Options{}, err
+	}
+	app, err := r.BuildService(cmd.Context(), s.err)
+	return learn.Options{App: []string{app}, Fabric: fabric}, err
+}
+
+// listLessons prints the lessons in their order.
+func listLessons(s streams, format string) error {
+	type entry struct {
+		ID       string `json:"id"`
+		Title    string `json:"title"`
+		Question string `json:"question"`
+	}
+	var all []entry
+	for _, l := range learn.All() {
+		all = append(all, entry{l.ID, l.Title, l.Question})
+	}
+	if format == "json" {
+		return writeJSON(s, all)
+	}
+	for i, e := range all {
+		if _, err := fmt.Fprintf(s.out, "%2d  %-20s %s\n", i+1, e.ID, e.Title); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(s.out, "\nStart with: hoplab learn %s\n", all[0].ID)
+	return err
+}
+
+// afterLesson names the next lesson.
+func afterLesson(s streams, id string) error {
+	all := learn.All()
+	for i, l := range all[:len(all)-1] {
+		if l.ID == id {
+			_, err := fmt.Fprintf(s.out, "\nNext: hoplab learn %s\n", all[i+1].ID)
+			return err
+		}
+	}
+	return nil
+}
+
+// asker says how the learner's prediction is had: from the flag, from the
+// terminal, or not at all.
+func asker(s streams, l *learn.Lesson, choice int, given bool, format string) (func(int) (int, error), error) {
+	if given {
+		if choice < 1 || choice > len(l.Choices) {
+			return nil, fail.Newf(fail.Usage, fmt.Sprintf("give a number from 1 to %d", len(l.Choices)), "--answer %d: lesson %s has %d choices", choice, l.ID, len(l.Choices))
+		}
+		return func(int) (int, error) { return choice, nil }, nil
+	}
+	if format != "text" || !isTerminal(s.in) || !isTerminal(s.out) {
+		return nil, nil
+	}
+	in := bufio.NewReader(s.in)
+	return func(n int) (int, error) { return ask(in, s.out, n) }, nil
+}
+
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// ask reads the number of a choice. An empty line and the end of input mean no prediction.
+func ask(in *bufio.Reader, out io.Writer, n int) (int, error) {
+	for {
+		if _, err := fmt.Fprintf(out, "\nYour prediction (1 to %d, Enter for none): ", n); err != nil {
+			return 0, err
+		}
+		line, err := in.ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+		line = strings.TrimSpace(line)
+		if k, bad := strconv.Atoi(line); bad == nil && k >= 1 && k <= n {
+			return k, nil
+		}
+		if line == "" || err != nil {
+			return 0, nil
+		}
+	}
+}
