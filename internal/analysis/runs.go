@@ -25,11 +25,11 @@ func Runs(a, b *run.Dir, budgets []plan.Budget) (*summary.Result, error) {
 	}
 	sa, err := read(a)
 	if err != nil {
-		return nil, fmt.Errorf("A: %w", err)
+		return nil, fmt.Errorf("run A: %w", err)
 	}
 	sb, err := read(b)
 	if err != nil {
-		return nil, fmt.Errorf("B: %w", err)
+		return nil, fmt.Errorf("run B: %w", err)
 	}
 	p := a.Plan
 	p.Budgets = budgets

@@ -1,14 +1,9 @@
 package compare
 
 import (
-	"bufio"
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +11,6 @@ import (
 	"github.com/hoplab/hoplab/internal/analysis"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
-	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
@@ -252,134 +246,4 @@ func (o *Options) valuesIn(in *input, most int) ([]string, error) {
 	}
 	slices.Sort(values)
 	return values, nil
-}
-
-// input is one thing to compare.
-type input struct {
-	path string
-	kind string
-	run  *run.Dir // for a run directory
-}
-
-// Kinds of input.
-const (
-	kindNDJSON = "NDJSON"
-	kindCSV    = "CSV"
-	kindSample = "sample file"
-)
-
-// openInput looks at the beginning of a file to tell what it is.
-func openInput(path string) (*input, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fail.Newf(fail.Usage, "check the path", "cannot read %s: %w", path, cause(err))
-	}
-	in := &input{path: path}
-	if info.IsDir() {
-		in.run, err = run.Open(path)
-		return in, err
-	}
-	r, done, err := in.open()
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	head, err := r.Peek(64)
-	if err != nil && err != io.EOF {
-		return nil, in.unreadable(err)
-	}
-	text := strings.TrimLeft(string(head), " \t\r\n")
-	switch {
-	case len(text) == 0:
-		return nil, fail.Newf(fail.Usage, "check that the load test wrote it", "%s is empty", path)
-	case strings.HasPrefix(string(head), sampleMagic):
-		in.kind = kindSample
-	case text[0] == '{':
-		in.kind = kindNDJSON
-	case strings.HasPrefix(text, "metric_name,"):
-		in.kind = kindCSV
-	default:
-		return nil, fail.Newf(fail.Usage, "give k6's --out json or --out csv, a hoplab sample file or a run directory", "%s is no result file: it starts with %.20q", path, text)
-	}
-	return in, nil
-}
-
-func (in *input) name() string {
-	if in.run != nil {
-		return in.run.Name()
-	}
-	return filepath.Base(in.path)
-}
-
-func (in *input) nothing(what string) error {
-	return fail.Newf(fail.Usage, "check --metric and --by", "%s holds no %s", in.path, what)
-}
-
-func (in *input) unreadable(err error) error {
-	return fail.Newf(fail.Usage, "restore the file or make it again", "%s: %w", in.path, err)
-}
-
-func cause(err error) error {
-	if p, ok := err.(*os.PathError); ok {
-		return p.Err
-	}
-	return err
-}
-
-// open opens the file, through gzip when it is compressed.
-func (in *input) open() (*bufio.Reader, func(), error) {
-	f, err := os.Open(in.path)
-	if err != nil {
-		return nil, nil, fail.Newf(fail.Usage, "check the path and its permissions", "cannot read %s: %w", in.path, cause(err))
-	}
-	r := bufio.NewReaderSize(f, 64<<10)
-	if head, _ := r.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
-		return r, func() { f.Close() }, nil
-	}
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		f.Close()
-		return nil, nil, in.unreadable(err)
-	}
-	return bufio.NewReaderSize(z, 256<<10), func() { f.Close() }, nil
-}
-
-// read calls emit for every request of the file.
-func (in *input) read(metric string, emit sink) error {
-	r, done, err := in.open()
-	if err != nil {
-		return err
-	}
-	defer done()
-	switch in.kind {
-	case kindCSV:
-		err = readCSV(r, metric, emit)
-	case kindSample:
-		err = readSamples(r, emit)
-	default:
-		err = in.readLines(r, metric, emit)
-	}
-	if err != nil {
-		return in.unreadable(err)
-	}
-	return nil
-}
-
-// readLines reads NDJSON on all cores where the file allows it: not through
-// gzip, not from a pipe.
-func (in *input) readLines(r io.Reader, metric string, emit sink) error {
-	f, err := os.Open(in.path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	var head [2]byte
-	if err != nil || !info.Mode().IsRegular() || info.Size() < segment {
-		return readNDJSON(r, metric, emit)
-	}
-	if _, err := f.ReadAt(head[:], 0); err != nil || (head[0] == 0x1f && head[1] == 0x8b) {
-		return readNDJSON(r, metric, emit)
-	}
-	return readSegments(f, info.Size(), segment, metric, emit)
 }
