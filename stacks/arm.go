@@ -139,8 +139,12 @@ func (a *App) newAppService(scope constructs.Construct, s *ArmService, task awse
 		ServiceConnectConfiguration: a.connect(scope, s.Arm),
 	})
 	service.Node().AddDependency(a.executionRole)
-	suppressCheck(service, "needless-agent-hop",
-		"The extra agent hop of load balancer traffic is what this experiment measures; -c ingressPortOverride=8080 removes it.")
+	// A single arm keeps it in both modes, so that switching the mode changes
+	// nothing but the override; hoplab check then notes that it suppresses nothing.
+	if _, override := s.Arm.Override.Port(); s.Arm.Name == "" || !override {
+		suppressCheck(service, "needless-agent-hop",
+			"The extra agent hop of load balancer traffic is what this experiment measures; -c ingressPortOverride=8080 removes it.")
+	}
 	return service
 }
 
