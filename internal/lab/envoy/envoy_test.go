@@ -1,0 +1,261 @@
+package envoy
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/hoplab/hoplab/internal/cfn"
+	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// config is what the lab tells the agent of a service in a golden assembly;
+// addresses stand for what a lab draws.
+func config(t *testing.T, variant string, client bool) (agent.Config, agent.Update, Places) {
+	t.Helper()
+	a, err := cfn.Load([]string{filepath.Join("../../../stacks/testdata/golden", variant)}, cfn.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topo, err := topology.FromTemplates(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := Places{Outbound: addr("127.0.0.1:40001"), Admin: "/tmp/envoy_admin.sock"}
+	cfg := agent.Config{Task: "0123abcd", AccessLog: &agent.AccessLog{Format: "TEXT"}}
+	hosts := agent.Update{Hosts: map[string][]netip.AddrPort{}}
+	for _, s := range topo.Services {
+		if s.Connect == nil || (len(s.Connect.Endpoints) == 0) != client {
+			continue
+		}
+		for i := range s.Connect.Endpoints {
+			e := &s.Connect.Endpoints[i]
+			port, _ := e.PortName.Get()
+			_, m := s.PortMapping(port)
+			p := agent.Protocol(m.AppProtocol.Or("tcp"))
+			in := agent.Ingress{Discovery: e.Discovery().Or(""), Protocol: p, App: uint16(m.Port.Or(0)),
+				Listen: uint16(e.IngressPortOverride.Or(0)), Timeouts: agent.DefaultTimeouts(p)}
+			listen := uint16(40000) // ephemeral, behind the redirect
+			if in.Listen != 0 {
+				listen = in.Listen
+			}
+			cfg.Ingress = append(cfg.Ingress, in)
+			at.Ingress = append(at.Ingress, netip.AddrPortFrom(netip.IPv4Unspecified(), listen))
+		}
+		if !client {
+			continue
+		}
+		for _, n := range topo.EndpointNames(s.Connect) {
+			port, _ := n.Endpoint.PortName.Get()
+			_, m := n.Service.PortMapping(port)
+			p := agent.Protocol(m.AppProtocol.Or("tcp"))
+			e := agent.Egress{Name: n.Name.Or(""), Discovery: n.Endpoint.Discovery().Or(""), Protocol: p, Timeouts: agent.DefaultTimeouts(p),
+				At: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 255, 0, byte(n.Index)}), uint16(n.Port.Or(0)))}
+			cfg.Egress = append(cfg.Egress, e)
+			ingress := uint16(n.Endpoint.IngressPortOverride.Or(m.Port.Or(0)))
+			hosts.Hosts[key(e)] = []netip.AddrPort{
+				netip.AddrPortFrom(netip.MustParseAddr("10.0.1.10"), ingress), netip.AddrPortFrom(netip.MustParseAddr("10.0.2.11"), ingress),
+			}
+		}
+	}
+	if len(cfg.Ingress)+len(cfg.Egress) == 0 {
+		t.Fatalf("%s has no Service Connect service of that kind", variant)
+	}
+	return cfg, hosts, at
+}
+
+func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// TestGolden: the article's deployment, both port modes, both sides.
+func TestGolden(t *testing.T) {
+	for _, c := range []struct {
+		file, variant string
+		client        bool
+	}{{"server-default", "agent", false}, {"server-override", "bypass", false}, {"client-default", "agent", true}, {"client-override", "bypass", true}} {
+		t.Run(c.file, func(t *testing.T) {
+			b, err := Bootstrap(config(t, c.variant, c.client))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := YAML(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", c.file+".yaml")
+			if *update {
+				if err := os.WriteFile(path, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got) != string(want) {
+				t.Errorf("%s differs; run with -update if that is right. Now:\n%s", path, got)
+			}
+			envoyAccepts(t, path)
+		})
+	}
+}
+
+// envoyAccepts lets a real Envoy judge the file where there is one.
+func envoyAccepts(t *testing.T, path string) {
+	t.Helper()
+	bin, err := Find()
+	if err != nil {
+		t.Logf("not judged by Envoy itself: %v", err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, bin, append([]string{"--mode", "validate"}, Args(path)...)...).CombinedOutput(); err != nil {
+		t.Errorf("envoy --mode validate: %v\n%s", err, out)
+	}
+}
+
+// protocols is a task with an endpoint of each protocol, on both sides.
+func protocols() (agent.Config, agent.Update, Places) {
+	cfg := agent.Config{Task: "t", ConnectTimeout: time.Second, AccessLog: &agent.AccessLog{Format: "JSON", Query: true}}
+	at := Places{Outbound: addr("127.0.0.1:40001"), AccessLog: "/tmp/access.log"}
+	hosts := agent.Update{Hosts: map[string][]netip.AddrPort{}}
+	for i, p := range []agent.Protocol{agent.HTTP, agent.HTTP2, agent.GRPC, agent.TCP} {
+		cfg.Ingress = append(cfg.Ingress, agent.Ingress{Discovery: string(p), Protocol: p, App: uint16(80 + i), Timeouts: agent.Timeouts{}})
+		at.Ingress = append(at.Ingress, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(40010+i)))
+		e := agent.Egress{Name: string(p) + ".ns", Discovery: string(p), Protocol: p, Timeouts: agent.DefaultTimeouts(p),
+			At: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 255, 0, byte(i + 1)}), 80)}
+		cfg.Egress = append(cfg.Egress, e)
+		hosts.Hosts[key(e)] = []netip.AddrPort{addr("10.0.0.9:80")}
+	}
+	return cfg, hosts, at
+}
+
+func TestProtocols(t *testing.T) {
+	b, err := Bootstrap(protocols())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := JSON(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, n := range map[string]int{
+		`"retry_on": "connect-failure"`:                        3, // HTTP, HTTP/2, gRPC; egress only
+		`"num_retries": 2`:                                     3,
+		`"name": "envoy.retry_host_predicates.previous_hosts"`: 3,
+		`"name": "envoy.filters.network.tcp_proxy"`:            2,
+		`"http2_protocol_options": {}`:                         4,
+		`"http_protocol_options": {}`:                          2,
+		`"consecutive_local_origin_failure": 5`:                4,
+		`"connect_timeout": "1s"`:                              8,
+		`"timeout": "15s"`:                                     3,
+		`"timeout": "0s"`:                                      3,
+		`"idle_timeout": "3600s"`:                              1,
+		`"stream_idle_timeout": "300s"`:                        3,
+		`"grpc_status": "%GRPC_STATUS%"`:                       2,
+		`"stream_id": "%STREAM_ID%"`:                           4,
+		`"path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"`:         6,
+		`"connection_id": "%CONNECTION_ID%"`:                   2,
+		`"name": "envoy.filters.listener.original_dst"`:        1,
+		`"prefix_len": 32`:                                     4,
+		`"path": "/tmp/access.log"`:                            8,
+	} {
+		if got := strings.Count(string(text), want); got != n {
+			t.Errorf("%s stands %d times, want %d", want, got, n)
+		}
+	}
+}
+
+// TestSameBothWays: YAML and JSON are the same bootstrap, and reading either
+// gives the message back.
+func TestSameBothWays(t *testing.T) {
+	b, err := Bootstrap(protocols())
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := JSON(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := YAML(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var from any
+	if err := yaml.Unmarshal(y, &from); err != nil {
+		t.Fatal(err)
+	}
+	var fromYAML, fromJSON bootstrapv3.Bootstrap
+	if err := protojson.Unmarshal(j, &fromJSON); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := protojson.Unmarshal(again, &fromYAML); err != nil {
+		t.Fatal(err)
+	}
+	for format, m := range map[string]*bootstrapv3.Bootstrap{"JSON": &fromJSON, "YAML": &fromYAML} {
+		// As text: packed maps have no order, so equal messages may differ in bytes.
+		if again, err := JSON(m); err != nil || string(again) != string(j) {
+			t.Errorf("%s: what is read is not what was written: %v", format, err)
+		}
+	}
+}
+
+// TestValidateSeesWhatIsPacked: a fault in a filter's own configuration, which
+// the outer message's method cannot see.
+func TestValidateSeesWhatIsPacked(t *testing.T) {
+	inner, err := anypb.New(&tcpv3.TcpProxy{}) // without stat_prefix and cluster
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer := &corev3.TypedExtensionConfig{Name: "x", TypedConfig: inner}
+	if outer.ValidateAll() != nil {
+		t.Fatal("the outer message is expected to be content")
+	}
+	if err := Validate(outer); err == nil || !strings.Contains(err.Error(), "StatPrefix") {
+		t.Errorf("%v, want a complaint about the packed StatPrefix", err)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		edit func(*agent.Config, *Places)
+		want string
+	}{
+		{"TLS", func(c *agent.Config, _ *Places) { c.Ingress[0].TLS = true }, "endpoint http has TLS"},
+		{"TLS out", func(c *agent.Config, _ *Places) { c.Egress[1].TLS = true }, "endpoint http2.ns has TLS"},
+		{"scaled clock", func(c *agent.Config, _ *Places) { c.Scale = 10 }, "no scaled clock"},
+		{"no place to listen", func(_ *agent.Config, p *Places) { p.Ingress = p.Ingress[1:] }, "3 ingress addresses for 4 endpoints"},
+		{"not on the override", func(c *agent.Config, _ *Places) { c.Ingress[0].Listen = 8080 }, "must listen on its override 8080"},
+		{"no outbound", func(_ *agent.Config, p *Places) { p.Outbound = netip.AddrPort{} }, "no address for outbound connections"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg, hosts, at := protocols()
+			c.edit(&cfg, &at)
+			if _, err := Bootstrap(cfg, hosts, at); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,224 @@
+package envoy
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	originaldstv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/original_dst/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
+	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/hoplab/hoplab/internal/lab/agent"
+)
+
+// Section 3 of the semantics; what it does not know is Envoy's default.
+const (
+	connectTimeout = 5 * time.Second
+	retries        = 2
+	// retryOn is what the guide says: failed connections. (A user reports 503
+	// responses too; AWS does not.)
+	retryOn          = "connect-failure"
+	outlierFailures  = 5
+	outlierInterval  = 30 * time.Second
+	ejectionBase     = 30 * time.Second
+	ejectionMax      = 300 * time.Second
+	maxHeadKB        = 60
+	hostSelectionTry = 3
+)
+
+func address(a netip.AddrPort) *corev3.Address {
+	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+		Address: a.Addr().String(), PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(a.Port())},
+	}}}
+}
+
+// ingressListener takes what comes from outside the task to one endpoint.
+func (g *generator) ingressListener(in agent.Ingress, at netip.AddrPort, cluster string) *listenerv3.Listener {
+	return &listenerv3.Listener{
+		Name: name("ingress", in.Discovery), Address: address(at), TrafficDirection: corev3.TrafficDirection_INBOUND,
+		FilterChains: []*listenerv3.FilterChain{{Filters: g.filters(door{
+			name: name("ingress", in.Discovery), cluster: cluster, protocol: in.Protocol, timeouts: in.Timeouts,
+		})}},
+	}
+}
+
+// egressListener takes redirected connections to virtual addresses, and has a
+// filter chain for each client alias. Without a matching one Envoy closes the
+// connection: "Connection reset by peer" to who calls a port without alias.
+func (g *generator) egressListener(at netip.AddrPort) (*listenerv3.Listener, error) {
+	if !at.IsValid() {
+		return nil, fmt.Errorf("envoy for task %s: there is no address for outbound connections", g.cfg.Task)
+	}
+	l := &listenerv3.Listener{
+		Name: "egress", Address: address(at), TrafficDirection: corev3.TrafficDirection_OUTBOUND,
+		ListenerFilters: []*listenerv3.ListenerFilter{{
+			Name:       "envoy.filters.listener.original_dst",
+			ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: g.pack(&originaldstv3.OriginalDst{})},
+		}},
+	}
+	for _, e := range g.cfg.Egress {
+		if e.TLS {
+			return nil, noTLS(e.Name)
+		}
+		l.FilterChains = append(l.FilterChains, &listenerv3.FilterChain{
+			Name: name("egress", key(e)),
+			FilterChainMatch: &listenerv3.FilterChainMatch{
+				DestinationPort: wrapperspb.UInt32(uint32(e.At.Port())),
+				PrefixRanges: []*corev3.CidrRange{{
+					AddressPrefix: e.At.Addr().String(), PrefixLen: wrapperspb.UInt32(uint32(e.At.Addr().BitLen())),
+				}},
+			},
+			Filters: g.filters(door{
+				name: name("egress", key(e)), cluster: name("egress", key(e)), protocol: e.Protocol, timeouts: e.Timeouts, retries: retries,
+			}),
+		})
+	}
+	return l, nil
+}
+
+// door is what ingress and egress have in common.
+type door struct {
+	name, cluster string
+	protocol      agent.Protocol
+	timeouts      agent.Timeouts
+	retries       int
+}
+
+func (g *generator) filters(d door) []*listenerv3.Filter {
+	f := &listenerv3.Filter{Name: "envoy.filters.network.http_connection_manager"}
+	var m proto.Message
+	if d.protocol == agent.TCP {
+		f.Name = "envoy.filters.network.tcp_proxy"
+		m = g.tcpProxy(d)
+	} else {
+		m = g.connectionManager(d)
+	}
+	f.ConfigType = &listenerv3.Filter_TypedConfig{TypedConfig: g.pack(m)}
+	return []*listenerv3.Filter{f}
+}
+
+// tcpProxy is for endpoints without AppProtocol: no requests, no headers. A
+// zero idle timeout switches it off for Envoy too.
+func (g *generator) tcpProxy(d door) *tcpv3.TcpProxy {
+	return &tcpv3.TcpProxy{
+		StatPrefix: d.name, ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: d.cluster},
+		IdleTimeout: durationpb.New(d.timeouts.Idle), AccessLog: g.accessLog(d.protocol),
+	}
+}
+
+// connectionManager serves HTTP/1.1 and HTTP/2, whichever the client speaks.
+// X-Forwarded-For is left alone: use_remote_address is off.
+func (g *generator) connectionManager(d door) *hcmv3.HttpConnectionManager {
+	route := &routev3.RouteAction{
+		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: d.cluster},
+		Timeout:          durationpb.New(d.timeouts.PerRequest), // 0: none, as for Service Connect
+		IdleTimeout:      durationpb.New(d.timeouts.Idle),
+	}
+	if d.retries > 0 {
+		route.RetryPolicy = &routev3.RetryPolicy{
+			RetryOn: retryOn, NumRetries: wrapperspb.UInt32(uint32(d.retries)), HostSelectionRetryMaxAttempts: hostSelectionTry,
+			RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
+				Name:       "envoy.retry_host_predicates.previous_hosts",
+				ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: g.pack(&previoushostsv3.PreviousHostsPredicate{})},
+			}},
+		}
+	}
+	return &hcmv3.HttpConnectionManager{
+		StatPrefix: d.name, CodecType: hcmv3.HttpConnectionManager_AUTO, ServerName: "envoy",
+		UseRemoteAddress: wrapperspb.Bool(false), StreamIdleTimeout: durationpb.New(d.timeouts.Idle),
+		MaxRequestHeadersKb:       wrapperspb.UInt32(maxHeadKB),
+		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(d.timeouts.Idle)},
+		UpgradeConfigs:            []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
+		AccessLog:                 g.accessLog(d.protocol),
+		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
+			Name: d.name,
+			VirtualHosts: []*routev3.VirtualHost{{
+				Name: d.name, Domains: []string{"*"},
+				Routes: []*routev3.Route{{
+					Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+					Action: &routev3.Route_Route{Route: route},
+				}},
+			}},
+		}},
+		HttpFilters: []*hcmv3.HttpFilter{{
+			Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: g.pack(&routerv3.Router{})},
+		}},
+	}
+}
+
+// ingressCluster is the app on the task's own loopback.
+func (g *generator) ingressCluster(in agent.Ingress) *clusterv3.Cluster {
+	app := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), in.App)
+	return g.cluster(name("app", in.Discovery), in.Protocol, in.Timeouts, []netip.AddrPort{app})
+}
+
+// egressCluster is the tasks of an endpoint, in turn. What fails to connect 5
+// times is left out for 30 s and longer each time; there is no panic below
+// Envoy's default of half the hosts.
+func (g *generator) egressCluster(e agent.Egress, hosts []netip.AddrPort) *clusterv3.Cluster {
+	c := g.cluster(name("egress", key(e)), e.Protocol, e.Timeouts, hosts)
+	c.OutlierDetection = &clusterv3.OutlierDetection{
+		SplitExternalLocalOriginErrors: true,
+		ConsecutiveLocalOriginFailure:  wrapperspb.UInt32(outlierFailures),
+		Interval:                       durationpb.New(outlierInterval),
+		BaseEjectionTime:               durationpb.New(ejectionBase),
+		MaxEjectionTime:                durationpb.New(ejectionMax),
+		MaxEjectionPercent:             wrapperspb.UInt32(100),
+		// Responses eject nobody: the guide speaks of failed connections only.
+		EnforcingConsecutive_5Xx:               wrapperspb.UInt32(0),
+		EnforcingConsecutiveGatewayFailure:     wrapperspb.UInt32(0),
+		EnforcingSuccessRate:                   wrapperspb.UInt32(0),
+		EnforcingLocalOriginSuccessRate:        wrapperspb.UInt32(0),
+		EnforcingFailurePercentage:             wrapperspb.UInt32(0),
+		EnforcingFailurePercentageLocalOrigin:  wrapperspb.UInt32(0),
+		EnforcingConsecutiveLocalOriginFailure: wrapperspb.UInt32(100),
+	}
+	return c
+}
+
+func (g *generator) cluster(name string, p agent.Protocol, t agent.Timeouts, hosts []netip.AddrPort) *clusterv3.Cluster {
+	limit := connectTimeout
+	if g.cfg.ConnectTimeout > 0 {
+		limit = g.cfg.ConnectTimeout
+	}
+	group := &endpointv3.LocalityLbEndpoints{}
+	for _, h := range hosts {
+		group.LbEndpoints = append(group.LbEndpoints, &endpointv3.LbEndpoint{
+			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: address(h)}},
+		})
+	}
+	c := &clusterv3.Cluster{
+		Name: name, ConnectTimeout: durationpb.New(limit), LbPolicy: clusterv3.Cluster_ROUND_ROBIN,
+		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
+		LoadAssignment:       &endpointv3.ClusterLoadAssignment{ClusterName: name, Endpoints: []*endpointv3.LocalityLbEndpoints{group}},
+	}
+	if p == agent.TCP {
+		return c
+	}
+	explicit := &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{}
+	if p == agent.HTTP {
+		explicit.ProtocolConfig = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &corev3.Http1ProtocolOptions{}}
+	} else {
+		explicit.ProtocolConfig = &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: &corev3.Http2ProtocolOptions{}}
+	}
+	c.TypedExtensionProtocolOptions = map[string]*anypb.Any{
+		"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": g.pack(&upstreamhttpv3.HttpProtocolOptions{
+			CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(t.Idle)},
+			UpstreamProtocolOptions:   &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: explicit},
+		}),
+	}
+	return c
+}
