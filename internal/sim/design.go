@@ -34,6 +34,7 @@ const (
 	oursAA      = "the same, A/A twin"
 	oursHL      = "the same, Hodges-Lehmann of windows"
 	oursWithin  = "the same, within-run interval"
+	shorter     = "the same, 12 starts of half the length"
 	stops       = "stops at p50 ±0.11 ms, 3 to 12 starts"
 	stopsNaive  = "the same, each look at 95 %"
 	randomOnce  = "random per request, 1 start"
@@ -48,6 +49,9 @@ func designs() []design {
 	}
 	return []design{
 		{[]string{ours, oursAA, oursHL, oursWithin}, standard},
+		one(shorter, func(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+			return student(startsOf(n, d, rng, 2*replicates, replicateS/2), level, func(s *start) []float64 { return s.diff })
+		}),
 		one(stops, stopping(stats.SequentialLevel(stopFirst, stopLast, level))),
 		one(stopsNaive, stopping(level)),
 		one(randomOnce, once),
@@ -91,14 +95,24 @@ type start struct {
 	windows [][]float64 // diff of each window, by quantile
 }
 
+// startsOf is a run of so many replicates of so many seconds.
+func startsOf(n *Noise, d Delay, rng *rand.Rand, count int, seconds float64) []start {
+	drift := newDrift(n, rng)
+	var out []start
+	for range count {
+		out = append(out, newStart(n, d, rng, drift, seconds))
+	}
+	return out
+}
+
 // newStart draws the arm of each request for one replicate: A, its twin and B.
-func newStart(n *Noise, d Delay, rng *rand.Rand, drift *drift) start {
+func newStart(n *Noise, d Delay, rng *rand.Rand, drift *drift, seconds float64) start {
 	b := newBench(n, rng, drift, 3)
 	all := make([][]float64, 3)
 	s := start{windows: make([][]float64, len(Quantiles))}
 	single := make([][]float64, len(Quantiles))
-	for range int(replicateS / windowS) {
-		w := b.window(3, d)
+	for left := seconds; left > stepS/2; left -= windowS {
+		w := b.window(3, min(windowS, left), d)
 		for a := range w {
 			all[a] = append(all[a], w[a]...)
 		}
@@ -136,11 +150,7 @@ func student(starts []start, level float64, figure func(*start) []float64) []sta
 // over starts of each one's Hodges-Lehmann estimate over windows with one
 // baseline, and the within-run interval.
 func standard(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval {
-	drift := newDrift(n, rng)
-	var starts []start
-	for range replicates {
-		starts = append(starts, newStart(n, d, rng, drift))
-	}
+	starts := startsOf(n, d, rng, replicates, replicateS)
 	var within []stats.Interval
 	for i := range Quantiles {
 		var ws []float64
@@ -172,7 +182,7 @@ func stopping(keep float64) func(*Noise, Delay, *rand.Rand) []stats.Interval {
 		drift := newDrift(n, rng)
 		var starts []start
 		for {
-			starts = append(starts, newStart(n, d, rng, drift))
+			starts = append(starts, newStart(n, d, rng, drift, replicateS))
 			if len(starts) < stopFirst {
 				continue
 			}
@@ -194,9 +204,9 @@ func each(arms [][]float64) [][]float64 {
 }
 
 // window draws the arm of each request of one window; the last arm is delayed.
-func (b *bench) window(arms int, d Delay) [][]float64 {
+func (b *bench) window(arms int, seconds float64, d Delay) [][]float64 {
 	const perStep = int(ratePerS * stepS)
-	const steps = int(windowS / stepS)
+	steps := int(seconds/stepS + 0.5)
 	wait := b.n.wait(1 / ratePerS)
 	out := make([][]float64, arms)
 	for a := range out {
@@ -220,7 +230,7 @@ func (b *bench) window(arms int, d Delay) [][]float64 {
 // once is the same drawing in one start as long as six, with the windows as the sample.
 func once(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
 	b := newBench(n, rng, newDrift(n, rng), 2)
-	return paired(int(replicates*replicateS/windowS), func() [][]float64 { return b.window(2, d) })
+	return paired(int(replicates*replicateS/windowS), func() [][]float64 { return b.window(2, windowS, d) })
 }
 
 // paired takes the differences between the two arms of each window as the sample.

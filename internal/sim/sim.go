@@ -191,7 +191,7 @@ func (sc *scenario) rows(ctx context.Context, d *design, o Options, stream uint6
 	return rows, nil
 }
 
-var promised = map[string]promise{ours: covers, oursAA: covers, stops: atLeast}
+var promised = map[string]promise{ours: covers, oursAA: covers, shorter: covers, stops: atLeast}
 
 // aim is the truth of an interval: that of the A/A twin is 0.
 func aim(name string, truth float64) float64 {
