@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Pace is how a run waits. Tests have their own; everybody else takes Real.
+// Pace is how a run waits. Tests have their own; everybody else takes Real's.
 type Pace struct {
 	// Poll is the time between two looks at a task, a service or an execution.
 	Poll time.Duration
@@ -20,10 +20,13 @@ type Pace struct {
 	Metrics, Start, Over time.Duration
 }
 
-// Real is the pace of AWS. One-minute points are documented, their delay is
+// Real is the pace of AWS.
+func Real() Pace { return pace }
+
+// pace is replaced by tests only. One-minute points are documented, their delay is
 // not; five minutes are the upper end of what is advised before "no data" is
 // read as zero (section 5 of the semantics).
-var Real = Pace{
+var pace = Pace{
 	Poll: 3 * time.Second, Period: time.Minute, Settle: 5 * time.Minute,
 	Metrics: 20 * time.Minute, Start: 10 * time.Minute, Over: 5 * time.Minute,
 }

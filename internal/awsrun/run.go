@@ -15,7 +15,7 @@ import (
 
 // Options of Run.
 type Options struct {
-	Pace Pace // Real, but for tests
+	Pace Pace // Real()
 	// RestartApp replaces the app's tasks before every replicate.
 	RestartApp bool
 	// Stop, if not nil, is asked after each complete replicate whether the

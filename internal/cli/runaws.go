@@ -35,9 +35,6 @@ func (f *awsFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.restartApp, "restart-app", false, "with --target aws: replace the app's tasks before every replicate")
 }
 
-// awsPace is how runs on AWS wait; tests replace it.
-var awsPace = awsrun.Real
-
 // onlyLab are the flags of run that say nothing to AWS.
 var onlyLab = []string{"assembly", "inject", "k6"}
 
@@ -107,7 +104,7 @@ func survey(ctx context.Context, s streams, p *plan.Plan) (*awsrun.Site, error) 
 // confirm shows whose account pays, for what and how long, and asks. Without
 // a terminal only --yes goes on.
 func (f *runFlags) confirm(s streams, site *awsrun.Site, p *plan.Plan, left int) error {
-	e := site.Estimate(p, left, awsPace)
+	e := site.Estimate(p, left, awsrun.Real())
 	fmt.Fprintf(s.err, "account %s, region %s, as %s\n", site.Account(), site.Region(), site.Caller())
 	fmt.Fprintf(s.err, "%d replicates, %d load tasks, about %s\n", left, e.Tasks, short(e.Time))
 	fmt.Fprintf(s.err, "about $%.4f beyond the stacks themselves (prices of %s as of %s; not counted: %s)\n",
@@ -138,7 +135,7 @@ func agreed(in io.Reader) error {
 func (f *runFlags) carryOutAWS(ctx context.Context, s streams, dir *run.Dir, site *awsrun.Site) error {
 	began := time.Now()
 	err := awsrun.Run(ctx, dir, site, awsrun.Options{
-		Pace: awsPace, RestartApp: f.aws.restartApp, Stop: analysis.Enough,
+		Pace: awsrun.Real(), RestartApp: f.aws.restartApp, Stop: analysis.Enough,
 		Progress: func(e awsrun.Event) {
 			at := ""
 			if e.Replicate > 0 {
