@@ -231,7 +231,7 @@ func (o *Options) valuesIn(in *input, most int) ([]string, error) {
 			values = append(values, v)
 		}
 		if len(values) > maxArms {
-			return fmt.Errorf("tag %q has more than %d values; name two with --arms", o.By, maxArms)
+			return fmt.Errorf("tag %q has more than %d values; name two with --values", o.By, maxArms)
 		}
 		return nil
 	})

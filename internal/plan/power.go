@@ -59,9 +59,17 @@ func (p *Plan) Sees(m Machine) []Sight {
 	var out []Sight
 	for _, q := range p.Quantiles {
 		for _, at := range m.Points {
-			if at.Q == q {
-				out = append(out, p.sight(&cs[0], m.OffsetShare, at, level))
+			if at.Q != q {
+				continue
 			}
+			s := p.sight(&cs[0], m.OffsetShare, at, level)
+			if twin := &cs[len(cs)-1]; twin.Twin && twin != &cs[0] {
+				// A difference must also exceed the A/A half-width to be believed.
+				if floor := p.sight(twin, m.OffsetShare, at, level).HalfWidthUs; floor > s.HalfWidthUs {
+					s.SmallestUs += floor - s.HalfWidthUs
+				}
+			}
+			out = append(out, s)
 		}
 	}
 	return out
@@ -84,7 +92,7 @@ func (p *Plan) sight(c *Contrast, offset float64, at MachinePoint, level float64
 	}
 	s.ByStarts = starts > requests
 	if p.Replicates < 2 || p.Design == DesignArticle {
-		return s
+		return s // both stay infinite
 	}
 	sd := math.Sqrt(starts + requests)
 	df := float64(p.Replicates - 1)

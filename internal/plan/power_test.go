@@ -21,8 +21,18 @@ func TestSees(t *testing.T) {
 	if s := got[0]; math.Abs(s.HalfWidthUs-half) > 0.01 || !s.ByStarts || !s.MayClaim {
 		t.Errorf("p50: got %+v; want half-width %.2f, by starts", s, half)
 	}
-	if r := got[0].SmallestUs / got[0].HalfWidthUs; math.Abs(r-(2.5706+0.9195)/2.5706) > 0.001 {
-		t.Errorf("smallest over half-width: %v", r)
+	// It must exceed the A/A half-width, 16 + 16 and 10000 × 2 / 1667, in four of five runs.
+	floor := 2.5706 * math.Sqrt(32+12) / math.Sqrt(6)
+	smallest := floor + 0.9195*math.Sqrt(24+9)/math.Sqrt(6)
+	if s := got[0].SmallestUs; math.Abs(s-smallest) > 0.01 {
+		t.Errorf("p50: smallest visible %v; want %v", s, smallest)
+	}
+	alone := mustNew(t, plan.ProfileStandard)
+	if err := alone.SetArms([]string{"agent", "bypass"}, false); err != nil {
+		t.Fatal(err)
+	}
+	if s := alone.Sees(machine)[0]; math.Abs(s.SmallestUs/s.HalfWidthUs-(2.5706+0.9195)/2.5706) > 0.001 {
+		t.Errorf("without a twin: got %+v", s)
 	}
 	if s := got[1]; s.ByStarts || !s.MayClaim {
 		t.Errorf("p99: got %+v; want it limited by requests, with 17 of them in the tail", s)
