@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -72,7 +73,34 @@ func newHost(f *Fabric, spec fabric.HostSpec, port string) (_ *Host, err error) 
 	if err := h.do(h.address); err != nil {
 		return nil, err
 	}
-	return h, h.do(func() error { return newTable() })
+	if err := h.do(newTable); err != nil {
+		return nil, err
+	}
+	return h, f.router.do(func() error { return f.router.awaitUp(bridge.Name, port) })
+}
+
+// upWithin is how long a new link may take to carry packets.
+const upWithin = 5 * time.Second
+
+// awaitUp waits until the kernel has noticed that both ends of a link are up,
+// which it does in its own time. A packet before that would be lost, and the
+// next try is a second later. In the router's thread.
+func (r *router) awaitUp(names ...string) error {
+	for _, name := range names {
+		for limit := time.Now().Add(upWithin); ; time.Sleep(200 * time.Microsecond) {
+			l, err := r.links.LinkByName(name)
+			if err != nil {
+				return err
+			}
+			if l.Attrs().OperState == netlink.OperUp {
+				break
+			}
+			if time.Now().After(limit) {
+				return fmt.Errorf("link %s is %s after %s", name, l.Attrs().OperState, upWithin)
+			}
+		}
+	}
+	return nil
 }
 
 // reach adds the routes to a host, in the router's thread.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -293,6 +294,29 @@ func TestSecurityGroups(t *testing.T) {
 	}
 	if n := counters(t, a)[netns.DroppedOut]; n == own {
 		t.Error("the source dropped nothing")
+	}
+}
+
+// TestReachableAtOnce: the first packet to a new host arrives, whatever hosts
+// came before it. One that is lost costs a second.
+func TestReachableAtOnce(t *testing.T) {
+	f := newFabric(t)
+	a := host(t, f, subnetA, "10.0.1.10")
+	for i := range 12 {
+		subnet, ip := subnetA, netip.MustParseAddr(fmt.Sprintf("10.0.1.%d", 20+i))
+		if i%2 == 0 {
+			subnet, ip = subnetB, netip.MustParseAddr(fmt.Sprintf("10.0.2.%d", 20+i))
+		}
+		host(t, f, subnet, ip.String())
+		if err := f.SetPolicy(open(80)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 900*time.Millisecond)
+		_, err := a.Dial(ctx, netip.AddrPortFrom(ip, 80))
+		cancel()
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("host %d, %s: %v, want a refusal", i, ip, err)
+		}
 	}
 }
 

@@ -62,6 +62,9 @@ func (r *router) bridge(subnet netip.Prefix) (*netlink.Bridge, error) {
 	snooping := false // or the bridge sends multicast of its own, which the hosts' rules count
 	b := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs(), MulticastSnooping: &snooping}
 	b.Name = fmt.Sprintf("subnet%d", len(r.bridges))
+	// An address of its own: else the bridge takes the lowest of its ports', which
+	// changes as hosts come, and hosts that remember the old one are not heard.
+	b.HardwareAddr = net.HardwareAddr{0x02, 'h', 'o', 'p', 0, byte(len(r.bridges))}
 	err := r.do(func() error {
 		if err := r.links.LinkAdd(b); err != nil {
 			return err
