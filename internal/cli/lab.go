@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -28,6 +29,8 @@ type labFlags struct {
 	fabric string
 	scale  float64
 	seed   uint64
+	// situation names what to run instead of a source.
+	situation string
 }
 
 func newLab(s streams) *cobra.Command {
@@ -45,7 +48,8 @@ hoplab lab up starts it beside the shell; the other commands talk to it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
-	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabLogs(s, &f), newLabDown(s, &f))
+	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabExec(s, &f), newLabLogs(s, &f), newLabDown(s, &f),
+		newLabSituations(s), newLabKill(s, &f), newLabDrain(s, &f), newLabScale(s, &f), newLabRedeploy(s, &f))
 	return cmd
 }
 
@@ -55,6 +59,7 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 	fl.StringVar(&f.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
 	fl.Float64Var(&f.scale, "scale", 1, "run the lab's timers so many times faster than real")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of addresses and start order")
+	fl.StringVar(&f.situation, "situation", "", "run a situation with a known outcome instead of PATH (hoplab lab situations lists them)")
 }
 
 func newLabUp(s streams, f *labFlags) *cobra.Command {
@@ -63,14 +68,14 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 		Use:     "up [PATH...]",
 		Short:   "Start a lab beside the shell",
 		Long:    "Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as for check) and leave it running.",
-		Example: "  hoplab lab up cdk.out\n  hoplab lab up . -c ingressPortOverride=8080 --name override",
+		Example: "  hoplab lab up cdk.out\n  hoplab lab up . -c ingressPortOverride=8080 --name override\n  hoplab lab up --situation override-sg-closed --scale 20",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := labctl.At(f.name)
 			if err != nil {
 				return err
 			}
 			// Reading the source here gives its errors at once, and only once.
-			if _, err := f.load(cmd.Context(), s, args); err != nil {
+			if _, err := f.deployment(cmd.Context(), s, args); err != nil {
 				return err
 			}
 			if err := p.Make(); err != nil {
@@ -79,7 +84,10 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 			if err := f.detach(cmd.Context(), p, args); err != nil {
 				return errors.Join(err, p.Remove())
 			}
-			return afterUp(cmd.Context(), s, p, healthy)
+			if err := afterUp(cmd.Context(), s, p, healthy); err != nil {
+				return err
+			}
+			return f.tellSituation(s)
 		},
 	}
 	f.registerUp(cmd)
@@ -99,6 +107,9 @@ func (f *labFlags) detach(ctx context.Context, p labctl.Place, args []string) er
 	}
 	defer log.Close()
 	argv := []string{"lab", "serve", "--name", f.name, "--fabric", f.fabric, "--scale", fmt.Sprint(f.scale), "--seed", fmt.Sprint(f.seed)}
+	if f.situation != "" {
+		argv = append(argv, "--situation", f.situation)
+	}
 	for flag, values := range map[string][]string{"--param": f.params, "--context": f.context, "--var": f.vars, "--var-file": f.varFiles} {
 		for _, v := range values {
 			argv = append(argv, flag, v)
@@ -162,11 +173,15 @@ func newLabServe(s streams, f *labFlags) *cobra.Command {
 		Short:  "Own a lab; started by lab up",
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			// The fabric may need this program to run elsewhere.
+			if code, done, err := lab.Enter(f.fabric); done || err != nil {
+				return errors.Join(err, answer(fail.Code(code)))
+			}
 			p, err := labctl.At(f.name)
 			if err != nil {
 				return err
 			}
-			t, err := f.load(cmd.Context(), s, args)
+			t, err := f.deployment(cmd.Context(), s, args)
 			if err != nil {
 				return err
 			}
@@ -308,7 +323,7 @@ func (f *labFlags) caller(name string) (lab.Caller, error) {
 	}
 	var names []string
 	for _, sv := range st.Services {
-		if sv.Name == name || string(sv.ID) == name || strings.TrimSuffix(sv.Name, "-service") == name {
+		if sv.Name == name || string(sv.ID) == name || strings.TrimSuffix(sv.Name, "-service") == name || path.Base(string(sv.ID)) == name {
 			return lab.Caller{Service: sv.ID}, nil
 		}
 		names = append(names, sv.Name)

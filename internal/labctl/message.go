@@ -17,6 +17,10 @@ type Request struct {
 	Service topology.ID   `json:"service,omitempty"`
 	Task    string        `json:"task,omitempty"`
 	Count   int           `json:"count,omitempty"`
+	// Part is what of a task OpKill kills; with LoadBalancer it kills that one's
+	// node instead.
+	Part         lab.Part    `json:"part,omitempty"`
+	LoadBalancer topology.ID `json:"load_balancer,omitempty"`
 	// Argv and Dir are for OpExec; stdin, stdout and stderr come as file
 	// descriptors beside the line.
 	Argv []string `json:"argv,omitempty"`

@@ -165,6 +165,9 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn, r Request, file
 	case OpDown:
 		return nil, nil
 	}
+	if known, err := s.operate(ctx, r); known {
+		return nil, err
+	}
 	return nil, fail.Newf(fail.Usage, "use the same hoplab for the lab and its commands", "the lab does not know %q", r.Op)
 }
 
