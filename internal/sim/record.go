@@ -24,6 +24,7 @@ type Recording struct {
 	Each     func(replicate int, r *samplefile.Record)
 	Evidence func(e *run.Evidence)
 	Build    string // of the load generator; "simulated" when empty
+	Only     int    // replicates to make of those planned; all when 0
 }
 
 // recordingStart is the wall clock of the first replicate: fixed, so that the
@@ -40,7 +41,7 @@ func (rec *Recording) Write(path string) (*run.Dir, error) {
 	}
 	rng := rand.New(rand.NewPCG(p.Seed, 0))
 	drift := newDrift(&rec.Noise, rng)
-	for i := 1; i <= p.Replicates; i++ {
+	for i := 1; i <= min(p.Replicates, cmp.Or(rec.Only, p.Replicates)); i++ {
 		r := d.Replicate(i)
 		if err := r.Reset(); err != nil {
 			return nil, err
