@@ -191,6 +191,7 @@ func (b *balancer) config() (*alb.Config, error) {
 		cfg.Groups = append(cfg.Groups, ag)
 	}
 	for _, tl := range b.def.Listeners {
+		b.noteActions(tl)
 		port, ok := tl.Port.Get()
 		if !ok {
 			return nil, fmt.Errorf("listener %s: the source does not settle its port", tl.ID)
@@ -209,6 +210,24 @@ func (b *balancer) config() (*alb.Config, error) {
 		cfg.Listeners = append(cfg.Listeners, al)
 	}
 	return cfg, nil
+}
+
+// noteActions remarks on actions that the lab does not run, such as
+// authenticate-oidc: requests pass them by.
+func (b *balancer) noteActions(l *topology.Listener) {
+	check := func(as []topology.Action) {
+		for _, a := range as {
+			switch a.Type {
+			case "forward", "redirect", "fixed-response":
+			default:
+				b.world.lab.note(fmt.Sprintf("listener %s: the lab does not run actions of type %s; requests pass them by", l.ID, a.Type))
+			}
+		}
+	}
+	check(l.Default)
+	for _, r := range l.Rules {
+		check(r.Actions)
+	}
 }
 
 // groupConfig applies the defaults of section 6 of the semantics.

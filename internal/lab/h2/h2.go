@@ -15,6 +15,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -179,8 +180,9 @@ type Back struct {
 	in     *feed
 	wg     sync.WaitGroup
 
-	mu sync.Mutex
-	cc *http.ClientConn
+	mu  sync.Mutex
+	cc  *http.ClientConn
+	old []*http.ClientConn // that take no more streams and may still have some open
 }
 
 // NewBack returns a running Back whose upstream is reached by dial. With a
@@ -238,6 +240,16 @@ func (b *Back) conn(timeout time.Duration) (*http.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.cc != nil {
+		b.old = append(b.old, b.cc)
+	}
+	b.old = slices.DeleteFunc(b.old, func(o *http.ClientConn) bool {
+		idle := o.InFlight() == 0
+		if idle {
+			o.Close()
+		}
+		return idle
+	})
 	b.cc = cc
 	return cc, nil
 }
@@ -262,10 +274,12 @@ func (b *Back) Close() {
 	b.wg.Wait()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.cc != nil {
-		b.cc.Close()
-		b.cc = nil
+	for _, cc := range append(b.old, b.cc) {
+		if cc != nil {
+			cc.Close()
+		}
 	}
+	b.cc, b.old = nil, nil
 }
 
 // feed is a listener whose connections come from elsewhere in the process.
