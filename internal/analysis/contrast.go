@@ -102,8 +102,9 @@ type line struct {
 	sd       float64        // of the replicates' estimates
 	tail     float64        // requests in the thinner tail, of the thinnest arm and replicate
 	within   stats.Interval
-	unpaired bool    // the windows of within are of single arms
-	pStudent float64 // belongs to the interval
+	words    [2]string // how a sentence begins when there is more, and less; empty for the usual words
+	unpaired bool      // the windows of within are of single arms
+	pStudent float64   // belongs to the interval
 }
 
 // lines computes every difference at every reported quantile.

@@ -113,20 +113,21 @@ func Runs(a, b *run.Dir, budgets []plan.Budget) (*summary.Result, error) {
 // what they are about.
 func (s *study) unpaired(a, b *study) []*line {
 	type pair struct {
-		of   string
-		a, b contrast
+		of    string
+		words [2]string
+		a, b  contrast
 	}
 	var pairs []pair
 	for _, ca := range a.contrasts {
 		for _, cb := range b.contrasts {
 			if ca.Of == cb.Of && !ca.Twin {
-				pairs = append(pairs, pair{fmt.Sprintf("A (%s) - B (%s)", ca.Of, cb.Of), ca, cb})
+				pairs = append(pairs, pair{ca.Of + ": A - B", sides("The difference "+ca.Of+" is", "larger", "smaller"), ca, cb})
 			}
 		}
 	}
 	for i, arm := range a.plan.Arms {
 		if k := b.plan.ArmIndex(arm.Name); k >= 0 && arm.TwinOf == "" {
-			pairs = append(pairs, pair{fmt.Sprintf("A: %s - B: %s", arm.Name, arm.Name), single(i, len(a.plan.Arms)), single(k, len(b.plan.Arms))})
+			pairs = append(pairs, pair{arm.Name + ": A - B", sides("`"+arm.Name+"` is", "slower", "faster"), single(i, len(a.plan.Arms)), single(k, len(b.plan.Arms))})
 		}
 	}
 	s.contrasts = make([]contrast, len(pairs))
@@ -137,6 +138,7 @@ func (s *study) unpaired(a, b *study) []*line {
 		var ps []float64
 		for q := range s.plan.Quantiles {
 			if l := s.welch(&s.contrasts[i], a, b, p.a, p.b, q); l != nil {
+				l.words = p.words
 				of = append(of, l)
 				ps = append(ps, l.pStudent)
 			}
@@ -147,6 +149,11 @@ func (s *study) unpaired(a, b *study) []*line {
 		out = append(out, of...)
 	}
 	return out
+}
+
+// sides begins a sentence about two runs.
+func sides(subject, more, less string) [2]string {
+	return [2]string{fmt.Sprintf("%s %s in A than in B by", subject, more), fmt.Sprintf("%s %s in A than in B by", subject, less)}
 }
 
 // single is one arm by itself.

@@ -52,6 +52,12 @@ func (s *study) sentence(l *line) string {
 // does not know, such as those of foreign files, are called by name.
 func (s *study) subject(l *line, estimate float64) string {
 	more := estimate >= 0
+	if l.words[0] != "" {
+		if more {
+			return l.words[0]
+		}
+		return l.words[1]
+	}
 	pick := func(yes, no string) string {
 		if more {
 			return yes

@@ -264,11 +264,14 @@ func recorded(t *testing.T, seed uint64, agentUs float64, change func(*sim.Recor
 func TestTwoRunsAreComparedByTheirReplicates(t *testing.T) {
 	a, b := recorded(t, 1, 250, nil), recorded(t, 2, 150, nil)
 	r := must(t, compare.Options{A: a.Path, B: b.Path})
-	d := find(t, &r.Summary, "A (agent - bypass) - B (agent - bypass)", 0.5)
+	d := find(t, &r.Summary, "agent - bypass: A - B", 0.5)
 	if d.LowUs > 100 || d.HighUs < 100 || d.Replicates != 12 || r.Summary.Verdict != summary.Different {
 		t.Errorf("got %.1f [%.1f, %.1f], %d replicates, %q; want 100 inside, 12, different", d.EstimateUs, d.LowUs, d.HighUs, d.Replicates, r.Summary.Verdict)
 	}
-	if by := find(t, &r.Summary, "A: bypass - B: bypass", 0.5); by.LowUs > 0 || by.HighUs < 0 {
+	if want := "The difference agent - bypass is larger in A than in B by "; !strings.HasPrefix(r.Summary.Sentences[0], want) {
+		t.Errorf("sentence %q; want it to begin with %q", r.Summary.Sentences[0], want)
+	}
+	if by := find(t, &r.Summary, "bypass: A - B", 0.5); by.LowUs > 0 || by.HighUs < 0 {
 		t.Errorf("bypass did not change: got [%.1f, %.1f]", by.LowUs, by.HighUs)
 	}
 	if !warned(&r.Summary, "separate-runs") || len(r.Summary.Arms) != 6 {
