@@ -45,6 +45,7 @@ type fakeAWS struct {
 	tasks    []*fakeTask
 	taskDefs map[string]map[string]any // by ARN
 	series   map[string][]point        // CloudWatch, by what is counted
+	alias    map[string]string         // metrics that are counted under another's name
 	execs    []*fakeExecution
 	ops      map[string]int
 	// intercept answers a call in the fake's place when it returns true.

@@ -43,6 +43,9 @@ func (f *fakeAWS) count(key string, n float64) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if other, ok := f.alias[key]; ok {
+		key = other
+	}
 	f.series[key] = append(f.series[key], point{time.Now(), n})
 }
 

@@ -188,7 +188,7 @@ func (r *runner) settle(ctx context.Context, replicate int, ms []run.MetricCount
 			return err
 		}
 	}
-	if m := missing(ms); m != nil {
+	if m := missing(ms); m != nil && !exceeded(ms) {
 		return fail.Newf(fail.Environment, "nothing is lost: the metrics are read again on the next try",
 			"CloudWatch has no %s of %s for replicate %d (%s), %s after its end", m.Metric, dimension(m), replicate, span(m), time.Since(end).Round(time.Second))
 	}
@@ -224,6 +224,17 @@ func missing(ms []run.MetricCount) *run.MetricCount {
 		}
 	}
 	return nil
+}
+
+// exceeded reports whether a metric has more than it may: that contradicts the
+// samples, whatever else is still to come.
+func exceeded(ms []run.MetricCount) bool {
+	for _, m := range ms {
+		if m.Sum > m.High {
+			return true
+		}
+	}
+	return false
 }
 
 // sum reads every metric over its minutes.
