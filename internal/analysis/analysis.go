@@ -275,7 +275,7 @@ func (s *study) conclude(out *summary.Result, refused string) {
 	sum.Plan = planOf(s.plan)
 	cs := s.contradictions(refused)
 	sum.Arms = s.armResults(len(cs) > 0)
-	sum.Warnings = s.runWarnings()
+	sum.Warnings = append(s.runWarnings(), s.notes()...)
 	sum.NoiseFloorUs = map[string]float64{}
 	sum.Differences = []summary.Difference{}
 	if sum.Warnings == nil {
