@@ -77,6 +77,8 @@ func TestFilesThatDoNotBelongTogetherAreRefusedByName(t *testing.T) {
 		{"another plan", "plan_hash", other(func(r *sim.Recording) { r.Plan.Seed = 9 }), "01/samples-001.hop", "01/samples-001.hop"},
 		{"another build in one replicate", "build", other(func(r *sim.Recording) { r.Build = "k6 v9" }), "01/samples-001.hop", "01/samples-001.hop"},
 		{"another target", "target", other(func(r *sim.Recording) { r.Plan.Target, r.Plan.Fabric = "aws", "" }), "01/samples-001.hop", "01/samples-001.hop"},
+		{"another length", "duration_s", other(func(r *sim.Recording) { r.Plan.ReplicateS = 12 }), "01/samples-001.hop", "01/samples-001.hop"},
+		{"another rate", "rate_per_s", other(func(r *sim.Recording) { r.Plan.RatePerS = 499 }), "01/samples-001.hop", "01/samples-001.hop"},
 		{"another replicate", "replicate", d, "02/samples-000.hop", "01/samples-000.hop"},
 		{"the same share twice", "generator", d, "01/samples-000.hop", "01/samples-001.hop"},
 	} {

@@ -75,6 +75,14 @@ func shortPath(path string) string {
 	return filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
 }
 
+// measuredS is the measured time of one replicate in seconds.
+func measuredS(p *plan.Plan) float64 {
+	if p.Design == plan.DesignArticle {
+		return p.ReplicateS * float64(len(p.Arms)) // each arm has the replicate's time to itself
+	}
+	return p.ReplicateS
+}
+
 // belongs checks the file's header against the plan and the first generator's.
 func (r *reader) belongs(p *plan.Plan, hash string, index int, first *reader) error {
 	h := r.r.Header()
@@ -88,6 +96,11 @@ func (r *reader) belongs(p *plan.Plan, hash string, index int, first *reader) er
 		{"replicate", l.Replicate, index},
 		{"generators", l.Generators, p.Generators},
 		{"number of arms", len(l.Arms), len(p.Arms)},
+		{"rate_per_s", l.RatePerS, p.RatePerS},
+		{"warmup_s", l.WarmupS, p.WarmupS},
+		{"duration_s", l.DurationS, measuredS(p)},
+		{"window_s", l.WindowS, p.WindowS},
+		{"timeout_s", l.TimeoutS, p.TimeoutS},
 		{"plan_hash", l.PlanHash, hash},
 	} {
 		if c.got != c.want {
