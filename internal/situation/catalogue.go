@@ -83,7 +83,7 @@ var catalogue = []Situation{
 		Call: byName, Status: 200, Body: hello, Proof: "app",
 		Why: "The agents pass bytes and do not speak HTTP: no Envoy headers, no HTTP metrics, no request timeout."},
 	{Name: "tcp-mode-app-down", Row: 31, What: "the same, and the app does not listen on loopback", Config: with("tcp-mode-app-down", func(c *scenario.Config) { c.AppProtocol = ""; c.App = env("LISTEN_ADDRESS", "eth0") }),
-		Call: byName, Curl: "curl: (56) Recv failure: Connection reset by peer",
+		Call: byName, Curl: "curl: (56) Recv failure: Connection reset by peer" + Or + "curl: (52) Empty reply from server",
 		Why: "Without HTTP there is no 503 to write: the connection ends."},
 	{Name: "egress-on-the-wrong-port", Row: 35, What: "the ALB may reach port 80 only, the app listens on 3000", Config: with("egress-on-the-wrong-port", func(c *scenario.Config) {
 		c.ContainerPort, c.AliasPort = 3000, 3000

@@ -24,13 +24,17 @@ type Situation struct {
 	// then says what curl prints first.
 	Status int
 	Body   string // exact unless it ends in "…"
-	Curl   string
+	Curl   string // alternatives are separated by Or
 	// Target is the documented state and reason of the target, "" when not at issue.
 	Target string
 	// Proof is "agent" or "app": who wrote the response's server header.
 	Proof string
 	Why   string // for people who learn from it
 }
+
+// Or separates what curl may print, where it is a matter of which packet
+// comes first.
+const Or = " or "
 
 // Call is a request.
 type Call struct {
