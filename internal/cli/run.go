@@ -19,6 +19,7 @@ import (
 	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/k6"
+	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/quiet"
 	"github.com/hoplab/hoplab/internal/repo"
@@ -91,6 +92,9 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if p.Target == plan.TargetAWS {
 		return runAWS(cmd, s, f, p)
 	}
+	if code, done, err := lab.Enter(p.Fabric); done || err != nil {
+		return errors.Join(err, answer(fail.Code(code)))
+	}
 	name := time.Now().UTC().Format("20060102-150405")
 	out := f.out
 	if out == "" {
@@ -140,6 +144,9 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams, inject []experiment.
 	p := dir.Plan
 	if p.Target == plan.TargetAWS {
 		return resumeAWS(cmd.Context(), s, f, dir)
+	}
+	if code, done, err := lab.Enter(p.Fabric); done || err != nil {
+		return errors.Join(err, answer(fail.Code(code)))
 	}
 	deployed, err := f.deployment(cmd.Context(), s, &p)
 	if err != nil {

@@ -141,7 +141,7 @@ func replicate(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way
 	sampling, stop := context.WithCancel(ctx)
 	slices := make(chan []run.CPUSlice, 1)
 	go func() { slices <- quiet.Sample(sampling) }()
-	_, err = k6.Run(ctx, o.K6, load, k6.Options{Dir: r.Path})
+	_, err = k6.Run(ctx, o.K6, load, k6.Options{Dir: r.Path, Start: rig.startLoad})
 	stop()
 	ev.CPU = <-slices
 	ev.EndedUnixNs = time.Now().UnixNano()

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"os/exec"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
@@ -37,6 +38,10 @@ func (r *rig) side(a plan.Arm) (w Way, twin string) {
 func (r *rig) doors(load *samplefile.Load, ev *run.Evidence) error {
 	ev.Doors = map[string]string{}
 	for i, a := range r.plan.Arms {
+		if w, _ := r.side(a); w.Client != "" && r.plan.Fabric == plan.FabricNetns {
+			return fail.Newf(fail.Usage, "use --fabric loopback for this arm",
+				"arm %s is called from inside a task, and on fabric netns the load comes from one host outside", a.Name)
+		}
 		door, err := r.door(a)
 		if err != nil {
 			return fail.Newf(fail.Usage, "see what hoplab explain says of this template", "arm %s cannot be called: %w", a.Name, err)
@@ -46,6 +51,10 @@ func (r *rig) doors(load *samplefile.Load, ev *run.Evidence) error {
 	}
 	return nil
 }
+
+// startLoad starts the load generator where the arms are called from: the
+// host that is no part of the deployment.
+func (r *rig) startLoad(cmd *exec.Cmd) error { return r.lab.Launch(lab.Caller{}, cmd) }
 
 func (r *rig) door(a plan.Arm) (lab.Door, error) {
 	w, twin := r.side(a)

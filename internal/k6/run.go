@@ -34,6 +34,9 @@ type Options struct {
 	// Env is added to k6's environment, e.g. SSL_CERT_FILE. Nothing else of
 	// the caller's environment reaches k6 that could change the load.
 	Env []string
+	// Start, if not nil, starts the process in the place of its Start method,
+	// e.g. inside a network namespace.
+	Start func(*exec.Cmd) error
 	// Started, if not nil, is called with k6's process id.
 	Started func(pid int)
 }
@@ -173,6 +176,10 @@ func execute(ctx context.Context, k6 Binary, load hop.Load, dir string, args []s
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = grace
 	isolate(cmd)
+	start := (*exec.Cmd).Start
+	if o.Start != nil {
+		start = o.Start
+	}
 
 	// The kernel ends k6 when the thread that started it ends, so that thread
 	// must be ours for as long.
@@ -180,7 +187,7 @@ func execute(ctx context.Context, k6 Binary, load hop.Load, dir string, args []s
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		if err := cmd.Start(); err != nil {
+		if err := start(cmd); err != nil {
 			done <- err
 			return
 		}

@@ -69,8 +69,18 @@ func (e *NoDoor) Error() string {
 // returns a *NoDoor when the caller would not get a connection. A port of a
 // Service Connect name without an alias has a door: the agent that resets.
 func (l *Lab) Door(c Caller, rawURL string) (Door, error) {
-	d, _, err := l.door(c, rawURL)
-	return d, err
+	d, h, err := l.door(c, rawURL)
+	if err != nil {
+		return Door{}, err
+	}
+	// An isolated fabric leaves the answer to the kernel, which would take its
+	// time; the groups say it at once.
+	to := d.Logical.Addr()
+	if _, ok := l.fabric.(fabric.Isolated); ok && !to.IsLoopback() && to != h.Spec().IP &&
+		!fabric.Contains(l.network.Open(h.Spec().IP, to), d.Logical.Port()) {
+		return Door{}, &NoDoor{Obstacle: TimedOut, Host: to.String(), Port: d.Logical.Port()}
+	}
+	return d, nil
 }
 
 func (l *Lab) door(c Caller, rawURL string) (Door, fabric.Host, error) {
