@@ -35,7 +35,7 @@ With --lab the answers rest on what a running lab of the same source shows.`,
 			}
 			o := diagnose.Options{TargetGroup: topology.ID(group)}
 			if inLab != "" {
-				if o.Evidence, err = labEvidence(inLab); err != nil {
+				if o.Evidence, err = labEvidence(t, inLab); err != nil {
 					return err
 				}
 			}
