@@ -18,10 +18,10 @@ func newLabExec(s streams, f *labFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "exec CALLER -- PROGRAM [ARG...]",
 		Short: "Run a program of this machine inside a task",
-		Long: `Run any program where CALLER is: a service, by name or id, or "load", a host of
-the VPC without Service Connect. The program has that place's addresses, names,
-ports and rules; files are this machine's. It needs a lab on --fabric netns.
-The exit code is the program's own.`,
+		Long: `Run any program where CALLER is: a service or instance, by name or id, or
+"load", a host of the VPC without Service Connect. The program has that place's
+addresses, names, ports and rules; files are this machine's. It needs a lab on
+--fabric netns. The exit code is the program's own.`,
 		Example: `  hoplab lab exec client -- curl -v http://app.sample-namespace:80
   hoplab lab exec client -- cat /etc/hosts`,
 		Args: func(cmd *cobra.Command, args []string) error {
