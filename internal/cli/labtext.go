@@ -49,7 +49,7 @@ func printLab(s streams, st *lab.Status) {
 		tw.Flush()
 	}
 	if st.CA != "" {
-		fmt.Fprintf(s.out, "\nHTTPS certificates are signed by the lab's own authority: curl --cacert %s\n", st.CA)
+		fmt.Fprintf(s.out, "\nHTTPS certificates are signed by the lab's own authority, %s (see hoplab lab door)\n", st.CA)
 	}
 	for _, n := range st.Notes {
 		fmt.Fprintf(s.out, "\nnote: %s\n", n)
