@@ -44,6 +44,10 @@ type Conn struct {
 // NewConn wraps c.
 func NewConn(c net.Conn) *Conn { return &Conn{Conn: c} }
 
+// inMemory is a connection without a socket to look at, which knows itself
+// whether its peer has closed it.
+type inMemory interface{ PeerGone() bool }
+
 // Buffered returns the number of bytes that were read but not consumed.
 func (c *Conn) Buffered() int { return c.w - c.r }
 

@@ -9,5 +9,8 @@ type peeker struct{}
 // platform a connection closed by its peer looks quiet until it is used.
 func (c *Conn) Quiet() bool { return c.r == c.w }
 
-// Gone is always false on this platform: a peer's end is seen on reading.
-func (c *Conn) Gone() bool { return false }
+// Gone is false for sockets on this platform: a peer's end is seen on reading.
+func (c *Conn) Gone() bool {
+	m, ok := c.Conn.(inMemory)
+	return ok && c.r == c.w && m.PeerGone()
+}

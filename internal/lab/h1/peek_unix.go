@@ -28,6 +28,9 @@ func (c *Conn) Quiet() bool {
 		}
 		s, ok := c.Conn.(syscall.Conn)
 		if !ok {
+			if m, ok := c.Conn.(inMemory); ok {
+				return !m.PeerGone()
+			}
 			p.none = true
 			return true
 		}
@@ -50,6 +53,9 @@ func (c *Conn) Quiet() bool {
 // Gone reports whether the peer has closed the connection, as far as this
 // side can see without reading: nothing is left to read but the end.
 func (c *Conn) Gone() bool {
+	if m, ok := c.Conn.(inMemory); ok {
+		return c.r == c.w && m.PeerGone()
+	}
 	if c.r < c.w || c.Quiet() {
 		return false
 	}

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/relay"
@@ -124,7 +125,7 @@ func (f *Front) open(ctx context.Context, c net.Conn) context.Context {
 	tr := &http.Transport{
 		DisableCompression: true, MaxIdleConnsPerHost: 256, IdleConnTimeout: f.idle,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			near, far := net.Pipe()
+			near, far := pipe()
 			f.take(far, peer, local)
 			return near, nil
 		},
@@ -260,7 +261,7 @@ func (b *Back) Dial(timeout time.Duration) (net.Conn, error) {
 	if _, err := b.conn(timeout); err != nil {
 		return nil, err
 	}
-	near, far := net.Pipe()
+	near, far := pipe()
 	if !b.in.give(far) {
 		return nil, net.ErrClosed
 	}
@@ -281,6 +282,28 @@ func (b *Back) Close() {
 	}
 	b.cc, b.old = nil, nil
 }
+
+// end is one end of a connection in memory. It can tell whether the other one
+// was closed without reading from it: that is how a hop notices a stream that
+// its client has cancelled.
+type end struct {
+	net.Conn
+	closed, peerClosed *atomic.Bool
+}
+
+func pipe() (near, far net.Conn) {
+	a, b := net.Pipe()
+	var aClosed, bClosed atomic.Bool
+	return &end{a, &aClosed, &bClosed}, &end{b, &bClosed, &aClosed}
+}
+
+func (e *end) Close() error {
+	e.closed.Store(true)
+	return e.Conn.Close()
+}
+
+// PeerGone reports whether the other end was closed.
+func (e *end) PeerGone() bool { return e.peerClosed.Load() }
 
 // feed is a listener whose connections come from elsewhere in the process.
 type feed struct {
@@ -360,6 +383,9 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil
+	}
+	if len(resp.Trailer) > 0 {
+		h.Del("Content-Length") // HTTP/1.1 has trailers in chunked bodies only
 	}
 	w.WriteHeader(resp.StatusCode)
 	flusher := http.NewResponseController(w)
