@@ -77,7 +77,7 @@ func BenchmarkHop(b *testing.B) {
 		b.ReportMetric(middle(added), unit+"-added-µs")
 		b.ReportMetric(middle(w.rate), unit+"-req/s")
 	}
-	b.ReportMetric(0, "ns/op") // a round's length says nothing
+	b.ReportMetric(0, "ns/op")     // a round's length says nothing
 	fmt.Printf("\n%s", t.String()) // a benchmark's log is cut after ten lines
 	if *update {
 		writeSection(b, "cost", t.String())

@@ -34,14 +34,25 @@ func writeSection(t testing.TB, name, text string) {
 	}
 }
 
-// sameSection compares a section with what was observed, or writes it.
+// ourColumns keeps the first three columns of a table's lines: the case, the
+// agent and the load balancer. Other programs' outcomes differ by version.
+func ourColumns(table string) string {
+	var b strings.Builder
+	for line := range strings.Lines(table) {
+		cells := strings.SplitN(strings.TrimSpace(line), "|", 5)
+		b.WriteString(strings.Join(cells[:min(4, len(cells))], "|") + "\n")
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// sameSection compares a table with what was observed, or writes it.
 func sameSection(t testing.TB, name, text string) {
 	t.Helper()
 	if *update {
 		writeSection(t, name, text)
 		return
 	}
-	if _, have, _ := section(t, name); strings.TrimSpace(have) != strings.TrimSpace(text) {
+	if _, have, _ := section(t, name); ourColumns(have) != ourColumns(text) {
 		t.Errorf("%s, section %s, differs from what was observed; run with -update if that is right:\n%s", document, name, text)
 	}
 }

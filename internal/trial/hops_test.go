@@ -16,6 +16,11 @@ import (
 // haproxy starts HAProxy in front of an origin, with connections to it kept
 // and shared, and returns where it listens and its process.
 func haproxy(t testing.TB, origin string) (addr string, pid int) {
+	return haproxyWith(t, "", origin)
+}
+
+// haproxyWith adds options to the bind and server lines.
+func haproxyWith(t testing.TB, bind, server string) (addr string, pid int) {
 	path, port := need(t, "haproxy"), freePort(t)
 	cfg := filepath.Join(t.TempDir(), "haproxy.cfg")
 	write(t, cfg, fmt.Sprintf(`global
@@ -28,11 +33,11 @@ defaults
   timeout connect 5s
   http-reuse always
 frontend f
-  bind 127.0.0.1:%d
+  bind 127.0.0.1:%d %s
   default_backend b
 backend b
-  server s %s pool-max-conn -1
-`, port, origin))
+  server s %s
+`, port, bind, server))
 	return program(t, port, path, "-db", "-q", "-f", cfg)
 }
 
@@ -43,7 +48,7 @@ func nginx(t testing.TB, http string) (addr string, pid int) {
 	dir := t.TempDir()
 	cfg := filepath.Join(dir, "nginx.conf")
 	http = strings.ReplaceAll(http, "$PORT", fmt.Sprint(port))
-	write(t, cfg, fmt.Sprintf(`daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
+	write(t, cfg, sameUser()+fmt.Sprintf(`daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
 events { worker_connections 4096; }
 http {
   access_log off; keepalive_requests 100000000;
@@ -52,6 +57,15 @@ http {
 }
 `, dir, http))
 	return program(t, port, path, "-p", dir, "-e", filepath.Join(dir, "error.log"), "-c", cfg)
+}
+
+// sameUser keeps the workers of a root's nginx from being somebody else, who
+// may not enter a test's directories.
+func sameUser() string {
+	if os.Getuid() == 0 {
+		return "user root; "
+	}
+	return ""
 }
 
 func nginxProxy(origin string) string {

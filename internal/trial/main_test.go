@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 			os.Exit(ledgerApp())
 		case "origin":
 			os.Exit(originApp())
+		case "nginxapp":
+			os.Exit(nginxApp())
+		case "h2app":
+			os.Exit(h2App())
 		case "reverseproxy":
 			os.Exit(reverseProxy(os.Args[2]))
 		case "spin":
