@@ -1,12 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -49,11 +49,16 @@ func listSituations(s streams, format string) error {
 	if format == "json" {
 		return writeJSON(s, all)
 	}
-	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	width := 0
 	for _, e := range all {
-		fmt.Fprintf(tw, "%s\t%s\n", e.Name, e.What)
+		width = max(width, len(e.Name)+2)
 	}
-	return tw.Flush()
+	var b bytes.Buffer
+	for _, e := range all {
+		render.Wrap(&b, fmt.Sprintf("%-*s%s", width, e.Name, e.What), 0, width, renderOptions(s))
+	}
+	_, err := b.WriteTo(s.out)
+	return err
 }
 
 // deployment is what the lab runs: a situation, or a source.

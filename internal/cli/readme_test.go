@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/cli"
+	"github.com/hoplab/hoplab/internal/repo"
 )
 
 // block is a fenced block that shows a command and what it prints.
@@ -26,6 +28,7 @@ func TestManual(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(root)
+	prepareLab(t)
 	shown := 0
 	for _, file := range append(files, filepath.Join(root, "README.md")) {
 		text, err := os.ReadFile(file)
@@ -37,6 +40,9 @@ func TestManual(t *testing.T) {
 			m := block.FindSubmatch(b)
 			var out bytes.Buffer
 			cli.Main(strings.Fields(string(m[1])), strings.NewReader(""), &out, &out)
+			if n := out.Len(); n > 0 && out.Bytes()[n-1] != '\n' {
+				out.WriteByte('\n') // the fence needs a line of its own
+			}
 			if got := out.String(); got != string(m[2]) && !*update {
 				t.Errorf("%s: hoplab %s prints\n%s\nthe manual shows\n%s\n(renew it with -update)", filepath.Base(file), m[1], got, m[2])
 			}
@@ -50,6 +56,23 @@ func TestManual(t *testing.T) {
 	}
 	if shown < 3 {
 		t.Errorf("the manual shows %d commands with their output; expected 3 or more", shown)
+	}
+}
+
+// prepareLab gives the manual's labs a place of their own, and builds the app
+// before a command would tell of it.
+func prepareLab(t *testing.T) {
+	t.Helper()
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	t.Cleanup(func() {
+		cli.Main([]string{"lab", "down"}, strings.NewReader(""), io.Discard, io.Discard) // if a guide's lab is still up
+	})
+	r, err := repo.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.BuildService(t.Context(), io.Discard); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -19,8 +19,11 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts and the README")
 
 // TestMain lets scripts call hoplab as a program: the test binary stands in
-// for it, also where hoplab starts itself.
+// for it, also where hoplab starts itself to own a lab or to be a node of one.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == "lab" || os.Args[1] == "node") {
+		os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
 	testscript.Main(m, map[string]func(){
 		"hoplab": func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})

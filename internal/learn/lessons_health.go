@@ -51,7 +51,7 @@ func albEgress() Lesson {
 			}},
 			{Title: "One egress rule: port 80 to the app's group", Config: plain("alb-egress-targets", func(c *scenario.Config) { c.ALBEgress = []int{80} }), Steps: []Step{
 				target{key: "open", want: healthy},
-				probe{key: "probe", say: "The app's log has the probe now. (Here each host of the VPC is an address of 127.0.0.0/8.)", fields: probeFields},
+				probe{key: "probe", say: "The app's log has the probe now. (On the loopback fabric a host of the VPC is an address of 127.0.0.0/8.)", fields: probeFields},
 			}},
 		},
 		Why: []string{
