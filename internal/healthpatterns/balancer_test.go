@@ -3,6 +3,7 @@ package healthpatterns
 import (
 	"context"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -21,8 +22,13 @@ type system struct {
 }
 
 // behind starts the deployment with a health check on path and the app's
-// environment.
+// environment. Unhealthy tasks are left for the test to look at.
 func behind(t *testing.T, path string, env map[string]string) *system {
+	t.Helper()
+	return deployed(t, path, env, true)
+}
+
+func deployed(t *testing.T, path string, env map[string]string, keepUnhealthy bool) *system {
 	t.Helper()
 	t.Parallel()
 	a, err := cfn.Load([]string{"../../stacks/testdata/golden/bypass"}, cfn.Options{})
@@ -36,6 +42,7 @@ func behind(t *testing.T, path string, env map[string]string) *system {
 	g := topo.TargetGroups[0]
 	g.Health = topology.HealthCheck{Path: topology.Known(path), IntervalSeconds: topology.Known(5), TimeoutSeconds: topology.Known(4), UnhealthyThreshold: topology.Known(2)}
 	for _, s := range topo.Services {
+		s.GraceSeconds = topology.Known(0)
 		for i := range s.Task.Containers {
 			c := &s.Task.Containers[i]
 			c.Environment, c.Health = map[string]topology.Opt[string]{}, nil
@@ -49,7 +56,7 @@ func behind(t *testing.T, path string, env map[string]string) *system {
 	topo.LoadBalancers[0].Attributes["idle_timeout.timeout_seconds"] = topology.Known("10") // a hanging app is waited for so long
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	l, err := lab.Start(ctx, lab.Options{Topology: topo, App: lab.App{Command: []string{service}}, Scale: 10, KeepUnhealthy: true})
+	l, err := lab.Start(ctx, lab.Options{Topology: topo, App: lab.App{Command: []string{service}}, Scale: 10, KeepUnhealthy: keepUnhealthy})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +100,19 @@ func (s *system) user(path string) int {
 	return o.Status
 }
 
+// well waits until the target is healthy and a user gets what he asks for.
+func (s *system) well(path string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.lab.WaitHealthy(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+	if n := s.user(path); n != 200 {
+		s.t.Fatalf("at first: a user who asks for %s gets %d; want 200", path, n)
+	}
+}
+
 // says compares the load balancer's view and the user's with what they must be.
 func (s *system) says(when string, state alb.State, reason, path string, user int) {
 	s.t.Helper()
@@ -103,6 +123,19 @@ func (s *system) says(when string, state alb.State, reason, path string, user in
 	if n := s.user(path); n != user {
 		s.t.Errorf("%s: a user who asks for %s gets %d; want %d", when, path, n, user)
 	}
+}
+
+// replaces reports whether a service has begun to replace a task because of
+// the load balancer's health checks.
+func (s *system) replaces() bool {
+	for _, sv := range s.lab.Status().Services {
+		for _, e := range sv.Events {
+			if strings.Contains(e.Text, "failed ELB health checks") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // hang stops the app's process without ending it.
@@ -151,7 +184,7 @@ func dependencyGoneAsking(path string) func(*testing.T) {
 	return func(t *testing.T) {
 		db, gone := database(t)
 		s := behind(t, path, map[string]string{"DEPENDENCIES": db})
-		s.says("at first", alb.Healthy, "", "/readyz", 200)
+		s.well("/readyz")
 		gone()
 		s.says("dependency gone", alb.Healthy, "", "/readyz", 503)
 	}
@@ -159,7 +192,7 @@ func dependencyGoneAsking(path string) func(*testing.T) {
 
 func processHangs(t *testing.T) {
 	s := behind(t, "/healthz", nil)
-	s.says("at first", alb.Healthy, "", "/", 200)
+	s.well("/")
 	s.hang()
 	s.says("hanging", alb.Unhealthy, alb.ReasonTimeout, "/", 504)
 }
@@ -167,22 +200,30 @@ func processHangs(t *testing.T) {
 func dependencyGoneNoticed(t *testing.T) {
 	db, gone := database(t)
 	s := behind(t, "/readyz", map[string]string{"DEPENDENCIES": db})
-	s.says("at first", alb.Healthy, "", "/readyz", 200)
+	s.well("/readyz")
 	gone()
 	s.says("dependency gone", alb.Unhealthy, alb.ReasonMismatch, "/readyz", 503)
 }
 
 func dependencyGoneForAll(t *testing.T) {
 	db, gone := database(t)
-	s := behind(t, "/readyz", map[string]string{"DEPENDENCIES": db})
+	s := deployed(t, "/readyz", map[string]string{"DEPENDENCIES": db}, false)
+	s.well("/")
 	gone()
-	s.says("dependency gone", alb.Unhealthy, alb.ReasonMismatch, "/", 200)
+	for end := time.Now().Add(20 * time.Second); !s.replaces(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the service replaced no task")
+		}
+	}
+	if n := s.user("/"); n != 200 {
+		t.Errorf("a user who asks for / gets %d; want 200 all the same", n)
+	}
 }
 
 func proxyHangs(t *testing.T) {
 	a := startApp(t)
 	s := behind(t, "/healthz", map[string]string{"PROXY_TO": a.url(""), "PROXY_ANSWERS": "/healthz"})
-	s.says("at first", alb.Healthy, "", "/", 200)
+	s.well("/")
 	s.hang()
 	s.says("proxy hanging", alb.Unhealthy, alb.ReasonTimeout, "/", 504)
 }
@@ -190,7 +231,7 @@ func proxyHangs(t *testing.T) {
 func appBehindProxyDead(t *testing.T) {
 	a := startApp(t)
 	s := behind(t, "/healthz", map[string]string{"PROXY_TO": a.url(""), "PROXY_ANSWERS": "/healthz"})
-	s.says("at first", alb.Healthy, "", "/", 200)
+	s.well("/")
 	a.kill()
 	s.says("app dead", alb.Healthy, "", "/", 502)
 }
