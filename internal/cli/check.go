@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -95,7 +96,26 @@ func writeFindings(s streams, t *topology.Topology, findings []reach.Finding, fo
 	}
 	o := renderOptions(s)
 	o.All = all
-	return render.Check(s.out, findings, o)
+	if err := render.Check(s.out, findings, o); err != nil {
+		return err
+	}
+	return noteUnknowns(s, t)
+}
+
+// noteUnknowns says what the source leaves open: it weakens every answer that needs it.
+func noteUnknowns(s streams, t *topology.Topology) error {
+	if len(t.Unknowns) == 0 {
+		return nil
+	}
+	fmt.Fprintf(s.out, "\n%d values are not settled by the source; answers that need them say unknown:\n", len(t.Unknowns))
+	for i, n := range t.Unknowns {
+		if i == 5 {
+			fmt.Fprintf(s.out, "  … and %d more\n", len(t.Unknowns)-i)
+			break
+		}
+		fmt.Fprintf(s.out, "  %s:%d: %s\n", n.Origin.File, n.Origin.Line, n.Text)
+	}
+	return nil
 }
 
 func findingsCode(findings []reach.Finding, failOn string) fail.Code {

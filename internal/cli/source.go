@@ -80,7 +80,7 @@ func (f *source) terraform(path string) (*topology.Topology, error) {
 	if err != nil {
 		return nil, err
 	}
-	return terraform.Load(path, terraform.Options{Vars: vars, VarFiles: f.varFiles})
+	return terraform.Load(path, terraform.Options{Vars: vars, VarFiles: f.varFiles, Env: os.Environ()})
 }
 
 // here finds what the working directory offers.
