@@ -156,7 +156,7 @@ func (o *Options) byTag(in *input, p *plan.Plan) (*summary.Result, error) {
 
 // firstLook is how many requests are searched for the values of a tag before
 // the file is read in earnest.
-const firstLook = 20_000
+const firstLook = 2_000
 
 var (
 	errNewValue = errors.New("a value that the file's beginning did not have")
