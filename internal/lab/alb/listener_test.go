@@ -280,6 +280,13 @@ func TestLeastOutstanding(t *testing.T) {
 	var others string
 	for range 5 {
 		others += get(t, addr, "/").body
+		waitFor(t, "one request in progress", func() bool { // a client has its answer a little before it is counted off
+			open := int64(0)
+			for _, tg := range *n.groups["g"].targets.Load() {
+				open += tg.outstanding.Load()
+			}
+			return open == 1
+		})
 	}
 	close(busy)
 	if first := <-waiting; others != strings.Repeat(map[string]string{"0": "1", "1": "0"}[first], 5) {

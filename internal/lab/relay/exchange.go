@@ -134,7 +134,10 @@ func (x *Exchange) Tunnel(head []byte, idle time.Duration) {
 }
 
 // RequestComplete reports whether the whole request was read.
-func (x *Exchange) RequestComplete() bool { return x.body.Done() && x.upload == nil }
+func (x *Exchange) RequestComplete() bool {
+	x.settleIfDone()
+	return x.upload == nil && x.body.Done() // the body is the upload's until it is settled
+}
 
 // Continue answers an Expect: 100-continue, so that the client sends its body.
 func (x *Exchange) Continue() error {
