@@ -23,13 +23,20 @@ and port of the health check, ingress of the target, egress of the load
 balancer. Each line has its evidence, the culprit stands first. The exit code
 is 1 when something is wrong.
 
-With --lab the answers rest on what a running lab of the same source shows.`,
-		Example: "  hoplab diagnose cdk.out\n  hoplab diagnose infra/ --var enable_alb_egress=false\n  hoplab diagnose --lab default cdk.out",
+With --lab the answers rest on what a running lab shows; without PATH, of the
+source that the lab was started from.`,
+		Example: "  hoplab diagnose cdk.out\n  hoplab diagnose infra/ --var enable_alb_egress=false\n  hoplab diagnose --lab default",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
-			t, err := from.load(cmd.Context(), s, args)
+			var t *topology.Topology
+			var err error
+			if inLab != "" && len(args) == 0 {
+				t, err = remake(cmd.Context(), s, inLab)
+			} else {
+				t, err = from.load(cmd.Context(), s, args)
+			}
 			if err != nil {
 				return err
 			}

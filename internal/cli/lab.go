@@ -190,7 +190,11 @@ func newLabServe(s streams, f *labFlags) *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, l.Close(), p.Remove()) }()
-			return labctl.Serve(cmd.Context(), p, l, labctl.Info{Source: t.Name, Fabric: f.fabric, Scale: f.scale, PID: os.Getpid(), Since: time.Now()})
+			made, err := f.made(args)
+			if err != nil {
+				return err
+			}
+			return labctl.Serve(cmd.Context(), p, l, labctl.Info{Source: t.Name, Fabric: f.fabric, Scale: f.scale, PID: os.Getpid(), Since: time.Now(), Made: made})
 		},
 	}
 	f.registerUp(cmd)

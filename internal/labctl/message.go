@@ -57,4 +57,18 @@ type Info struct {
 	Scale  float64   `json:"scale"`
 	PID    int       `json:"pid"`
 	Since  time.Time `json:"since"`
+	// Made is what to read to have the deployment again.
+	Made Made `json:"made"`
+}
+
+// Made names the source of a lab: a situation, or paths with the values that
+// they were read with. Paths are absolute, or relative to Dir.
+type Made struct {
+	Situation string   `json:"situation,omitempty"`
+	Dir       string   `json:"dir,omitempty"`
+	Paths     []string `json:"paths,omitempty"`
+	Params    []string `json:"params,omitempty"`
+	Context   []string `json:"context,omitempty"`
+	Vars      []string `json:"vars,omitempty"`
+	VarFiles  []string `json:"var_files,omitempty"`
 }
