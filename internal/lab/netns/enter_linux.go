@@ -69,13 +69,13 @@ func Enter() (code int, done bool, err error) {
 	}()
 	err = cmd.Wait()
 	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return 0, true, nil
-	case errors.As(err, &exit) && exit.Exited():
-		return exit.ExitCode(), true, nil
+	if !errors.As(err, &exit) {
+		return 0, true, err
 	}
-	return 0, false, err
+	if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		return 128 + int(s.Signal()), true, nil
+	}
+	return exit.ExitCode(), true, nil
 }
 
 // mayUnshare tries it in a thread that is thrown away.

@@ -39,10 +39,10 @@ func TestMain(m *testing.M) {
 	}
 	code, done, err := netns.Enter()
 	switch {
-	case done:
-		os.Exit(code)
 	case err != nil:
 		impossible = err
+	case done:
+		os.Exit(code)
 	}
 	os.Exit(func() int {
 		if scratch, err = os.MkdirTemp("", "hoplab-netns-"); err != nil {
