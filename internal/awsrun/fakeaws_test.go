@@ -49,7 +49,8 @@ type fakeAWS struct {
 	execs    []*fakeExecution
 	ops      map[string]int
 	// intercept answers a call in the fake's place when it returns true.
-	intercept func(op string, nth int, w http.ResponseWriter) bool
+	intercept  func(op string, nth int, w http.ResponseWriter) bool
+	neverStart bool // tasks stay PROVISIONING
 	// work is what a load task does; it returns the exit code.
 	work  func(t *fakeTask) int
 	tasky sync.WaitGroup

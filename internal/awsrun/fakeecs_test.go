@@ -198,7 +198,7 @@ func (f *fakeAWS) start(definition, group, startedBy string, command []string, a
 		defer f.tasky.Done()
 		defer close(t.done)
 		f.set(t, func() {
-			if t.status == "PROVISIONING" {
+			if !f.neverStart {
 				t.status = "RUNNING"
 			}
 		})
@@ -375,7 +375,7 @@ func (f *fakeAWS) samples(l *samplefile.Load, counted bool) []byte {
 	return b.Bytes()
 }
 
-// isRun tells load tasks by the run in their command.
+// of lists the load tasks of a run, by their command.
 func (f *fakeAWS) of(run string) []*fakeTask {
 	f.mu.Lock()
 	defer f.mu.Unlock()

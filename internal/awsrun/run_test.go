@@ -16,13 +16,17 @@ import (
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
-// TestMain lets the test binary stand in for `hoplab node`, which the lab starts.
+// TestMain lets the test binary stand in for `hoplab node`, which the lab
+// starts, and for hoplab itself.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "node" {
 		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 	}
 	awsrun.SetPace(awsrun.Pace{Poll: 20 * time.Millisecond, Period: time.Second, Settle: 200 * time.Millisecond,
 		Metrics: 2 * time.Second, Start: 3 * time.Second, Over: 3 * time.Second})
+	if len(os.Args) > 1 && os.Args[1] == "hoplab" {
+		os.Exit(asHoplab(os.Args[2:]))
+	}
 	os.Exit(m.Run())
 }
 
