@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -107,13 +108,21 @@ func noteUnknowns(s streams, t *topology.Topology) error {
 	if len(t.Unknowns) == 0 {
 		return nil
 	}
-	fmt.Fprintf(s.out, "\n%d values are not settled by the source; answers that need them say unknown:\n", len(t.Unknowns))
+	what := "1 value is"
+	if n := len(t.Unknowns); n > 1 {
+		what = fmt.Sprintf("%d values are", n)
+	}
+	fmt.Fprintf(s.out, "\n%s not settled by the source; answers that need it say unknown:\n", what)
 	for i, n := range t.Unknowns {
 		if i == 5 {
 			fmt.Fprintf(s.out, "  … and %d more\n", len(t.Unknowns)-i)
 			break
 		}
-		fmt.Fprintf(s.out, "  %s:%d: %s\n", n.Origin.File, n.Origin.Line, n.Text)
+		text := n.Text
+		if !strings.HasPrefix(text, n.Origin.File+":") {
+			text = fmt.Sprintf("%s:%d: %s", n.Origin.File, n.Origin.Line, text)
+		}
+		fmt.Fprintf(s.out, "  %s\n", text)
 	}
 	return nil
 }
