@@ -42,7 +42,7 @@ func secure(t *testing.T, cfg *Config) *tls.Config {
 
 // client returns an HTTP client that reaches addr whatever the URL says.
 func client(t *testing.T, addr string, config *tls.Config, two bool) *http.Client {
-	tr := &http.Transport{TLSClientConfig: config, Protocols: &http.Protocols{}, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	tr := &http.Transport{TLSClientConfig: config.Clone(), Protocols: &http.Protocols{}, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", addr)
 	}}
