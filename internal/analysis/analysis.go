@@ -63,7 +63,7 @@ func Analyze(d *run.Dir) (*summary.Result, error) {
 	}
 	out := &summary.Result{Summary: summary.Summary{
 		Schema: summary.Schema, Run: d.Name(), Target: d.Plan.Target, Fabric: d.Plan.Fabric, Seed: d.Plan.Seed,
-		Partial: partial(d, state, len(s.all)),
+		Partial: s.partial(d, state),
 	}}
 	s.conclude(out, state.Refused)
 	s.describe(&out.Detail, d)
@@ -255,14 +255,15 @@ func (s *study) answered(r *replicate) bool {
 }
 
 // partial says how far a run came that did not finish its plan.
-func partial(d *run.Dir, state run.State, complete int) *summary.Partial {
-	if state.Status == run.Complete && (complete >= d.Plan.Replicates || d.Plan.StopAt != nil) {
-		return nil
-	}
-	if state.Status == run.Running && complete >= d.Plan.Replicates {
+func (s *study) partial(d *run.Dir, state run.State) *summary.Partial {
+	complete := len(s.all)
+	if complete >= d.Plan.Replicates || (state.Status == run.Complete && d.Plan.StopAt != nil) {
 		return nil
 	}
 	why := state.Why
+	if why == "" && len(s.missing) > 0 {
+		why = fmt.Sprintf("replicate %d: %s", s.missing[0].index, s.missing[0].why)
+	}
 	if why == "" {
 		why = "the run did not finish"
 	}

@@ -262,3 +262,36 @@ func TestMachineDescribesTheRun(t *testing.T) {
 		t.Errorf("half-width %v; the plan promised %v", got, promised)
 	}
 }
+
+func TestARunIsPartialOnlyWhenReplicatesAreMissing(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		state  run.State
+		broken int
+		why    string // "" for not partial
+	}{
+		{"complete", run.State{Status: run.Complete}, 0, ""},
+		{"interrupted after the last replicate", run.State{Status: run.Interrupted, Why: "SIGINT"}, 0, ""},
+		{"interrupted", run.State{Status: run.Interrupted, Why: "SIGINT"}, 6, "SIGINT"},
+		{"a replicate failed", run.State{Status: run.Complete}, 4, "replicate 4: k6 was killed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := write(t, recording(t))
+			if c.broken > 0 {
+				if err := d.Replicate(c.broken).Finish(run.Evidence{Replicate: c.broken, Failure: "k6 was killed"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := d.SetState(c.state); err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if p := analyze(t, d).Summary.Partial; p != nil {
+				got = p.Why
+			}
+			if got != c.why {
+				t.Errorf("partial because of %q; want %q", got, c.why)
+			}
+		})
+	}
+}
