@@ -38,6 +38,10 @@ type Places struct {
 	// Which endpoint is meant is read from their original destination; one
 	// that no client alias has is closed. Needed only with Egress.
 	Outbound netip.AddrPort
+	// Endpoints is a directory with a file for each egress endpoint, from which
+	// Envoy reads where its tasks are whenever the file is replaced; see
+	// Endpoints. Empty writes the tasks into the bootstrap, once and for all.
+	Endpoints string
 	// Admin is the Unix socket of the admin interface, as on Fargate; empty for none.
 	Admin string
 	// AccessLog is a file for access log lines; empty for standard output,
@@ -55,9 +59,10 @@ func Find() (string, error) {
 }
 
 // Args are the arguments that run Envoy with a bootstrap file. Several Envoys
-// of a machine would share memory for hot restarts, which the lab never makes.
+// of a machine would share memory for hot restarts, which the lab never makes;
+// one worker thread is what a task's share of a CPU feeds.
 func Args(bootstrap string) []string {
-	return []string{"--config-path", bootstrap, "--disable-hot-restart", "--log-level", "warning"}
+	return []string{"--config-path", bootstrap, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"}
 }
 
 // Bootstrap returns the bootstrap of an Envoy that does what the lab's agent
@@ -81,7 +86,7 @@ func Bootstrap(cfg agent.Config, hosts agent.Update, at Places) (*bootstrapv3.Bo
 	if at.Admin != "" {
 		b.Admin = &bootstrapv3.Admin{Address: &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: at.Admin, Mode: 0o600}}}}
 	}
-	g.log = at.AccessLog
+	g.log, g.endpoints = at.AccessLog, at.Endpoints
 	for i, in := range cfg.Ingress {
 		if in.TLS {
 			return nil, noTLS(in.Discovery)
@@ -118,9 +123,9 @@ func key(e agent.Egress) string { return fmt.Sprintf("%s:%d", e.Name, e.At.Port(
 
 // generator makes the parts; the first error sticks.
 type generator struct {
-	cfg agent.Config
-	log string
-	err error
+	cfg            agent.Config
+	log, endpoints string
+	err            error
 }
 
 // pack wraps a message as Envoy's typed extensions want it.

@@ -186,7 +186,26 @@ func (g *generator) egressCluster(e agent.Egress, hosts []netip.AddrPort) *clust
 		EnforcingFailurePercentageLocalOrigin:  wrapperspb.UInt32(0),
 		EnforcingConsecutiveLocalOriginFailure: wrapperspb.UInt32(100),
 	}
+	if g.endpoints != "" {
+		c.LoadAssignment = nil
+		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
+		c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: &corev3.ConfigSource{
+			ResourceApiVersion:    corev3.ApiVersion_V3,
+			ConfigSourceSpecifier: &corev3.ConfigSource_PathConfigSource{PathConfigSource: &corev3.PathConfigSource{Path: endpointFile(g.endpoints, e)}},
+		}}
+	}
 	return c
+}
+
+// assignment lists the members of a cluster.
+func assignment(cluster string, hosts []netip.AddrPort) *endpointv3.ClusterLoadAssignment {
+	group := &endpointv3.LocalityLbEndpoints{}
+	for _, h := range hosts {
+		group.LbEndpoints = append(group.LbEndpoints, &endpointv3.LbEndpoint{
+			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: address(h)}},
+		})
+	}
+	return &endpointv3.ClusterLoadAssignment{ClusterName: cluster, Endpoints: []*endpointv3.LocalityLbEndpoints{group}}
 }
 
 func (g *generator) cluster(name string, p agent.Protocol, t agent.Timeouts, hosts []netip.AddrPort) *clusterv3.Cluster {
@@ -194,16 +213,10 @@ func (g *generator) cluster(name string, p agent.Protocol, t agent.Timeouts, hos
 	if g.cfg.ConnectTimeout > 0 {
 		limit = g.cfg.ConnectTimeout
 	}
-	group := &endpointv3.LocalityLbEndpoints{}
-	for _, h := range hosts {
-		group.LbEndpoints = append(group.LbEndpoints, &endpointv3.LbEndpoint{
-			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: address(h)}},
-		})
-	}
 	c := &clusterv3.Cluster{
 		Name: name, ConnectTimeout: durationpb.New(limit), LbPolicy: clusterv3.Cluster_ROUND_ROBIN,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
-		LoadAssignment:       &endpointv3.ClusterLoadAssignment{ClusterName: name, Endpoints: []*endpointv3.LocalityLbEndpoints{group}},
+		LoadAssignment:       assignment(name, hosts),
 	}
 	if p == agent.TCP {
 		return c
