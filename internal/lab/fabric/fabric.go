@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"time"
 )
 
 // VIPs is the range of the virtual addresses behind Service Connect names,
@@ -52,6 +53,9 @@ type HostSpec struct {
 	// IP6 is a second, IPv6 address; the zero Addr for none. Only fabrics that
 	// are Isolated have it.
 	IP6 netip.Addr `json:"ip6,omitzero"`
+	// Delay is how long a packet is under way on the host's link, in each
+	// direction. Only fabrics that are Isolated have it.
+	Delay time.Duration `json:"delay,omitempty"`
 	// Unaware is set for a host from which programs call that know nothing of
 	// the lab and so cannot be asked to use an address of its choice.
 	Unaware bool `json:"unaware,omitempty"`

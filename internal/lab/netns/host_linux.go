@@ -28,6 +28,7 @@ type Host struct {
 	spec   fabric.HostSpec
 	port   string   // the other end of its link, in the router
 	ns     *os.File // its network namespace
+	wire   *wire    // its link where that is in user space, or nil
 
 	redirects bool // whether the chains of the inbound redirect are there; the thread's
 }
@@ -55,19 +56,10 @@ func newHost(f *Fabric, spec fabric.HostSpec, port string) (_ *Host, err error) 
 	if err != nil {
 		return nil, err
 	}
-	err = f.router.do(func() error {
-		veth := netlink.NewVeth(netlink.NewLinkAttrs())
-		veth.Name, veth.MasterIndex = port, bridge.Index
-		veth.PeerName, veth.PeerNamespace = device, netlink.NsFd(h.ns.Fd())
-		if err := f.router.links.LinkAdd(veth); err != nil {
-			return fmt.Errorf("its link: %w", err)
-		}
-		if err := f.router.links.LinkSetUp(veth); err != nil {
-			return err
-		}
-		return f.router.reach(bridge, spec)
-	})
-	if err != nil {
+	if err = h.connect(bridge); err != nil {
+		return nil, fmt.Errorf("its link: %w", err)
+	}
+	if err := f.router.do(func() error { return f.router.reach(bridge, spec) }); err != nil {
 		return nil, err
 	}
 	if err := h.do(h.address); err != nil {
@@ -76,7 +68,82 @@ func newHost(f *Fabric, spec fabric.HostSpec, port string) (_ *Host, err error) 
 	if err := h.do(newTable); err != nil {
 		return nil, err
 	}
-	return h, f.router.do(func() error { return f.router.awaitUp(bridge.Name, port) })
+	links := []string{bridge.Name}
+	if h.wire == nil { // a TAP device is up at once
+		links = append(links, port)
+	}
+	return h, f.router.do(func() error { return f.router.awaitUp(links...) })
+}
+
+// connect links the host with its subnet's bridge.
+func (h *Host) connect(bridge *netlink.Bridge) error {
+	r, delay := h.fabric.router, h.spec.Delay
+	err := r.do(func() error {
+		veth := netlink.NewVeth(netlink.NewLinkAttrs())
+		veth.Name, veth.MasterIndex = h.port, bridge.Index
+		veth.PeerName, veth.PeerNamespace = device, netlink.NsFd(h.ns.Fd())
+		if err := r.links.LinkAdd(veth); err != nil {
+			return err
+		}
+		if err := r.links.LinkSetUp(veth); err != nil || delay == 0 {
+			return err
+		}
+		return netem(r.links, h.port, delay)
+	})
+	switch {
+	case errors.Is(err, errNoNetem):
+		return h.connectSlowly(bridge)
+	case err != nil || delay == 0:
+		return err
+	}
+	return h.do(func() error {
+		links, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return err
+		}
+		defer links.Close()
+		return netem(links, device, delay)
+	})
+}
+
+// connectSlowly is connect with the delay in user space.
+func (h *Host) connectSlowly(bridge *netlink.Bridge) error {
+	r := h.fabric.router
+	var ends [2]*os.File
+	err := r.do(func() error {
+		fast, err := r.links.LinkByName(h.port)
+		if err != nil {
+			return err
+		}
+		if err := r.links.LinkDel(fast); err != nil {
+			return err
+		}
+		if ends[0], err = tap(h.port); err != nil {
+			return err
+		}
+		slow, err := r.links.LinkByName(h.port)
+		if err != nil {
+			return err
+		}
+		if err := r.links.LinkSetMaster(slow, bridge); err != nil {
+			return err
+		}
+		return r.links.LinkSetUp(slow)
+	})
+	if err == nil {
+		err = h.do(func() (err error) {
+			ends[1], err = tap(device)
+			return err
+		})
+	}
+	if err != nil {
+		if ends[0] != nil {
+			ends[0].Close()
+		}
+		return err
+	}
+	h.wire = newWire(ends[0], ends[1], h.spec.Delay)
+	return nil
 }
 
 // upWithin is how long a new link may take to carry packets.
@@ -257,13 +324,16 @@ func (h *Host) Remove() error {
 		return nil
 	}
 	delete(f.hosts, h.spec.IP)
-	err := f.router.do(func() error {
-		l, err := f.router.links.LinkByName(h.port)
-		if err != nil {
-			return err
-		}
-		return f.router.links.LinkDel(l)
-	})
+	var err error
+	if h.wire == nil { // a TAP device goes with its file
+		err = f.router.do(func() error {
+			l, err := f.router.links.LinkByName(h.port)
+			if err != nil {
+				return err
+			}
+			return f.router.links.LinkDel(l)
+		})
+	}
 	h.gone()
 	for _, other := range f.hosts { // or they would ask for its link address, and be told that there is none
 		err = errors.Join(err, other.filter())
@@ -273,6 +343,9 @@ func (h *Host) Remove() error {
 
 // gone lets go of the namespaces.
 func (h *Host) gone() {
+	if h.wire != nil {
+		h.wire.close()
+	}
 	h.thread.close()
 	if h.ns != nil {
 		h.ns.Close()

@@ -320,6 +320,42 @@ func TestReachableAtOnce(t *testing.T) {
 	}
 }
 
+// TestDelay: a link's delay lies on the way to the host and on the way back,
+// once in a handshake each; hosts without one are as fast as ever.
+func TestDelay(t *testing.T) {
+	f := newFabric(t)
+	const delay = 30 * time.Millisecond
+	a, near := host(t, f, subnetA, "10.0.1.10"), host(t, f, subnetA, "10.0.1.11")
+	far := addHost(t, f, fabric.HostSpec{Name: "far", IP: netip.MustParseAddr("10.0.1.12"), Subnet: subnetA, Delay: delay})
+	if err := f.SetPolicy(open(80)); err != nil {
+		t.Fatal(err)
+	}
+	connect := func(h *netns.Host) time.Duration {
+		l := listenIn(t, h, 80)
+		defer l.Close()
+		best := time.Minute
+		for range 5 { // the first asks for the link address too
+			begun := time.Now()
+			c, err := a.Dial(context.Background(), netip.AddrPortFrom(h.Spec().IP, 80))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			best = min(best, time.Since(begun))
+		}
+		return best
+	}
+	if d := connect(near); d > delay {
+		t.Errorf("a handshake without delay took %s", d)
+	}
+	if d := connect(far); d < 2*delay || d > 3*delay {
+		t.Errorf("a handshake over a link of %s took %s, want about two delays", delay, d)
+	}
+	if err := far.Remove(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestStateful: a connection goes on when its rule is taken away, and a new
 // one does not start.
 func TestStateful(t *testing.T) {
