@@ -3,8 +3,6 @@ package awsrun
 import (
 	"context"
 	"os"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,16 +40,17 @@ type Clients struct {
 	logs    *cloudwatchlogs.Client
 	s3      *s3.Client
 	steps   *sfn.Client
-
-	mu    sync.Mutex
-	calls map[string]bool
 }
+
+// onCall, if not nil, hears of every operation as "service:operation"; tests
+// hold them against the policy.
+var onCall func(operation string)
 
 // Connect reads the SDK's configuration from the environment and the shared
 // files. It makes no call to AWS; a missing region is the only error of its own.
 func Connect(ctx context.Context) (*Clients, error) {
-	c := &Clients{calls: map[string]bool{}}
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithAPIOptions([]func(*middleware.Stack) error{c.observe}))
+	c := &Clients{}
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithAPIOptions([]func(*middleware.Stack) error{observe}))
 	if err != nil {
 		return nil, fail.Newf(fail.Environment, "check AWS_PROFILE and the files below ~/.aws", "AWS configuration: %w", err)
 	}
@@ -68,15 +67,15 @@ func Connect(ctx context.Context) (*Clients, error) {
 	return c, nil
 }
 
-// observe gives every call its timeout and notes its name.
-func (c *Clients) observe(stack *middleware.Stack) error {
+// observe gives every call its timeout and tells its name.
+func observe(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("hoplab", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 		middleware.InitializeOutput, middleware.Metadata, error,
 	) {
 		service, operation := awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)
-		c.mu.Lock()
-		c.calls[service+":"+operation] = true
-		c.mu.Unlock()
+		if onCall != nil {
+			onCall(service + ":" + operation)
+		}
 		if operation == "GetObject" { // its body is read after the call; fetch bounds both
 			return next.HandleInitialize(ctx, in)
 		}
@@ -84,19 +83,6 @@ func (c *Clients) observe(stack *middleware.Stack) error {
 		defer cancel()
 		return next.HandleInitialize(ctx, in)
 	}), middleware.After)
-}
-
-// Calls lists the operations that were called so far as "service:operation",
-// by the SDK's service identifiers, sorted.
-func (c *Clients) Calls() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out []string
-	for k := range c.calls {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // Account is who the credentials belong to.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/fail"
@@ -103,6 +104,9 @@ func (d *deployment) behind(t *testing.T, f *fakeAWS) {
 	app := f.stacks["hoplab-app"]
 	app["AgentAlbUrl"], app["BypassAlbUrl"] = d.url(t, plan.ArmAgent), d.url(t, plan.ArmBypass)
 	f.work = func(k *fakeTask) int { return d.runTask(f, k) }
+	awsrun.SetPace(awsrun.Pace{Poll: 50 * time.Millisecond, Period: time.Second, Settle: 500 * time.Millisecond,
+		Metrics: 3 * time.Second, Start: 30 * time.Second, Over: 60 * time.Second})
+	t.Cleanup(func() { awsrun.SetPace(fast) })
 	ctx, cancel := context.WithCancel(context.Background())
 	var watching sync.WaitGroup
 	watching.Go(func() { d.watch(ctx, f) })

@@ -32,7 +32,7 @@ func (r *runner) expect(c *counts, again int) []run.MetricCount {
 	to := c.until(r.o.Pace.Period)
 	add := func(out []run.MetricCount, arms []string, low, high int64, namespace, metric string, dimensions map[string]string) []run.MetricCount {
 		return append(out, run.MetricCount{Arm: strings.Join(arms, "+"), Namespace: namespace, Metric: metric, Dimensions: dimensions,
-			FromUnix: from.Unix(), ToUnix: to.Unix(), Low: float64(low), High: float64(high)})
+			FromUnixNs: from.UnixNano(), ToUnixNs: to.UnixNano(), Low: float64(low), High: float64(high)})
 	}
 	var out []run.MetricCount
 	for _, svc := range r.services {
@@ -160,7 +160,7 @@ func settled(ms []run.MetricCount) bool {
 func (r *runner) settle(ctx context.Context, replicate int, ms []run.MetricCount) error {
 	end := time.Unix(0, 0)
 	for _, m := range ms {
-		if t := time.Unix(m.ToUnix, 0); t.After(end) {
+		if t := time.Unix(0, m.ToUnixNs); t.After(end) {
 			end = t
 		}
 	}
@@ -242,7 +242,7 @@ func (r *runner) sum(ctx context.Context, ms []run.MetricCount) error {
 	if len(ms) == 0 {
 		return nil
 	}
-	in := &cloudwatch.GetMetricDataInput{StartTime: aws.Time(time.Unix(ms[0].FromUnix, 0)), EndTime: aws.Time(time.Unix(ms[0].ToUnix, 0))}
+	in := &cloudwatch.GetMetricDataInput{StartTime: aws.Time(time.Unix(0, ms[0].FromUnixNs)), EndTime: aws.Time(time.Unix(0, ms[0].ToUnixNs))}
 	for i, m := range ms {
 		var dims []types.Dimension
 		for k, v := range m.Dimensions {
@@ -250,7 +250,7 @@ func (r *runner) sum(ctx context.Context, ms []run.MetricCount) error {
 		}
 		in.MetricDataQueries = append(in.MetricDataQueries, types.MetricDataQuery{Id: aws.String(fmt.Sprintf("m%d", i)), MetricStat: &types.MetricStat{
 			Metric: &types.Metric{Namespace: aws.String(m.Namespace), MetricName: aws.String(m.Metric), Dimensions: dims},
-			Period: aws.Int32(int32(r.o.Pace.Period / time.Second)), Stat: aws.String("Sum"),
+			Period: aws.Int32(max(1, int32(r.o.Pace.Period/time.Second))), Stat: aws.String("Sum"),
 		}})
 		ms[i].Sum, ms[i].Points = 0, 0
 	}
@@ -305,5 +305,5 @@ func dimension(m *run.MetricCount) string {
 }
 
 func span(m *run.MetricCount) string {
-	return time.Unix(m.FromUnix, 0).UTC().Format("15:04:05") + " to " + time.Unix(m.ToUnix, 0).UTC().Format("15:04:05") + " UTC"
+	return time.Unix(0, m.FromUnixNs).UTC().Format("15:04:05") + " to " + time.Unix(0, m.ToUnixNs).UTC().Format("15:04:05") + " UTC"
 }

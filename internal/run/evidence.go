@@ -92,9 +92,9 @@ type MetricCount struct {
 	Namespace  string            `json:"namespace"`
 	Metric     string            `json:"metric"`
 	Dimensions map[string]string `json:"dimensions"`
-	// FromUnix and ToUnix bound the minutes, seconds; ToUnix is not included.
-	FromUnix int64 `json:"from_unix"`
-	ToUnix   int64 `json:"to_unix"`
+	// FromUnixNs and ToUnixNs bound the minutes; ToUnixNs is not included.
+	FromUnixNs int64 `json:"from_unix_ns"`
+	ToUnixNs   int64 `json:"to_unix_ns"`
 	// Low is the number of requests that were answered, High that of requests
 	// that were sent and of health checks that may have been counted with them.
 	Low  float64 `json:"low"`

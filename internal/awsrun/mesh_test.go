@@ -1,0 +1,70 @@
+package awsrun_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/loadtest/samplefile"
+)
+
+// TestMeshRunsInTheClientService: the load goes to a task of the service, which
+// is back at no tasks and its own definition after each replicate.
+func TestMeshRunsInTheClientService(t *testing.T) {
+	f := newFakeAWS(t)
+	dir := filepath.Join(t.TempDir(), "mesh")
+	a := hoplab(t, dir, runArgs(dir, "--arms", "agent,mesh", "--no-aa", "--replicates", "2")...)
+	if a.code != fail.OK && a.code != fail.CannotTell {
+		t.Fatalf("exit code %d\n%s\n%s", a.code, a.out, a.err)
+	}
+	for _, arm := range a.summary().Arms {
+		want := map[string]string{"agent": "1", "mesh": "2"}[arm.Name]
+		if arm.Evidence.AgentHops[want] != arm.Requests || arm.Requests == 0 {
+			t.Errorf("arm %s: %d requests, proof %+v; want %s agent hops", arm.Name, arm.Requests, arm.Evidence, want)
+		}
+	}
+	f.nothingLeft(t)
+	if got := f.services[meshName].definition; got != arnPrefix+"task-definition/LoadMesh:3" {
+		t.Errorf("the service is left with %s", got)
+	}
+	if len(f.taskDefs) != 2 {
+		t.Errorf("%d task definitions; want the 2 of the stacks", len(f.taskDefs))
+	}
+	if n := f.ops["ecs:RunTask"]; n != 0 {
+		t.Errorf("%d standalone tasks were started", n)
+	}
+}
+
+func TestMeshThatFailsIsScaledBack(t *testing.T) {
+	f := newFakeAWS(t)
+	f.work = func(k *fakeTask) int {
+		l, _ := samplefile.ParseLoad([]byte(k.command[0]))
+		if l.Replicate == 1 {
+			return f.synthesize(k)
+		}
+		f.logLine(k, `{"level":"ERROR","msg":"failed","error":"k6 died"}`)
+		f.holdOn(k)
+		return 5
+	}
+	dir := filepath.Join(t.TempDir(), "mesh")
+	hoplab(t, dir, runArgs(dir, "--arms", "agent,mesh", "--no-aa", "--replicates", "2")...).want(fail.Environment, "the load task failed: k6 died")
+	f.healAndResume(t, dir)
+}
+
+func TestRestartAppReplacesTasks(t *testing.T) {
+	f := newFakeAWS(t)
+	dir := filepath.Join(t.TempDir(), "fresh")
+	a := hoplab(t, dir, runArgs(dir, "--restart-app", "--replicates", "2")...)
+	if a.code != fail.OK && a.code != fail.CannotTell {
+		t.Fatalf("exit code %d\n%s\n%s", a.code, a.out, a.err)
+	}
+	for _, name := range []string{"app-agent", "app-bypass"} {
+		if n := f.services[name].restarts; n != 2 {
+			t.Errorf("%s was restarted %d times; want once for each of 2 replicates", name, n)
+		}
+	}
+	if !strings.Contains(a.err, "restarting app-agent") {
+		t.Errorf("no progress:\n%s", a.err)
+	}
+}
