@@ -72,6 +72,7 @@ func (c call) show(ctx context.Context, s *stage) (Shown, error) {
 	seen := &Call{Caller: name, URL: target, Predicted: p, Seen: o, Peer: o.Header.Get("X-Hoplab-Peer")}
 	fromApp := o.Header.Get("X-Hoplab-App") != ""
 	seen.Path = s.way(ctx, before, fromApp || strings.HasSuffix(p.Path, "app") && p.Outcome.After > 0, seen.Peer)
+	seen.Predicted.Outcome.Location = named(p.Outcome.Location, target)
 	out.Call = seen
 	out.Differs = c.differs(seen)
 	return out, nil
@@ -92,6 +93,17 @@ func (s *stage) address(p *reach.Prediction, question, path string) (string, err
 	}
 	base, err := s.lab.LoadBalancerURL(p.LoadBalancer, port)
 	return strings.TrimSuffix(base, "/") + path, err
+}
+
+// named puts the name that the caller used into a predicted redirect, which
+// names the load balancer as the topology does.
+func named(location, target string) string {
+	to, err1 := url.Parse(location)
+	used, err2 := url.Parse(target)
+	if location == "" || err1 != nil || err2 != nil {
+		return location
+	}
+	return strings.Replace(location, to.Hostname(), used.Hostname(), 1)
 }
 
 // differs compares what was seen with what is documented and with what reach predicts.

@@ -52,8 +52,10 @@ func slowApp() Lesson {
 
 func redirect() Lesson {
 	public := func(name string, change func(*scenario.Config)) scenario.Config {
-		return deployment(name, func(c *scenario.Config) { overridden(c); change(c) })
+		return deployment(name, func(c *scenario.Config) { overridden(c); c.HTTPS = true; change(c) })
 	}
+	secure := throughALB("/")
+	secure.HTTPS = true
 	return Lesson{
 		ID: "redirect-or-forward", Title: "Port 80 of a public load balancer",
 		Story: []string{
@@ -70,7 +72,8 @@ func redirect() Lesson {
 				call{key: "forward", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
 			}},
 			{Title: "Port 80 redirects", Config: public("redirect", func(c *scenario.Config) { c.DefaultAction.Redirect = "HTTP_301" }), Steps: []Step{
-				call{key: "redirect", call: throughALB("/report?year=2026"), want: want{status: 301, location: "https://", path: "client → alb"}},
+				call{key: "redirect", call: throughALB("/?year=2026"), want: want{status: 301, location: "https://", path: "client → alb"}},
+				call{key: "secure", say: "Where the redirect leads. (The certificate is signed by the lab's own authority, and the caller checks it.)", call: secure, want: want{status: 200, body: hello, path: albApp}},
 			}},
 		},
 		Why: []string{

@@ -32,6 +32,7 @@ type Config struct {
 	App   map[string]string // environment of the app container
 
 	Listener       int
+	HTTPS          bool // a second listener, on 443, with a certificate
 	ALB            bool
 	Health         Health
 	IdleTimeoutS   int      // of the load balancer; 0 leaves AWS's 60
@@ -209,6 +210,9 @@ func (c *Config) albGroup(r object, group func(string, []object, []object), open
 	ports := c.ALBIngress
 	if ports == nil {
 		ports = []int{c.Listener}
+		if c.HTTPS {
+			ports = append(ports, 443)
+		}
 	}
 	var in []object
 	for _, p := range ports {

@@ -116,6 +116,13 @@ func (c *Config) balancer(r object) {
 	r["Listener"] = resource("AWS::ElasticLoadBalancingV2::Listener", object{
 		"LoadBalancerArn": ref("Alb"), "Port": c.Listener, "Protocol": "HTTP", "DefaultActions": []object{c.DefaultAction.object()},
 	})
+	if c.HTTPS {
+		r["Secure"] = resource("AWS::ElasticLoadBalancingV2::Listener", object{
+			"LoadBalancerArn": ref("Alb"), "Port": 443, "Protocol": "HTTPS", "SslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06",
+			"Certificates":   []object{{"CertificateArn": "arn:aws:acm:eu-central-1:111122223333:certificate/scenario"}},
+			"DefaultActions": []object{Action{}.object()},
+		})
+	}
 	for i, rule := range c.Rules {
 		r["Rule"+strconv.Itoa(i+1)] = resource("AWS::ElasticLoadBalancingV2::ListenerRule", object{
 			"ListenerArn": ref("Listener"), "Priority": i + 1, "Actions": []object{rule.Action.object()},

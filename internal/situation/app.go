@@ -51,5 +51,8 @@ func (s Situation) Ask(t *topology.Topology) (reach.Caller, string) {
 	if s.Call.Port != 0 {
 		port = s.Call.Port
 	}
+	if s.Call.HTTPS {
+		return c, "https://" + host + ":443" + s.Call.Path
+	}
 	return c, "http://" + host + ":" + strconv.Itoa(port) + s.Call.Path
 }

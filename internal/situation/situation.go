@@ -41,6 +41,7 @@ type Call struct {
 	FromClient bool   // the client service; else a host of the VPC without Service Connect
 	To         string // "alb" or "name"
 	Port       int    // in the URL; 0 for the port that is meant to be called
+	HTTPS      bool   // to the load balancer's listener on 443
 	Path       string
 }
 
