@@ -86,7 +86,7 @@ func (s *study) cannotTell(l *line, about string) string {
 	u, step := units(l)
 	switch {
 	case l.Level == 0:
-		return head + fmt.Sprintf("it has no interval for the %s that it saw.", us(l.EstimateUs))
+		return head + fmt.Sprintf("it saw %s, and its windows are too few for an interval.", us(l.EstimateUs))
 	case s.plan.Design == plan.DesignArticle:
 		return head + fmt.Sprintf("it saw %s, and arms that ran one after the other cannot separate the hop from drift.", u.With(u.Signed(l.EstimateUs, step)))
 	case s.forced != "":
