@@ -31,7 +31,7 @@ func (t *task) watchContainers() {
 	l, s := t.service.world.lab, t.service
 	for i := range s.def.Task.Containers {
 		c := &s.def.Task.Containers[i]
-		if c.Health == nil || len(c.Ports) == 0 {
+		if c.Health == nil || len(listens(c)) == 0 {
 			continue
 		}
 		url := localURL.FindString(command(c.Health))

@@ -193,17 +193,12 @@ func timeouts(p agent.Protocol, e *topology.Endpoint) agent.Timeouts {
 	return t
 }
 
-// startApps starts a process for every port that a container maps. A
+// startApps starts a process for every port on which a container listens. A
 // container without ports does nothing that a caller could notice.
 func (t *task) startApps() error {
-	for i := range t.service.def.Task.Containers {
-		c := &t.service.def.Task.Containers[i]
-		for _, m := range c.Ports {
-			port, ok := m.Port.Get()
-			if !ok || !strings.EqualFold(m.Protocol.Or("tcp"), "tcp") {
-				continue
-			}
-			if err := t.startApp(c, uint16(port)); err != nil {
+	for _, c := range startOrder(t.service.def.Task) {
+		for _, port := range listens(c) {
+			if err := t.startApp(c, port); err != nil {
 				return err
 			}
 		}
@@ -215,7 +210,7 @@ func (t *task) startApp(c *topology.Container, port uint16) error {
 	l := t.service.world.lab
 	bind := bindOf(c)
 	listen, real := t.host.AppEnv(bind, port)
-	env := append(l.appEnv(t, c),
+	env := append(t.siblingEnv(l.appEnv(t, c)),
 		"LISTEN_ADDRESS="+listen, "PORT="+strconv.Itoa(int(real)), "INSTANCE="+t.id)
 	log := filepath.Join(t.dir, fmt.Sprintf("%s-%d.log", fileName(c.Name), port))
 	a, err := l.startApp(fmt.Sprintf("container %s of %s", c.Name, t.label()), t.host, env, log)
