@@ -114,7 +114,7 @@ func (g *generator) filters(d door) []*listenerv3.Filter {
 // zero idle timeout switches it off for Envoy too.
 func (g *generator) tcpProxy(d door) *tcpv3.TcpProxy {
 	return &tcpv3.TcpProxy{
-		StatPrefix: d.name, ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: d.cluster},
+		StatPrefix: statName(d.name), ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: d.cluster},
 		IdleTimeout: durationpb.New(d.timeouts.Idle), AccessLog: g.accessLog(d.protocol),
 	}
 }
@@ -137,7 +137,7 @@ func (g *generator) connectionManager(d door) *hcmv3.HttpConnectionManager {
 		}
 	}
 	return &hcmv3.HttpConnectionManager{
-		StatPrefix: d.name, CodecType: hcmv3.HttpConnectionManager_AUTO, ServerName: "envoy",
+		StatPrefix: statName(d.name), CodecType: hcmv3.HttpConnectionManager_AUTO, ServerName: "envoy",
 		UseRemoteAddress: wrapperspb.Bool(false), StreamIdleTimeout: durationpb.New(d.timeouts.Idle),
 		MaxRequestHeadersKb:       wrapperspb.UInt32(maxHeadKB),
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(d.timeouts.Idle)},
@@ -214,7 +214,7 @@ func (g *generator) cluster(name string, p agent.Protocol, t agent.Timeouts, hos
 		limit = g.cfg.ConnectTimeout
 	}
 	c := &clusterv3.Cluster{
-		Name: name, ConnectTimeout: durationpb.New(limit), LbPolicy: clusterv3.Cluster_ROUND_ROBIN,
+		Name: name, AltStatName: statName(name), ConnectTimeout: durationpb.New(limit), LbPolicy: clusterv3.Cluster_ROUND_ROBIN,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
 		LoadAssignment:       assignment(name, hosts),
 	}

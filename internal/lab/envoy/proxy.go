@@ -2,7 +2,6 @@ package envoy
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -197,27 +196,3 @@ func (p *Proxy) Close() {
 
 // Ended is closed when Envoy has ended.
 func (p *Proxy) Ended() <-chan struct{} { return p.done }
-
-// Counters returns Envoy's own statistics by name.
-func (p *Proxy) Counters() (map[string]int64, error) {
-	body, err := p.ask(http.MethodGet, "/stats?format=json")
-	if err != nil {
-		return nil, err
-	}
-	var doc struct {
-		Stats []struct {
-			Name  string
-			Value float64
-		}
-	}
-	if err := json.Unmarshal(body, &doc); err != nil {
-		return nil, fmt.Errorf("envoy's counters: %w", err)
-	}
-	out := map[string]int64{}
-	for _, s := range doc.Stats {
-		if s.Name != "" { // histograms have none
-			out[s.Name] = int64(s.Value)
-		}
-	}
-	return out, nil
-}

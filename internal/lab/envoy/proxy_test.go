@@ -57,7 +57,9 @@ func standIn(file string) int {
 		}
 	})
 	http.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"stats":[{"name":"drained","value":%d},{"histograms":{}}]}`, drained)
+		fmt.Fprintf(w, `{"stats":[{"name":"drained","value":%d},{"name":"http.ingress_http.downstream_rq_total","value":7},
+			{"name":"http.egress_http_ns_80.downstream_rq_5xx","value":2},{"name":"cluster.egress_http_ns_80.upstream_cx_total","value":3},
+			{"name":"tcp.ingress_tcp.downstream_cx_total","value":5},{"histograms":{}}]}`, drained)
 	})
 	http.Serve(l, nil)
 	return 0
@@ -101,6 +103,10 @@ func TestProxy(t *testing.T) {
 	}
 	if c, err := p.Counters(); err != nil || c["drained"] != 1 {
 		t.Errorf("counters %v %v, want drained 1", c, err)
+	}
+	st, err := p.Status()
+	if err != nil || st.Ingress[0].Requests != 7 || st.Egress[0].Codes["5xx"] != 2 || st.Egress[0].UpstreamConnections != 3 || st.Ingress[3].NewConnections != 5 {
+		t.Errorf("status %+v %v", st, err)
 	}
 	socket := filepath.Dir(p.at.Admin)
 	p.Close()
