@@ -255,7 +255,7 @@ func TestRetryElsewhere(t *testing.T) {
 	good := w.task(1, app(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "good") }))
 	also := w.task(2, app(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "good") }))
 	bad := w.task(3, "")
-	a, addr := client(t, w, 100, DefaultTimeouts(HTTP), bad, good, also)
+	a, addr := client(t, w, 20, DefaultTimeouts(HTTP), bad, good, also)
 	for i := range 30 {
 		if status, _, body := get(t, addr, ""); status != 200 || body != "good" {
 			t.Fatalf("request %d: %d %q", i, status, body)
@@ -265,7 +265,7 @@ func TestRetryElsewhere(t *testing.T) {
 	if len(st.Ejected) != 1 || st.Ejected[0] != bad.String() {
 		t.Errorf("ejected: %v, want %s", st.Ejected, bad)
 	}
-	// Ejected for 30 s, which are 0.3 s here.
+	// Ejected for 30 s, which are 1.5 s here.
 	for limit := time.Now().Add(5 * time.Second); len(a.Status().Egress[0].Ejected) > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("the task stays ejected")
