@@ -1,0 +1,192 @@
+package awsrun_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/hoplab/hoplab/internal/awsrun"
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/loadtest/samplefile"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/aws-policy.json")
+
+// Resources that the policy names. Names that CloudFormation makes up begin
+// with the stack or with the construct.
+const (
+	services   = "arn:aws:ecs:*:*:service/hoplab-network-Cluster*/*"
+	loadTasks  = "arn:aws:ecs:*:*:task/hoplab-network-Cluster*/*"
+	executions = "arn:aws:states:*:*:execution:FanOut*:*"
+)
+
+// grant is what an operation needs.
+type grant struct {
+	sid       string // operations with one sid share a statement
+	resources []string
+}
+
+// grants maps the SDK's operations to rights. IAM knows no narrower resource
+// for those with "*".
+var grants = map[string]grant{
+	"STS:GetCallerIdentity":                           {"Who", []string{"*"}},
+	"CloudFormation:DescribeStacks":                   {"Stacks", []string{"arn:aws:cloudformation:*:*:stack/hoplab-*/*"}},
+	"ECS:DescribeServices":                            {"Services", []string{services}},
+	"ECS:UpdateService":                               {"Services", []string{services}},
+	"ECS:DescribeTasks":                               {"Tasks", []string{loadTasks}},
+	"ECS:StopTask":                                    {"Tasks", []string{loadTasks}},
+	"ECS:RunTask":                                     {"Load", []string{"arn:aws:ecs:*:*:task-definition/LoadTaskDefinition*:*"}},
+	"ECS:ListTasks":                                   {"Lists", []string{"*"}},
+	"ECS:DescribeTaskDefinition":                      {"Lists", []string{"*"}},
+	"ECS:RegisterTaskDefinition":                      {"Lists", []string{"*"}},
+	"ECS:DeregisterTaskDefinition":                    {"Lists", []string{"*"}},
+	"Elastic Load Balancing v2:DescribeTargetGroups":  {"Lists", []string{"*"}},
+	"Elastic Load Balancing v2:DescribeTargetHealth":  {"Lists", []string{"*"}},
+	"Elastic Load Balancing v2:DescribeLoadBalancers": {"Lists", []string{"*"}},
+	"CloudWatch:GetMetricData":                        {"Lists", []string{"*"}},
+	"CloudWatch Logs:GetLogEvents":                    {"Logs", []string{"arn:aws:logs:*:*:log-group:/hoplab/load:*", "arn:aws:logs:*:*:log-group:/hoplab/load-mesh:*"}},
+	"S3:ListObjectsV2":                                {"Bucket", []string{"arn:aws:s3:::hoplab-load-results*"}},
+	"S3:GetObject":                                    {"Results", []string{"arn:aws:s3:::hoplab-load-results*/runs/*", "arn:aws:s3:::hoplab-load-results*/maps/*"}},
+	"SFN:StartExecution":                              {"FanOut", []string{"arn:aws:states:*:*:stateMachine:FanOut*"}},
+	"SFN:DescribeExecution":                           {"Executions", []string{executions}},
+	"SFN:StopExecution":                               {"Executions", []string{executions}},
+	"SFN:GetExecutionHistory":                         {"Executions", []string{executions}},
+	"SFN:ListMapRuns":                                 {"Executions", []string{executions}},
+	"SFN:DescribeMapRun":                              {"MapRuns", []string{"arn:aws:states:*:*:mapRun:FanOut*/*:*"}},
+}
+
+// prefixes are IAM's names of the services.
+var prefixes = map[string]string{"STS": "sts", "CloudFormation": "cloudformation", "ECS": "ecs", "Elastic Load Balancing v2": "elasticloadbalancing",
+	"CloudWatch": "cloudwatch", "CloudWatch Logs": "logs", "S3": "s3", "SFN": "states"}
+
+func action(operation string) string {
+	service, name, _ := strings.Cut(operation, ":")
+	if operation == "S3:ListObjectsV2" {
+		name = "ListBucket"
+	}
+	return prefixes[service] + ":" + name
+}
+
+type statement struct {
+	Sid       string
+	Effect    string
+	Action    []string
+	Resource  []string
+	Condition map[string]map[string]string `json:",omitempty"`
+}
+
+func policy(operations []string) []byte {
+	bySid := map[string]*statement{}
+	for _, op := range operations {
+		g := grants[op]
+		s := bySid[g.sid]
+		if s == nil {
+			s = &statement{Sid: g.sid, Effect: "Allow", Resource: g.resources}
+			bySid[g.sid] = s
+		}
+		s.Action = append(s.Action, action(op))
+	}
+	// RunTask and RegisterTaskDefinition hand the stack's roles to ECS.
+	bySid["Roles"] = &statement{Sid: "Roles", Effect: "Allow", Action: []string{"iam:PassRole"}, Resource: []string{"arn:aws:iam::*:role/hoplab-load-*"},
+		Condition: map[string]map[string]string{"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}}
+	doc := struct {
+		Version   string
+		Statement []*statement
+	}{Version: "2012-10-17"}
+	for _, sid := range slices.Sorted(maps.Keys(bySid)) {
+		slices.Sort(bySid[sid].Action)
+		doc.Statement = append(doc.Statement, bySid[sid])
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	_ = e.Encode(doc) // strings
+	return b.Bytes()
+}
+
+// TestPolicyIsWhatTheCodeCalls makes every kind of run, notes the operations
+// at the SDK, and holds the published policy against them.
+func TestPolicyIsWhatTheCodeCalls(t *testing.T) {
+	var mu sync.Mutex
+	called := map[string]bool{}
+	awsrun.OnCall(func(op string) {
+		mu.Lock()
+		defer mu.Unlock()
+		called[op] = true
+	})
+	defer awsrun.OnCall(nil)
+	f := newFakeAWS(t)
+	do := func(name string, code []fail.Code, args ...string) {
+		t.Helper()
+		dir := filepath.Join(t.TempDir(), name)
+		if a := hoplab(t, dir, runArgs(dir, append([]string{"--replicates", "1", "--no-aa"}, args...)...)...); !slices.Contains(code, a.code) {
+			t.Fatalf("%s: exit code %d\n%s", name, a.code, a.err)
+		}
+	}
+	fine, broken := []fail.Code{fail.OK, fail.CannotTell}, []fail.Code{fail.Environment}
+	do("plain", fine, "--restart-app")
+	do("mesh", fine, "--arms", "agent,mesh")
+	do("many", fine, "--generators", "2")
+	f.work = func(k *fakeTask) int {
+		if l, _ := samplefile.ParseLoad([]byte(k.command[0])); l.Generator == 0 {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
+		}
+		<-k.stop
+		return -1
+	}
+	do("stopped", broken)
+	do("many-stopped", broken, "--generators", "2")
+
+	for op := range called {
+		if _, ok := grants[op]; !ok {
+			t.Errorf("the code calls %s, for which no right is known", op)
+		}
+	}
+	for op := range grants {
+		if !called[op] {
+			t.Errorf("the policy would grant %s, which no run calls", op)
+		}
+	}
+	want := policy(slices.Sorted(maps.Keys(called)))
+	const path = "../../docs/aws-policy.json"
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("docs/aws-policy.json is not what the code calls (%v); renew it with -update", err)
+	}
+}
+
+// TestOnlyUsedClientsAreImported: each client of the SDK makes the command
+// larger, so there are no others than those of the policy and the SDK's own
+// for credentials.
+func TestOnlyUsedClientsAreImported(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "github.com/hoplab/hoplab/cmd/hoplab").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const prefix = "github.com/aws/aws-sdk-go-v2/service/"
+	var got []string
+	for line := range strings.Lines(string(out)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), prefix); ok && !strings.Contains(name, "/") {
+			got = append(got, name)
+		}
+	}
+	slices.Sort(got)
+	want := []string{"cloudformation", "cloudwatch", "cloudwatchlogs", "ecs", "elasticloadbalancingv2", "s3", "sfn", "signin", "sso", "ssooidc", "sts"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the command imports the clients %v; want %v (signin, sso, ssooidc: the SDK's own, for logins)", got, want)
+	}
+}
