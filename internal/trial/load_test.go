@@ -60,12 +60,18 @@ func (c *counter) next() int {
 // caller is one connection.
 type caller struct {
 	net.Conn
-	r    *bufio.Reader
-	host string
+	r     *bufio.Reader
+	host  string
+	since time.Time // idle
 }
 
-// patience is how long a request may take; real time.
-const patience = 10 * time.Second
+const (
+	// patience is how long a request may take; real time.
+	patience = 10 * time.Second
+	// idleLimit is when a caller gives an idle connection up. Callers that keep
+	// them for longer than the load balancer does (60 s) see them closed.
+	idleLimit = 2 * time.Second
+)
 
 // run sends until ctx ends, waits for what is open, and closes its connections.
 func (l *load) run(ctx context.Context) {
@@ -120,6 +126,7 @@ func (l *load) one(id int) (o outcome) {
 		l.drop(c)
 		return o
 	}
+	c.since = time.Now()
 	l.mu.Lock()
 	l.idle = append(l.idle, c)
 	l.mu.Unlock()
@@ -144,9 +151,16 @@ func (l *load) connection() (*caller, error) {
 	l.mu.Lock()
 	if n := len(l.idle); n > 0 {
 		c := l.idle[n-1]
-		l.idle = l.idle[:n-1]
-		l.mu.Unlock()
-		return c, nil
+		if time.Since(c.since) < idleLimit {
+			l.idle = l.idle[:n-1]
+			l.mu.Unlock()
+			return c, nil
+		}
+		for _, old := range l.idle { // the others have been idle for longer
+			old.Close()
+			delete(l.all, old)
+		}
+		l.idle = nil
 	}
 	l.mu.Unlock()
 	d, err := l.door()
