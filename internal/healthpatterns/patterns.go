@@ -36,7 +36,7 @@ var Patterns = []Pattern{
 		Use:   "Static sites, development. It costs a page for each check, and the log cannot tell it from users by the path.",
 	},
 	{
-		Name: "alb-alive", By: LoadBalancer, Asks: "`GET /healthz`, which says that the process answers",
+		Name: "alb-api", By: LoadBalancer, Asks: "`GET /api/v1/health_check` or `GET /healthz`, which say that the process answers",
 		Right: "The process hangs: no answer in time, unhealthy, and users wait in vain.",
 		Lies:  "The database is gone: the process answers as ever, healthy. Whatever needs the database fails.",
 		Use:   "Apps that can do useful work without their dependencies. A restart would mend none of those.",
@@ -93,8 +93,8 @@ their table.
 Two endpoints of the measured app differ on purpose. ` + "`/healthz`" + ` says that the
 process answers; when it fails, a restart may help. ` + "`/readyz`" + ` also tests what
 ` + "`DEPENDENCIES`" + ` lists; when it fails, a restart mends nothing, but requests are
-better sent elsewhere. On the stacks ` + "`-c healthCheck=…`" + ` chooses; ` + "`hoplab diagnose`" + `
-goes through the checklist when a target is unhealthy.
+better sent elsewhere. The names are the values of ` + "`-c healthCheck=…`" + ` on the
+stacks; one of each table may be chosen, as in ` + "`-c healthCheck=alb-ready,container-http`" + `.
 `)
 	for _, by := range []string{LoadBalancer, Container} {
 		fmt.Fprintf(&b, "\n## Asked by the %s\n\n", by)
@@ -108,8 +108,9 @@ goes through the checklist when a target is unhealthy.
 	b.WriteString(`
 The container's check and the load balancer's see different things: the first
 runs inside the task, so it can pass while a security group keeps every user
-out. When the two disagree, the way between load balancer and task is at fault,
-not the app.
+out. When it passes and the load balancer's does not, look at what lies between
+the two, and at the addresses that the app listens on; ` + "`hoplab diagnose`" + ` goes
+through the list.
 `)
 	return b.String()
 }

@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 // situations maps each pattern to the tests of its two situations.
 var situations = map[string]struct{ right, lies func(*testing.T) }{
 	"alb-root":           {frontPageFails, dependencyGoneAsking("/")},
-	"alb-alive":          {processHangs, dependencyGoneAsking("/healthz")},
+	"alb-api":            {processHangs, dependencyGoneAsking("/api/v1/health_check")},
 	"alb-ready":          {dependencyGoneNoticed, dependencyGoneForAll},
 	"alb-proxy":          {proxyHangs, appBehindProxyDead},
 	"container-process":  {processEnded, hangingProcessFound},
