@@ -28,6 +28,7 @@ type labFlags struct {
 	name   string
 	fabric string
 	scale  float64
+	delay  time.Duration
 	seed   uint64
 	// situation names what to run instead of a source.
 	situation string
@@ -57,6 +58,7 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 	f.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
+	fl.DurationVar(&f.delay, "link-delay", 0, "how long a packet takes between a host and its subnet, one way (with --fabric netns)")
 	fl.Float64Var(&f.scale, "scale", 1, "run the lab's timers so many times faster than real")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of addresses and start order")
 	fl.StringVar(&f.situation, "situation", "", "run a situation with a known outcome instead of PATH (hoplab lab situations lists them)")
@@ -106,7 +108,7 @@ func (f *labFlags) detach(ctx context.Context, p labctl.Place, args []string) er
 		return fail.Newf(fail.Environment, "make it writable", "the lab's log: %w", err)
 	}
 	defer log.Close()
-	argv := []string{"lab", "serve", "--name", f.name, "--fabric", f.fabric, "--scale", fmt.Sprint(f.scale), "--seed", fmt.Sprint(f.seed)}
+	argv := []string{"lab", "serve", "--name", f.name, "--fabric", f.fabric, "--scale", fmt.Sprint(f.scale), "--link-delay", f.delay.String(), "--seed", fmt.Sprint(f.seed)}
 	if f.situation != "" {
 		argv = append(argv, "--situation", f.situation)
 	}
@@ -211,7 +213,7 @@ func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags,
 	if err != nil {
 		return nil, err
 	}
-	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, App: lab.App{Command: []string{app}}, Dir: dir, Seed: f.seed, Scale: f.scale, Log: s.err})
+	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, App: lab.App{Command: []string{app}}, Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Log: s.err})
 }
 
 func newLabStatus(s streams, f *labFlags) *cobra.Command {

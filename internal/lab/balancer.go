@@ -34,7 +34,7 @@ func (b *balancer) start(ctx context.Context) (err error) {
 	if b.iface, err = l.network.Attach("alb node of "+string(b.def.ID), b.def.Subnets, b.def.Groups); err != nil {
 		return err
 	}
-	b.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: b.iface.Name, IP: b.iface.IP, Subnet: b.iface.Subnet})
+	b.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: b.iface.Name, IP: b.iface.IP, Subnet: b.iface.Subnet, Delay: l.opts.LinkDelay})
 	if err != nil {
 		return err
 	}

@@ -93,6 +93,9 @@ func (o *Options) check() error {
 		}
 		o.Node = []string{self, "node"}
 	}
+	if o.LinkDelay != 0 && o.Fabric != netns.Name {
+		return fail.Newf(fail.Usage, "Use --fabric netns.", "a link delay of %s: hosts of this fabric have no links", o.LinkDelay)
+	}
 	seen := map[string]bool{"": true}
 	for _, t := range o.Twins {
 		if seen[t.Name] {
@@ -192,7 +195,7 @@ func (l *Lab) outside(ctx context.Context) (*outsider, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := l.fabric.AddHost(ctx, fabric.HostSpec{Name: "load", IP: i.IP, Subnet: i.Subnet, Unaware: true})
+	h, err := l.fabric.AddHost(ctx, fabric.HostSpec{Name: "load", IP: i.IP, Subnet: i.Subnet, Unaware: true, Delay: l.opts.LinkDelay})
 	if err != nil {
 		return nil, err
 	}

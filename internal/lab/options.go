@@ -35,6 +35,9 @@ type Options struct {
 	// ConnectTimeout is how long an agent tries to connect to a task, modelled
 	// time. AWS does not document it; 0 means Envoy's 5 s.
 	ConnectTimeout time.Duration
+	// LinkDelay is how long a packet is under way between a host and its subnet,
+	// in each direction and in real time; fabric netns only.
+	LinkDelay time.Duration
 	// KeepUnhealthy leaves tasks running that a service would replace because a
 	// health check fails, so that their state can be looked at.
 	KeepUnhealthy bool

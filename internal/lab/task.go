@@ -110,7 +110,7 @@ func (t *task) attach(ctx context.Context) (err error) {
 	for _, n := range t.names {
 		vips[n.host] = n.at.Addr()
 	}
-	t.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: t.label(), IP: t.iface.IP, Subnet: t.iface.Subnet, VIPs: vips})
+	t.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: t.label(), IP: t.iface.IP, Subnet: t.iface.Subnet, VIPs: vips, Delay: l.opts.LinkDelay})
 	if err != nil {
 		return err
 	}

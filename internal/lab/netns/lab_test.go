@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/cfn"
+	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -255,6 +256,34 @@ func TestClosedEgress(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestLinkDelay: a packet from one host to another takes two links, so a
+// handshake takes four delays.
+func TestLinkDelay(t *testing.T) {
+	const delay = 40 * time.Millisecond
+	topo := deployment(t, "agent")
+	l := startLab(t, lab.Options{Topology: topo, LinkDelay: delay})
+	url, err := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	best := time.Minute
+	for range 3 { // the first waits for link addresses too
+		out, _ := shell(t, l, lab.Caller{}, "curl", "-sS", "-o", os.DevNull, "-w", "%{time_namelookup} %{time_connect}", url)
+		var resolved, connected float64
+		if _, err := fmt.Sscan(out, &resolved, &connected); err != nil {
+			t.Fatalf("%q: %v", out, err)
+		}
+		best = min(best, time.Duration((connected-resolved)*float64(time.Second)))
+	}
+	if best < 4*delay || best > 7*delay {
+		t.Errorf("the handshake took %s over links of %s", best, delay)
+	}
+	_, err = lab.Start(context.Background(), lab.Options{Topology: topo, App: lab.App{Command: []string{"none"}}, LinkDelay: delay})
+	if fail.CodeOf(err) != fail.Usage {
+		t.Errorf("a link delay on loopback: %v", err)
 	}
 }
 
