@@ -276,6 +276,19 @@ func (x examination) time() Line {
 	return l
 }
 
+// speaksOtherwise suspects the protocol: somebody listens, the process runs,
+// and still the check ends without an answer that it understands.
+func (x examination) speaksOtherwise(lines []Line) {
+	for i := range lines {
+		if l := &lines[i]; l.Check == Protocol && l.Status == OK {
+			said := l.Evidence
+			l.Evidence = nil
+			l.set(Suspect, "Let the check speak what the app speaks: HTTP, HTTPS, and its version.", "the connection is made and fails (%s)", x.e.Reason)
+			l.Evidence, l.Live = append(l.Evidence, said...), true
+		}
+	}
+}
+
 // weigh brings in what the load balancer reports. When no line explains it,
 // the lines that it points at become suspects.
 func (x examination) weigh(lines []Line) {
@@ -311,5 +324,10 @@ func (x examination) weigh(lines []Line) {
 	case x.e.Reason == reach.ReasonFailed:
 		suspect(Process, "Look whether the process runs.", "the connection fails (%s)", x.e.Reason)
 		suspect(Listening, "Look where the process listens.", "the connection fails (%s)", x.e.Reason)
+		for i := range lines {
+			if lines[i].Check == Listening && lines[i].Status == OK { // so it is not refused
+				x.speaksOtherwise(lines)
+			}
+		}
 	}
 }

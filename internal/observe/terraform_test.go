@@ -197,6 +197,15 @@ func TestDoubleFaultsInTerraform(t *testing.T) {
 	}
 }
 
+// Nothing in the source says what the server on the instance speaks. The
+// checklist cannot call it a fault, but must not call it fine either.
+func TestCheckInAnotherProtocol(t *testing.T) {
+	d := examine(t, planted(t, edit{`    path                = "/"`, "    path                = \"/\"\n    protocol            = \"HTTPS\""}))
+	if first := d.Lines[0]; first.Check != diagnose.Protocol || first.Status != diagnose.Suspect || !strings.Contains(d.Conclusion, "suspect protocol") {
+		t.Errorf("first %s (%s), %q; want the protocol as suspect", first.Check, first.Status, d.Conclusion)
+	}
+}
+
 func TestNothingWrongInTerraform(t *testing.T) {
 	d := examine(t, planted(t))
 	if d.Conclusion != diagnose.NothingWrong || len(d.Faults()) != 0 || d.State != "healthy" || !d.Observed {
