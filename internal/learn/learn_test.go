@@ -95,6 +95,10 @@ func TestLessons(t *testing.T) {
 					t.Errorf("%d columns: %s", n, line)
 				}
 			}
+			if r.Slowed {
+				t.Log("an act was played again on a slower clock, so the text is not compared")
+				return
+			}
 			golden(t, l.ID+".txt", settled(out.Bytes()))
 		})
 	}

@@ -29,11 +29,11 @@ func slowApp() Lesson {
 		},
 		Acts: []Act{
 			{Title: "An app that takes 20 s", Scale: fast, Config: slow("20s", overridden), Steps: []Step{
-				call{key: "name", say: "By name:", call: byName(80), want: want{status: 504, body: timeout}},
+				call{key: "name", say: "By name:", call: byName(80), want: want{status: 504, body: timeout, path: agentAgentApp}},
 				call{key: "alb", say: "Through the load balancer:", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
 			}},
 			{Title: "An app that takes 70 s", Scale: fast, Config: slow("70s", overridden), Steps: []Step{
-				call{key: "longer", say: "Through the load balancer:", call: throughALB("/"), want: want{status: 504}},
+				call{key: "longer", say: "Through the load balancer:", call: throughALB("/"), want: want{status: 504, path: albApp}},
 			}},
 			{Title: "20 s again, with perRequestTimeout 30", Scale: fast, Config: slow("20s", func(c *scenario.Config) { overridden(c); limit := 30; c.PerRequestS = &limit }), Steps: []Step{
 				call{key: "patient", say: "By name:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},

@@ -21,6 +21,8 @@ type Record struct {
 	Answer int `json:"answer"`
 	// Predicted is the learner's choice, 0 without one.
 	Predicted int `json:"predicted,omitempty"`
+	// Slowed is set when an act was played again on a slower clock.
+	Slowed bool `json:"slowed,omitempty"`
 	// Differs lists where the run left what is documented or predicted. It is
 	// empty unless hoplab itself is wrong.
 	Differs []string `json:"differs,omitempty"`

@@ -86,6 +86,11 @@ func (t *text) act(a *ActRecord, n int) {
 	}
 }
 
+func (t *text) again() {
+	t.line("")
+	t.wrap("The machine may have been too busy for this clock. Again, on a slower one:", 0, 0)
+}
+
 // ports says an endpoint's three ports in one line.
 func ports(p reach.PortRow) string {
 	if p.Mode == "none" {
