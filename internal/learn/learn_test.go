@@ -117,7 +117,13 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("differs from %s (rewrite with -update):\n%s", path, got)
+		t.Errorf("differs from %s (rewrite with -update)", path)
+		have, wanted := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+		for i := range min(len(have), len(wanted)) {
+			if have[i] != wanted[i] {
+				t.Errorf("line %d is\n%s\nwant\n%s", i+1, have[i], wanted[i])
+			}
+		}
 	}
 }
 

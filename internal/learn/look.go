@@ -32,7 +32,7 @@ func (t target) show(ctx context.Context, s *stage) (Shown, error) {
 		return out, nil
 	}
 	if out.Target.Reason != reach.ReasonTimeout { // the app writes its log a moment later
-		for end := time.Now().Add(500 * time.Millisecond); out.Target.Logged == 0 && time.Now().Before(end) && ctx.Err() == nil; out.Target = s.look() {
+		for end := time.Now().Add(2 * time.Second); out.Target.Logged == 0 && time.Now().Before(end) && ctx.Err() == nil; out.Target = s.look() {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
