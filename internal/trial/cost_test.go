@@ -28,8 +28,8 @@ type way struct {
 }
 
 const (
-	latencyBlock = time.Second // at rate, of which the first cut is dropped
-	cut          = 200 * time.Millisecond
+	latencyBlock = rate // requests at rate, of which the first cut are dropped
+	cut          = rate / 5
 	loopBlock    = time.Second
 	connections  = 8  // of the open loop
 	closedLoop   = 32 // connections
@@ -183,19 +183,16 @@ func (w *way) openLoop(t testing.TB) {
 	}
 	var us []float64
 	begin := time.Now()
-	for n := 0; ; n++ {
+	for n := range latencyBlock {
 		due := time.Duration(n) * time.Second / rate
 		for time.Since(begin) < due {
 			time.Sleep(20 * time.Microsecond)
 		}
 		sent := time.Now()
-		if sent.Sub(begin) > latencyBlock {
-			break
-		}
 		if err := conns[n%len(conns)].once(); err != nil {
 			t.Fatalf("%s: %v", w.name, err)
 		}
-		if sent.Sub(begin) > cut {
+		if n >= cut {
 			us = append(us, float64(time.Since(sent).Nanoseconds())/1e3)
 		}
 	}
