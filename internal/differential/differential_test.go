@@ -37,6 +37,12 @@ func TestMain(m *testing.M) {
 		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 	}
 	flag.Parse()
+	if code, done, err := lab.Enter(*fabric); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	} else if done {
+		os.Exit(code)
+	}
 	os.Exit(m.Run())
 }
 
@@ -64,6 +70,7 @@ func appOf(c scenario.Config) func(*topology.Service) reach.App {
 
 // TestGeneratedDeployments holds prediction against observation over generated
 // deployments. All of them: go test ./internal/differential -configs 2000
+// and, on the kernel's network: go test ./internal/differential -fabric netns -configs 300
 func TestGeneratedDeployments(t *testing.T) {
 	r, err := repo.Find()
 	if err != nil {
