@@ -45,6 +45,7 @@ func TestStories(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
+			env.Defer(func() { endAll(env.WorkDir) })
 			// The programs that hoplab builds are kept between runs of the tests.
 			env.Setenv("XDG_CACHE_HOME", cache)
 			env.Setenv("HOPLAB_REPO", root)

@@ -63,6 +63,16 @@ func alone(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("still running:\n%s", strings.Join(left, "\n"))
 }
 
+// endAll ends what a script that failed on its way has left running, such as a
+// lab beside the shell.
+func endAll(work string) {
+	for pid, env := range processes() {
+		if strings.Contains(env, "\x00WORK="+work+"\x00") {
+			_ = syscall.Kill(pid, syscall.SIGTERM) // it may have ended meanwhile
+		}
+	}
+}
+
 // processes maps the other processes of this user to their environments. It
 // needs /proc; elsewhere it is empty.
 func processes() map[int]string {
