@@ -3,7 +3,6 @@ package awsrun_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -219,20 +218,6 @@ func (f *fakeAWS) query(w http.ResponseWriter, action string, r *http.Request) {
 		f.t.Errorf("the fake does not know %s", action)
 		fault(w, "query:", 400, "InvalidAction", action)
 	}
-}
-
-// object reads an object of the results bucket, or nil.
-func (f *fakeAWS) object(key string) []byte {
-	o, err := f.s3.GetObject(bucket, key, nil)
-	if err != nil {
-		return nil
-	}
-	defer o.Contents.Close()
-	data, err := io.ReadAll(o.Contents)
-	if err != nil {
-		f.t.Error(err)
-	}
-	return data
 }
 
 func (f *fakeAWS) put(key string, data []byte) {
