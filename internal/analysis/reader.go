@@ -17,6 +17,7 @@ import (
 // reader is one generator's file, one record ahead.
 type reader struct {
 	path  string
+	order int // of its file, for a fixed order of equal starts
 	file  *os.File
 	r     *samplefile.Reader
 	rec   samplefile.Record
@@ -37,7 +38,7 @@ func openReaders(p *plan.Plan, hash string, rep run.Replicate) ([]*reader, error
 	}
 	var out []*reader
 	for _, path := range paths {
-		r, err := openReader(path)
+		r, err := openReader(path, max(smallBuffer, min(largeBuffer, allBuffers/len(paths))))
 		if err == nil {
 			out = append(out, r)
 			err = r.belongs(p, hash, rep.Index, out[0])
@@ -52,12 +53,20 @@ func openReaders(p *plan.Plan, hash string, rep run.Replicate) ([]*reader, error
 	return out, nil
 }
 
-func openReader(path string) (*reader, error) {
+// Read buffers: large ones for few files, and no more than 32 MiB for a
+// thousand.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 256 << 10
+	allBuffers  = 32 << 20
+)
+
+func openReader(path string, buffer int) (*reader, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "cannot read the samples: %w", err)
 	}
-	r, err := samplefile.NewReader(bufio.NewReaderSize(f, 1<<18))
+	r, err := samplefile.NewReader(bufio.NewReaderSize(f, buffer))
 	if err != nil {
 		f.Close()
 		return nil, damaged(path, err)
@@ -139,4 +148,23 @@ func (r *reader) next(p *plan.Plan, load *samplefile.Load) (ok bool, err error) 
 	}
 	r.start = load.Start(&r.rec)
 	return true, nil
+}
+
+// byStart is a heap of readers by the planned start of their next record.
+type byStart []*reader
+
+func (h byStart) Len() int { return len(h) }
+func (h byStart) Less(i, j int) bool {
+	if h[i].start != h[j].start {
+		return h[i].start < h[j].start
+	}
+	return h[i].order < h[j].order
+}
+func (h byStart) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *byStart) Push(x any)   { *h = append(*h, x.(*reader)) }
+func (h *byStart) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
 }

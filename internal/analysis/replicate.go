@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"container/heap"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/hist"
@@ -90,8 +91,9 @@ func readReplicate(p *plan.Plan, hash string, rep run.Replicate, ev run.Evidence
 func (out *replicate) stream(p *plan.Plan, readers []*reader, c *collector) error {
 	load := &out.header.Load
 	warmup := samplefile.Seconds(load.WarmupS)
-	live := make([]*reader, 0, len(readers))
-	for _, r := range readers {
+	var live byStart
+	for i, r := range readers {
+		r.order = i
 		ok, err := r.next(p, load)
 		if err != nil {
 			return err
@@ -102,23 +104,20 @@ func (out *replicate) stream(p *plan.Plan, readers []*reader, c *collector) erro
 			out.finish(r)
 		}
 	}
+	heap.Init(&live)
 	for len(live) > 0 {
-		k := 0
-		for i := range live {
-			if live[i].start < live[k].start {
-				k = i
-			}
-		}
-		r := live[k]
+		r := live[0]
 		out.take(r, load, warmup, c)
 		ok, err := r.next(p, load)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			out.finish(r)
-			live = append(live[:k], live[k+1:]...)
+		if ok {
+			heap.Fix(&live, 0)
+			continue
 		}
+		heap.Pop(&live)
+		out.finish(r)
 	}
 	return nil
 }
