@@ -275,6 +275,7 @@ func TestKilledRunIsSweptByResume(t *testing.T) {
 		<-k.stop
 		return -1
 	}
+	f.ready()
 	dir := filepath.Join(t.TempDir(), "run")
 	self, err := os.Executable()
 	if err != nil {
