@@ -309,7 +309,7 @@ func (s *study) conclude(out *summary.Result, refused string) {
 
 func planOf(p *plan.Plan) summary.Plan {
 	out := summary.Plan{Profile: p.Profile, Design: p.Design, Hash: p.Hash(), RatePerS: p.RatePerS, Replicates: p.Replicates,
-		ReplicateS: p.ReplicateS, WarmupS: p.WarmupS, WindowS: p.WindowS, KeepAwake: p.KeepAwake, KeepAlive: p.KeepAlive, Client: p.Client}
+		ReplicateS: p.ReplicateS, WarmupS: p.WarmupS, WindowS: p.WindowS, KeepAwake: p.KeepAwake, OneCore: p.OneCore, KeepAlive: p.KeepAlive, Client: p.Client}
 	for _, a := range p.Arms {
 		out.Arms = append(out.Arms, a.Name)
 	}

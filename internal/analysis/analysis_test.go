@@ -21,7 +21,7 @@ func calm() sim.Noise {
 	return sim.Noise{BaseUs: 400, Sigma: 0.1, Tail: 0.02, TailUs: 600, Alpha: 4, Slow: 0.01, SlowS: 30, Fast: 0.01, FastS: 0.5, Offset: 0.01}
 }
 
-// recording is a standard run on a calm machine with an agent hop of 170 µs.
+// recording is a run of 6 replicates on a calm machine with an agent hop of 170 µs.
 func recording(t *testing.T) *sim.Recording {
 	t.Helper()
 	p, err := plan.New(plan.ProfileStandard)
@@ -29,6 +29,7 @@ func recording(t *testing.T) *sim.Recording {
 		t.Fatal(err)
 	}
 	p.Topology, p.Seed = "sha256:simulated", 2
+	p.RatePerS, p.Replicates, p.ReplicateS, p.WarmupS = 500, 6, 10, 1.5
 	return &sim.Recording{Plan: p, Noise: calm(), Delays: map[string]sim.Delay{plan.ArmAgent: {Us: 170, Share: 1}}}
 }
 

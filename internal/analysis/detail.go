@@ -201,6 +201,7 @@ func (s *study) describe(d *summary.Detail, dir *run.Dir) {
 	}
 	if len(s.used) > 0 {
 		add("cores kept awake", s.used[0].evidence.KeepAwake)
+		add("all on one core", s.used[0].evidence.OneCore)
 	}
 	d.Method = s.methodParagraph()
 	d.Repeat = e.Command
@@ -239,6 +240,9 @@ func notShown(p *plan.Plan) []string {
 		out = append(out, "The hops' work alone: cores may sleep between requests, and waking them is part of the latencies.")
 	} else {
 		out = append(out, "What an idle machine shows: the cores were kept awake.")
+	}
+	if p.OneCore {
+		out = append(out, "Hops on cores of their own: lab and load generator shared one core, so that a start's placement on cores is no part of a difference.")
 	}
 	return append(out, "Other request sizes, rates and protocols than the plan's.")
 }

@@ -188,7 +188,7 @@ func alike(a, b *plan.Plan) error {
 		a, b  any
 	}{
 		{"target", a.Target, b.Target}, {"fabric", a.Fabric, b.Fabric}, {"design", a.Design, b.Design}, {"rate_per_s", a.RatePerS, b.RatePerS},
-		{"keep_alive", a.KeepAlive, b.KeepAlive}, {"keep_awake", a.KeepAwake, b.KeepAwake}, {"client", a.Client, b.Client},
+		{"keep_alive", a.KeepAlive, b.KeepAlive}, {"keep_awake", a.KeepAwake, b.KeepAwake}, {"one_core", a.OneCore, b.OneCore}, {"client", a.Client, b.Client},
 		{"replicate_s", a.ReplicateS, b.ReplicateS}, {"level", a.Level, b.Level}, {"quantiles", fmt.Sprint(a.Quantiles), fmt.Sprint(b.Quantiles)},
 	} {
 		if f.a != f.b {

@@ -163,6 +163,9 @@ func TestTheAuditFires(t *testing.T) {
 		{"steal", "steal", "run", func(r *sim.Recording) { r.Evidence = cpu(0.3, 0.05) }},
 		{"busy machine", "busy-machine", "run", func(r *sim.Recording) { r.Evidence = cpu(0.95, 0) }},
 		{"not awake", "not-awake", "run", func(r *sim.Recording) { r.Evidence = func(e *run.Evidence) { e.KeepAwake = "not on this system" } }},
+		{"not one core", "not-one-core", "run", func(r *sim.Recording) {
+			r.Evidence = func(e *run.Evidence) { e.OneCore = "not available on this system" }
+		}},
 		{"new connections", "churn", "bypass", func(r *sim.Recording) {
 			r.Each = func(_ int, rec *samplefile.Record) { rec.Outcome.Reused = rec.Arm != 1 }
 		}},

@@ -166,16 +166,39 @@ func (s *study) warnMachine(w *warnings) {
 	if busy > 0 {
 		w.add("busy-machine", "run", "In %d of %d windows the cores were over 80 %% busy: latencies include waiting for a core.", busy, windows)
 	}
-	if s.env != nil && s.env.Cores > 0 && seconds > 0 && cpu > warnGenerator*seconds*float64(s.env.Cores) {
-		w.add("busy-generator", "run", "The load generator itself used %.0f %% of all cores.", 100*cpu/seconds/float64(s.env.Cores))
+	if cores := s.cores(); cores > 0 && seconds > 0 && cpu > warnGenerator*seconds*cores {
+		w.add("busy-generator", "run", "The load generator itself used %.0f %% of the cores.", 100*cpu/seconds/cores)
 	}
-	if s.plan.KeepAwake {
-		for _, r := range s.used {
-			if k := r.evidence.KeepAwake; k != "" && k != "on" {
-				w.add("not-awake", "run", "The cores were not kept awake (%s): the latencies include waking them.", k)
-				break
-			}
+	s.warnHush(w)
+}
+
+// cores is how many cores the run had; 0 when that is not known.
+func (s *study) cores() float64 {
+	switch {
+	case len(s.used) > 0 && strings.HasPrefix(s.used[0].evidence.OneCore, "core "):
+		return 1
+	case s.env != nil:
+		return float64(s.env.Cores)
+	}
+	return 0
+}
+
+// warnHush names what the plan wanted for a quiet machine and could not have.
+func (s *study) warnHush(w *warnings) {
+	awake, core := "", ""
+	for _, r := range s.used {
+		if k := r.evidence.KeepAwake; s.plan.KeepAwake && k != "" && k != "on" {
+			awake = k
 		}
+		if c := r.evidence.OneCore; s.plan.OneCore && c != "" && !strings.HasPrefix(c, "core ") {
+			core = c
+		}
+	}
+	if awake != "" {
+		w.add("not-awake", "run", "The cores were not kept awake (%s): the latencies include waking them.", awake)
+	}
+	if core != "" {
+		w.add("not-one-core", "run", "The run was not kept on one core (%s): each start places the hops on cores anew, and differences between replicates show it.", core)
 	}
 }
 

@@ -120,7 +120,7 @@ func (r *runner) replicates(ctx context.Context) error {
 		}
 		r.at = i
 		ev, err := r.replicate(ctx, rep)
-		ev.KeepAwake = "off"
+		ev.KeepAwake, ev.OneCore = "off", "off"
 		if err != nil {
 			ev.Complete, ev.Failure = false, err.Error()
 			return errors.Join(fmt.Errorf("replicate %d: %w", i, err), rep.Finish(ev))

@@ -18,7 +18,7 @@ import (
 
 // restartS is about how long a start of everything takes on the lab, beside
 // the load: processes, first health checks, k6.
-const restartS = 1.2
+const restartS = 0.8
 
 func newPlan(s streams) *cobra.Command {
 	var f planFlags

@@ -70,7 +70,7 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 		if set("fabric") {
 			return p, fail.Newf(fail.Usage, "leave --fabric out", "--fabric %s: the target aws has its own network", f.fabric)
 		}
-		p.Fabric, p.KeepAwake = "", false
+		p.Fabric, p.KeepAwake, p.OneCore = "", false, false
 	}
 	custom := false
 	for _, c := range []struct {
@@ -84,7 +84,7 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 		{"warmup", func() { p.WarmupS = f.warmup.Seconds() }},
 		{"window", func() { p.WindowS = f.window.Seconds() }},
 		{"generators", func() { p.Generators = f.generators }},
-		{"as-deployed", func() { p.KeepAwake = p.KeepAwake && !f.noAwake }},
+		{"as-deployed", func() { p.KeepAwake, p.OneCore = p.KeepAwake && !f.noAwake, p.OneCore && !f.noAwake }},
 		{"no-keep-alive", func() { p.KeepAlive = !f.noReuse }},
 		{"level", func() { p.Level = f.level }},
 	} {

@@ -249,6 +249,7 @@ func recorded(t *testing.T, seed uint64, agentUs float64, change func(*sim.Recor
 		t.Fatal(err)
 	}
 	p.Seed = seed
+	p.RatePerS, p.Replicates, p.ReplicateS = 500, 6, 10
 	rec := sim.Recording{Plan: p, Noise: sim.Noise{BaseUs: 400, Sigma: 0.1, Slow: 0.01, SlowS: 30, Offset: 0.01},
 		Delays: map[string]sim.Delay{"agent": {Us: agentUs, Share: 1}}}
 	if change != nil {

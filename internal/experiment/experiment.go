@@ -13,6 +13,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/quiet"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -75,11 +76,8 @@ func Run(ctx context.Context, dir *run.Dir, o Options) error {
 	if err := dir.SetState(run.State{Status: run.Running}); err != nil {
 		return err
 	}
-	awake, status := func() {}, "off"
-	if dir.Plan.KeepAwake {
-		awake, status = quiet.KeepAwake(o.Spin)
-	}
-	defer awake()
+	loud, status := hush(&dir.Plan, o.Spin)
+	defer loud()
 	if err := replicates(ctx, dir, o, ways, status); err != nil {
 		why := err.Error()
 		if ctx.Err() != nil {
@@ -90,7 +88,24 @@ func Run(ctx context.Context, dir *run.Dir, o Options) error {
 	return dir.SetState(run.State{Status: run.Complete})
 }
 
-func replicates(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, awake string) error {
+// hushed says what was done for a quiet machine, in an evidence's words.
+type hushed struct{ awake, oneCore string }
+
+// hush does what the plan asks for; loud takes it back. The spinners come
+// after the one core, because they take the cores that this process may use.
+func hush(p *plan.Plan, spin []string) (loud func(), h hushed) {
+	spread, stop := func() {}, func() {}
+	h = hushed{awake: "off", oneCore: "off"}
+	if p.OneCore {
+		spread, h.oneCore = quiet.OneCore()
+	}
+	if p.KeepAwake {
+		stop, h.awake = quiet.KeepAwake(spin)
+	}
+	return func() { stop(); spread() }, h
+}
+
+func replicates(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, h hushed) error {
 	n := dir.Plan.Replicates
 	for i := 1; i <= n; i++ {
 		r := dir.Replicate(i)
@@ -102,7 +117,7 @@ func replicates(ctx context.Context, dir *run.Dir, o Options, ways map[string]Wa
 		}
 		o.Progress(Event{Replicate: i, Of: n, Phase: Starting})
 		ev, err := replicate(ctx, dir, o, ways, r)
-		ev.KeepAwake = awake
+		ev.KeepAwake, ev.OneCore = h.awake, h.oneCore
 		if err != nil {
 			ev.Complete, ev.Failure = false, err.Error()
 			o.Progress(Event{Replicate: i, Of: n, Phase: Failed, Err: err})

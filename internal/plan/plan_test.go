@@ -36,10 +36,10 @@ func TestProfilesAreValidAndDiffer(t *testing.T) {
 	if std.TwinIndex() < 0 || std.Arms[std.TwinIndex()].TwinOf != plan.ArmBypass {
 		t.Errorf("standard: no A/A twin of bypass in %+v", std.Arms)
 	}
-	if got, want := std.Seconds(), 69.0; got != want {
+	if got, want := std.Seconds(), 70.0; got != want {
 		t.Errorf("standard lasts %v s; want %v", got, want)
 	}
-	if got, want := std.Requests(), 30000.0; got != want {
+	if got, want := std.Requests(), 37860.0; got != want {
 		t.Errorf("standard sends %v requests; want %v", got, want)
 	}
 	article := mustNew(t, plan.ProfileArticle)
@@ -62,6 +62,7 @@ func TestHashFollowsEveryField(t *testing.T) {
 	}
 	for name, change := range map[string]func(*plan.Plan){
 		"seed":      func(p *plan.Plan) { p.Seed++ },
+		"one core":  func(p *plan.Plan) { p.OneCore = false },
 		"rate":      func(p *plan.Plan) { p.RatePerS++ },
 		"topology":  func(p *plan.Plan) { p.Topology = "sha256:x" },
 		"arm":       func(p *plan.Plan) { p.Arms[0].Weight = 2 },

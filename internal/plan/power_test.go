@@ -9,8 +9,15 @@ import (
 
 var machine = plan.Machine{OffsetShare: 0.01, Points: []plan.MachinePoint{{Q: 0.5, Us: 400, SpreadUs: 100}, {Q: 0.99, Us: 900, SpreadUs: 20_000}}}
 
-func TestSees(t *testing.T) {
+// six is a plan whose numbers are round: 6 replicates of 10 s, 500 requests/s.
+func six(t *testing.T) plan.Plan {
 	p := mustNew(t, plan.ProfileStandard)
+	p.RatePerS, p.Replicates, p.ReplicateS = 500, 6, 10
+	return p
+}
+
+func TestSees(t *testing.T) {
+	p := six(t)
 	got := p.Sees(machine)
 	if len(got) != 2 {
 		t.Fatalf("got %d sights; want p50 and p99, which the machine describes", len(got))
@@ -27,7 +34,7 @@ func TestSees(t *testing.T) {
 	if s := got[0].SmallestUs; math.Abs(s-smallest) > 0.01 {
 		t.Errorf("p50: smallest visible %v; want %v", s, smallest)
 	}
-	alone := mustNew(t, plan.ProfileStandard)
+	alone := six(t)
 	if err := alone.SetArms([]string{"agent", "bypass"}, false); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +47,8 @@ func TestSees(t *testing.T) {
 }
 
 func TestSeesSaysWhatAClaimTakes(t *testing.T) {
-	p := mustNew(t, plan.ProfileQuick) // 500 requests of each arm: 5 beyond p99
+	p := mustNew(t, plan.ProfileQuick)
+	p.RatePerS = 500 // 500 requests of each arm in 3 s: 5 beyond p99
 	s := p.Sees(machine)[1]
 	if s.MayClaim || math.Abs(s.ReplicateS-6) > 1e-9 {
 		t.Errorf("got %+v; want no claim before 6 s per replicate", s)
@@ -56,7 +64,7 @@ func TestSeesSaysWhatAClaimTakes(t *testing.T) {
 }
 
 func TestMoreOfWhatLimitsHelps(t *testing.T) {
-	p := mustNew(t, plan.ProfileStandard)
+	p := six(t)
 	before := p.Sees(machine)
 	p.Replicates = 12
 	starts := p.Sees(machine)

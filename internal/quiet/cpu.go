@@ -4,9 +4,9 @@
 package quiet
 
 import (
-	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -18,7 +18,7 @@ import (
 // slice is the length of a CPU sample; short against a window of 1 to 2.5 s.
 const slice = 250 * time.Millisecond
 
-// ticks are the columns of the first line of /proc/stat, in clock ticks since
+// ticks are the columns of a core's line in /proc/stat, in clock ticks since
 // boot (proc(5)).
 type ticks struct{ user, nice, system, idle, iowait, irq, softirq, steal uint64 }
 
@@ -26,24 +26,41 @@ func (t ticks) total() uint64 {
 	return t.user + t.nice + t.system + t.idle + t.iowait + t.irq + t.softirq + t.steal
 }
 
-func parseStat(data []byte) (ticks, error) {
-	sc := bufio.NewScanner(bytes.NewReader(data))
-	if !sc.Scan() {
-		return ticks{}, fmt.Errorf("/proc/stat is empty")
+func (t *ticks) add(columns [8]uint64) {
+	for i, c := range []*uint64{&t.user, &t.nice, &t.system, &t.idle, &t.iowait, &t.irq, &t.softirq, &t.steal} {
+		*c += columns[i]
 	}
-	f := bytes.Fields(sc.Bytes())
-	if len(f) < 9 || string(f[0]) != "cpu" {
-		return ticks{}, fmt.Errorf("/proc/stat: expected a line \"cpu\" with at least 8 numbers, got %q", sc.Text())
-	}
-	var v [8]uint64
-	for i := range v {
-		n, err := strconv.ParseUint(string(f[i+1]), 10, 64)
-		if err != nil {
-			return ticks{}, fmt.Errorf("/proc/stat: %w", err)
+}
+
+// parseStat adds up the lines of the cores that count.
+func parseStat(data []byte, counts func(core int) bool) (ticks, error) {
+	var sum ticks
+	cores := 0
+	for line := range bytes.Lines(data) {
+		f := bytes.Fields(line)
+		if len(f) == 0 || !bytes.HasPrefix(f[0], []byte("cpu")) {
+			break // the cores come first
 		}
-		v[i] = n
+		core, err := strconv.Atoi(string(f[0][len("cpu"):]))
+		if err != nil || !counts(core) {
+			continue // the sum of all, or another core
+		}
+		if len(f) < 9 {
+			return ticks{}, fmt.Errorf("/proc/stat: expected at least 8 numbers for a core, got %q", line)
+		}
+		var v [8]uint64
+		for i := range v {
+			if v[i], err = strconv.ParseUint(string(f[i+1]), 10, 64); err != nil {
+				return ticks{}, fmt.Errorf("/proc/stat: %w", err)
+			}
+		}
+		sum.add(v)
+		cores++
 	}
-	return ticks{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]}, nil
+	if cores == 0 {
+		return ticks{}, errors.New("/proc/stat: expected a line for each core (cpu0 ...), found none that counts")
+	}
+	return sum, nil
 }
 
 func between(a, b ticks, start, end time.Time) run.CPUSlice {
@@ -58,11 +75,12 @@ func between(a, b ticks, start, end time.Time) run.CPUSlice {
 	return s
 }
 
-// Sample reads the machine's CPU time every 250 ms until ctx ends, and
-// returns the slices. Spinners of KeepAwake are not counted as busy: their
+// Sample reads the CPU time of the cores that this process may use every
+// 250 ms until ctx ends, and returns the slices. Spinners of KeepAwake are not counted as busy: their
 // time is in the "nice" column. Where /proc/stat is missing it returns nil.
 func Sample(ctx context.Context) []run.CPUSlice {
-	prev, err := readStat()
+	counts := mine()
+	prev, err := readStat(counts)
 	if err != nil {
 		return nil
 	}
@@ -76,7 +94,7 @@ func Sample(ctx context.Context) []run.CPUSlice {
 			return out
 		case <-t.C:
 		}
-		cur, err := readStat()
+		cur, err := readStat(counts)
 		if err != nil {
 			return out
 		}
@@ -86,10 +104,10 @@ func Sample(ctx context.Context) []run.CPUSlice {
 	}
 }
 
-func readStat() (ticks, error) {
+func readStat(counts func(core int) bool) (ticks, error) {
 	data, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return ticks{}, err
 	}
-	return parseStat(data)
+	return parseStat(data, counts)
 }

@@ -2,6 +2,7 @@ package quiet
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -25,20 +26,51 @@ func TestMain(m *testing.M) {
 }
 
 func TestParseStat(t *testing.T) {
-	a, err := parseStat([]byte("cpu  100 10 50 800 5 1 4 30 0 0\ncpu0 1 2\n"))
+	some := func(core int) bool { return core != 1 }
+	a, err := parseStat([]byte("cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 60 10 30 500 5 1 4 30 0 0\ncpu1 1 2 3 4 5 6 7 8 0 0\ncpu2 40 0 20 300 0 0 0 0 0 0\nintr 7\n"), some)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _ := parseStat([]byte("cpu  160 90 60 830 5 1 14 40 0 0\n"))
-	s := between(a, b, time.Unix(0, 0), time.Unix(1, 0))
-	// 200 ticks passed: user 60, nice 80, system 10, idle 30, softirq 10, steal 10.
-	if s.Busy != 0.4 || s.Softirq != 0.05 || s.Steal != 0.05 {
-		t.Errorf("got busy %v softirq %v steal %v; want 0.4 0.05 0.05 (nice apart)", s.Busy, s.Softirq, s.Steal)
+	b, err := parseStat([]byte("cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 110 90 40 520 5 1 14 40 0 0\ncpu1 9 9 9 9 9 9 9 9 0 0\ncpu2 50 0 20 310 0 0 0 0 0 0\n"), some)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, bad := range []string{"", "cpu 1 2 3\n", "intr 1 2 3 4 5 6 7 8\n", "cpu a 2 3 4 5 6 7 8\n"} {
-		if _, err := parseStat([]byte(bad)); err == nil {
+	s := between(a, b, time.Unix(0, 0), time.Unix(1, 0))
+	// On cores 0 and 2, 200 ticks passed: user 60, nice 80, system 10, idle 30, softirq 10, steal 10.
+	if s.Busy != 0.4 || s.Softirq != 0.05 || s.Steal != 0.05 {
+		t.Errorf("got busy %v softirq %v steal %v; want 0.4 0.05 0.05 (nice and core 1 apart)", s.Busy, s.Softirq, s.Steal)
+	}
+	for _, bad := range []string{"", "cpu 1 2 3 4 5 6 7 8\n", "cpu0 1 2 3\n", "intr 1 2 3 4 5 6 7 8\n", "cpu0 a 2 3 4 5 6 7 8\n", "cpu1 1 2 3 4 5 6 7 8\n"} {
+		if _, err := parseStat([]byte(bad), some); err == nil {
 			t.Errorf("parseStat(%q) gave no error", bad)
 		}
+	}
+}
+
+// TestOneCore shows that children started meanwhile are confined too, and that
+// the process has its cores back afterwards.
+func TestOneCore(t *testing.T) {
+	spread, status := OneCore()
+	defer spread()
+	if runtime.GOOS != "linux" {
+		if status != "not available on "+runtime.GOOS {
+			t.Errorf("got status %q", status)
+		}
+		return
+	}
+	var core int
+	if _, err := fmt.Sscanf(status, "core %d", &core); err != nil {
+		t.Fatalf("got status %q; want a core", status)
+	}
+	if out, err := exec.Command("nproc").Output(); err != nil || string(out) != "1\n" {
+		t.Errorf("a child counts %q cores, error %v; want 1", out, err)
+	}
+	if counts := mine(); !counts(core) || counts(core+1) {
+		t.Errorf("%s: counting other cores", status)
+	}
+	spread()
+	if out, err := exec.Command("nproc").Output(); err != nil || string(out) != fmt.Sprintln(runtime.NumCPU()) {
+		t.Errorf("afterwards a child counts %q cores, error %v; want %d", out, err, runtime.NumCPU())
 	}
 }
 

@@ -186,7 +186,12 @@ func planWords(p summary.Plan) string {
 	if p.WindowS > 0 {
 		parts = append(parts, "windows of "+secondsWords(p.WindowS))
 	}
-	if p.KeepAwake {
+	switch {
+	case p.KeepAwake && p.OneCore:
+		parts = append(parts, "all on one core, kept awake")
+	case p.OneCore:
+		parts = append(parts, "all on one core")
+	case p.KeepAwake:
 		parts = append(parts, "cores kept awake")
 	}
 	if !p.KeepAlive {

@@ -40,6 +40,9 @@ type Evidence struct {
 	CPU []CPUSlice `json:"cpu,omitempty"`
 	// KeepAwake is "on", "off", or why it could not be had.
 	KeepAwake string `json:"keep_awake"`
+	// OneCore is "core N" when lab and load generator ran on core N alone,
+	// "off", or why it could not be had.
+	OneCore string `json:"one_core,omitempty"`
 	// Injected lists delays that were injected on purpose, with what was realised.
 	Injected []Injected `json:"injected,omitempty"`
 	// CloudWatch holds the second leg of a deployed run's evidence.

@@ -11,11 +11,12 @@ import (
 // Quantiles are the reported ones.
 var Quantiles = []float64{0.5, 0.9, 0.99}
 
-// The shape of a simulated run: that of the standard profile.
+// The shape of a simulated run: that of the standard profile, whose rate is
+// rounded to whole requests in a step.
 const (
-	ratePerS   = 500.0
-	replicates = 6
-	replicateS = 10.0
+	ratePerS   = 640.0
+	replicates = 10
+	replicateS = 6.0
 	windowS    = 2.0
 	level      = 0.95
 )
@@ -30,11 +31,11 @@ type design struct {
 
 // Names of the intervals, as the table prints them.
 const (
-	ours        = "random per request, 6 starts"
+	ours        = "random per request, 10 starts"
 	oursAA      = "the same, A/A twin"
 	oursHL      = "the same, Hodges-Lehmann of windows"
 	oursWithin  = "the same, within-run interval"
-	shorter     = "the same, 12 starts of half the length"
+	shorter     = "the same, 20 starts of half the length"
 	stops       = "stops at p50 ±0.11 ms, 3 to 12 starts"
 	stopsNaive  = "the same, each look at 95 %"
 	randomOnce  = "random per request, 1 start"
@@ -146,7 +147,7 @@ func student(starts []start, level float64, figure func(*start) []float64) []sta
 }
 
 // standard is hoplab's default: each request's arm is drawn, everything is
-// restarted six times. It returns the headline, the A/A interval, the interval
+// restarted ten times. It returns the headline, the A/A interval, the interval
 // over starts of each one's Hodges-Lehmann estimate over windows with one
 // baseline, and the within-run interval.
 func standard(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval {
@@ -227,7 +228,7 @@ func (b *bench) window(arms int, seconds float64, d Delay) [][]float64 {
 	return out
 }
 
-// once is the same drawing in one start as long as six, with the windows as the sample.
+// once is the same drawing in one start as long as ten, with the windows as the sample.
 func once(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
 	b := newBench(n, rng, newDrift(n, rng), 2)
 	return paired(int(replicates*replicateS/windowS), func() [][]float64 { return b.window(2, windowS, d) })

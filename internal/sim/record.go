@@ -80,7 +80,7 @@ func (rec *Recording) load(i, generator int) samplefile.Load {
 func (rec *Recording) replicate(r run.Replicate, drift *drift, rng *rand.Rand) (ev run.Evidence, err error) {
 	p := rec.Plan
 	start := recordingStart.Add(time.Duration(r.Index-1) * time.Hour)
-	ev = run.Evidence{Replicate: r.Index, Complete: true, StartedUnixNs: start.UnixNano(), KeepAwake: "on"}
+	ev = run.Evidence{Replicate: r.Index, Complete: true, StartedUnixNs: start.UnixNano(), KeepAwake: "on", OneCore: "core 0"}
 	writers := make([]*samplefile.Writer, p.Generators)
 	for g := range writers {
 		f, err := os.Create(r.SamplesPath(g, p.Generators))

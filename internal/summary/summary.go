@@ -56,6 +56,7 @@ type Plan struct {
 	WarmupS    float64  `json:"warmup_s"`
 	WindowS    float64  `json:"window_s"`
 	KeepAwake  bool     `json:"keep_awake"`
+	OneCore    bool     `json:"one_core"`
 	KeepAlive  bool     `json:"keep_alive"`
 	Client     string   `json:"client"`
 }
