@@ -2,6 +2,7 @@ package reach
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -230,6 +231,12 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 	switch {
 	case len(chosen) == 0 && failed != nil:
 		return single(func(j *journey) Prediction { return j.end(*failed) })
+	case len(chosen) == 0 && p.x.alternates[g.ID] != nil:
+		s := p.x.alternates[g.ID]
+		return single(func(j *journey) Prediction {
+			return j.unknown(fmt.Sprintf("%s deploys blue/green: each deployment moves its tasks between %s and its other target group, and the source does not say where the last one left them",
+				label(s.Origin, s.Name), label(g.Origin, g.Name)))
+		})
 	case len(chosen) == 0 && p.x.openTargets != "":
 		return single(func(j *journey) Prediction { return j.unknown(p.x.openTargets) })
 	case len(chosen) == 0:
@@ -279,6 +286,14 @@ func (p *Predictor) choose(lb *topology.LoadBalancer, g *topology.TargetGroup) (
 	return all, len(all) > 0, failed
 }
 
+// blueGreen reports whether s moves between target group id and another.
+func blueGreen(s *topology.Service, id topology.ID) bool {
+	return slices.ContainsFunc(s.LoadBalancers, func(t topology.ServiceTarget) bool {
+		group, ok := t.Group.Get()
+		return ok && group == id && !t.Alternate.IsAbsent()
+	})
+}
+
 // toTarget walks from the listener to one registration.
 func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r registration, suffix string, open bool) Prediction {
 	j := p.newAsk(q, suffix)
@@ -292,6 +307,9 @@ func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r registration, suf
 			text += " while ECS replaces the tasks; between two tasks the answer is 503"
 		}
 		j.pr.Remarks = append(j.pr.Remarks, text)
+	}
+	if r.service != nil && blueGreen(r.service, g.ID) {
+		j.pr.Remarks = append(j.pr.Remarks, "as after the service's first deployment: it deploys blue/green, and each deployment moves its tasks to the other target group")
 	}
 	p.remarkIPv6(j, q)
 	tls, ok := speaksTLS(g)

@@ -45,9 +45,10 @@ type index struct {
 	nss       map[topology.ID]*topology.Namespace
 	nsByName  map[string]topology.ID
 
-	registered map[topology.ID][]registration // by target group
-	fronts     map[topology.ID][]front        // by target group
-	spaces     map[string]*space              // by namespace key
+	registered map[topology.ID][]registration    // by target group
+	alternates map[topology.ID]*topology.Service // by target group: whose other colour it is
+	fronts     map[topology.ID][]front           // by target group
+	spaces     map[string]*space                 // by namespace key
 	spaceOrder []string
 	vague      []*topology.Service // Service Connect services whose namespace is unknown
 	hosts      map[topology.ID]*host
@@ -145,6 +146,7 @@ func newIndex(t *topology.Topology) *index {
 		nss:        byID(t.Namespaces, func(v *topology.Namespace) topology.ID { return v.ID }),
 		nsByName:   map[string]topology.ID{},
 		registered: map[topology.ID][]registration{},
+		alternates: map[topology.ID]*topology.Service{},
 		fronts:     map[topology.ID][]front{},
 		spaces:     map[string]*space{},
 		hosts:      map[topology.ID]*host{},
@@ -187,6 +189,11 @@ func (x *index) indexTargets() {
 				x.registered[id] = append(x.registered[id], registration{service: s, port: lb.Port})
 			} else {
 				x.openTargets = orElse(x.openTargets, fmt.Sprintf("%s registers with a target group that is not settled: %s", label(s.Origin, s.Name), lb.Group.Why()))
+			}
+			if id, ok := lb.Alternate.Get(); ok {
+				x.alternates[id] = s
+			} else if lb.Alternate.IsUnknown() {
+				x.openTargets = orElse(x.openTargets, fmt.Sprintf("%s deploys blue/green to a target group that is not settled: %s", label(s.Origin, s.Name), lb.Alternate.Why()))
 			}
 		}
 	}

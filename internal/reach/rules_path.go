@@ -283,7 +283,7 @@ func listenerWithoutTargets(c *checker) {
 	for _, g := range c.p.x.t.TargetGroups {
 		fs := c.p.x.fronts[g.ID]
 		idle := !slices.ContainsFunc(fs, func(f front) bool { return f.weight > 0 }) // the other colour of a blue/green pair
-		if idle || len(c.p.x.registered[g.ID]) > 0 || g.TargetType.Or("") == "lambda" {
+		if idle || c.p.x.alternates[g.ID] != nil || len(c.p.x.registered[g.ID]) > 0 || g.TargetType.Or("") == "lambda" {
 			continue
 		}
 		f := c.add(g.Origin, "Register a service with the target group, or remove the group from the listener.",

@@ -79,7 +79,14 @@ func (b *builder) serviceTarget(body *resource.Body) topology.ServiceTarget {
 	if group.IsAbsent() {
 		group = settled(b, topology.Unknown[topology.ID](at(body)+": a load balancer of the service without a target group is not modelled"))
 	}
-	return topology.ServiceTarget{Group: group, Container: b.text(body, "container_name"), Port: b.integer(body, "container_port")}
+	t := topology.ServiceTarget{Group: group, Container: b.text(body, "container_name"), Port: b.integer(body, "container_port")}
+	pairs, open := b.blocks(body, "advanced_configuration")
+	if len(pairs) > 0 {
+		t.Alternate = b.id(pairs[0], "alternate_target_group_arn", targetsTypes...)
+	} else if open != "" {
+		t.Alternate = topology.Unknown[topology.ID](open)
+	}
+	return t
 }
 
 // clusterOf returns the cluster that a service names, if it is declared here:

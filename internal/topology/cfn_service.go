@@ -46,6 +46,7 @@ func (b *builder) cluster(v cfn.Value) Opt[string] {
 func (b *builder) serviceTarget(v cfn.Value) ServiceTarget {
 	return ServiceTarget{
 		Group:     b.targetsID(v),
+		Alternate: b.id(v.At("AdvancedConfiguration", "AlternateTargetGroupArn"), typeTargets, "TargetGroupArn"),
 		Container: b.text(v.Get("ContainerName")),
 		Port:      b.integer(v.Get("ContainerPort")),
 	}

@@ -304,7 +304,10 @@ type Service struct {
 
 // ServiceTarget registers a container port with a target group.
 type ServiceTarget struct {
-	Group     Opt[ID]
+	Group Opt[ID]
+	// Alternate is the other group of an ECS-native blue/green pair: each
+	// deployment moves the tasks to the one that the last did not use.
+	Alternate Opt[ID]
 	Container Opt[string]
 	Port      Opt[int]
 }
