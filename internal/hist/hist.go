@@ -1,7 +1,9 @@
 // Package hist counts latencies in mergeable histograms.
 //
-// It is a thin layer over HdrHistogram that fixes the unit, the range and the
-// resolution, keeps minimum, maximum and sum exactly, and hands out its bars.
+// Bars are as wide as those of HdrHistogram with four digits: one Unit each up
+// to ExactBelow, then twice as wide for every doubling of the latency. Minimum,
+// maximum and sum are kept exactly.
+//
 // Histograms add up: merging is associative and commutative, and a quantile
 // after merging equals the quantile of the union, because every histogram has
 // the same bars.
@@ -11,10 +13,9 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"time"
-
-	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
 const (
@@ -22,25 +23,38 @@ const (
 	Unit = 100 * time.Nanosecond
 	// Max is the largest latency that can be recorded; a plan's timeout is at most 1 h.
 	Max = 2 * time.Hour
-	// digits makes a bar at most 1/16384 of its value wide.
-	digits = 4
+	// pageBars is how many bars a doubling of the latency has.
+	pageBars = 1 << pageBits
+	pageBits = 14
+	// pages is enough for Max, which has 37 bits in Unit.
+	pages = 37 - pageBits + 1
 	// ExactBelow is the latency up to which every bar is one Unit wide.
-	ExactBelow = 32768 * Unit
+	ExactBelow = 2 * pageBars * Unit
 	// Resolution is the greatest relative width of a bar above ExactBelow.
-	Resolution = 1.0 / 16384
+	Resolution = 1.0 / pageBars
 )
+
+// page is the counts of one doubling of the latency. Page 0 holds latencies
+// below 1<<pageBits, page p those with pageBits+p bits, in bars 1<<(p-1) wide.
+type page [pageBars]int64
 
 // Hist is a histogram of latencies. The zero value is not ready; use New.
 // It is not safe for concurrent use while something is recorded.
 type Hist struct {
-	h        *hdr.Histogram
+	pages    [pages]*page // 128 KiB each, nil until needed
+	count    int64
 	min, max int64 // Unit; valid when the count is positive
 	sum      int64 // Unit; 2^63 units are 29 000 years of latency
 }
 
-// New returns an empty histogram. It takes about 3 MB.
-func New() *Hist {
-	return &Hist{h: hdr.New(1, int64(Max/Unit), digits), min: math.MaxInt64}
+// New returns an empty histogram. It takes 128 KiB for each doubling of the
+// latency that occurs, and one for everything below 1.6 ms.
+func New() *Hist { return &Hist{min: math.MaxInt64} }
+
+// place finds the page of a latency in Unit, and the bar there.
+func place(v int64) (p, bar int) {
+	p = max(0, bits.Len64(uint64(v))-pageBits)
+	return p, int(v>>max(0, p-1)) & (pageBars - 1)
 }
 
 // Record counts one latency, rounded down to Unit. It fails, and counts
@@ -52,37 +66,56 @@ func (h *Hist) RecordN(d time.Duration, n int64) error {
 	if d < 0 || d > Max {
 		return fmt.Errorf("latency %v: expected 0 to %v", d, Max)
 	}
-	v := int64(d / Unit)
-	if err := h.h.RecordValues(v, n); err != nil {
-		return fmt.Errorf("latency %v: %w", d, err)
+	if n < 0 {
+		return fmt.Errorf("latency %v counted %d times: expected 0 or more", d, n)
 	}
 	if n == 0 {
 		return nil
 	}
+	v := int64(d / Unit)
+	p, bar := place(v)
+	h.page(p)[bar] += n
+	h.count += n
 	h.min, h.max = min(h.min, v), max(h.max, v)
 	h.sum += v * n
 	return nil
 }
 
+func (h *Hist) page(p int) *page {
+	if h.pages[p] == nil {
+		h.pages[p] = new(page)
+	}
+	return h.pages[p]
+}
+
 // Merge adds the counts of from, which stays as it is.
 func (h *Hist) Merge(from *Hist) {
-	if from.Count() == 0 {
-		return
+	for p, counts := range from.pages {
+		if counts == nil {
+			continue
+		}
+		into := h.page(p)
+		for i, n := range counts {
+			into[i] += n
+		}
 	}
-	// Nothing can be dropped: both have the same bars.
-	h.h.Merge(from.h)
+	h.count += from.count
 	h.min, h.max = min(h.min, from.min), max(h.max, from.max)
 	h.sum += from.sum
 }
 
 // Reset makes the histogram empty again, keeping its memory.
 func (h *Hist) Reset() {
-	h.h.Reset()
-	h.min, h.max, h.sum = math.MaxInt64, 0, 0
+	for _, counts := range h.pages {
+		if counts != nil {
+			clear(counts[:])
+		}
+	}
+	h.count, h.min, h.max, h.sum = 0, math.MaxInt64, 0, 0
 }
 
 // Count is the number of latencies recorded.
-func (h *Hist) Count() int64 { return h.h.TotalCount() }
+func (h *Hist) Count() int64 { return h.count }
 
 // MinUs is the smallest latency in µs, exactly; 0 when empty.
 func (h *Hist) MinUs() float64 {
@@ -133,21 +166,22 @@ func (h *Hist) AtRanksUs(ranks []float64) []float64 {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(ranks[a], ranks[b]) })
-	bars := h.Bars()
-	bar, upTo := 0, int64(0) // bars[bar] holds ranks upTo+1 to upTo+Count
-	if len(bars) > 0 {
-		upTo = bars[0].Count
-	}
+	at := cursor{h: h}
+	bar, _ := at.next()
+	upTo := bar.Count // bar holds ranks upTo-bar.Count+1 to upTo
 	for _, i := range order {
 		r := min(float64(n), max(1, ranks[i]))
 		low := int64(r)
 		for upTo < low {
-			bar++
-			upTo += bars[bar].Count
+			bar, _ = at.next()
+			upTo += bar.Count
 		}
-		v := bars[bar].Us
-		if part := r - float64(low); part > 0 && low == upTo && bar+1 < len(bars) {
-			v += part * (bars[bar+1].Us - v)
+		v := bar.Us
+		if part := r - float64(low); part > 0 && low == upTo {
+			ahead := at
+			if next, more := ahead.next(); more {
+				v += part * (next.Us - v)
+			}
 		}
 		out[i] = min(max(v, h.MinUs()), h.MaxUs())
 	}
@@ -163,12 +197,44 @@ type Bar struct {
 // Bars returns the non-empty bars, ascending.
 func (h *Hist) Bars() []Bar {
 	var out []Bar
-	for _, b := range h.h.Distribution() {
-		if b.Count > 0 {
-			out = append(out, Bar{Us: us(b.From+b.To) / 2, Count: b.Count})
-		}
+	at := cursor{h: h}
+	for bar, more := at.next(); more; bar, more = at.next() {
+		out = append(out, bar)
 	}
 	return out
+}
+
+// cursor walks over the non-empty bars, ascending. A copy walks on by itself.
+type cursor struct {
+	h      *Hist
+	p, bar int // to look at next
+}
+
+func (c *cursor) next() (Bar, bool) {
+	for ; c.p < pages; c.p, c.bar = c.p+1, 0 {
+		counts := c.h.pages[c.p]
+		if counts == nil {
+			continue
+		}
+		for ; c.bar < pageBars; c.bar++ {
+			if n := counts[c.bar]; n > 0 {
+				bar := Bar{Us: middleUs(c.p, c.bar), Count: n}
+				c.bar++
+				return bar, true
+			}
+		}
+	}
+	return Bar{}, false
+}
+
+// middleUs undoes place.
+func middleUs(p, bar int) float64 {
+	if p == 0 {
+		return us(int64(bar))
+	}
+	width := int64(1) << (p - 1)
+	first := (pageBars + int64(bar)) * width
+	return us(2*first+width-1) / 2
 }
 
 const unitsPerUs = float64(time.Microsecond / Unit)

@@ -143,6 +143,30 @@ func TestBarsHoldEveryRequest(t *testing.T) {
 	}
 }
 
+// A latency must lie in the bar that counts it, on both sides of every place
+// where bars get wider.
+func TestTheBarHoldsTheLatency(t *testing.T) {
+	for bits := range 37 {
+		for off := int64(-2); off <= 2; off++ {
+			d := time.Duration(int64(1)<<bits+off) * hist.Unit
+			if d < 0 || d > hist.Max {
+				continue
+			}
+			bars := record(t, []time.Duration{d}).Bars()
+			if len(bars) != 1 || bars[0].Count != 1 {
+				t.Fatalf("%v: bars %v", d, bars)
+			}
+			tolerance := 1e-9
+			if d >= hist.ExactBelow {
+				tolerance += us(d) * hist.Resolution / 2
+			}
+			if away := math.Abs(bars[0].Us - us(d)); away > tolerance {
+				t.Errorf("%v counts as %v us, which is %v away", d, bars[0].Us, away)
+			}
+		}
+	}
+}
+
 func TestRecordRefusesWhatItCannotHold(t *testing.T) {
 	h := hist.New()
 	for _, d := range []time.Duration{-1, hist.Max + hist.Unit} {
