@@ -27,6 +27,7 @@ type labFlags struct {
 	source
 	name   string
 	fabric string
+	agent  string
 	scale  float64
 	delay  time.Duration
 	seed   uint64
@@ -58,6 +59,7 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 	f.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
+	fl.StringVar(&f.agent, "agent", lab.AgentLab, "what runs as the agents: lab (its own) or envoy (the one on PATH, with --fabric netns)")
 	fl.DurationVar(&f.delay, "link-delay", 0, "how long a packet takes between a host and its subnet, one way (with --fabric netns)")
 	fl.Float64Var(&f.scale, "scale", 1, "run the lab's timers so many times faster than real")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of addresses and start order")
@@ -74,6 +76,9 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := labctl.At(f.name)
 			if err != nil {
+				return err
+			}
+			if err := (&lab.Options{Agent: f.agent, Fabric: f.fabric, Scale: f.scale}).CheckAgent(); err != nil {
 				return err
 			}
 			// Reading the source here gives its errors at once, and only once.
@@ -108,7 +113,7 @@ func (f *labFlags) detach(ctx context.Context, p labctl.Place, args []string) er
 		return fail.Newf(fail.Environment, "make it writable", "the lab's log: %w", err)
 	}
 	defer log.Close()
-	argv := []string{"lab", "serve", "--name", f.name, "--fabric", f.fabric, "--scale", fmt.Sprint(f.scale), "--link-delay", f.delay.String(), "--seed", fmt.Sprint(f.seed)}
+	argv := []string{"lab", "serve", "--name", f.name, "--fabric", f.fabric, "--agent", f.agent, "--scale", fmt.Sprint(f.scale), "--link-delay", f.delay.String(), "--seed", fmt.Sprint(f.seed)}
 	if f.situation != "" {
 		argv = append(argv, "--situation", f.situation)
 	}
@@ -213,7 +218,7 @@ func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags,
 	if err != nil {
 		return nil, err
 	}
-	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, App: lab.App{Command: []string{app}}, Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Log: s.err})
+	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, App: lab.App{Command: []string{app}}, Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Log: s.err})
 }
 
 func newLabStatus(s streams, f *labFlags) *cobra.Command {

@@ -29,6 +29,7 @@ type Lab struct {
 	clock   clock.Clock
 	dir     string
 	ownDir  bool
+	envoy   string // the program in the agents' place; empty for the lab's own
 	fabric  fabric.Fabric
 	network *vpc.Network
 	spawner *proc.Spawner
@@ -59,15 +60,22 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
+	envoy, err := opts.envoyPath()
+	if err != nil {
+		return nil, err
+	}
 	fab, err := openFabric(opts.Fabric)
 	if err != nil {
 		return nil, err
 	}
 	l := &Lab{
-		opts: opts, clock: clock.New(opts.Scale), dir: opts.Dir, fabric: fab, network: vpc.New(opts.Topology),
+		opts: opts, clock: clock.New(opts.Scale), dir: opts.Dir, envoy: envoy, fabric: fab, network: vpc.New(opts.Topology),
 		spawner: proc.NewSpawner(), begun: time.Now(), health: make(chan healthEvent, 1024),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if envoy != "" {
+		l.note("the agents are Envoy, " + envoy)
+	}
 	l.wg.Go(l.healthEvents)
 	l.mu.Lock()
 	err = l.start(ctx)

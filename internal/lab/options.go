@@ -25,6 +25,9 @@ type Options struct {
 	// an access log, agent.log. Empty means a temporary directory that Close removes.
 	Dir  string
 	Seed uint64
+	// Agent is what runs in the place of the Service Connect agent: AgentLab
+	// (also the default) or AgentEnvoy; see CheckAgent.
+	Agent string
 	// Scale is how many times faster than real the lab's timers run; below 1 means 1.
 	Scale  float64
 	Inject []Injection

@@ -123,6 +123,9 @@ func (t *task) status() TaskStatus {
 		var as agent.Status
 		if err := t.agent.Call(node.OpStatus, nil, &as); err == nil {
 			ts.Agent = &as
+			if as.PID != 0 {
+				ts.PIDs = append(ts.PIDs, as.PID)
+			}
 		}
 	}
 	if h, ok := t.host.(fabric.Counting); ok {

@@ -134,7 +134,7 @@ func (t *task) startAgent() (err error) {
 		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, TLS: n.endpoint.TLS, Timeouts: timeouts(p, n.endpoint)})
 	}
 	var b agent.Bound
-	if t.agent, err = l.startCarrier("agent of "+t.label(), t.host, node.Start{Agent: &cfg}, &b, nil); err != nil {
+	if t.agent, err = l.startCarrier("agent of "+t.label(), t.host, node.Start{Agent: &cfg, Envoy: t.envoyOf()}, &b, nil); err != nil {
 		return err
 	}
 	for i, in := range cfg.Ingress {

@@ -16,6 +16,8 @@ type Status struct {
 	// Egress is by client port and name: what those with TargetDiscoveryName count.
 	Egress []EndpointStatus `json:"egress,omitempty"`
 	Inject inject.Count     `json:"inject"`
+	// PID is the process of the Envoy that is in the agent's place, if one is.
+	PID int `json:"pid,omitempty"`
 }
 
 // EndpointStatus counts one endpoint of an agent.

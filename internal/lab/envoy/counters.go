@@ -51,7 +51,7 @@ func (p *Proxy) Status() (agent.Status, error) {
 	if err != nil {
 		return agent.Status{}, err
 	}
-	var st agent.Status
+	st := agent.Status{PID: p.proc.PID()}
 	for _, in := range p.cfg.Ingress {
 		st.Ingress = append(st.Ingress, endpoint(v, name("ingress", in.Discovery), name("app", in.Discovery), in.Discovery, in.Protocol))
 	}

@@ -42,7 +42,9 @@ type Places struct {
 	// Envoy reads where its tasks are whenever the file is replaced; see
 	// Endpoints. Empty writes the tasks into the bootstrap, once and for all.
 	Endpoints string
-	// Admin is the Unix socket of the admin interface, as on Fargate; empty for none.
+	// Admin is the Unix socket of the admin interface, as on Fargate; empty for
+	// none. One that begins with "@" has a name and no file (Linux), and is
+	// seen in the task's network namespace alone.
 	Admin string
 	// AccessLog is a file for access log lines; empty for standard output,
 	// where AWS's agent writes them. It matters only when cfg has an AccessLog.
@@ -60,9 +62,10 @@ func Find() (string, error) {
 
 // Args are the arguments that run Envoy with a bootstrap file. Several Envoys
 // of a machine would share memory for hot restarts, which the lab never makes;
-// one worker thread is what a task's share of a CPU feeds.
+// one worker thread is what a task's share of a CPU feeds; and the access log
+// is written once a second, as the lab's own agent does.
 func Args(bootstrap string) []string {
-	return []string{"--config-path", bootstrap, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"}
+	return []string{"--config-path", bootstrap, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", "--file-flush-interval-msec", "1000"}
 }
 
 // Bootstrap returns the bootstrap of an Envoy that does what the lab's agent
@@ -84,7 +87,11 @@ func Bootstrap(cfg agent.Config, hosts agent.Update, at Places) (*bootstrapv3.Bo
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{},
 	}
 	if at.Admin != "" {
-		b.Admin = &bootstrapv3.Admin{Address: &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: at.Admin, Mode: 0o600}}}}
+		pipe := &corev3.Pipe{Path: at.Admin}
+		if !strings.HasPrefix(at.Admin, "@") {
+			pipe.Mode = 0o600
+		}
+		b.Admin = &bootstrapv3.Admin{Address: &corev3.Address{Address: &corev3.Address_Pipe{Pipe: pipe}}}
 	}
 	g.log, g.endpoints = at.AccessLog, at.Endpoints
 	for i, in := range cfg.Ingress {

@@ -175,6 +175,7 @@ func TestProtocols(t *testing.T) {
 		`"connection_id": "%CONNECTION_ID%"`:                   2,
 		`"name": "envoy.filters.listener.original_dst"`:        1,
 		`"prefix_len": 32`:                                     4,
+		`"prefix_len": 128`:                                    4, // the IPv6 twins
 		`"path": "/tmp/access.log"`:                            8,
 	} {
 		if got := strings.Count(string(text), want); got != n {

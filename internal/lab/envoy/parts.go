@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/lab/fabric"
 )
 
 // Section 3 of the semantics; what it does not know is Envoy's default.
@@ -39,10 +40,22 @@ const (
 	hostSelectionTry = 3
 )
 
+// address is where to listen or to connect. Without the compatibility, "::"
+// is IPv6 alone to Envoy.
 func address(a netip.AddrPort) *corev3.Address {
 	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
 		Address: a.Addr().String(), PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(a.Port())},
+		Ipv4Compat: a.Addr() == netip.IPv6Unspecified(),
 	}}}
+}
+
+// exactly matches the virtual address of an endpoint and its IPv6 twin.
+func exactly(vip netip.Addr) []*corev3.CidrRange {
+	var out []*corev3.CidrRange
+	for _, a := range []netip.Addr{vip, fabric.VIP6(vip)} {
+		out = append(out, &corev3.CidrRange{AddressPrefix: a.String(), PrefixLen: wrapperspb.UInt32(uint32(a.BitLen()))})
+	}
+	return out
 }
 
 // ingressListener takes what comes from outside the task to one endpoint.
@@ -77,9 +90,7 @@ func (g *generator) egressListener(at netip.AddrPort) (*listenerv3.Listener, err
 			Name: name("egress", key(e)),
 			FilterChainMatch: &listenerv3.FilterChainMatch{
 				DestinationPort: wrapperspb.UInt32(uint32(e.At.Port())),
-				PrefixRanges: []*corev3.CidrRange{{
-					AddressPrefix: e.At.Addr().String(), PrefixLen: wrapperspb.UInt32(uint32(e.At.Addr().BitLen())),
-				}},
+				PrefixRanges:    exactly(e.At.Addr()),
 			},
 			Filters: g.filters(door{
 				name: name("egress", key(e)), cluster: name("egress", key(e)), protocol: e.Protocol, timeouts: e.Timeouts, retries: retries,

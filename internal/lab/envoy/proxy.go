@@ -16,35 +16,37 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/proc"
 )
 
 // Proxy is a running Envoy in the place of an agent. Its methods are safe for
 // concurrent use.
 type Proxy struct {
-	cfg   agent.Config
-	at    Places
-	cmd   *exec.Cmd
-	done  chan struct{}
-	admin *http.Client
+	cfg     agent.Config
+	at      Places
+	spawner *proc.Spawner
+	proc    *proc.Process
+	admin   *http.Client
 
 	mu      sync.Mutex
 	version int
 }
 
-// readyWithin is how long Envoy may take to start.
-const readyWithin = 20 * time.Second
+const (
+	// readyWithin is how long Envoy may take to start: less than a node may
+	// take to answer, so that the answer says what was waited for.
+	readyWithin = 15 * time.Second
+	// endWithin is how long it may take to write its access log and end.
+	endWithin = 500 * time.Millisecond
+)
 
 // Start starts the Envoy at path as the agent that cfg describes and says
 // where it listens, in the terms of the lab's own agent. Its files go into
 // dir, its own words to log. n must be a network on which logical addresses
-// are real, and the calling process must be in the task's host.
+// are real, and the calling process must be in the task's host. Envoy ends
+// with this process, however that ends (Linux).
 func Start(cfg agent.Config, n fabric.Net, path, dir string, log io.Writer) (*Proxy, agent.Bound, error) {
-	// A Unix socket's path is limited to about 100 bytes, which dir may exceed.
-	sockets, err := os.MkdirTemp("", "hl")
-	if err != nil {
-		return nil, agent.Bound{}, err
-	}
-	p := &Proxy{cfg: cfg, done: make(chan struct{}), at: Places{Endpoints: dir, Admin: filepath.Join(sockets, "admin")}}
+	p := &Proxy{cfg: cfg, spawner: proc.NewSpawner(), at: Places{Endpoints: dir, Admin: fmt.Sprintf("@hoplab-envoy-%s-%d", cfg.Task, os.Getpid())}}
 	if cfg.AccessLog != nil {
 		p.at.AccessLog = cfg.AccessLog.Path
 	}
@@ -81,15 +83,10 @@ func (p *Proxy) start(n fabric.Net, path string, log io.Writer) (agent.Bound, er
 		return b, err
 	}
 	cmd := exec.Command(path, Args(file)...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	cmd.Stdout = log
+	if p.proc, err = p.spawner.Start("envoy", cmd, log, (*exec.Cmd).Start); err != nil {
 		return b, err
 	}
-	p.cmd = cmd
-	go func() {
-		cmd.Wait()
-		close(p.done)
-	}()
 	return b, p.awaitReady(file)
 }
 
@@ -137,8 +134,8 @@ func (p *Proxy) awaitReady(file string) error {
 			return nil
 		}
 		select {
-		case <-p.done:
-			return fmt.Errorf("it ended before it was ready (%s); its configuration is %s", p.cmd.ProcessState, file)
+		case <-p.proc.Done():
+			return fmt.Errorf("it ended before it was ready (%s); its configuration is %s", p.proc.Why(), file)
 		case <-time.After(10 * time.Millisecond):
 		}
 		if time.Now().After(limit) {
@@ -185,14 +182,16 @@ func (p *Proxy) Drain() error {
 	return err
 }
 
-// Close kills Envoy and removes its socket.
+// Close ends Envoy.
 func (p *Proxy) Close() {
-	if p.cmd != nil {
-		p.cmd.Process.Kill()
-		<-p.done
+	if p.proc != nil {
+		p.proc.Stop(endWithin)
 	}
-	os.RemoveAll(filepath.Dir(p.at.Admin))
+	p.spawner.Close()
 }
 
-// Ended is closed when Envoy has ended.
-func (p *Proxy) Ended() <-chan struct{} { return p.done }
+// Ended is closed when Envoy has ended; Why then says how.
+func (p *Proxy) Ended() <-chan struct{} { return p.proc.Done() }
+
+// Why waits for Envoy's end and returns how it came, with its last words.
+func (p *Proxy) Why() string { return p.proc.Why() }

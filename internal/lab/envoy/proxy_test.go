@@ -1,68 +1,30 @@
-package envoy
+package envoy_test
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
-	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/types/known/anypb"
-
 	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/lab/envoy"
+	"github.com/hoplab/hoplab/internal/lab/envoy/standin"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 )
 
-// TestMain lets the test binary stand in for envoy: it reads the bootstrap and
-// serves the admin interface. It proves how the process is handled; what a
-// real Envoy makes of the configuration it does not.
+// TestMain lets the test binary stand in for envoy.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "--config-path" {
-		os.Exit(standIn(os.Args[2]))
+		os.Exit(standin.Main(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
-}
-
-func standIn(file string) int {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return 1
-	}
-	var b bootstrapv3.Bootstrap
-	if err := protojson.Unmarshal(text, &b); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	if b.Node.Id == "broken" {
-		return 3
-	}
-	l, err := net.Listen("unix", b.Admin.Address.GetPipe().Path)
-	if err != nil {
-		return 1
-	}
-	drained := 0
-	http.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "LIVE\n") })
-	http.HandleFunc("POST /drain_listeners", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.RawQuery == "inboundonly" {
-			drained++
-		}
-	})
-	http.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"stats":[{"name":"drained","value":%d},{"name":"http.ingress_http.downstream_rq_total","value":7},
-			{"name":"http.egress_http_ns_80.downstream_rq_5xx","value":2},{"name":"cluster.egress_http_ns_80.upstream_cx_total","value":3},
-			{"name":"tcp.ingress_tcp.downstream_cx_total","value":5},{"histograms":{}}]}`, drained)
-	})
-	http.Serve(l, nil)
-	return 0
 }
 
 // plain is a network of this machine's own addresses.
@@ -71,32 +33,61 @@ type plain struct{ fabric.Net }
 func (plain) Listen(port uint16) (net.Listener, error) {
 	return net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 }
-func (plain) Dial(context.Context, netip.AddrPort) (net.Conn, error) { return nil, net.ErrClosed }
+
+// task is an agent with an endpoint of each kind on both sides; app is behind its ingress.
+func task(app uint16) agent.Config {
+	cfg := agent.Config{Task: "t"}
+	for i, p := range []agent.Protocol{agent.HTTP, agent.TCP} {
+		cfg.Ingress = append(cfg.Ingress, agent.Ingress{Discovery: string(p), Protocol: p, App: app, Timeouts: agent.DefaultTimeouts(p)})
+		cfg.Egress = append(cfg.Egress, agent.Egress{Name: string(p) + ".ns", Discovery: string(p), Protocol: p, Timeouts: agent.DefaultTimeouts(p),
+			At: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 255, 0, byte(i + 1)}), 80)})
+	}
+	return cfg
+}
 
 func TestProxy(t *testing.T) {
-	cfg, _, _ := protocols()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
+	defer app.Close()
 	dir := t.TempDir()
-	p, b, err := Start(cfg, plain{}, os.Args[0], dir, os.Stderr)
+	p, b, err := envoy.Start(task(netip.MustParseAddrPort(app.Listener.Addr().String()).Port()), plain{}, os.Args[0], dir, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if len(b.Ingress) != 4 || b.Ingress[0].Port() == 0 || len(b.Outbound) != 1 || b.Outbound[netip.AddrPort{}].Port() == 0 {
-		t.Errorf("it listens at %+v", b)
+	if len(b.Ingress) != 2 || b.Ingress[0].Port() == 0 || len(b.Outbound) != 1 || b.Outbound[netip.AddrPort{}].Port() == 0 {
+		t.Fatalf("it listens at %+v", b)
 	}
-	boot, err := os.ReadFile(filepath.Join(dir, "bootstrap.json"))
-	if err != nil || strings.Count(string(boot), `"type": "EDS"`) != 4 {
-		t.Errorf("the bootstrap does not read 4 endpoints' tasks from files: %v", err)
-	}
-	host := addr("10.0.0.7:80")
+	host := netip.MustParseAddrPort("10.0.0.7:80")
 	if err := p.Update(agent.Update{Hosts: map[string][]netip.AddrPort{"http.ns:80": {host}}}); err != nil {
 		t.Fatal(err)
 	}
-	for e, want := range map[string]int{"http.ns:80": 1, "grpc.ns:80": 0} {
-		got := members(t, filepath.Join(dir, "egress_"+e+".json"))
+	for e, want := range map[string]int{"http.ns:80": 1, "tcp.ns:80": 0} {
+		a, err := standin.Assignment(filepath.Join(dir, "egress_"+e+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := a.Endpoints[0].LbEndpoints
 		if len(got) != want || want == 1 && got[0].GetEndpoint().Address.GetSocketAddress().Address != "10.0.0.7" {
 			t.Errorf("%s has the tasks %v", e, got)
 		}
+	}
+	for i, server := range []string{"envoy", ""} { // of HTTP, and of TCP, where the app speaks for itself
+		resp, err := http.Get("http://" + b.Ingress[i].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if string(body) != "hello" || resp.Header.Get("Server") != server {
+			t.Errorf("endpoint %d answers %q with %v", i, body, resp.Header)
+		}
+	}
+	st, err := p.Status()
+	if err != nil || len(st.Ingress) != 2 || len(st.Egress) != 2 {
+		t.Fatalf("status %+v %v", st, err)
+	}
+	if h, tcp := st.Ingress[0], st.Ingress[1]; h.Requests != 1 || h.Codes["2xx"] != 1 || h.UpstreamConnections != 1 || tcp.NewConnections != 1 || tcp.Requests != 0 {
+		t.Errorf("counters %+v and %+v", h, tcp)
 	}
 	if err := p.Drain(); err != nil {
 		t.Error(err)
@@ -104,55 +95,44 @@ func TestProxy(t *testing.T) {
 	if c, err := p.Counters(); err != nil || c["drained"] != 1 {
 		t.Errorf("counters %v %v, want drained 1", c, err)
 	}
-	st, err := p.Status()
-	if err != nil || st.Ingress[0].Requests != 7 || st.Egress[0].Codes["5xx"] != 2 || st.Egress[0].UpstreamConnections != 3 || st.Ingress[3].NewConnections != 5 {
-		t.Errorf("status %+v %v", st, err)
+	if c, err := net.Dial("tcp", b.Ingress[0].String()); err == nil {
+		c.Close()
+		t.Error("a drained listener still takes connections")
 	}
-	socket := filepath.Dir(p.at.Admin)
 	p.Close()
 	<-p.Ended()
-	if _, err := os.Stat(socket); !os.IsNotExist(err) {
-		t.Errorf("%s is left: %v", socket, err)
+	if syscall.Kill(st.PID, 0) == nil {
+		t.Errorf("process %d is still there", st.PID)
 	}
-}
-
-// members reads an endpoint file as Envoy does.
-func members(t *testing.T, path string) []*endpointv3.LbEndpoint {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var doc struct {
-		Version   string `json:"version_info"`
-		Resources []json.RawMessage
-	}
-	if err := json.Unmarshal(text, &doc); err != nil || len(doc.Resources) != 1 || doc.Version == "" {
-		t.Fatalf("%s: %v", text, err)
-	}
-	var packed anypb.Any
-	if err := protojson.Unmarshal(doc.Resources[0], &packed); err != nil {
-		t.Fatal(err)
-	}
-	var a endpointv3.ClusterLoadAssignment
-	if err := packed.UnmarshalTo(&a); err != nil {
-		t.Fatal(err)
-	}
-	return a.Endpoints[0].LbEndpoints
 }
 
 func TestProxyThatEnds(t *testing.T) {
-	cfg, _, _ := protocols()
-	cfg.Task = "broken"
-	_, _, err := Start(cfg, plain{}, os.Args[0], t.TempDir(), os.Stderr)
-	if err == nil || !strings.Contains(err.Error(), "ended before it was ready (exit status 3)") {
+	cfg := task(80)
+	cfg.Task = standin.Broken
+	_, _, err := envoy.Start(cfg, plain{}, os.Args[0], t.TempDir(), os.Stderr)
+	if err == nil || !strings.Contains(err.Error(), "ended before it was ready (exit status 3: told to be broken)") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestGone: Drain and Counters of an Envoy that has gone are errors, not waits.
+func TestGone(t *testing.T) {
+	p, _, err := envoy.Start(task(80), plain{}, os.Args[0], t.TempDir(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if err := p.Drain(); err == nil {
+		t.Error("an Envoy that has ended was drained")
+	}
+	if _, err := p.Status(); err == nil {
+		t.Error("an Envoy that has ended has counters")
 	}
 }
 
 func TestFind(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	if path, err := Find(); err == nil || !strings.Contains(err.Error(), "no envoy on PATH") {
+	if path, err := envoy.Find(); err == nil || !strings.Contains(err.Error(), "no envoy on PATH") {
 		t.Errorf("%q %v", path, err)
 	}
 }

@@ -27,6 +27,24 @@ import (
 // one per name; connections to it never leave the task.
 var VIPs = netip.MustParsePrefix("127.255.0.0/16")
 
+// VIPs6 is the IPv6 range beside VIPs. An endpoint's two addresses have the
+// same number in their ranges: 127.255.0.1 and 2600:f0f0::1.
+var VIPs6 = netip.MustParsePrefix("2600:f0f0::/96")
+
+// VIP6 returns the IPv6 twin of an address of VIPs.
+func VIP6(v4 netip.Addr) netip.Addr {
+	a, b := VIPs6.Addr().As16(), v4.As4()
+	a[14], a[15] = b[2], b[3]
+	return netip.AddrFrom16(a)
+}
+
+// VIP4 returns the IPv4 twin of an address of VIPs6.
+func VIP4(v6 netip.Addr) netip.Addr {
+	a, b := v6.As16(), VIPs.Addr().As4()
+	b[2], b[3] = a[14], a[15]
+	return netip.AddrFrom4(b)
+}
+
 // Range is an inclusive range of TCP ports.
 type Range struct {
 	From uint16 `json:"from"`

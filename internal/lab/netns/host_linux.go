@@ -232,8 +232,8 @@ func (h *Host) address() error {
 		if err != nil {
 			return err
 		}
-		if err := links.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: ipNet(vips6)}); err != nil {
-			return fmt.Errorf("route to %s: %w", vips6, err)
+		if err := links.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: ipNet(fabric.VIPs6)}); err != nil {
+			return fmt.Errorf("route to %s: %w", fabric.VIPs6, err)
 		}
 	}
 	return sysctl("ipv4/ip_unprivileged_port_start", "0")

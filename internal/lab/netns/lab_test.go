@@ -387,13 +387,13 @@ func TestNothingLeft(t *testing.T) {
 
 // hold is the body of a process that runs a lab, says which processes it has,
 // and waits to be killed.
-func hold(app string) int {
+func hold(app, agent string) int {
 	topo, err := golden("both")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	l, err := lab.Start(context.Background(), lab.Options{Topology: topo, Fabric: netns.Name, App: lab.App{Command: []string{app}}})
+	l, err := lab.Start(context.Background(), lab.Options{Topology: topo, Fabric: netns.Name, Agent: agent, App: lab.App{Command: []string{app}}})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -416,11 +416,18 @@ func hold(app string) int {
 // namespaces along.
 func TestKilledParent(t *testing.T) {
 	possible(t)
+	envoyOnPath(t)
+	for _, agent := range []string{lab.AgentLab, lab.AgentEnvoy} {
+		t.Run(agent, func(t *testing.T) { killParent(t, agent) })
+	}
+}
+
+func killParent(t *testing.T, agent string) {
 	app, err := service()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "hold", app)
+	cmd := exec.Command(os.Args[0], "hold", app, agent)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -436,7 +443,11 @@ func TestKilledParent(t *testing.T) {
 		t.Fatal("the lab did not start")
 	}
 	var pids []int
-	if err := json.Unmarshal([]byte(line), &pids); err != nil || len(pids) < 5 {
+	want := 5
+	if agent == lab.AgentEnvoy {
+		want += 2
+	}
+	if err := json.Unmarshal([]byte(line), &pids); err != nil || len(pids) < want {
 		t.Fatalf("processes %s: %v", line, err)
 	}
 	held := namespaces(append(pids, cmd.Process.Pid)...)

@@ -16,6 +16,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
+
+	"github.com/hoplab/hoplab/internal/lab/fabric"
 )
 
 // mountNames puts files of its own in the place of those from which programs
@@ -57,7 +59,7 @@ func hostsFile(vips map[string]netip.Addr) string {
 	var b strings.Builder
 	b.WriteString("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n")
 	for _, name := range slices.Sorted(maps.Keys(vips)) {
-		fmt.Fprintf(&b, "%s %s\n%s %s\n", vips[name], name, vip6(vips[name]), name)
+		fmt.Fprintf(&b, "%s %s\n%s %s\n", vips[name], name, fabric.VIP6(vips[name]), name)
 	}
 	return b.String()
 }

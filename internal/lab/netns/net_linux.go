@@ -73,8 +73,8 @@ func (o *outbound) Accept() (net.Conn, netip.AddrPort, error) {
 		switch ip := dst.Addr(); {
 		case fabric.VIPs.Contains(ip):
 			return c, dst, nil
-		case vips6.Contains(ip):
-			return c, netip.AddrPortFrom(vip4(ip), dst.Port()), nil
+		case fabric.VIPs6.Contains(ip):
+			return c, netip.AddrPortFrom(fabric.VIP4(ip), dst.Port()), nil
 		}
 		return c, netip.AddrPort{}, nil
 	}

@@ -14,12 +14,14 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/envoy/standin"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 )
@@ -27,6 +29,9 @@ import (
 // TestMain runs the tests where namespaces can be made: here as root, else in
 // a user namespace. The binary also stands in for the programs in a host.
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "envoy" {
+		os.Exit(standin.Main(os.Args[1:], os.Stdout, os.Stderr))
+	}
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "agent":
@@ -34,7 +39,7 @@ func TestMain(m *testing.M) {
 		case "node":
 			os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 		case "hold":
-			os.Exit(hold(os.Args[2]))
+			os.Exit(hold(os.Args[2], os.Args[3]))
 		}
 	}
 	code, done, err := netns.Enter()

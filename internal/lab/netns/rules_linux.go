@@ -176,7 +176,7 @@ func (h *Host) Outbound(listeners map[netip.AddrPort]netip.AddrPort) error {
 		}
 		c.AddChain(output)
 		c.FlushChain(output)
-		for _, vips := range []netip.Prefix{fabric.VIPs, vips6} { // one rule per family
+		for _, vips := range []netip.Prefix{fabric.VIPs, fabric.VIPs6} { // one rule per family
 			c.AddRule(&nftables.Rule{Table: table, Chain: output, Exprs: all(
 				protocol(unix.IPPROTO_TCP), address(destination, vips), counted(ToAgentOut), redirect(l.Port()))})
 		}

@@ -19,7 +19,7 @@ type Opener func(fabric.NetSpec) (fabric.Net, error)
 // Main serves requests until in ends, and returns the process's exit code.
 func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
 	w := &lines{enc: json.NewEncoder(out)}
-	n := &served{open: open, out: w}
+	n := &served{open: open, out: w, errOut: errOut}
 	defer n.close()
 	s := bufio.NewScanner(in)
 	s.Buffer(nil, maxLine)
@@ -58,12 +58,13 @@ func (l *lines) write(r Reply) error {
 
 // served is the node of this process.
 type served struct {
-	open  Opener
-	out   *lines
-	net   fabric.Net
-	alb   *alb.Node
-	agent *agent.Agent
-	app   *guarded
+	open   Opener
+	out    *lines
+	errOut io.Writer
+	net    fabric.Net
+	alb    *alb.Node
+	agent  sidecar
+	app    *guarded
 }
 
 func (n *served) do(req Request) (any, error) {
@@ -81,10 +82,10 @@ func (n *served) do(req Request) (any, error) {
 		if n.alb != nil {
 			return n.alb.Status(), nil
 		}
-		return n.agent.Status(), nil
+		return n.agent.Status()
 	case OpDrain:
 		if n.agent != nil {
-			n.agent.Drain()
+			return nil, n.agent.Drain()
 		}
 		return nil, nil
 	}
@@ -123,7 +124,7 @@ func (n *served) start(body json.RawMessage) (any, error) {
 		n.alb, n.net = node, net
 		return b, nil
 	}
-	a, b, err := agent.Start(*st.Agent, net)
+	a, b, err := n.startSidecar(st, net)
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +151,7 @@ func (n *served) update(body json.RawMessage) error {
 	if err := json.Unmarshal(body, &u); err != nil {
 		return err
 	}
-	n.agent.Update(u)
-	return nil
+	return n.agent.Update(u)
 }
 
 func (n *served) close() {

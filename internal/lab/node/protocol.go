@@ -42,7 +42,9 @@ type Start struct {
 	Net   fabric.NetSpec `json:"net"`
 	ALB   *alb.Config    `json:"alb,omitempty"`
 	Agent *agent.Config  `json:"agent,omitempty"`
-	App   *App           `json:"app,omitempty"`
+	// Envoy, if set, runs as the Agent. The node then moves no traffic itself.
+	Envoy *Envoy `json:"envoy,omitempty"`
+	App   *App   `json:"app,omitempty"`
 }
 
 // Reply is one line from a node: the answer to the request with its ID, or,

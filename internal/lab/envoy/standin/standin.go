@@ -1,0 +1,146 @@
+// Package standin is a program that plays Envoy in tests, on machines that
+// have none: it takes Envoy's command line, reads the generated bootstrap,
+// serves its listeners and the part of the admin interface that the lab uses.
+//
+// It proves how the lab handles the process and that the bootstrap holds
+// together: which listener leads to which cluster, and where its tasks are.
+// What a real Envoy makes of that bootstrap it does not prove.
+package standin
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/hoplab/hoplab/internal/lab/envoy"
+)
+
+// Broken is the node id (the task's) with which the stand-in ends at once,
+// with exit status 3.
+const Broken = "broken"
+
+// proxy is the running stand-in.
+type proxy struct {
+	boot     *bootstrapv3.Bootstrap
+	clusters map[string]*cluster
+
+	mu       sync.Mutex
+	counters map[string]int64
+	inbound  []net.Listener
+}
+
+// Main is the whole program; args are without its name. It returns the exit code.
+func Main(args []string, out, errOut io.Writer) int {
+	fs := flag.NewFlagSet("envoy", flag.ContinueOnError)
+	fs.SetOutput(errOut)
+	file := fs.String("config-path", "", "")
+	mode := fs.String("mode", "serve", "")
+	fs.Bool("disable-hot-restart", false, "")
+	fs.Int("concurrency", 1, "")
+	fs.Int("file-flush-interval-msec", 10000, "")
+	fs.String("log-level", "info", "")
+	if fs.Parse(args) != nil {
+		return 1
+	}
+	boot, err := read(*file)
+	if err != nil {
+		fmt.Fprintln(errOut, err)
+		return 1
+	}
+	if *mode == "validate" {
+		fmt.Fprintf(out, "configuration '%s' OK\n", *file)
+		return 0
+	}
+	if boot.Node.Id == Broken {
+		fmt.Fprintln(errOut, "told to be broken")
+		return 3
+	}
+	p := &proxy{boot: boot, clusters: map[string]*cluster{}, counters: map[string]int64{}}
+	if err := p.run(); err != nil {
+		fmt.Fprintln(errOut, err)
+		return 1
+	}
+	return 0
+}
+
+func read(file string) (*bootstrapv3.Bootstrap, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var b bootstrapv3.Bootstrap
+	if err := protojson.Unmarshal(text, &b); err != nil {
+		return nil, err
+	}
+	return &b, envoy.Validate(&b)
+}
+
+// run serves until SIGTERM.
+func (p *proxy) run() error {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	for _, c := range p.boot.StaticResources.Clusters {
+		p.clusters[c.Name] = &cluster{def: c, count: p.count}
+	}
+	for _, l := range p.boot.StaticResources.Listeners {
+		if err := p.listen(l); err != nil {
+			return err
+		}
+	}
+	admin, err := net.Listen("unix", p.boot.Admin.Address.GetPipe().Path)
+	if err != nil {
+		return err
+	}
+	go http.Serve(admin, p.admin())
+	<-term
+	return admin.Close()
+}
+
+// admin answers once all listeners are there, so it is ready from the start.
+func (p *proxy) admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "LIVE\n") })
+	mux.HandleFunc("POST /drain_listeners", func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if r.URL.RawQuery != "inboundonly" {
+			http.Error(w, "only the inbound side is ever drained", http.StatusBadRequest)
+			return
+		}
+		for _, l := range p.inbound {
+			l.Close()
+		}
+		p.counters["drained"]++
+	})
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		io.WriteString(w, `{"stats":[`)
+		for name, n := range p.counters {
+			fmt.Fprintf(w, `{"name":%q,"value":%d},`, name, n)
+		}
+		io.WriteString(w, `{"histograms":{}}]}`)
+	})
+	return mux
+}
+
+func (p *proxy) count(name string, n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counters[name] += n
+}
+
+func hostPort(a *corev3.Address) string {
+	s := a.GetSocketAddress()
+	return net.JoinHostPort(s.Address, fmt.Sprint(s.GetPortValue()))
+}

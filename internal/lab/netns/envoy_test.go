@@ -1,0 +1,123 @@
+//go:build linux
+
+package netns_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/netns"
+)
+
+// envoyOnPath makes this binary the machine's envoy: a stand-in, see its package.
+func envoyOnPath(t *testing.T) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(self, filepath.Join(dir, "envoy")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// TestEnvoy: an Envoy in the place of every agent. The paths are those of the
+// lab's own agents, the counters are Envoy's, and a task ends with its Envoy.
+func TestEnvoy(t *testing.T) {
+	possible(t)
+	envoyOnPath(t)
+	topo := deployment(t, "agent")
+	l := startLab(t, lab.Options{Topology: topo, Agent: lab.AgentEnvoy})
+	url, err := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		caller lab.Caller
+		url    string
+	}{"ALB": {lab.Caller{}, url}, "mesh": {client(t, topo), "http://app.sample-namespace:80"}} {
+		out, code := shell(t, l, c.caller, "curl", "-sSi", c.url)
+		if head := strings.ToLower(out); code != 0 || !strings.HasSuffix(out, "Hello World") || !strings.Contains(head, "\r\nserver: envoy\r\n") || !strings.Contains(head, "\r\nx-hoplab-peer: 127.0.0.1\r\n") {
+			t.Errorf("%s: exit %d, %q", name, code, out)
+		}
+	}
+	for _, family := range []string{"-4", "-6"} {
+		if out, code := shell(t, l, client(t, topo), "curl", "-sS", family, "http://app.sample-namespace:80"); code != 0 && (family == "-4" || hasIPv6()) {
+			t.Errorf("curl %s: exit %d, %q", family, code, out)
+		}
+		if out, code := shell(t, l, client(t, topo), "curl", "-sS", family, "http://app.sample-namespace:8080"); code == 0 {
+			t.Errorf("curl %s to a port without an alias: %q", family, out)
+		}
+	}
+	st := l.Status()
+	for _, s := range st.Services {
+		agent := s.Tasks[0].Agent
+		if agent == nil || agent.PID == 0 {
+			t.Fatalf("service %s has no Envoy: %+v", s.Name, agent)
+		}
+		for _, e := range append(agent.Ingress, agent.Egress...) {
+			if client := len(agent.Ingress) == 0; (e.Requests > 0) != (client || e.Name == "") {
+				t.Errorf("%s counted %d requests to %s%s", s.Name, e.Requests, e.Discovery, e.Name)
+			}
+		}
+	}
+	id := client(t, topo).Service
+	before := st.Service(id, "").Tasks[0]
+	if err := syscall.Kill(before.Agent.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the task is replaced", func() bool {
+		now := l.Status()
+		ts := now.Service(id, "").Tasks
+		return len(ts) == 1 && ts[0].ID != before.ID && ts[0].Agent != nil
+	})
+	now := l.Status()
+	if e := now.Service(id, "").Events; !strings.Contains(e[len(e)-2].Text, "the Service Connect agent ended: exit status 1: envoy ended: signal: killed") {
+		t.Errorf("events %v", e)
+	}
+	if out, code := shell(t, l, client(t, topo), "curl", "-sS", "http://app.sample-namespace:80"); code != 0 {
+		t.Errorf("after the replacement: exit %d, %q", code, out)
+	}
+}
+
+func hasIPv6() bool {
+	_, err := os.Stat("/proc/sys/net/ipv6")
+	return err == nil
+}
+
+// TestEnvoyRefused: what Envoy cannot be used for is said before anything starts.
+func TestEnvoyRefused(t *testing.T) {
+	topo := deployment(t, "agent")
+	for _, c := range []struct {
+		name string
+		opts lab.Options
+		code fail.Code
+		want string
+	}{
+		{"loopback", lab.Options{}, fail.Usage, "Envoy cannot be the agent on this fabric"},
+		{"fast clock", lab.Options{Fabric: netns.Name, Scale: 2}, fail.Usage, "timers cannot be scaled"},
+		{"delay", lab.Options{Fabric: netns.Name, Inject: []lab.Injection{{Hop: "agent", Spin: time.Millisecond}}}, fail.Usage, "no delay can be injected"},
+		{"no Envoy", lab.Options{Fabric: netns.Name}, fail.Environment, "there is no envoy on PATH"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("PATH", t.TempDir())
+			c.opts.Topology, c.opts.App.Command, c.opts.Agent = topo, []string{"none"}, lab.AgentEnvoy
+			_, err := lab.Start(context.Background(), c.opts)
+			if fail.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	if err := (&lab.Options{Agent: "nginx"}).CheckAgent(); fail.CodeOf(err) != fail.Usage {
+		t.Errorf("an agent that does not exist: %v", err)
+	}
+}

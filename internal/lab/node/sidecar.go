@@ -1,0 +1,67 @@
+package node
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/lab/envoy"
+	"github.com/hoplab/hoplab/internal/lab/fabric"
+)
+
+// Envoy says how to run a real Envoy in the place of the lab's agent.
+type Envoy struct {
+	Path string `json:"path"` // of the program
+	Dir  string `json:"dir"`  // for its bootstrap and the files with its endpoints' tasks
+}
+
+// sidecar carries a task's Service Connect traffic.
+type sidecar interface {
+	Update(agent.Update) error
+	Status() (agent.Status, error)
+	Drain() error
+	Close()
+}
+
+// own is the lab's own agent, in this process.
+type own struct{ *agent.Agent }
+
+func (o own) Update(u agent.Update) error   { o.Agent.Update(u); return nil }
+func (o own) Status() (agent.Status, error) { return o.Agent.Status(), nil }
+func (o own) Drain() error                  { o.Agent.Drain(); return nil }
+
+// foreign is an Envoy, in a process that ends with this one.
+type foreign struct {
+	*envoy.Proxy
+	closing chan struct{}
+}
+
+func (f foreign) Close() {
+	close(f.closing)
+	f.Proxy.Close()
+}
+
+func (n *served) startSidecar(st Start, net fabric.Net) (sidecar, agent.Bound, error) {
+	if st.Envoy == nil {
+		a, b, err := agent.Start(*st.Agent, net)
+		return own{a}, b, err
+	}
+	if err := os.MkdirAll(st.Envoy.Dir, 0o755); err != nil {
+		return nil, agent.Bound{}, err
+	}
+	p, b, err := envoy.Start(*st.Agent, net, st.Envoy.Path, st.Envoy.Dir, n.errOut)
+	if err != nil {
+		return nil, b, err
+	}
+	f := foreign{p, make(chan struct{})}
+	go func() {
+		<-p.Ended()
+		select {
+		case <-f.closing:
+		default: // a node without its Envoy has no purpose, and the lab watches the node
+			fmt.Fprintln(n.errOut, "envoy ended: "+p.Why())
+			os.Exit(1)
+		}
+	}()
+	return f, b, nil
+}
