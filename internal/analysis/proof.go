@@ -28,8 +28,9 @@ type proof struct {
 // Envoy's response headers, which the last agent adds, and the address from
 // which the app was called, which is loopback when an agent of its own task
 // called it. Either alone could be forged by a proxy on the way; together they
-// must say the same.
-func prove(e plan.Expect, o samplefile.Outcome) proof {
+// must say the same. from, if not empty, is the address that the load generator
+// called the app from with nothing between them: the app must see just that.
+func prove(e plan.Expect, from string, o samplefile.Outcome) proof {
 	if o.Error != "" || o.Status != e.Status {
 		return proof{}
 	}
@@ -52,7 +53,7 @@ func prove(e plan.Expect, o samplefile.Outcome) proof {
 		p.against = "passed the agent"
 	case !byHeaders && want:
 		p.against = "did not pass the agent"
-	case known && byPeer != e.PeerLoopback:
+	case known && (byPeer != e.PeerLoopback || from != "" && o.Peer != from):
 		p.against = "reached the app from another place than the plan says"
 	}
 	return p

@@ -54,6 +54,12 @@ func TestEveryVerdictHappens(t *testing.T) {
 		{"headers stripped", func(r *sim.Recording) {
 			r.Each = forge(0, func(o *samplefile.Outcome) { o.AgentHeaders = 0 })
 		}, summary.Refused, fail.Refused, "without Envoy's headers"},
+		{"direct from elsewhere", func(r *sim.Recording) {
+			if err := r.Plan.SetArms([]string{"agent", "bypass", "direct"}, true); err != nil {
+				t.Fatal(err)
+			}
+			r.Each = forge(2, func(o *samplefile.Outcome) { o.Peer = "127.18.0.9" }) // a load balancer's address, say
+		}, summary.Refused, fail.Refused, "`direct` requests reached the app from another place than the plan says (replicate 2)."},
 		{"one header", func(r *sim.Recording) {
 			r.Each = forge(0, func(o *samplefile.Outcome) { o.AgentHeaders = -1 })
 		}, summary.Refused, fail.Refused, "only one of Envoy's two headers"},

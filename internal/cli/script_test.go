@@ -1,19 +1,16 @@
 package cli_test
 
 import (
-	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hoplab/hoplab/internal/cli"
-	"github.com/hoplab/hoplab/internal/summary"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts and the README")
@@ -65,6 +62,7 @@ func TestStories(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":    exitCode,
 			"size":    sizeCheck,
+			"ledger":  ledgerCheck,
 			"await":   await,
 			"kill-k6": killK6,
 			"alone":   alone,
@@ -99,22 +97,5 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !slices.Contains(strings.Split(args[0], ","), got) {
 		ts.Fatalf("%s: exit code %s; want %s\nstderr: %s", strings.Join(args[1:], " "), got, args[0], ts.ReadFile("stderr"))
-	}
-}
-
-// sizeCheck checks that the agent arm's responses are longer than the bypass
-// arm's by so many bytes: size 49 RUNDIR
-func sizeCheck(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: size BYTES RUNDIR")
-	}
-	var s summary.Summary
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(args[1], "summary.json"))), &s))
-	bytes := map[string]int{}
-	for _, a := range s.Arms {
-		bytes[a.Name] = a.Evidence.ResponseBytes
-	}
-	if got := strconv.Itoa(bytes["agent"] - bytes["bypass"]); got != args[0] {
-		ts.Fatalf("agent responses are %s bytes longer than bypass responses; want %s (%v)", got, args[0], bytes)
 	}
 }

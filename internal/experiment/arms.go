@@ -2,12 +2,13 @@ package experiment
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/topology"
+	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
 // Way is how a deployment lets an arm be called.
@@ -19,16 +20,23 @@ type Way struct {
 	// VPC without Service Connect.
 	Client topology.ID
 	// LoadBalancer and Port are set for ways through an ALB, Name and Port for
-	// ways by Service Connect name; Port alone for direct calls.
+	// ways by Service Connect name, Beside and Port for direct calls: they come
+	// from a host that holds the security groups of the ALB Beside.
 	LoadBalancer topology.ID
 	Name         string
+	Beside       topology.ID
 	Port         int
 }
 
 // Ways finds the arms that a deployment offers. An ALB listener that forwards
 // to a service is the `agent` arm when the service's agent intercepts the
 // container port (no override), else `bypass`; a Service Connect client makes
-// `mesh` possible, and a container port that no agent intercepts `direct`.
+// `mesh` possible. `direct` is the last leg of `bypass`, called from a host
+// with the load balancer's security groups: whatever the groups of the app let
+// the load balancer do, they let that host do, and nothing is exempt from them.
+// A Service Connect client cannot be the caller: with an override the app's
+// group has no reason to open the container port for it, and without one the
+// agent takes the call.
 // Of several candidates the one with the lowest listener port wins.
 func Ways(t *topology.Topology) map[string]Way {
 	ways := map[string]Way{}
@@ -58,7 +66,11 @@ func Ways(t *topology.Topology) map[string]Way {
 // balanced lists the ways through application load balancers by listener port,
 // and with each the direct way that it implies.
 func balanced(t *topology.Topology) []Way {
-	var out []Way
+	type candidate struct {
+		listener int
+		ways     []Way
+	}
+	var found []candidate
 	for _, lb := range t.LoadBalancers {
 		for _, l := range lb.Listeners {
 			port, ok := l.Port.Get()
@@ -70,16 +82,20 @@ func balanced(t *topology.Topology) []Way {
 				continue
 			}
 			if Intercepted(svc, container) {
-				out = append(out, Way{Arm: plan.ArmAgent, Service: svc.ID, LoadBalancer: lb.ID, Port: port})
+				found = append(found, candidate{port, []Way{{Arm: plan.ArmAgent, Service: svc.ID, LoadBalancer: lb.ID, Port: port}}})
 				continue
 			}
-			out = append(out, Way{Arm: plan.ArmBypass, Service: svc.ID, LoadBalancer: lb.ID, Port: port},
-				Way{Arm: plan.ArmDirect, Service: svc.ID, Port: container})
+			found = append(found, candidate{port, []Way{
+				{Arm: plan.ArmBypass, Service: svc.ID, LoadBalancer: lb.ID, Port: port},
+				{Arm: plan.ArmDirect, Service: svc.ID, Beside: lb.ID, Port: container},
+			}})
 		}
 	}
-	sort.SliceStable(out, func(i, j int) bool {
-		return out[i].Arm != plan.ArmDirect && out[j].Arm != plan.ArmDirect && out[i].Port < out[j].Port
-	})
+	slices.SortStableFunc(found, func(a, b candidate) int { return a.listener - b.listener })
+	var out []Way
+	for _, c := range found {
+		out = append(out, c.ways...)
+	}
 	return out
 }
 
@@ -131,7 +147,10 @@ func choose(t *topology.Topology, p *plan.Plan) (map[string]Way, error) {
 		if a.TwinOf != "" {
 			continue
 		}
-		if _, ok := have[a.Name]; ok {
+		if w, ok := have[a.Name]; ok {
+			if err := w.callable(p); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		var names []string
@@ -150,6 +169,22 @@ func choose(t *topology.Topology, p *plan.Plan) (map[string]Way, error) {
 	return have, nil
 }
 
+// callable says what keeps the plan's load generator from calling the way.
+func (w Way) callable(p *plan.Plan) error {
+	switch {
+	case p.Fabric == plan.FabricNetns && w.Client != "":
+		return fail.Newf(fail.Usage, "use --fabric loopback for this arm",
+			"arm %s is called from inside a task, and on fabric netns the load comes from one host outside", w.Arm)
+	case p.Fabric == plan.FabricNetns && w.Beside != "":
+		return fail.Newf(fail.Usage, "use --fabric loopback for this arm",
+			"arm %s is called from a host with the load balancer's security groups, and on fabric netns the load comes from one host without", w.Arm)
+	case p.Client != samplefile.ClientNative && w.Beside != "":
+		return fail.Newf(fail.Usage, "leave --client out, or the arm",
+			"arm %s is called from an address of its own, which --client %s cannot choose", w.Arm, p.Client)
+	}
+	return nil
+}
+
 func (w Way) String() string {
 	switch {
 	case w.LoadBalancer != "":
@@ -157,7 +192,7 @@ func (w Way) String() string {
 	case w.Name != "":
 		return fmt.Sprintf("%s as %s:%d from %s", w.Service, w.Name, w.Port, w.Client)
 	}
-	return fmt.Sprintf("%s on port %d of its task", w.Service, w.Port)
+	return fmt.Sprintf("%s on port %d of its task, from beside %s", w.Service, w.Port, w.Beside)
 }
 
 // Describe notes in the plan which port counts at each stop of every arm's
@@ -184,8 +219,10 @@ func (w Way) ports(t *topology.Topology, path []string) []string {
 	out := make([]string, len(path))
 	for k, stop := range path {
 		switch {
-		case k == 0:
+		case k == 0 && w.Name != "":
 			out[k] = fmt.Sprintf("client port %d", w.Port)
+		case k == 0:
+			out[k] = fmt.Sprintf("URL port %d", w.Port)
 		case stop == "alb":
 			out[k] = fmt.Sprintf("listener %d", w.Port)
 		case stop == "agent" && k == 1 && w.Name != "":

@@ -38,15 +38,14 @@ func (r *rig) side(a plan.Arm) (w Way, twin string) {
 func (r *rig) doors(load *samplefile.Load, ev *run.Evidence) error {
 	ev.Doors = map[string]string{}
 	for i, a := range r.plan.Arms {
-		if w, _ := r.side(a); w.Client != "" && r.plan.Fabric == plan.FabricNetns {
-			return fail.Newf(fail.Usage, "use --fabric loopback for this arm",
-				"arm %s is called from inside a task, and on fabric netns the load comes from one host outside", a.Name)
-		}
 		door, err := r.door(a)
 		if err != nil {
 			return fail.Newf(fail.Usage, "see what hoplab explain says of this template", "arm %s cannot be called: %w", a.Name, err)
 		}
 		load.Arms[i].URL, load.Arms[i].Dial = door.URL, door.Dial
+		if w, _ := r.side(a); w.Beside != "" {
+			load.Arms[i].From = door.From
+		}
 		ev.Doors[a.Name] = door.Dial
 	}
 	return nil
@@ -58,7 +57,7 @@ func (r *rig) startLoad(cmd *exec.Cmd) error { return r.lab.Launch(lab.Caller{},
 
 func (r *rig) door(a plan.Arm) (lab.Door, error) {
 	w, twin := r.side(a)
-	caller := lab.Caller{Service: w.Client, Twin: twin}
+	caller := lab.Caller{Service: w.Client, LoadBalancer: w.Beside, Twin: twin}
 	switch {
 	case w.LoadBalancer != "":
 		url, err := r.lab.LoadBalancerURL(w.LoadBalancer, w.Port)

@@ -25,7 +25,9 @@ type balancer struct {
 	def   *topology.LoadBalancer
 	iface *vpc.Interface
 	host  fabric.Host
-	cfg   *alb.Config
+	// beside is a host with the same security groups, made when first asked for.
+	beside fabric.Host
+	cfg    *alb.Config
 	*carrier
 }
 

@@ -20,6 +20,10 @@ type Caller struct {
 	// that id; Task the task with that id instead of the first that runs.
 	Service topology.ID `json:"service,omitempty"`
 	Task    string      `json:"task,omitempty"`
+	// LoadBalancer, if set, makes the caller a host beside that load balancer:
+	// it holds the same security groups, so that it reaches a target the way the
+	// load balancer does, but not through it.
+	LoadBalancer topology.ID `json:"load_balancer,omitempty"`
 	// Twin, if set, puts the caller beside that twin: names of services and
 	// load balancers that the twin has stand for the twin's.
 	Twin string `json:"twin,omitempty"`
@@ -131,6 +135,10 @@ func (l *Lab) caller(c Caller) (fabric.Host, *task, error) {
 	if w == nil {
 		return nil, nil, fmt.Errorf("the lab has no twin %q", c.Twin)
 	}
+	if c.LoadBalancer != "" {
+		h, err := l.beside(w, c.LoadBalancer)
+		return h, nil, err
+	}
 	if c.Service == "" {
 		o, err := l.outside(context.Background())
 		if err != nil {
@@ -153,6 +161,32 @@ func (l *Lab) caller(c Caller) (fabric.Host, *task, error) {
 		}
 	}
 	return nil, nil, fmt.Errorf("no task of service %s runs", c.Service)
+}
+
+// beside returns the host that holds a load balancer's security groups, in a
+// subnet of it; Lab.mu is held.
+func (l *Lab) beside(w *world, id topology.ID) (fabric.Host, error) {
+	for _, w := range []*world{w, l.worlds[0]} {
+		for _, b := range w.balancers {
+			if b.def.ID != id {
+				continue
+			}
+			if b.beside != nil {
+				return b.beside, nil
+			}
+			i, err := l.network.Attach("beside "+string(id), b.def.Subnets, b.def.Groups)
+			if err != nil {
+				return nil, err
+			}
+			h, err := l.fabric.AddHost(context.Background(), fabric.HostSpec{Name: i.Name, IP: i.IP, Subnet: i.Subnet, Delay: l.opts.LinkDelay})
+			if err != nil {
+				return nil, err
+			}
+			b.beside = h
+			return h, l.applyPolicy()
+		}
+	}
+	return nil, fmt.Errorf("no load balancer %s runs", id)
 }
 
 func (l *Lab) world(name string) *world {

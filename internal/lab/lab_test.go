@@ -175,6 +175,49 @@ func TestBothArms(t *testing.T) {
 	}
 }
 
+// TestBeside checks that a host with the load balancer's security groups
+// reaches the app's container port by itself, that the app sees that host's
+// own address, and that no other caller gets there.
+func TestBeside(t *testing.T) {
+	topo := golden(t, "bypass")
+	l := start(t, lab.Options{Topology: topo})
+	healthy(t, l)
+	var app topology.ID
+	for _, s := range topo.Services {
+		if len(s.LoadBalancers) > 0 {
+			app = s.ID
+		}
+	}
+	url, err := l.TaskURL(app, "", 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := l.Door(lab.Caller{LoadBalancer: topo.LoadBalancers[0].ID}, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := l.Door(lab.Caller{LoadBalancer: topo.LoadBalancers[0].ID}, url)
+	if err != nil || again != d {
+		t.Errorf("the second call has door %+v, %v; want the same host's %+v", again, err, d)
+	}
+	r := raw(t, d)
+	if !strings.HasPrefix(r, "HTTP/1.1 200 OK\r\n") || strings.Contains(r, "envoy") {
+		t.Errorf("%q; want the app's own answer", r)
+	}
+	if d.From == "" || !strings.Contains(strings.ToLower(r), "x-hoplab-peer: "+d.From+"\r\n") {
+		t.Errorf("the app was not called from %q: %q", d.From, r)
+	}
+	for _, c := range []lab.Caller{{}, {Service: clientID(t, topo)}} {
+		var none *lab.NoDoor
+		if _, err := l.Door(c, url); !errors.As(err, &none) || none.Obstacle != lab.TimedOut {
+			t.Errorf("%+v: %v; want a call that no rule lets in", c, err)
+		}
+	}
+	if _, err := l.Door(lab.Caller{LoadBalancer: "nothing"}, url); err == nil {
+		t.Error("a host beside no load balancer has a door")
+	}
+}
+
 // TestArticle runs the article's calls in both port modes.
 func TestArticle(t *testing.T) {
 	for _, variant := range []string{"agent", "bypass"} {

@@ -71,7 +71,11 @@ func (rec *Recording) load(i, generator int) samplefile.Load {
 		l.DurationS *= float64(len(p.Arms))
 	}
 	for _, a := range p.Arms {
-		l.Arms = append(l.Arms, samplefile.LoadArm{Name: a.Name, URL: "http://simulated/" + a.Name, Weight: a.Weight})
+		arm := samplefile.LoadArm{Name: a.Name, URL: "http://simulated/" + a.Name, Weight: a.Weight}
+		if a.Name == plan.ArmDirect {
+			arm.Dial, arm.From = "127.18.0.3:8000", callerAddress
+		}
+		l.Arms = append(l.Arms, arm)
 	}
 	return l
 }
@@ -192,9 +196,12 @@ func (rec *Recording) closedLoop(load *samplefile.Load, rng *rand.Rand, one func
 	return nil
 }
 
+// callerAddress is the peer that an app sees when no agent is before it.
+const callerAddress = "127.18.0.2"
+
 // answeredBy is what a sound response of an arm looks like.
 func answeredBy(a *plan.Arm) samplefile.Outcome {
-	o := samplefile.Outcome{Status: a.Expect.Status, Peer: "127.18.0.2", Via: a.Name, HeaderBytes: 158, BodyBytes: 11, ServiceMs: -1, Reused: true}
+	o := samplefile.Outcome{Status: a.Expect.Status, Peer: callerAddress, Via: a.Name, HeaderBytes: 158, BodyBytes: 11, ServiceMs: -1, Reused: true}
 	if a.Expect.AgentHeaders == 1 {
 		o.AgentHeaders, o.ServiceMs = 1, 0
 		o.HeaderBytes += 49 // "server: envoy" and a one-digit "x-envoy-upstream-service-time"

@@ -48,7 +48,11 @@ type LoadArm struct {
 	URL  string `json:"url"`
 	// Dial, when set, is the address that is really connected to ("127.0.0.1:34567"),
 	// while the URL decides the Host header. Empty dials the URL's host.
-	Dial   string  `json:"dial,omitempty"`
+	Dial string `json:"dial,omitempty"`
+	// From, when set, is the local address to connect from ("127.18.0.2"), which
+	// is then the peer that the app must see. It needs Dial with an address and
+	// the native client: k6/http has no such choice for each request.
+	From   string  `json:"from,omitempty"`
 	Weight float64 `json:"weight"` // share of the requests, relative to the other arms
 }
 

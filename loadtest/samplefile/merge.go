@@ -66,7 +66,8 @@ func SameReplicate(a, b Header) error {
 		at := fmt.Sprintf("load.arms[%d].", i)
 		fields = append(fields,
 			field{at + "url", la.Arms[i].URL, lb.Arms[i].URL},
-			field{at + "dial", la.Arms[i].Dial, lb.Arms[i].Dial})
+			field{at + "dial", la.Arms[i].Dial, lb.Arms[i].Dial},
+			field{at + "from", la.Arms[i].From, lb.Arms[i].From})
 	}
 	if err := firstMismatch(fields); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/netip"
 	"net/url"
 	"time"
 )
@@ -86,6 +87,9 @@ func (l *Load) validateArms() error {
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			return fmt.Errorf("load: arm %d %q: URL %q is not an absolute http or https URL", i, a.Name, a.URL)
 		}
+		if err := l.validateFrom(&a); err != nil {
+			return fmt.Errorf("load: arm %d %q: %w", i, a.Name, err)
+		}
 		if !(a.Weight >= 0) || math.IsInf(a.Weight, 0) {
 			return fmt.Errorf("load: arm %d %q: weight is %v; it must be 0 or more", i, a.Name, a.Weight)
 		}
@@ -104,6 +108,22 @@ func (l *Load) validateArms() error {
 		if a < 0 || a >= len(l.Arms) {
 			return fmt.Errorf("load: block_arms[%d] is %d; there are %d arms", w, a, len(l.Arms))
 		}
+	}
+	return nil
+}
+
+func (l *Load) validateFrom(a *LoadArm) error {
+	if a.From == "" {
+		return nil
+	}
+	if _, err := netip.ParseAddr(a.From); err != nil {
+		return fmt.Errorf("from %q is not an IP address", a.From)
+	}
+	if _, err := netip.ParseAddrPort(a.Dial); err != nil {
+		return fmt.Errorf("from %s needs an address and port in dial, not %q", a.From, a.Dial)
+	}
+	if l.Client != ClientNative {
+		return fmt.Errorf("from %s: client %q cannot choose where it calls from; %q can", a.From, l.Client, ClientNative)
 	}
 	return nil
 }

@@ -76,6 +76,28 @@ func TestBlocksFollowTheTable(t *testing.T) {
 	}
 }
 
+func TestFromNeedsAnAddressAndTheNativeClient(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Load)
+		want   string // "" when the load is sound
+	}{
+		"sound":       {func(*Load) {}, ""},
+		"no address":  {func(l *Load) { l.Arms[0].From = "eth0" }, `"eth0" is not an IP address`},
+		"a name":      {func(l *Load) { l.Arms[0].Dial = "app:80" }, `not "app:80"`},
+		"no dial":     {func(l *Load) { l.Arms[0].Dial = "" }, "needs an address and port in dial"},
+		"http client": {func(l *Load) { l.Client = ClientHTTP }, `client "http" cannot choose`},
+	} {
+		l := header().Load
+		l.Arms[0].Dial, l.Arms[0].From = "127.18.0.3:80", "127.18.0.2"
+		l.Client = ClientNative
+		c.change(&l)
+		err := l.Validate()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v; want %q", name, err, c.want)
+		}
+	}
+}
+
 func TestDrawKeepsItsWeights(t *testing.T) {
 	weights := []float64{1, 0, 3}
 	const n = 200_000

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"go.k6.io/k6/lib/netext"
+
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
@@ -36,8 +38,16 @@ type client struct {
 // target is an arm, prepared: what to dial and the bytes to send.
 type target struct {
 	address string
-	server  string // TLS server name; "" for plain HTTP
+	dial    dialFunc // nil for the client's own
+	server  string   // TLS server name; "" for plain HTTP
 	request []byte
+}
+
+// dialFrom returns a dialer that connects from a local address. It is k6's, so
+// that the arm's connections cost what the other arms' do; it resolves no
+// names, and an arm with a local address has none to resolve.
+func dialFrom(ip net.IP) dialFunc {
+	return netext.NewDialer(net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}}, nil).DialContext
 }
 
 // exchange is the result of one request.
@@ -52,6 +62,9 @@ func newTarget(arm samplefile.LoadArm, keepAlive bool) (target, error) {
 		return target{}, err
 	}
 	t := target{address: arm.Dial}
+	if arm.From != "" {
+		t.dial = dialFrom(net.ParseIP(arm.From))
+	}
 	if t.address == "" {
 		port := u.Port()
 		if port == "" {
@@ -150,7 +163,11 @@ func (c *client) connect(ctx context.Context, arm int, began time.Time) (*persis
 	dialCtx, cancel := context.WithDeadline(ctx, began.Add(c.timeout))
 	defer cancel()
 	t := c.arms[arm]
-	raw, err := c.dial(dialCtx, "tcp", t.address)
+	dial := c.dial
+	if t.dial != nil {
+		dial = t.dial
+	}
+	raw, err := dial(dialCtx, "tcp", t.address)
 	if err != nil {
 		return nil, err
 	}

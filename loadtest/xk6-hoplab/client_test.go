@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -198,6 +199,41 @@ func TestNotHTTP(t *testing.T) {
 	cl, _ := clientFor(t, samplefile.LoadArm{URL: "http://" + addr}, nil)
 	if ex := cl.do(t.Context(), 0, time.Now()); !strings.HasPrefix(ex.outcome.Error, "other: ") || ex.outcome.Status != 0 {
 		t.Errorf("%+v", ex.outcome)
+	}
+}
+
+func TestAnArmCallsFromItsOwnAddress(t *testing.T) {
+	const from = "127.18.0.2"
+	if l, err := net.Listen("tcp", from+":0"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("this system has one loopback address: " + err.Error())
+	} else {
+		l.Close()
+	}
+	peer := func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		w.Header().Set(peerHeader, host)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(peer))
+	defer srv.Close()
+	addr := srv.Listener.Addr().String()
+	for _, want := range []string{from, "127.0.0.1"} {
+		arm := samplefile.LoadArm{URL: "http://10.0.0.10/", Dial: addr}
+		if want == from {
+			arm.From = from
+		}
+		cl, opened := clientFor(t, arm, nil)
+		for range 2 {
+			if ex := cl.do(t.Context(), 0, time.Now()); ex.outcome.Status != 200 || ex.outcome.Peer != want {
+				t.Errorf("from %q: %+v; want peer %s", arm.From, ex.outcome, want)
+			}
+		}
+		if opened.Load() != 1 {
+			t.Errorf("from %q: %d connections, want 1", arm.From, opened.Load())
+		}
+		cl.drop(0)
 	}
 }
 

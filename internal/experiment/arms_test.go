@@ -1,0 +1,103 @@
+package experiment
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hoplab/hoplab/internal/cfn"
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+func golden(t *testing.T, variant string) *topology.Topology {
+	t.Helper()
+	a, err := cfn.Load([]string{filepath.Join("..", "..", "stacks", "testdata", "golden", variant)}, cfn.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := topology.FromTemplates(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return top
+}
+
+// What a deployment offers follows its port mode: only an app that the load
+// balancer reaches by itself can be called without it.
+func TestWays(t *testing.T) {
+	for variant, want := range map[string]map[string]string{
+		"agent":  {plan.ArmAgent: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from"},
+		"bypass": {plan.ArmBypass: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from", plan.ArmDirect: "port 80 of its task, from beside"},
+		"both": {plan.ArmAgent: "through listener 80", plan.ArmBypass: "through listener 81", plan.ArmMesh: "app-agent.sample-namespace:80 from",
+			plan.ArmDirect: "port 80 of its task, from beside"},
+	} {
+		have := Ways(golden(t, variant))
+		if len(have) != len(want) {
+			t.Errorf("%s: ways %v; want %d", variant, have, len(want))
+		}
+		for arm, part := range want {
+			if w, ok := have[arm]; !ok || !strings.Contains(w.String(), part) {
+				t.Errorf("%s: arm %s is %v; want %q", variant, arm, w, part)
+			}
+		}
+	}
+}
+
+// Of two listeners to apps without an agent before them, the lower port's is
+// measured, whatever their order in the template, and direct belongs to it.
+func TestTheLowestListenerWins(t *testing.T) {
+	top := golden(t, "both")
+	agent := Ways(top)[plan.ArmAgent].Service
+	ends := top.Service(agent).Connect.Endpoints
+	for i := range ends {
+		ends[i].IngressPortOverride = topology.Known(9000)
+	}
+	for range 2 {
+		have := Ways(top)
+		if w := have[plan.ArmBypass]; w.Port != 80 || w.Service != agent {
+			t.Errorf("bypass is %v; want listener 80", w)
+		}
+		if w := have[plan.ArmDirect]; w.Service != agent {
+			t.Errorf("direct is %v; want the service of bypass", w)
+		}
+		for _, lb := range top.LoadBalancers {
+			slices.Reverse(lb.Listeners)
+		}
+	}
+}
+
+// What the load generator cannot do is refused before anything starts.
+func TestDescribeRefusesWhatCannotBeCalled(t *testing.T) {
+	top := golden(t, "both")
+	for _, c := range []struct {
+		name   string
+		arms   []string
+		change func(*plan.Plan)
+		want   string // "" when the plan can be carried out
+	}{
+		{"all arms", plan.ArmNames(), func(*plan.Plan) {}, ""},
+		{"direct with k6/http", []string{"bypass", "direct"}, func(p *plan.Plan) { p.Client = "http" }, "--client http cannot choose"},
+		{"bypass with k6/http", []string{"agent", "bypass"}, func(p *plan.Plan) { p.Client = "http" }, ""},
+		{"direct on netns", []string{"bypass", "direct"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, "load balancer's security groups"},
+		{"mesh on netns", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, "arm mesh is called from inside a task"},
+	} {
+		p, err := plan.New(plan.ProfileQuick)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.SetArms(c.arms, true); err != nil {
+			t.Fatal(err)
+		}
+		c.change(&p)
+		err = Describe(top, &p)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || fail.CodeOf(err) != fail.Usage):
+			t.Errorf("%s: %v; want a usage error with %q", c.name, err, c.want)
+		}
+	}
+}
