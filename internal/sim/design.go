@@ -26,7 +26,14 @@ const (
 // Quantiles, named names[k].
 type design struct {
 	names    []string
-	simulate func(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval
+	simulate func(n *Noise, d Delay, rng *rand.Rand) outcome
+}
+
+// outcome is what a run says, and what was so: by how much the delay moved
+// each of Quantiles in that run.
+type outcome struct {
+	intervals [][]stats.Interval
+	realised  []float64
 }
 
 // Names of the intervals, as the table prints them.
@@ -45,8 +52,11 @@ const (
 )
 
 func designs() []design {
+	// The other designs are asked for false alarms only: nothing is delayed.
 	one := func(name string, f func(*Noise, Delay, *rand.Rand) []stats.Interval) design {
-		return design{[]string{name}, func(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval { return [][]stats.Interval{f(n, d, rng)} }}
+		return design{[]string{name}, func(n *Noise, d Delay, rng *rand.Rand) outcome {
+			return outcome{[][]stats.Interval{f(n, d, rng)}, n.realised(d, []float64{1}, 1)}
+		}}
 	}
 	return []design{
 		{[]string{ours, oursAA, oursHL, oursWithin}, standard},
@@ -68,6 +78,9 @@ type bench struct {
 	rng    *rand.Rand
 	drift  *drift
 	offset []float64
+	// machine has the factors of every other step of window: the drift moves
+	// little in between.
+	machine []float64
 }
 
 func newBench(n *Noise, rng *rand.Rand, d *drift, arms int) *bench {
@@ -93,6 +106,7 @@ type start struct {
 	diff    []float64   // B less the mean of A and its twin, of pooled requests
 	twins   []float64   // A less its twin
 	shift   []float64   // Hodges-Lehmann estimate of B - A over windows
+	moved   []float64   // by how much the delay moved B
 	windows [][]float64 // diff of each window, by quantile
 }
 
@@ -129,6 +143,7 @@ func newStart(n *Noise, d Delay, rng *rand.Rand, drift *drift, seconds float64) 
 		s.twins = append(s.twins, stats.Contrast(v[0][i], v[1][i]))
 		s.shift = append(s.shift, stats.HodgesLehmann(single[i]))
 	}
+	s.moved = n.realised(d, b.machine, b.offset[2])
 	drift.advance(restartS)
 	return s
 }
@@ -150,7 +165,7 @@ func student(starts []start, level float64, figure func(*start) []float64) []sta
 // restarted ten times. It returns the headline, the A/A interval, the interval
 // over starts of each one's Hodges-Lehmann estimate over windows with one
 // baseline, and the within-run interval.
-func standard(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval {
+func standard(n *Noise, d Delay, rng *rand.Rand) outcome {
 	starts := startsOf(n, d, rng, replicates, replicateS)
 	var within []stats.Interval
 	for i := range Quantiles {
@@ -160,12 +175,18 @@ func standard(n *Noise, d Delay, rng *rand.Rand) [][]stats.Interval {
 		}
 		within = append(within, stats.SignedRank(ws, level))
 	}
-	return [][]stats.Interval{
+	realised := make([]float64, len(Quantiles))
+	for k := range starts {
+		for i, us := range starts[k].moved {
+			realised[i] += us / float64(len(starts))
+		}
+	}
+	return outcome{[][]stats.Interval{
 		student(starts, level, func(s *start) []float64 { return s.diff }),
 		student(starts, level, func(s *start) []float64 { return s.twins }),
 		student(starts, level, func(s *start) []float64 { return s.shift }),
 		within,
-	}
+	}, realised}
 }
 
 // The stopping rule of the table: after each start from the third on, until the
@@ -213,8 +234,11 @@ func (b *bench) window(arms int, seconds float64, d Delay) [][]float64 {
 	for a := range out {
 		out[a] = make([]float64, 0, perStep*steps/arms*5/4)
 	}
-	for range steps {
+	for step := range steps {
 		f := b.drift.factor()
+		if step%2 == 0 {
+			b.machine = append(b.machine, f)
+		}
 		for range perStep {
 			arm := b.rng.IntN(arms)
 			var own Delay

@@ -42,7 +42,7 @@ const (
 // Cell is one quantile of a row.
 type Cell struct {
 	Quantile float64 `json:"quantile"`
-	TruthUs  float64 `json:"truth_us"`
+	TruthUs  float64 `json:"truth_us"` // mean of what the delay really did in each run
 	// Coverage is the share of runs whose interval holds the truth; without a
 	// delay, 1 - Coverage is the share of false alarms.
 	Coverage    float64 `json:"coverage"`
@@ -117,9 +117,8 @@ func scenarios() []scenario {
 func Simulate(ctx context.Context, o Options) (*Result, error) {
 	out := &Result{Schema: Schema, Seed: o.Seed, Runs: o.Runs}
 	for i, sc := range scenarios() {
-		truth := truth(&sc.noise, sc.delay, Quantiles, replicateS)
 		for k := range sc.designs {
-			rows, err := sc.rows(ctx, &sc.designs[k], o, uint64(i*100+k), truth)
+			rows, err := sc.rows(ctx, &sc.designs[k], o, uint64(i*100+k))
 			if err != nil {
 				return nil, err
 			}
@@ -131,12 +130,12 @@ func Simulate(ctx context.Context, o Options) (*Result, error) {
 
 // score is what one run says of one quantile of one interval.
 type score struct {
-	covers         bool
-	half, estimate float64
+	covers                bool
+	half, estimate, truth float64
 }
 
 // rows runs one design o.Runs times.
-func (sc *scenario) rows(ctx context.Context, d *design, o Options, stream uint64, truth []float64) ([]Row, error) {
+func (sc *scenario) rows(ctx context.Context, d *design, o Options, stream uint64) ([]Row, error) {
 	scores := make([][][]score, o.Runs) // by run, outcome, quantile
 	var next int
 	var mu sync.Mutex
@@ -153,10 +152,12 @@ func (sc *scenario) rows(ctx context.Context, d *design, o Options, stream uint6
 			defer wg.Done()
 			for r := take(); r < o.Runs && ctx.Err() == nil; r = take() {
 				rng := rand.New(rand.NewPCG(o.Seed, stream<<32|uint64(r)))
-				for k, intervals := range d.simulate(&sc.noise, sc.delay, rng) {
+				run := d.simulate(&sc.noise, sc.delay, rng)
+				for k, intervals := range run.intervals {
 					var s []score
 					for q, i := range intervals {
-						s = append(s, score{!i.Excludes(aim(d.names[k], truth[q])), i.HalfWidth(), i.Estimate})
+						truth := aim(d.names[k], run.realised[q])
+						s = append(s, score{!i.Excludes(truth), i.HalfWidth(), i.Estimate, truth})
 					}
 					scores[r] = append(scores[r], s)
 				}
@@ -174,16 +175,18 @@ func (sc *scenario) rows(ctx context.Context, d *design, o Options, stream uint6
 		}
 		row := Row{Design: name, Noise: sc.name, DelayUs: sc.delay.Us, Share: sc.delay.Share, Runs: o.Runs, promise: promised[name]}
 		for q := range Quantiles {
-			c := Cell{Quantile: Quantiles[q], TruthUs: aim(name, truth[q])}
+			c := Cell{Quantile: Quantiles[q]}
 			for _, s := range scores {
 				if s[k][q].covers {
 					c.Coverage++
 				}
 				c.HalfWidthUs += s[k][q].half
-				c.BiasUs += s[k][q].estimate - c.TruthUs
+				c.TruthUs += s[k][q].truth
+				c.BiasUs += s[k][q].estimate - s[k][q].truth
 			}
-			runs := float64(o.Runs)
-			c.Coverage, c.HalfWidthUs, c.BiasUs = c.Coverage/runs, c.HalfWidthUs/runs, c.BiasUs/runs
+			for _, sum := range []*float64{&c.Coverage, &c.HalfWidthUs, &c.TruthUs, &c.BiasUs} {
+				*sum /= float64(o.Runs)
+			}
 			row.Cells = append(row.Cells, c)
 		}
 		rows = append(rows, row)

@@ -97,7 +97,7 @@ func TestTruthAgreesWithALargeSample(t *testing.T) {
 	n := Hostile()
 	n.Slow, n.Fast, n.Offset = 0, 0, 0 // one world is enough then
 	d := Delay{Us: 5000, Share: 0.02}
-	want := truth(&n, d, Quantiles, 1)
+	want := n.realised(d, []float64{1}, 1)
 	rng := rand.New(rand.NewPCG(4, 4))
 	const size = 1_000_000
 	x, y := make([]float64, size), make([]float64, size)
@@ -113,7 +113,7 @@ func TestTruthAgreesWithALargeSample(t *testing.T) {
 			t.Errorf("at %v: sample %v; truth %v", Quantiles[i], diff, want[i])
 		}
 	}
-	for i, v := range truth(&n, Delay{Us: 300, Share: 1}, Quantiles, 1) {
+	for i, v := range n.realised(Delay{Us: 300, Share: 1}, []float64{1}, 1) {
 		if v != 300 {
 			t.Errorf("a delay on all requests moves %v by %v; want 300", Quantiles[i], v)
 		}
@@ -132,10 +132,9 @@ func TestCoverageOfTheDefaultDesign(t *testing.T) {
 		if runs == 300 && sc.delay.Us != 0 && sc.delay.Us != 5000 {
 			continue
 		}
-		tr := truth(&sc.noise, sc.delay, Quantiles, replicateS)
 		var rows []Row
 		for k := range sc.designs[:min(3, len(sc.designs))] { // the default, shorter starts, a stopping rule
-			more, err := sc.rows(context.Background(), &sc.designs[k], Options{Runs: runs, Seed: 7}, uint64(100*i+k), tr)
+			more, err := sc.rows(context.Background(), &sc.designs[k], Options{Runs: runs, Seed: 7}, uint64(100*i+k))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +155,7 @@ func TestTheOtherDesignsFail(t *testing.T) {
 	first := scenarios()[0]
 	alarms := map[string]float64{}
 	for k := range first.designs {
-		rows, err := first.rows(context.Background(), &first.designs[k], Options{Runs: 100, Seed: 8}, uint64(k), []float64{0, 0, 0})
+		rows, err := first.rows(context.Background(), &first.designs[k], Options{Runs: 100, Seed: 8}, uint64(k))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,7 +236,7 @@ func TestAPlanSeesWhatTheSimulatorGets(t *testing.T) {
 	var width [3]float64
 	const runs = 60
 	for i := range runs {
-		for q, iv := range standard(&n, Delay{}, rand.New(rand.NewPCG(9, uint64(i))))[0] {
+		for q, iv := range standard(&n, Delay{}, rand.New(rand.NewPCG(9, uint64(i)))).intervals[0] {
 			width[q] += iv.HalfWidth() / runs
 		}
 	}
