@@ -108,7 +108,8 @@ func TestGRPCUnreachable(t *testing.T) {
 	}
 }
 
-// TestHTTP2 sends HTTP/2 and HTTP/1.1 to an endpoint with appProtocol http2.
+// TestHTTP2 sends HTTP/2 and HTTP/1.1, with trailers, to an endpoint with
+// appProtocol http2.
 func TestHTTP2(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -117,6 +118,7 @@ func TestHTTP2(t *testing.T) {
 	srv := &http.Server{Protocols: &http.Protocols{}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		w.Header().Set("X-Proto", r.Proto)
+		w.Header().Set("X-Trailer", r.Trailer.Get("X-Sum"))
 		w.Write(append([]byte("got "), b...))
 	})}
 	srv.Protocols.SetUnencryptedHTTP2(true)
@@ -130,13 +132,15 @@ func TestHTTP2(t *testing.T) {
 		tr.Protocols.SetUnencryptedHTTP2(two)
 		tr.Protocols.SetHTTP1(!two)
 		for range 3 {
-			resp, err := (&http.Client{Transport: tr}).Post("http://"+b.Ingress[0].String()+"/x", "text/plain", strings.NewReader("body"))
+			req, _ := http.NewRequest("POST", "http://"+b.Ingress[0].String()+"/x", io.NopCloser(strings.NewReader("body")))
+			req.Trailer = http.Header{"X-Sum": {"4"}}
+			resp, err := (&http.Client{Transport: tr}).Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}
 			body, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
-			if err != nil || string(body) != "got body" || resp.Header.Get("X-Proto") != "HTTP/2.0" || resp.Header.Get("Server") != "envoy" || (resp.ProtoMajor == 2) != two {
+			if err != nil || string(body) != "got body" || resp.Header.Get("X-Proto") != "HTTP/2.0" || resp.Header.Get("X-Trailer") != "4" || resp.Header.Get("Server") != "envoy" || (resp.ProtoMajor == 2) != two {
 				t.Errorf("HTTP/2 %v: %q %v %v", two, body, resp, err)
 			}
 		}

@@ -59,6 +59,7 @@ func TestHTTPS(t *testing.T) {
 		h := func(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("X-Seen", r.Proto+" "+r.Header.Get("X-Forwarded-Proto")+" "+r.Header.Get("X-Forwarded-For"))
 			b, _ := io.ReadAll(r.Body)
+			rw.Header().Set("X-Trailer", r.Trailer.Get("X-Sum"))
 			rw.Write(b)
 		}
 		if protocol == "HTTPS" {
@@ -78,13 +79,15 @@ func TestHTTPS(t *testing.T) {
 		for _, two := range []bool{false, true} {
 			c := client(t, addr, config, two)
 			for range 3 {
-				resp, err := c.Post("https://"+dnsName+"/", "text/plain", io.LimitReader(zeros{}, 100_000))
+				req, _ := http.NewRequest("POST", "https://"+dnsName+"/", io.LimitReader(zeros{}, 100_000))
+				req.Trailer = http.Header{"X-Sum": {"0"}}
+				resp, err := c.Do(req)
 				if err != nil {
 					t.Fatal(err)
 				}
 				b, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
-				if err != nil || len(b) != 100_000 || resp.Header.Get("X-Seen") != "HTTP/1.1 https 10.0.7.7" || (resp.ProtoMajor == 2) != two {
+				if err != nil || len(b) != 100_000 || resp.Header.Get("X-Seen") != "HTTP/1.1 https 10.0.7.7" || resp.Header.Get("X-Trailer") != "0" || (resp.ProtoMajor == 2) != two {
 					t.Errorf("targets %s, HTTP/2 %v: %d bytes, %v %v", protocol, two, len(b), resp, err)
 				}
 			}

@@ -345,15 +345,21 @@ func (f *feed) Addr() net.Addr { return &net.UnixAddr{Name: "in memory", Net: "u
 // quiet takes what net/http would log: broken connections are what a hop is for.
 var quiet = log.New(io.Discard, "", 0)
 
-// forward sends r on and the response back, streaming both ways, with
-// trailers. An upstream that fails before its response aborts the exchange.
+// forward sends r on and the response back, streaming both ways, with the
+// response's trailers and those of the request that its Trailer field
+// announces; net/http shows no others. An upstream that fails before its
+// response aborts the exchange.
 func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Request) (*http.Response, error)) {
 	out := r.Clone(r.Context())
 	out.RequestURI, out.URL.Scheme = "", "http"
 	if out.URL.Host = r.Host; out.URL.Host == "" {
 		out.URL.Host = "unnamed"
 	}
-	if r.ContentLength == 0 {
+	if len(r.Trailer) > 0 {
+		out.Trailer = r.Trailer // filled in when the body has been read
+		out.ContentLength = -1  // HTTP/1.1 has trailers in chunked bodies only
+		out.Header.Del("Content-Length")
+	} else if r.ContentLength == 0 {
 		out.Body = nil
 	}
 	if _, ok := out.Header["User-Agent"]; !ok {
