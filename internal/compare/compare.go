@@ -216,7 +216,11 @@ func (o *Options) valuesIn(in *input, most int) ([]string, error) {
 	var values []string
 	seen := map[*tagSet]bool{}
 	points := 0
-	err := in.read(o.Metric, func(e event) error {
+	read := in.read
+	if most == firstLook {
+		read = in.readFront
+	}
+	err := read(o.Metric, func(e event) error {
 		if points++; points > most {
 			return errEnough
 		}

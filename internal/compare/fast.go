@@ -26,10 +26,12 @@ var none = &tail{text: []byte("\n")}
 var (
 	openMetric = []byte(`{"metric":"`)
 	openTime   = []byte(`","type":"Point","data":{"time":"`)
-	openValue  = []byte(`,"value":`)
 	openTags   = []byte(`,"tags":{`)
 	closeLine  = []byte("}}\n")
 )
+
+// openValue is what stands between a time and a value.
+const openValue = `","value":`
 
 // learn remembers the beginning of a line that parse found sound.
 func (n *ndjson) learn(line []byte) {
@@ -74,10 +76,6 @@ func (n *ndjson) fast(b []byte) (int, error) {
 		return 0, nil
 	}
 	i += k
-	if !bytes.HasPrefix(b[i:], openValue) {
-		return 0, nil
-	}
-	i += len(openValue)
 	k = plainNumber(b[i:])
 	if k == 0 {
 		return 0, nil
@@ -109,19 +107,27 @@ func (n *ndjson) begin(b []byte) *prefix {
 		return nil
 	}
 	if p := n.prefixes[n.next]; bytes.HasPrefix(b, p.text) {
-		n.next = (n.next + 1) % len(n.prefixes)
+		n.expect(n.next + 1)
 		return p
 	}
 	for i, p := range n.prefixes {
 		if bytes.HasPrefix(b, p.text) {
-			n.next = (i + 1) % len(n.prefixes)
+			n.expect(i + 1)
 			return p
 		}
 	}
 	return nil
 }
 
-// time takes a time with its closing quote and returns its length, 0 when it is none.
+func (n *ndjson) expect(next int) {
+	if next == len(n.prefixes) {
+		next = 0
+	}
+	n.next = next
+}
+
+// time takes a time and what stands between it and the value, and returns
+// their length, 0 when it is none.
 func (n *ndjson) time(b []byte) int {
 	if len(n.when) > 0 && bytes.HasPrefix(b, n.when) {
 		return len(n.when)
@@ -130,16 +136,18 @@ func (n *ndjson) time(b []byte) int {
 	if k == 0 {
 		k, at = n.anyTime(b)
 	}
-	if k > 0 {
-		n.when, n.at = append(n.when[:0], b[:k]...), at
+	if k == 0 || len(b)-k < len(openValue) || string(b[k:k+len(openValue)]) != openValue {
+		return 0
 	}
+	k += len(openValue)
+	n.when, n.at = append(n.when[:0], b[:k]...), at
 	return k
 }
 
 // upToMinute is the length of "2006-01-02T15:04:".
 const upToMinute = 17
 
-// anyTime reads a time with its closing quote.
+// anyTime reads a time and returns its length.
 func (n *ndjson) anyTime(b []byte) (int, time.Time) {
 	const longest = 40
 	k := bytes.IndexByte(b[:min(len(b), longest)], '"')
@@ -153,7 +161,7 @@ func (n *ndjson) anyTime(b []byte) (int, time.Time) {
 	if k > upToMinute && b[k-1] == 'Z' {
 		n.minute, n.minuteAt = append(n.minute[:0], b[:upToMinute]...), at.Truncate(time.Minute)
 	}
-	return k + 1, at
+	return k, at
 }
 
 // sameMinute reads a time in UTC that begins as an earlier one did, up to the
@@ -178,11 +186,11 @@ func (n *ndjson) sameMinute(b []byte) (int, time.Time) {
 			return 0, time.Time{}
 		}
 	}
-	if i+1 >= len(b) || b[i] != 'Z' || b[i+1] != '"' {
+	if i >= len(b) || b[i] != 'Z' {
 		return 0, time.Time{}
 	}
 	since := time.Duration(int64(tens)*10+int64(ones))*time.Second + time.Duration(nanos)
-	return i + 2, n.minuteAt.Add(since)
+	return i + 1, n.minuteAt.Add(since)
 }
 
 // plainNumber is the length of a JSON number without exponent and with at most

@@ -91,7 +91,7 @@ func (in *input) open() (*bufio.Reader, func(), error) {
 		return nil, nil, fail.Newf(fail.Usage, "check the path and its permissions", "cannot read %s: %w", in.path, cause(err))
 	}
 	r := bufio.NewReaderSize(f, 64<<10)
-	if head, _ := r.Peek(2); len(head) < 2 || head[0] != 0x1f || head[1] != 0x8b {
+	if head, _ := r.Peek(2); !isGzip(head) {
 		return r, func() { f.Close() }, nil
 	}
 	z, err := gzip.NewReader(r)
@@ -102,8 +102,18 @@ func (in *input) open() (*bufio.Reader, func(), error) {
 	return bufio.NewReaderSize(z, 256<<10), func() { f.Close() }, nil
 }
 
-// read calls emit for every request of the file.
+// read calls emit for every request of the file, in its order.
 func (in *input) read(metric string, emit sink) error {
+	if f, size := in.anywhere(); f != nil {
+		defer f.Close()
+		return in.explain(readSegments(func() source { return newSource(f) }, size, segment, metric, emit))
+	}
+	return in.readFront(metric, emit)
+}
+
+// readFront is read without going ahead of emit: for those who will not want
+// the whole file.
+func (in *input) readFront(metric string, emit sink) error {
 	r, done, err := in.open()
 	if err != nil {
 		return err
@@ -115,29 +125,37 @@ func (in *input) read(metric string, emit sink) error {
 	case kindSample:
 		err = readSamples(r, emit)
 	default:
-		err = in.readLines(r, metric, emit)
+		err = readNDJSON(r, metric, emit)
 	}
-	if err != nil {
-		return in.unreadable(err)
-	}
-	return nil
+	return in.explain(err)
 }
 
-// readLines reads NDJSON on all cores where the file allows it: not through
-// gzip, not from a pipe.
-func (in *input) readLines(r io.Reader, metric string, emit sink) error {
+func (in *input) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	return in.unreadable(err)
+}
+
+// anywhere opens NDJSON that can be read at any offset, which all cores can
+// share: not through gzip, not from a pipe, and not worth it for a small file.
+func (in *input) anywhere() (*os.File, int64) {
+	if in.kind != kindNDJSON {
+		return nil, 0
+	}
 	f, err := os.Open(in.path)
 	if err != nil {
-		return err
+		return nil, 0 // readFront says why
 	}
-	defer f.Close()
 	info, err := f.Stat()
 	var head [2]byte
-	if err != nil || !info.Mode().IsRegular() || info.Size() < segment {
-		return readNDJSON(r, metric, emit)
+	if err == nil && info.Mode().IsRegular() && info.Size() >= 2*segment {
+		if _, err := f.ReadAt(head[:], 0); err == nil && !isGzip(head[:]) {
+			return f, info.Size()
+		}
 	}
-	if _, err := f.ReadAt(head[:], 0); err != nil || (head[0] == 0x1f && head[1] == 0x8b) {
-		return readNDJSON(r, metric, emit)
-	}
-	return readSegments(f, info.Size(), segment, metric, emit)
+	f.Close()
+	return nil, 0
 }
+
+func isGzip(head []byte) bool { return len(head) >= 2 && head[0] == 0x1f && head[1] == 0x8b }

@@ -37,66 +37,46 @@ type ndjson struct {
 	next     int // the prefix expected now: the one that followed last time
 	tails    map[string]*tail
 	last     *tail  // of the line before
-	when     []byte // the time of the line before as text, with its closing quote
+	when     []byte // the time of the line before as text, up to its value
 	at       time.Time
 	minute   []byte    // the text of a time up to its seconds
 	minuteAt time.Time // and what it means
 
-	buf  []byte // kept for the next segment
-	slow int64  // lines that went to parseLine, for tests
+	slow int64 // lines that went to parseLine, for tests
 }
 
 // readNDJSON calls emit for every point of the metric, in the file's order.
 // Memory does not depend on the file's size. Errors name the line.
 func readNDJSON(r io.Reader, metric string, emit sink) error {
-	return newNDJSON(metric, emit).read(r, false, math.MaxInt64)
+	return newNDJSON(metric, emit).read(r)
 }
 
 func newNDJSON(metric string, emit sink) *ndjson {
 	return &ndjson{metric: metric, emit: emit, line: 1, tails: map[string]*tail{}, last: none}
 }
 
-// read takes the lines that begin in the first upTo bytes of r. With inside
-// set, r begins within a line, or at its end, and the next line is the first.
-func (n *ndjson) read(r io.Reader, inside bool, upTo int64) error {
-	if n.buf == nil {
-		n.buf = make([]byte, 0, chunk)
-	}
-	buf := n.buf[:0]
-	var begin int64 // of buf in r
+// read takes the lines of r, from its beginning to its end.
+func (n *ndjson) read(r io.Reader) error {
+	buf := make([]byte, 0, chunk)
 	for {
 		if len(buf) == cap(buf) {
 			if cap(buf) >= maxLine {
 				return n.errorf("longer than %d bytes", maxLine)
 			}
 			buf = append(make([]byte, 0, 2*cap(buf)), buf...)
-			n.buf = buf
 		}
 		k, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+k]
-		used := 0
-		if inside {
-			if used = bytes.IndexByte(buf, '\n') + 1; used == 0 {
-				used = len(buf)
-			} else {
-				inside = false
-			}
+		used, perr := n.scan(buf, math.MaxInt64)
+		if perr != nil {
+			return perr
 		}
-		if !inside {
-			more, perr := n.scan(buf[used:], upTo-begin-int64(used))
-			if perr != nil {
-				return perr
-			}
-			used += more
-		}
-		begin += int64(used)
 		buf = buf[:copy(buf, buf[used:])]
-		switch {
-		case begin >= upTo:
-			return nil
-		case err == io.EOF:
+		switch err {
+		case nil:
+		case io.EOF:
 			return n.end(buf)
-		case err != nil:
+		default:
 			return n.errorf("cannot read on: %w", err)
 		}
 	}

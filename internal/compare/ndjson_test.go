@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"strings"
@@ -39,7 +40,23 @@ func fastWay(data []byte) got {
 // inSegments reads the data in segments of a few bytes, on all cores.
 func inSegments(data []byte, step int64) got {
 	return collect(func(s sink) error {
-		return readSegments(bytes.NewReader(data), int64(len(data)), step, DefaultMetric, s)
+		return readSegments(func() source { return &copies{r: bytes.NewReader(data)} }, int64(len(data)), step, DefaultMetric, s)
+	})
+}
+
+// fromFile reads the data in segments of a file, as compare does.
+func fromFile(t *testing.T, path string, data []byte, step int64) got {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	return collect(func(s sink) error {
+		return readSegments(func() source { return newSource(f) }, int64(len(data)), step, DefaultMetric, s)
 	})
 }
 
@@ -162,6 +179,7 @@ var hostile = map[string]string{
 
 func TestHostileLinesMeanWhatARealParserSays(t *testing.T) {
 	known := strings.Join([]string{metric, other, point, other, point, other, point}, "\n") + "\n"
+	file := filepath.Join(t.TempDir(), "k6.ndjson")
 	for name, line := range hostile {
 		for _, after := range []string{"\n", "\n" + point + "\n", ""} {
 			data := []byte(known + line + after)
@@ -173,6 +191,9 @@ func TestHostileLinesMeanWhatARealParserSays(t *testing.T) {
 				if have := inSegments(data, step); !reflect.DeepEqual(want, have) {
 					t.Errorf("%s (then %q), segments of %d:\nfast   %v\nparser %v", name, after, step, have, want)
 				}
+			}
+			if have := fromFile(t, file, data, 1000); !reflect.DeepEqual(want, have) {
+				t.Errorf("%s (then %q), from a file:\nfast   %v\nparser %v", name, after, have, want)
 			}
 		}
 	}
@@ -220,6 +241,58 @@ func TestALineWithoutEndIsRefused(t *testing.T) {
 	err := readNDJSON(endless, DefaultMetric, func(event) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "line 2: longer than") {
 		t.Errorf("got %v; want line 2 refused for its length", err)
+	}
+}
+
+// A line may be longer than what a segment looks beyond its end at first, or
+// span several segments.
+func TestALineMayBeLongerThanASegment(t *testing.T) {
+	long := strings.Replace(point, `"arm":"a"`, `"arm":"`+strings.Repeat("x", 20*overhang)+`"`, 1)
+	data := []byte(strings.Join([]string{point, long, other, long, point, long}, "\n"))
+	want := byParser(data)
+	if len(want.events) != 5 {
+		t.Fatalf("the parser reads %d events, %s", len(want.events), want.err)
+	}
+	file := filepath.Join(t.TempDir(), "k6.ndjson")
+	for _, step := range []int64{500, 100_000, 2_000_000} {
+		if have := fromFile(t, file, data, step); !reflect.DeepEqual(want, have) {
+			t.Errorf("segments of %d: %d events and %q; want %d and %q", step, len(have.events), have.err, len(want.events), want.err)
+		}
+	}
+	data = append(data, bytes.Repeat([]byte("x"), maxLine)...)
+	if have := fromFile(t, file, data, 100_000); !strings.Contains(have.err, "line 6: longer than") {
+		t.Errorf("got %q; want line 6 refused for its length", have.err)
+	}
+}
+
+// A file that is cut while it is read is an error, even where its bytes are
+// mapped and the system answers with a fault.
+func TestAFileThatGetsShorterIsAnError(t *testing.T) {
+	line := point + "\n"
+	data := strings.Repeat(line, 200_000)
+	for name, open := range map[string]func(*os.File) source{
+		"as compare reads": newSource,
+		"copied":           func(f *os.File) source { return &copies{r: f} },
+	} {
+		path := filepath.Join(t.TempDir(), "k6.ndjson")
+		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		err = readSegments(func() source { return open(f) }, int64(len(data)), 1<<20, DefaultMetric, func(event) error {
+			if n++; n == 1 {
+				return os.Truncate(path, int64(len(line)*2))
+			}
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), "cannot read on: the file became shorter") {
+			t.Errorf("%s: %d events, %v", name, n, err)
+		}
+		f.Close()
 	}
 }
 

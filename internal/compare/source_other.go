@@ -1,0 +1,7 @@
+//go:build !(darwin || freebsd || linux)
+
+package compare
+
+import "os"
+
+func newSource(f *os.File) source { return &copies{r: f} }
