@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/hoplab/hoplab/internal/report/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
@@ -269,10 +270,40 @@ func (v *view) basis() []string {
 		all = append(all, d.Name+": "+words)
 		distinct = append(distinct, words)
 	}
-	if distinct = slices.Compact(distinct); len(distinct) > 1 {
-		return all
+	distinct = slices.Compact(distinct)
+	if len(distinct) > 1 {
+		distinct = all
+	}
+	if words := v.between(); words != "" {
+		distinct = append(distinct, words)
 	}
 	return distinct
+}
+
+// between says how much of each interval the starts make: the spread of the
+// replicates beyond what their own requests explain. "" without replicates.
+func (v *view) between() string {
+	var parts []string
+	for _, d := range v.Differences {
+		var spreads []string
+		for i, c := range d.Cells {
+			if c.Difference == nil || c.Difference.Replicates < 2 {
+				continue
+			}
+			size := "nothing"
+			if c.Difference.BetweenUs > 0 {
+				size = c.spread(c.Difference.BetweenUs)
+			}
+			spreads = append(spreads, size+" at "+v.Columns[i])
+		}
+		if len(spreads) > 0 {
+			parts = append(parts, joinNonEmpty(" ", d.Name+":", strings.Join(spreads, ", ")))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Between replicates, beyond their own noise (standard deviation): " + strings.Join(parts, "; ") + "."
 }
 
 // basisWords says on what a difference rests.
