@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/quiet"
 )
 
@@ -79,21 +80,19 @@ func BenchmarkHop(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")     // a round's length says nothing
 	fmt.Printf("\n%s", t.String()) // a benchmark's log is cut after ten lines
-	if *update {
-		writeSection(b, "cost", t.String())
-	}
+	document().Write(b, "cost", t.String())
 }
 
 // allWays starts a lab in override mode, where one app can be reached
 // directly, through its agent, through the load balancer and by name, and the
 // other hops in front of the same app.
 func allWays(t testing.TB) []*way {
-	r := start(t, deployment(t, "bypass"), lab.Options{App: lab.App{Command: []string{os.Args[0], "origin"}}})
+	r := start(t, labtest.Deployment(t, "bypass"), lab.Options{App: lab.App{Command: []string{os.Args[0], "origin"}}})
 	st := r.Status()
 	app := st.Service(r.app, "").Tasks[0]
 	processes := pids(st)
 	override := 0
-	for _, s := range deployment(t, "bypass").Services {
+	for _, s := range labtest.Deployment(t, "bypass").Services {
 		if s.ID == r.app {
 			override, _ = s.Connect.Endpoints[0].IngressPortOverride.Get()
 		}
@@ -112,14 +111,14 @@ func allWays(t testing.TB) []*way {
 	origin := app.Apps[0].Address
 	ways := []*way{{name: "direct", door: lab.Door{Dial: origin}}}
 	add := func(name string, d lab.Door, pid int) { ways = append(ways, &way{name: name, door: d, pid: pid}) }
-	addr, pid := haproxy(t, origin)
-	add("HAProxy", lab.Door{Dial: addr}, pid)
-	addr, pid = nginx(t, nginxProxy(origin))
-	add("nginx", lab.Door{Dial: addr}, pid)
+	p := labtest.HAProxy(t, origin, "", "")
+	add("HAProxy", lab.Door{Dial: p.Addr}, p.PID)
+	p = labtest.Nginx(t, nginxProxy(origin))
+	add("nginx", lab.Door{Dial: p.Addr}, p.PID)
 	agent := door(lab.Caller{Service: r.client}, fmt.Sprintf("http://%s:%d/", app.IP, override))
 	add("lab agent", agent, app.PIDs[0])
 	add("lab ALB", door(lab.Caller{}, balanced), processes["alb"])
-	addr, pid = ourselves(t, "reverseproxy", origin)
+	addr, pid := ourselves(t, "reverseproxy", origin)
 	add("net/http ReverseProxy", lab.Door{Dial: addr}, pid)
 	return ways
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -63,7 +64,7 @@ const (
 // load balancer and half by Service Connect name.
 func TestFaults(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		lacking(t, "looks for processes and files in /proc")
+		labtest.Lacking(t, "looks for processes and files in /proc")
 	}
 	var table strings.Builder
 	fmt.Fprintf(&table, "| killed | caller | requests | not 200 | what they saw | bad for |\n| --- | --- | --- | --- | --- | --- |\n")
@@ -71,14 +72,12 @@ func TestFaults(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) { underFault(t, f, &table) })
 	}
 	t.Logf("clock %d times as fast\n%s", scale, table.String())
-	if *update && !t.Failed() {
-		writeSection(t, "faults", table.String())
-	}
+	document().Write(t, "faults", table.String())
 }
 
 func underFault(t *testing.T, f fault, table *strings.Builder) {
 	before := look()
-	topo := deployment(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	for _, s := range topo.Services {
 		if len(s.LoadBalancers) > 0 {
 			s.DesiredCount = topology.Known(f.tasks)

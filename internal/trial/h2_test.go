@@ -167,7 +167,7 @@ func TestHTTP2(t *testing.T) {
 	}
 	table := tryAll(t, hops, tries)
 	t.Logf("\n%s", table)
-	sameSection(t, "HTTP/2", table)
+	document().Same(t, "HTTP/2", table)
 }
 
 func streams(t *testing.T, h *hop) (string, error) {
@@ -388,5 +388,5 @@ func TestGRPC(t *testing.T) {
 	}
 	table := tryAll(t, hops, tries)
 	t.Logf("\n%s", table)
-	sameSection(t, "gRPC", table)
+	document().Same(t, "gRPC", table)
 }

@@ -4,12 +4,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/quiet"
 )
 
@@ -17,6 +17,9 @@ var (
 	soak   = flag.Duration("soak", 10*time.Second, "how long the soak lasts; 30m for the real one")
 	update = flag.Bool("update", false, "write the tables into docs/trials.md")
 )
+
+// document is docs/trials.md, as the flags have it.
+func document() labtest.Trials { return labtest.Trials{Update: *update} }
 
 // TestMain lets the test binary be everything that must be a process of its
 // own: a node of the lab, an app, a proxy, a spinner.
@@ -45,25 +48,4 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
-}
-
-// need returns the path of a program, or skips the test without it; in CI it fails.
-func need(t testing.TB, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/" + program)
-	}
-	if err != nil {
-		lacking(t, program+" is not installed")
-	}
-	return path
-}
-
-func lacking(t testing.TB, reason string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
 }

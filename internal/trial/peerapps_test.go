@@ -15,6 +15,7 @@ import (
 	"time"
 
 	k6build "github.com/hoplab/hoplab/internal/k6"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/repo"
 )
 
@@ -28,7 +29,7 @@ func runApp(addr string, cmd *exec.Cmd) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = dieWithParent()
+	cmd.SysProcAttr = labtest.DieWithParent()
 	if err := cmd.Start(); err != nil {
 		return fault1(err)
 	}
@@ -69,7 +70,7 @@ func k6(t *testing.T, h *hop) (string, error) {
 	}
 	dir := t.TempDir()
 	script := filepath.Join(dir, "script.js")
-	write(t, script, `import http from 'k6/http';
+	labtest.Write(t, script, `import http from 'k6/http';
 import { check } from 'k6';
 export const options = { vus: 10, iterations: 200, thresholds: { checks: ['rate==1'] } };
 export default function () {

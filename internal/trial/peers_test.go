@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -86,7 +87,7 @@ func tryAll(t *testing.T, hops []*hop, tries []try) (table string) {
 // inFront starts a lab in override mode with the given app, the article's
 // deployment changed by edit, and HAProxy and nginx in front of the same app.
 func inFront(t *testing.T, app string, edit func(*topology.Topology), bind, server, nginxConf string, alb string) []*hop {
-	topo := deployment(t, "bypass")
+	topo := labtest.Deployment(t, "bypass")
 	if edit != nil {
 		edit(topo)
 	}
@@ -127,10 +128,9 @@ func inFront(t *testing.T, app string, edit func(*topology.Topology), bind, serv
 		a.tls = &tls.Config{RootCAs: pool, ServerName: a.host}
 	}
 	hops = append(hops, a)
-	addr, _ := haproxyWith(t, bind, origin+server)
-	hops = append(hops, &hop{name: "HAProxy", door: lab.Door{Dial: addr}, host: "app.test"})
-	addr, _ = nginx(t, strings.ReplaceAll(nginxConf, "$ORIGIN", origin))
-	hops = append(hops, &hop{name: "nginx", door: lab.Door{Dial: addr}, host: "app.test"})
+	hops = append(hops, &hop{name: "HAProxy", door: lab.Door{Dial: labtest.HAProxy(t, origin, bind, server).Addr}, host: "app.test"})
+	behind := labtest.Nginx(t, strings.ReplaceAll(nginxConf, "$ORIGIN", origin))
+	hops = append(hops, &hop{name: "nginx", door: lab.Door{Dial: behind.Addr}, host: "app.test"})
 	return hops
 }
 
@@ -146,7 +146,7 @@ func curl(t *testing.T, h *hop, path string, args ...string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, need(t, "curl"), append(append(all, args...), h.url(path))...)
+	cmd := exec.CommandContext(ctx, labtest.Need(t, "curl"), append(append(all, args...), h.url(path))...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil {
@@ -174,7 +174,7 @@ const oneMiB = 1 << 20
 // TestForeignPrograms: nginx is the app; curl, wrk and k6 call it through the
 // lab's hops, HAProxy and nginx.
 func TestForeignPrograms(t *testing.T) {
-	need(t, "nginx")
+	labtest.Need(t, "nginx")
 	hops := inFront(t, "nginxapp", nil, "", "", nginxProxy("$ORIGIN"), "HTTP")
 	file := "-w%{http_code} %{size_download} %{num_connects}\n"
 	tries := []try{
@@ -199,12 +199,12 @@ func TestForeignPrograms(t *testing.T) {
 	}
 	table := tryAll(t, hops, tries)
 	t.Logf("\n%s", table)
-	sameSection(t, "foreign programs", table)
+	document().Same(t, "foreign programs", table)
 }
 
 func megabyte(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "megabyte")
-	write(t, path, strings.Repeat("0123456789abcde\n", oneMiB/16))
+	labtest.Write(t, path, strings.Repeat("0123456789abcde\n", oneMiB/16))
 	return path
 }
 
@@ -213,7 +213,7 @@ func wrk(t *testing.T, h *hop) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	// wrk cannot choose its own address: a hop that tells callers by theirs sees a stranger, and serves it.
-	out, err := exec.CommandContext(ctx, need(t, "wrk"), "-t1", "-c16", "-d1s", "-H", "Host: "+h.host, "http://"+h.door.Dial+"/none").CombinedOutput()
+	out, err := exec.CommandContext(ctx, labtest.Need(t, "wrk"), "-t1", "-c16", "-d1s", "-H", "Host: "+h.host, "http://"+h.door.Dial+"/none").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
@@ -246,7 +246,7 @@ func nginxApp() int {
 	page := "<ol>" + strings.Repeat("<li>item\n", 2000) + "</ol>"
 	for name, text := range map[string]string{
 		"file": strings.Repeat("0123456789abcde\n", oneMiB/16), "page": page,
-		"nginx.conf": sameUser() + fmt.Sprintf(`daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
+		"nginx.conf": labtest.SameUser() + fmt.Sprintf(`daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
 events { worker_connections 1024; }
 http { access_log off; gzip on; gzip_types *; gzip_proxied any; client_max_body_size 0; keepalive_requests 100000000;
   client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;

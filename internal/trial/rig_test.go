@@ -11,24 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/topology"
 )
-
-// deployment is the golden assembly of a variant of the stacks.
-func deployment(t testing.TB, variant string) *topology.Topology {
-	t.Helper()
-	a, err := cfn.Load([]string{filepath.Join("../../stacks/testdata/golden", variant)}, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	topo, err := topology.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return topo
-}
 
 // rig is a running lab of the article's deployment: an app behind a load
 // balancer, and a client that calls it by its Service Connect name.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 )
 
 // usage is what a process holds at one moment.
@@ -27,10 +28,10 @@ type usage struct {
 // nothing may grow.
 func TestSoak(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		lacking(t, "reads /proc")
+		labtest.Lacking(t, "reads /proc")
 	}
 	before := look()
-	r := start(t, deployment(t, "agent"), lab.Options{})
+	r := start(t, labtest.Deployment(t, "agent"), lab.Options{})
 	var ids counter
 	ways := map[string]*load{
 		"alb":  {rate: rate / 2, door: r.throughALB, ids: &ids},
@@ -71,10 +72,8 @@ func TestSoak(t *testing.T) {
 	}
 	table := flat(t, processes, seen, connections)
 	t.Logf("%s at %d requests/s, %d requests\n%s", *soak, rate, total, table)
-	if *update && !t.Failed() {
-		writeSection(t, "soak", fmt.Sprintf("%s at %d requests/s on %d cores: %d requests, each carried out once and answered with a 200.\n\n%s",
-			*soak, rate, runtime.NumCPU(), total, table))
-	}
+	document().Write(t, "soak", fmt.Sprintf("%s at %d requests/s on %d cores: %d requests, each carried out once and answered with a 200.\n\n%s",
+		*soak, rate, runtime.NumCPU(), total, table))
 	r.end(t)
 	nothingLeft(t, before)
 }

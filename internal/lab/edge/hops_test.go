@@ -1,6 +1,7 @@
 // Package edge holds no code of its own: its tests send what HTTP/1.1 allows
 // and few clients do through the lab's hops and, where they are installed,
-// through HAProxy and nginx, and print one table.
+// through HAProxy and nginx, and make one table of it, which stands in
+// docs/trials.md. With -update they write it there.
 package edge
 
 import (
@@ -9,23 +10,19 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 )
 
 // hop is a running hop in front of an origin.
 type hop struct {
 	name string
 	addr string
-	pid  int // of a program of its own
 	stop func()
 }
 
@@ -80,88 +77,20 @@ func startALB(t testing.TB, origin string) *hop {
 }
 
 func startHAProxy(t testing.TB, origin string) *hop {
-	path, err := exec.LookPath("haproxy")
-	if err != nil {
+	if labtest.Find("haproxy") == "" {
 		return nil
 	}
-	port := freePort(t)
-	cfg := filepath.Join(t.TempDir(), "haproxy.cfg")
-	write(t, cfg, fmt.Sprintf(`global
-  nbthread 1
-  maxconn 4000
-defaults
-  mode http
-  timeout client 60s
-  timeout server 60s
-  timeout connect 5s
-  http-reuse always
-frontend f
-  bind 127.0.0.1:%d
-  default_backend b
-backend b
-  server s %s
-`, port, origin))
-	return external(t, "haproxy", port, path, "-db", "-q", "-f", cfg)
+	p := labtest.HAProxy(t, origin, "", "")
+	return &hop{name: "haproxy", addr: p.Addr, stop: p.Stop}
 }
 
 func startNginx(t testing.TB, origin string) *hop {
-	path, err := exec.LookPath("nginx")
-	if err != nil {
+	if labtest.Find("nginx") == "" {
 		return nil
 	}
-	port := freePort(t)
-	dir := t.TempDir()
-	cfg := filepath.Join(dir, "nginx.conf")
-	write(t, cfg, fmt.Sprintf(`daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
-events { worker_connections 4096; }
-http {
-  access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
-  keepalive_requests 100000000;
-  upstream o { server %[2]s; keepalive 256; keepalive_requests 100000000; }
+	p := labtest.Nginx(t, fmt.Sprintf(`  upstream o { server %s; keepalive 256; keepalive_requests 100000000; }
   map $http_upgrade $c { default upgrade; '' ''; }
-  server { listen 127.0.0.1:%[3]d; client_max_body_size 0; location / {
-    proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection $c; proxy_set_header Upgrade $http_upgrade; proxy_set_header Host $http_host; } }
-}
-`, dir, origin, port))
-	return external(t, "nginx", port, path, "-p", dir, "-e", filepath.Join(dir, "error.log"), "-c", cfg)
-}
-
-func external(t testing.TB, name string, port int, path string, args ...string) *hop {
-	cmd := exec.Command(path, args...)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = dieWithParent()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	for limit := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-			break
-		}
-		if time.Now().After(limit) {
-			cmd.Process.Kill()
-			t.Fatalf("%s does not listen on %s: %v", name, addr, err)
-		}
-	}
-	return &hop{name: name, addr: addr, pid: cmd.Process.Pid, stop: func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-	}}
-}
-
-func freePort(t testing.TB) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func write(t testing.TB, path, text string) {
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+  server { listen 127.0.0.1:$PORT; client_max_body_size 0; location / {
+    proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection $c; proxy_set_header Upgrade $http_upgrade; proxy_set_header Host $http_host; } }`, origin))
+	return &hop{name: "nginx", addr: p.Addr, stop: p.Stop}
 }
