@@ -42,12 +42,23 @@ comparison. The exit code is the verdict's.`,
 	return cmd
 }
 
-// renderRun analyses a run directory, writes its files and prints the result.
+// renderRun analyses a run directory, writes its files and prints the result,
+// also when the files cannot be written.
 func renderRun(s streams, dir *run.Dir, format string) error {
 	result, err := analysis.Analyze(dir)
 	if err != nil {
 		return err
 	}
+	wrote := writeResult(dir, result)
+	err = printResult(s, result, format)
+	if wrote != nil {
+		return wrote
+	}
+	return err
+}
+
+// writeResult replaces the renderings in a run directory.
+func writeResult(dir *run.Dir, result *summary.Result) error {
 	for _, f := range []struct {
 		name  string
 		write func(io.Writer) error
@@ -64,7 +75,7 @@ func renderRun(s streams, dir *run.Dir, format string) error {
 			return err
 		}
 	}
-	return printResult(s, result, format)
+	return nil
 }
 
 // printResult prints a result and turns its verdict into the exit code.

@@ -183,13 +183,17 @@ func (f *runFlags) carryOut(ctx context.Context, s streams, dir *run.Dir, t *top
 	if err != nil {
 		return f.broken(ctx, s, dir, err)
 	}
-	if err := renderRun(s, dir, f.format); err != nil {
-		return err
-	}
-	if f.format == "text" {
+	return f.show(s, dir)
+}
+
+// show renders a complete run and says where its page is, whatever the verdict.
+func (f *runFlags) show(s streams, dir *run.Dir) error {
+	err := renderRun(s, dir, f.format)
+	var verdict verdictError
+	if (err == nil || errors.As(err, &verdict)) && f.format == "text" {
 		fmt.Fprintf(s.out, "\nThe page: %s\n", filepath.Join(dir.Path, run.HTMLFile))
 	}
-	return nil
+	return err
 }
 
 // broken says how a run ended early and renders what is complete of it.
@@ -204,7 +208,7 @@ func (f *runFlags) broken(ctx context.Context, s streams, dir *run.Dir, cause er
 	if result, err := analysis.Analyze(dir); err == nil && result.Summary.Partial != nil && result.Summary.Partial.Replicates > 0 {
 		var verdict verdictError
 		if err := renderRun(s, dir, f.format); err != nil && !errors.As(err, &verdict) {
-			return errors.Join(cause, err)
+			cause = errors.Join(cause, err)
 		}
 	}
 	code := fail.Environment

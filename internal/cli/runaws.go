@@ -147,11 +147,5 @@ func (f *runFlags) carryOutAWS(ctx context.Context, s streams, dir *run.Dir, sit
 	if err != nil {
 		return f.broken(ctx, s, dir, err)
 	}
-	if err := renderRun(s, dir, f.format); err != nil {
-		return err
-	}
-	if f.format == "text" {
-		fmt.Fprintf(s.out, "\nThe page: %s\n", filepath.Join(dir.Path, run.HTMLFile))
-	}
-	return nil
+	return f.show(s, dir)
 }

@@ -22,7 +22,8 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	testscript.Main(m, map[string]func(){
-		"hoplab": func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"hoplab":     func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"small-disk": func() { os.Exit(smallDisk(os.Args[1:])) },
 	})
 }
 
@@ -66,10 +67,12 @@ func TestStories(t *testing.T) {
 			"await":   await,
 			"kill-k6": killK6,
 			"alone":   alone,
+			"hold":    hold,
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "netns" {
-				err := namespaces()
+			needs := map[string]func() error{"netns": namespaces, "small-disk": smallDisks}
+			if need, ok := needs[cond]; ok {
+				err := need()
 				if os.Getenv("CI") == "true" {
 					return err == nil, err
 				}

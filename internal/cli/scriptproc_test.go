@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -61,6 +62,27 @@ func alone(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("still running:\n%s", strings.Join(left, "\n"))
+}
+
+// hold takes TCP ports of 127.0.0.1 and of all addresses until the script ends,
+// where nobody has them already: hold 6565 8080
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: hold PORT...")
+	}
+	for _, port := range args {
+		for _, host := range []string{"127.0.0.1", ""} {
+			l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+			if err == nil {
+				ts.Defer(func() { l.Close() })
+			}
+		}
+		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			ts.Fatalf("port %s is not taken: %v", port, err)
+		}
+		c.Close()
+	}
 }
 
 // endAll ends what a script that failed on its way has left running, such as a

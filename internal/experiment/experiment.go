@@ -8,6 +8,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
@@ -121,10 +124,10 @@ func replicates(ctx context.Context, dir *run.Dir, o Options, ways map[string]Wa
 		if err != nil {
 			ev.Complete, ev.Failure = false, err.Error()
 			o.Progress(Event{Replicate: i, Of: n, Phase: Failed, Err: err})
-			return errors.Join(fmt.Errorf("replicate %d: %w", i, err), r.Finish(ev))
+			return errors.Join(fmt.Errorf("replicate %d: %w", i, err), finish(r, ev))
 		}
 		ev.Complete = true
-		if err := r.Finish(ev); err != nil {
+		if err := finish(r, ev); err != nil {
 			return err
 		}
 		o.Progress(Event{Replicate: i, Of: n, Phase: Done})
@@ -137,6 +140,19 @@ func replicates(ctx context.Context, dir *run.Dir, o Options, ways map[string]Wa
 	}
 	return nil
 }
+
+// finish writes a replicate's evidence. On a full disk it gives up the lab's
+// logs, which no report needs, to have the room to say what happened.
+func finish(r run.Replicate, ev run.Evidence) error {
+	err := r.Finish(ev)
+	if errors.Is(err, syscall.ENOSPC) && os.RemoveAll(labDir(r)) == nil {
+		err = r.Finish(ev)
+	}
+	return err
+}
+
+// labDir is where the lab of a replicate keeps its logs and sockets.
+func labDir(r run.Replicate) string { return filepath.Join(r.Path, "lab") }
 
 // replicate is one start of everything.
 func replicate(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, r run.Replicate) (ev run.Evidence, err error) {
@@ -175,7 +191,7 @@ func start(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, r 
 	rig := &rig{plan: &dir.Plan, ways: ways}
 	opts := lab.Options{
 		Topology: o.Topology, Fabric: dir.Plan.Fabric, App: lab.App{Command: o.App},
-		Dir: r.Path + "/lab", Seed: seedOf(&dir.Plan, r.Index), Scale: 1, Node: o.Node,
+		Dir: labDir(r), Seed: seedOf(&dir.Plan, r.Index), Scale: 1, Node: o.Node,
 	}
 	for _, a := range dir.Plan.Arms {
 		if w, twin := rig.side(a); twin != "" {

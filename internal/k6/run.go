@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
@@ -171,7 +172,7 @@ func execute(ctx context.Context, k6 Binary, load hop.Load, dir string, args []s
 	cmd.Env = append(environment(os.Environ(), dir), collector(load, o)...)
 	cmd.Env = append(cmd.Env, "HOPLAB_LOAD="+filepath.Join(dir, "load.json"), "HOPLAB_BUILD="+k6.Build)
 	cmd.Env = append(cmd.Env, o.Env...)
-	cmd.Stdout = io.MultiWriter(logFile, tail)
+	cmd.Stdout = io.MultiWriter(tail, &spareLog{to: logFile})
 	cmd.Stderr = cmd.Stdout
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = grace
@@ -215,6 +216,8 @@ func explain(err error, hung bool, k6 Binary, stderr, log string) error {
 	case errors.As(err, &exit) && !exit.Exited():
 		return fail.Newf(fail.Environment, "run again with --resume; if it was killed for want of memory, lower the rate or the number of users",
 			"k6 died: %v", exit)
+	case errors.As(err, &exit) && strings.Contains(stderr, syscall.ENOSPC.Error()):
+		return fail.Newf(fail.Environment, "free some space there", "k6 failed (%v)%s", exit, reason(stderr))
 	case errors.As(err, &exit):
 		return fail.Newf(fail.Environment, "see "+log, "k6 failed (%v)%s", exit, reason(stderr))
 	}
@@ -305,6 +308,20 @@ func read(load hop.Load, result *Outcome) error {
 		result.Missing = load.Share() - result.Records - result.Trailer.Dropped - result.Trailer.Aborted
 	}
 	return nil
+}
+
+// spareLog writes as long as it can. A log that a full disk does not take must
+// not close the pipe under k6, which would die of it before it could say why.
+type spareLog struct {
+	to  io.Writer
+	err error
+}
+
+func (l *spareLog) Write(p []byte) (int, error) {
+	if l.err == nil {
+		_, l.err = l.to.Write(p)
+	}
+	return len(p), nil
 }
 
 // tailBuffer keeps the last max bytes written to it.

@@ -24,6 +24,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
@@ -262,7 +263,11 @@ func writeError(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fail.Newf(fail.Environment, "free some space there or choose another directory with --out", "cannot write %s: %w", what, err)
+	hint := "choose a directory that you can write to"
+	if errors.Is(err, syscall.ENOSPC) {
+		hint = "free some space there"
+	}
+	return fail.Newf(fail.Environment, hint, "cannot write %s: %w", what, err)
 }
 
 func readError(what string, err error) error {

@@ -185,6 +185,54 @@ func TestNodeSeesChanges(t *testing.T) {
 	}
 }
 
+// TestListenAgain: a process that takes another one's place gets its port, so
+// that callers find it, and any other one when somebody has taken that meanwhile.
+func TestListenAgain(t *testing.T) {
+	f, client, server := two(t)
+	defer f.Close()
+	again := func() netip.AddrPort {
+		n, err := NewNet(server.Net().Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := n.Listen(80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		at := l.Addr().(*net.TCPAddr).AddrPort()
+		if err := server.Bound(80, fabric.BindInterface, at); err != nil {
+			t.Fatal(err)
+		}
+		if real, v := client.Lookup(netip.AddrPortFrom(serverIP, 80)); v != fabric.Passed || real != at {
+			t.Errorf("callers are sent to %s (%s); the listener is at %s", real, v, at)
+		}
+		return at
+	}
+	self := server.(*Host).real.String()
+	before := listen(t, self+":0", "somebody else")
+	if err := server.Bound(80, fabric.BindInterface, before); err != nil {
+		t.Fatal(err)
+	}
+	first := again()
+	if first == before {
+		t.Errorf("listens on %s, which was taken", before)
+	}
+	// Free again: the place is kept.
+	l, err := net.Listen("tcp4", self+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := l.Addr().(*net.TCPAddr).AddrPort()
+	l.Close()
+	if err := server.Bound(80, fabric.BindInterface, free); err != nil {
+		t.Fatal(err)
+	}
+	if got := again(); got != free {
+		t.Errorf("listens on %s; want %s, which was free", got, free)
+	}
+}
+
 // TestOutbound: each virtual address has its listener, and one takes the rest.
 func TestOutbound(t *testing.T) {
 	f, client, _ := two(t)
