@@ -6,11 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/health-checks.md")
@@ -32,9 +31,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	service = filepath.Join(dir, "service")
-	if out, err := exec.Command("go", "build", "-o", service, "../../service").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the app: %v\n%s", err, out)
+	if service, err = labtest.BuildService(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

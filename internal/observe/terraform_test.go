@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/diagnose"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/observe"
 	"github.com/hoplab/hoplab/internal/terraform"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -34,9 +34,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	service = filepath.Join(dir, "service")
-	if out, err := exec.Command("go", "build", "-o", service, "../../service").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the app: %v\n%s", err, out)
+	if service, err = labtest.BuildService(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
