@@ -9,8 +9,10 @@ import (
 )
 
 // Machine describes the machine of a run as a plan needs it to say what it can
-// see there: latencies and their spread from the primary comparison's arms, the
-// starts' own offset from the A/A twin where there is one. It needs two
+// see there: latencies and their spread from the last comparison's arms, the
+// starts' own offset from the comparison whose replicates differ most. The A/A
+// twin alone would say too little: a machine that is slower in one replicate
+// than in the next stretches an effect, and leaves twins equal. It needs two
 // replicates that count; else Points is empty.
 func Machine(d *run.Dir) (plan.Machine, error) {
 	s, err := read(d)
@@ -35,13 +37,21 @@ func Machine(d *run.Dir) (plan.Machine, error) {
 		p.SpreadUs = math.Sqrt(spread / n)
 		m.Points = append(m.Points, p)
 		if quantile == s.primary && p.Us > 0 {
-			var sum float64
-			for _, w := range c.Weights {
-				sum += w * w
+			for i := range s.contrasts {
+				m.OffsetShare = max(m.OffsetShare, s.offset(&s.contrasts[i], q)/p.Us)
 			}
-			between := stats.Between(c.replicates(s.used, s.at(q)), c.squares(s.used, q))
-			m.OffsetShare = between / p.Us / math.Sqrt(sum)
 		}
 	}
 	return m, nil
+}
+
+// offset is the standard deviation of one arm's own offset in each start, µs,
+// if the arms' offsets are all that makes the replicates of a comparison differ
+// beyond their requests.
+func (s *study) offset(c *contrast, q int) float64 {
+	var sum float64
+	for _, w := range c.Weights {
+		sum += w * w
+	}
+	return stats.Between(c.replicates(s.used, s.at(q)), c.squares(s.used, q)) / math.Sqrt(sum)
 }
