@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 modules=(. loadtest/samplefile loadtest/xk6-hoplab)
 # These packages run goroutines beside each other; the race detector pays there.
-race=(./internal/lab/... ./internal/run ./internal/quiet ./service)
+race=(./internal/lab/... ./internal/run ./internal/quiet ./internal/awsrun ./service)
 
 step() { printf '\n== %s\n' "$*"; }
 

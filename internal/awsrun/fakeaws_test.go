@@ -45,12 +45,15 @@ type fakeAWS struct {
 	taskDefs map[string]map[string]any // by ARN
 	series   map[string][]point        // CloudWatch, by what is counted
 	alias    map[string]string         // metrics that are counted under another's name
+	beside   map[string]float64        // counted in addition with every load task's own requests
 	execs    []*fakeExecution
 	ops      map[string]int
 	// intercept answers a call in the fake's place when it returns true.
-	intercept  func(op string, nth int, w http.ResponseWriter) bool
+	intercept func(op string, nth int, w http.ResponseWriter) bool
+	// lose names an operation that is carried out and whose answer is cut off.
+	lose       string
 	neverStart bool // tasks stay PROVISIONING
-	// work is what a load task does; it returns the exit code.
+	// work is what a load task does; it returns the exit code. Change it with does.
 	work  func(t *fakeTask) int
 	tasky sync.WaitGroup
 }
@@ -118,6 +121,9 @@ func (f *fakeAWS) ready() {
 	defer f.mu.Unlock()
 }
 
+// does replaces what load tasks do from now on.
+func (f *fakeAWS) does(work func(*fakeTask) int) { f.set(func() { f.work = work }) }
+
 // environment points the SDK at the fake and at nothing else.
 func (f *fakeAWS) environment(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "none")
@@ -154,10 +160,14 @@ func (f *fakeAWS) serve(w http.ResponseWriter, r *http.Request, objects http.Han
 	}
 	f.mu.Lock()
 	f.ops[op]++
-	nth, intercept := f.ops[op], f.intercept
+	nth, intercept, lose := f.ops[op], f.intercept, f.lose
 	f.mu.Unlock()
 	if intercept != nil && intercept(op, nth, w) {
 		return
+	}
+	if op == lose {
+		defer func() { panic(http.ErrAbortHandler) }() // closes the connection
+		w = httptest.NewRecorder()
 	}
 	switch {
 	case strings.HasPrefix(op, "cloudwatch:"):

@@ -36,8 +36,8 @@ func albSeries(group string) string {
 	return seriesKey("AWS/ApplicationELB", "RequestCount", map[string]string{"LoadBalancer": balancer, "TargetGroup": group})
 }
 
-// count adds n to a metric now.
-func (f *fakeAWS) count(key string, n float64) {
+// count adds n to a metric, for something that happened at a time.
+func (f *fakeAWS) count(key string, n float64, at time.Time) {
 	if n == 0 {
 		return
 	}
@@ -46,7 +46,7 @@ func (f *fakeAWS) count(key string, n float64) {
 	if other, ok := f.alias[key]; ok {
 		key = other
 	}
-	f.series[key] = append(f.series[key], point{time.Now(), n})
+	f.series[key] = append(f.series[key], point{at, n})
 }
 
 // cloudwatch answers GetMetricData in RPC v2 CBOR.

@@ -16,7 +16,7 @@ import (
 // fakeTask is a load task.
 type fakeTask struct {
 	arn, definition, group string
-	startedBy              string
+	startedBy, token       string // token: the client's, by which a repeated RunTask is known
 	command                []string
 	attempt                int
 	hold                   bool
@@ -102,7 +102,13 @@ func (f *fakeAWS) answer(op string, in map[string]any) (any, error) {
 		for _, c := range list(at(in, "overrides", "containerOverrides", 0, "command")) {
 			command = append(command, text(c))
 		}
+		for _, t := range f.tasks {
+			if token := text(in["clientToken"]); token != "" && t.token == token {
+				return map[string]any{"tasks": []any{t.json()}}, nil
+			}
+		}
 		t := f.start(text(in["taskDefinition"]), "/hoplab/load", text(in["startedBy"]), command, 1)
+		t.token = text(in["clientToken"])
 		return map[string]any{"tasks": []any{t.json()}}, nil
 	case "ecs:StopTask":
 		t := f.find(text(in["task"]))
@@ -197,13 +203,15 @@ func (f *fakeAWS) start(definition, group, startedBy string, command []string, a
 	go func() {
 		defer f.tasky.Done()
 		defer close(t.done)
-		f.set(t, func() {
+		var work func(*fakeTask) int
+		f.set(func() {
+			work = f.work
 			if !f.neverStart {
 				t.status = "RUNNING"
 			}
 		})
-		code := f.work(t)
-		f.set(t, func() {
+		code := work(t)
+		f.set(func() {
 			t.status = "STOPPED"
 			if t.stopCode == "" {
 				t.stopCode, t.reason = "EssentialContainerExited", "Essential container in task exited"
@@ -216,7 +224,8 @@ func (f *fakeAWS) start(definition, group, startedBy string, command []string, a
 	return t
 }
 
-func (f *fakeAWS) set(_ *fakeTask, change func()) {
+// set changes the fake while nobody looks at it.
+func (f *fakeAWS) set(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change()
@@ -236,12 +245,16 @@ func (t *fakeTask) end() {
 func (f *fakeAWS) stopAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for _, e := range f.execs {
+		e.once.Do(func() { close(e.stop) })
+	}
 	for _, t := range f.tasks {
 		t.end()
 	}
 }
 
-// running lists the load tasks that are neither stopped nor told to.
+// running lists the load tasks and executions that are neither at their end nor
+// told to stop.
 func (f *fakeAWS) running() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -249,6 +262,15 @@ func (f *fakeAWS) running() []string {
 	for _, t := range f.tasks {
 		if t.status != "STOPPED" && !t.stopped {
 			out = append(out, t.arn)
+		}
+	}
+	for _, e := range f.execs {
+		select {
+		case <-e.stop:
+		default:
+			if e.status == "RUNNING" {
+				out = append(out, e.arn)
+			}
 		}
 	}
 	return out
@@ -289,7 +311,7 @@ func (f *fakeAWS) logEvents(in map[string]any) (any, error) {
 	return nil, &apiFault{"ResourceNotFoundException", "The specified log stream does not exist."}
 }
 
-func (f *fakeAWS) logLine(t *fakeTask, line string) { f.set(t, func() { t.log = append(t.log, line) }) }
+func (f *fakeAWS) logLine(t *fakeTask, line string) { f.set(func() { t.log = append(t.log, line) }) }
 
 // synthesize is a load task without k6: it computes the records that its
 // generator would have made, and counts them in CloudWatch.
@@ -362,15 +384,19 @@ func (f *fakeAWS) samples(l *samplefile.Load, counted bool) []byte {
 			toALB["bypass"]++
 		}
 	}
-	if err := w.Close(samplefile.Trailer{Records: n, EndUnixNs: time.Now().UnixNano()}); err != nil {
+	ended := time.Now()
+	if err := w.Close(samplefile.Trailer{Records: n, EndUnixNs: ended.UnixNano()}); err != nil {
 		f.t.Error(err)
 	}
 	if counted {
-		f.count(agentSeries("app-agent", "app-agent"), toAgent["agent"])
+		f.count(agentSeries("app-agent", "app-agent"), toAgent["agent"], ended)
 		for arm, n := range toALB {
-			f.count(albSeries("targetgroup/"+arm+"/1"), n)
+			f.count(albSeries("targetgroup/"+arm+"/1"), n, ended)
 		}
-		f.count(clientSeries("app-agent"), byMesh)
+		f.count(clientSeries("app-agent"), byMesh, ended)
+		for key, n := range f.beside {
+			f.count(key, n, ended)
+		}
 	}
 	return b.Bytes()
 }

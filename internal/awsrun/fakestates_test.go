@@ -59,14 +59,21 @@ type fakeExecution struct {
 	arn, status, output, errorName, cause string
 	history                               []map[string]any
 	succeeded, failed, total              int
-	stop                                  chan struct{}
-	once                                  sync.Once
+	stop, seen                            chan struct{} // closed when it is stopped, and when its map run was described
+	once                                  *sync.Once    // of stop, which an execution shares with its items'
+	look                                  sync.Once     // of seen
 }
+
+// mapPatience bounds how long a map run waits for the command to look at it.
+const mapPatience = 20 * time.Second
 
 func (f *fakeAWS) states(op string, in map[string]any) (any, error) {
 	switch op {
 	case "states:StartExecution":
-		e := &fakeExecution{arn: strings.Replace(text(in["stateMachineArn"]), ":stateMachine:", ":execution:", 1) + ":" + text(in["name"]), status: "RUNNING", stop: make(chan struct{})}
+		e := &fakeExecution{arn: strings.Replace(text(in["stateMachineArn"]), ":stateMachine:", ":execution:", 1) + ":" + text(in["name"]), status: "RUNNING", stop: make(chan struct{}), once: new(sync.Once), seen: make(chan struct{})}
+		if first := f.known(e.arn); first != nil {
+			return map[string]any{"executionArn": first.arn, "startDate": 0}, nil // repeated by the SDK
+		}
 		var input map[string]any
 		if err := json.Unmarshal([]byte(text(in["input"])), &input); err != nil {
 			return nil, &apiFault{"InvalidExecutionInput", err.Error()}
@@ -81,7 +88,10 @@ func (f *fakeAWS) states(op string, in map[string]any) (any, error) {
 		go func() { defer f.tasky.Done(); f.interpret(e, input) }()
 		return map[string]any{"executionArn": e.arn, "startDate": 0}, nil
 	case "states:StopExecution":
-		e := f.execution(text(in["executionArn"]))
+		e := f.known(text(in["executionArn"]))
+		if e == nil {
+			return nil, &apiFault{"ExecutionDoesNotExist", text(in["executionArn"])}
+		}
 		e.once.Do(func() { close(e.stop) })
 		return map[string]any{"stopDate": 0}, nil
 	case "states:DescribeExecution":
@@ -93,6 +103,7 @@ func (f *fakeAWS) states(op string, in map[string]any) (any, error) {
 		return map[string]any{"mapRuns": []any{map[string]any{"executionArn": in["executionArn"], "mapRunArn": text(in["executionArn"]) + "/map", "stateMachineArn": machine, "startDate": 0}}}, nil
 	case "states:DescribeMapRun":
 		e := f.execution(strings.TrimSuffix(text(in["mapRunArn"]), "/map"))
+		e.look.Do(func() { close(e.seen) })
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return map[string]any{"mapRunArn": in["mapRunArn"], "itemCounts": map[string]any{"total": e.total, "succeeded": e.succeeded, "failed": e.failed, "running": e.total - e.succeeded - e.failed}}, nil
@@ -104,7 +115,17 @@ func (f *fakeAWS) states(op string, in map[string]any) (any, error) {
 	return nil, &apiFault{"UnknownOperationException", op}
 }
 
+// execution returns one that must be there.
 func (f *fakeAWS) execution(arn string) *fakeExecution {
+	if e := f.known(arn); e != nil {
+		return e
+	}
+	f.t.Errorf("no execution %s", arn)
+	return &fakeExecution{stop: make(chan struct{}), seen: make(chan struct{})}
+}
+
+// known returns an execution, or nil.
+func (f *fakeAWS) known(arn string) *fakeExecution {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, e := range f.execs {
@@ -112,8 +133,7 @@ func (f *fakeAWS) execution(arn string) *fakeExecution {
 			return e
 		}
 	}
-	f.t.Errorf("no execution %s", arn)
-	return &fakeExecution{stop: make(chan struct{})}
+	return nil
 }
 
 // interpret carries out the synthesized definition: one Distributed Map whose
@@ -129,7 +149,7 @@ func (f *fakeAWS) interpret(e *fakeExecution, input map[string]any) {
 	task := at(m, "ItemProcessor", "States", text(at(m, "ItemProcessor", "StartAt"))).(map[string]any)
 	f.only(task, "Type", "Comment", "End", "Retry", "TimeoutSeconds", "Resource", "Parameters")
 	items := list(path(input, text(m["ItemsPath"])))
-	f.set(nil, func() { e.total = len(items) })
+	f.set(func() { e.total = len(items) })
 	results := map[string][]any{}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -140,15 +160,15 @@ func (f *fakeAWS) interpret(e *fakeExecution, input map[string]any) {
 		go func() {
 			defer wg.Done()
 			defer func() { <-slots }()
-			child := &fakeExecution{arn: fmt.Sprintf("%s/map:%d", e.arn, i), stop: e.stop}
-			f.set(nil, func() { f.execs = append(f.execs, child) })
+			child := &fakeExecution{arn: fmt.Sprintf("%s/map:%d", e.arn, i), stop: e.stop, once: e.once}
+			f.set(func() { f.execs = append(f.execs, child) })
 			ok, cause := f.item(child, task, item)
 			text, _ := json.Marshal(item)
 			status := "SUCCEEDED"
 			if !ok {
 				status = "FAILED"
 			}
-			f.set(nil, func() {
+			f.set(func() {
 				if ok {
 					e.succeeded++
 				} else {
@@ -161,9 +181,15 @@ func (f *fakeAWS) interpret(e *fakeExecution, input map[string]any) {
 		}()
 	}
 	wg.Wait()
+	select { // a real one takes so long that it is looked at
+	case <-e.seen:
+	case <-e.stop:
+	case <-time.After(mapPatience):
+		f.t.Errorf("the items of %s ended, and within %s nobody asked for the progress of its map run; a run that follows an execution calls ListMapRuns and DescribeMapRun", e.arn, mapPatience)
+	}
 	select {
 	case <-e.stop:
-		f.set(nil, func() { e.status = "ABORTED" })
+		f.set(func() { e.status = "ABORTED" })
 		return
 	default:
 	}
@@ -182,7 +208,7 @@ func (f *fakeAWS) writeResults(e *fakeExecution, m map[string]any, results map[s
 	manifest, _ := json.Marshal(map[string]any{"DestinationBucket": bucket, "MapRunArn": e.arn + "/map", "ResultFiles": files})
 	f.put(where+"/manifest.json", manifest)
 	out, _ := json.Marshal(map[string]any{"MapRunArn": e.arn + "/map", "ResultWriterDetails": map[string]any{"Bucket": text(at(m, "ResultWriter", "Parameters", "Bucket")), "Key": where + "/manifest.json"}})
-	f.set(nil, func() { e.status, e.output = "SUCCEEDED", string(out) })
+	f.set(func() { e.status, e.output = "SUCCEEDED", string(out) })
 }
 
 // item runs one task to its end, and again as its Retry says.
@@ -214,7 +240,7 @@ func (f *fakeAWS) item(child *fakeExecution, task map[string]any, item any) (ok 
 		select {
 		case <-t.done:
 		case <-child.stop:
-			f.set(nil, t.end)
+			f.set(t.end)
 			<-t.done
 		}
 		f.mu.Lock()

@@ -37,8 +37,12 @@ func (r *runner) fanOut(ctx context.Context, loads []samplefile.Load) (outcome, 
 	}
 	var running []string
 	for i, in := range inputs {
-		out, err := r.steps.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: aws.String(r.load.machine), Input: aws.String(in), Name: aws.String(r.executionName(i))})
+		name := r.executionName(i)
+		out, err := r.steps.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: aws.String(r.load.machine), Input: aws.String(in), Name: aws.String(name)})
 		if err != nil {
+			if !answered(err) { // it may run all the same, and is known by its name
+				running = append(running, executionARN(r.load.machine, name))
+			}
 			return outcome{}, r.stopExecutions(ctx, running, r.explain("starting the load generators", err))
 		}
 		running = append(running, aws.ToString(out.ExecutionArn))
@@ -70,6 +74,12 @@ func (r *runner) executionName(batch int) string {
 		return '-'
 	}, r.dir.Name())
 	return fmt.Sprintf("%s-%d-%d-%d", name[:min(len(name), 40)], r.at, batch, time.Now().UnixNano())
+}
+
+// executionARN names an execution of a state machine before AWS does:
+// arn:aws:states:region:account:execution:machine:name.
+func executionARN(machine, name string) string {
+	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + name
 }
 
 // batches packs the items into inputs that Step Functions takes.
@@ -289,8 +299,8 @@ func (r *runner) stopExecutions(ctx context.Context, arns []string, cause error)
 	defer cancel()
 	for _, arn := range arns {
 		_, err := r.steps.StopExecution(ctx, &sfn.StopExecutionInput{ExecutionArn: aws.String(arn), Cause: aws.String("hoplab run ended")})
-		if err != nil {
-			return r.leave(cause, fmt.Sprintf("aws stepfunctions stop-execution --region %s --execution-arn %s", r.Region, arn), err)
+		if err != nil && codeOf(err) != "ExecutionDoesNotExist" {
+			cause = r.leave(cause, fmt.Sprintf("aws stepfunctions stop-execution --region %s --execution-arn %s", r.Region, arn), err)
 		}
 	}
 	if err := r.stopLeft(ctx); err != nil {

@@ -17,7 +17,7 @@ func fanArgs(dir, generators string) []string {
 // first, together measure what a single one does, and nothing twice.
 func TestManyGeneratorsCountAsOne(t *testing.T) {
 	f := newFakeAWS(t)
-	f.work = func(k *fakeTask) int {
+	f.does(func(k *fakeTask) int {
 		l, err := samplefile.ParseLoad([]byte(k.command[0]))
 		if err != nil {
 			t.Error(err)
@@ -27,7 +27,7 @@ func TestManyGeneratorsCountAsOne(t *testing.T) {
 			return 5
 		}
 		return f.synthesize(k)
-	}
+	})
 	many := filepath.Join(t.TempDir(), "many")
 	a := hoplab(t, many, fanArgs(many, "20")...)
 	if a.code != fail.OK && a.code != fail.CannotTell {
@@ -64,7 +64,7 @@ func TestManyGeneratorsCountAsOne(t *testing.T) {
 func TestAGeneratorThatFailsForGoodIsNamed(t *testing.T) {
 	f := newFakeAWS(t)
 	broken := true
-	f.work = func(k *fakeTask) int {
+	f.does(func(k *fakeTask) int {
 		l, err := samplefile.ParseLoad([]byte(k.command[0]))
 		if err != nil {
 			t.Error(err)
@@ -76,11 +76,11 @@ func TestAGeneratorThatFailsForGoodIsNamed(t *testing.T) {
 			return 5
 		}
 		return f.synthesize(k)
-	}
+	})
 	dir := filepath.Join(t.TempDir(), "lost")
 	hoplab(t, dir, fanArgs(dir, "4")...).want(fail.Environment, "1 of 4 load generators failed for good: generator 2: exit code 5", "--resume "+dir)
 	f.nothingLeft(t)
-	f.set(nil, func() { broken = false })
+	f.set(func() { broken = false })
 	if a := hoplab(t, dir, "run", "--resume", dir, "--yes"); a.code != fail.OK && a.code != fail.CannotTell {
 		t.Fatalf("resumed: exit code %d\n%s\n%s", a.code, a.out, a.err)
 	}

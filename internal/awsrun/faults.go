@@ -96,6 +96,10 @@ func shortest(err error) error {
 	}
 }
 
+// answered reports whether an error is AWS's answer. Without one, nobody knows
+// whether the call was carried out.
+func answered(err error) bool { return codeOf(err) != "" }
+
 func codeOf(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {

@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -79,7 +81,7 @@ func TestRefusalsBeforeTheStart(t *testing.T) {
 func TestFaultsInMidRun(t *testing.T) {
 	during := func(op string, status int, code, message string) func(*fakeAWS, *fakeTask) int {
 		return func(f *fakeAWS, k *fakeTask) int {
-			f.set(k, func() {
+			f.set(func() {
 				f.intercept = func(got string, _ int, w http.ResponseWriter) bool {
 					if got == op {
 						fault(w, op, status, code, message)
@@ -92,7 +94,7 @@ func TestFaultsInMidRun(t *testing.T) {
 	}
 	stops := func(code, reason, container string, exit int) func(*fakeAWS, *fakeTask) int {
 		return func(f *fakeAWS, k *fakeTask) int {
-			f.set(k, func() { k.stopCode, k.reason, k.containerReason = code, reason, container })
+			f.set(func() { k.stopCode, k.reason, k.containerReason = code, reason, container })
 			return exit
 		}
 	}
@@ -110,7 +112,7 @@ func TestFaultsInMidRun(t *testing.T) {
 			f.logLine(k, `{"level":"ERROR","msg":"failed","error":"s3://b/k: AccessDenied","hint":"the task role needs s3:PutObject"}`)
 			return 5
 		}, []string{"the load task failed: s3://b/k: AccessDenied", "the task role needs s3:PutObject"}},
-		{"somebody stops it", func(f *fakeAWS, k *fakeTask) int { f.set(k, k.end); return -1 }, []string{"the load task was stopped (UserInitiated"}},
+		{"somebody stops it", func(f *fakeAWS, k *fakeTask) int { f.set(k.end); return -1 }, []string{"the load task was stopped (UserInitiated"}},
 		{"never ends", func(f *fakeAWS, k *fakeTask) int { <-k.stop; return -1 }, []string{"has not ended"}},
 		{"S3 denied", during("s3:GET", 403, "AccessDenied", "Access Denied"), []string{"fetching s3://" + bucket, "AWS denies it"}},
 		{"no sample file", func(*fakeAWS, *fakeTask) int { return 0 }, []string{"there is no s3://"}},
@@ -124,12 +126,12 @@ func TestFaultsInMidRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFakeAWS(t)
-			f.work = func(k *fakeTask) int {
+			f.does(func(k *fakeTask) int {
 				if l, err := samplefile.ParseLoad([]byte(k.command[0])); err == nil && l.Replicate == 2 {
 					return c.work(f, k)
 				}
 				return f.synthesize(k)
-			}
+			})
 			dir := filepath.Join(t.TempDir(), "run")
 			a := hoplab(t, dir, runArgs(dir, "--replicates", "2")...)
 			a.want(fail.Environment, append(c.wants, "is partial: replicate 2: ", "--resume "+dir)...)
@@ -142,10 +144,9 @@ func TestFaultsInMidRun(t *testing.T) {
 // replicate stays as it was.
 func (f *fakeAWS) healAndResume(t *testing.T, dir string) {
 	t.Helper()
-	f.set(nil, func() { f.intercept, f.neverStart = nil, false })
-	time.Sleep(50 * time.Millisecond)
+	f.set(func() { f.intercept, f.neverStart = nil, false })
 	f.nothingLeft(t)
-	f.set(nil, func() { f.work = f.synthesize })
+	f.does(f.synthesize)
 	first := filepath.Join(dir, "replicates", "01", "samples.hop")
 	before, err := os.Stat(first)
 	if err != nil {
@@ -166,15 +167,15 @@ func (f *fakeAWS) healAndResume(t *testing.T, dir string) {
 
 func TestATaskThatNeverStarts(t *testing.T) {
 	f := newFakeAWS(t)
-	f.work = func(k *fakeTask) int {
+	f.does(func(k *fakeTask) int {
 		l, _ := samplefile.ParseLoad([]byte(k.command[0]))
 		if l.Replicate == 1 {
-			f.set(k, func() { f.neverStart = true })
+			f.set(func() { f.neverStart = true })
 			return f.synthesize(k)
 		}
 		<-k.stop
 		return -1
-	}
+	})
 	dir := filepath.Join(t.TempDir(), "run")
 	hoplab(t, dir, runArgs(dir, "--replicates", "2")...).want(fail.Environment, "did not start within", "PROVISIONING")
 	f.healAndResume(t, dir)
@@ -218,7 +219,7 @@ func TestMetricsThatNeverCome(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	hoplab(t, dir, runArgs(dir, "--replicates", "2")...).want(fail.Environment, "CloudWatch has no RequestCount of DiscoveryName app-agent for replicate 1", "--resume "+dir)
 	tasks := len(f.of("run"))
-	f.set(nil, func() { f.series[agent], f.alias = f.series["held back"], nil })
+	f.set(func() { f.series[agent], f.alias = f.series["held back"], nil })
 	f.healAndResume(t, dir)
 	if n := len(f.of("run")); n != tasks {
 		t.Errorf("%d tasks were started only to read metrics", n-tasks)
@@ -227,7 +228,7 @@ func TestMetricsThatNeverCome(t *testing.T) {
 
 func TestAStopThatFailsPrintsTheCommand(t *testing.T) {
 	f := newFakeAWS(t)
-	f.work = func(k *fakeTask) int { <-k.stop; return -1 }
+	f.does(func(k *fakeTask) int { <-k.stop; return -1 })
 	f.intercept = func(op string, _ int, w http.ResponseWriter) bool {
 		if op == "ecs:StopTask" {
 			fault(w, op, 400, "AccessDeniedException", "not authorized")
@@ -238,26 +239,77 @@ func TestAStopThatFailsPrintsTheCommand(t *testing.T) {
 	hoplab(t, dir, runArgs(dir, "--replicates", "2")...).want(fail.Environment, "aws ecs stop-task --region "+region+" --cluster "+cluster+" --task "+arnPrefix+"task/"+cluster+"/t1")
 }
 
-// TestInterruptStopsTheTask sends SIGINT in mid-run, as a terminal does.
+// interrupts returns a function that sends this process SIGINT once, as a
+// terminal does, and returns when it has arrived. The command ends at the
+// first signal and gives the second one back to the system, which would end
+// the test's process; here the test has it, whenever it comes.
+func interrupts(t *testing.T) func() {
+	t.Helper()
+	arrived := make(chan os.Signal, 1)
+	signal.Notify(arrived, os.Interrupt)
+	t.Cleanup(func() { signal.Stop(arrived) })
+	return sync.OnceFunc(func() {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+			t.Error(err)
+			return
+		}
+		select {
+		case <-arrived:
+		case <-time.After(10 * time.Second):
+			t.Error("the signal did not arrive")
+		}
+	})
+}
+
+// TestInterruptStopsTheTask sends SIGINT in mid-run.
 func TestInterruptStopsTheTask(t *testing.T) {
 	for _, generators := range []string{"1", "4"} {
 		t.Run(generators+" generators", func(t *testing.T) {
+			interrupt := interrupts(t)
 			f := newFakeAWS(t)
-			f.work = func(k *fakeTask) int {
+			f.does(func(k *fakeTask) int {
 				l, _ := samplefile.ParseLoad([]byte(k.command[0]))
 				if l.Replicate == 1 {
 					return f.synthesize(k)
 				}
-				if l.Generator == 0 {
-					_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
-				}
+				interrupt()
 				<-k.stop
 				return 0
-			}
+			})
 			dir := filepath.Join(t.TempDir(), "run")
 			args := runArgs(dir, "--replicates", "2", "--no-aa", "--generators", generators)
 			hoplab(t, dir, args...).want(fail.Environment, "is partial: interrupted", "--resume "+dir)
 			f.nothingLeft(t)
+		})
+	}
+}
+
+// TestAnswersThatAreLost: AWS starts what it was asked to and the answer never
+// comes. The SDK's repetitions start nothing more, and what runs is stopped.
+func TestAnswersThatAreLost(t *testing.T) {
+	for _, c := range []struct {
+		name, op, generators string
+		started              func(*fakeAWS) int
+		want                 string
+	}{
+		{"of RunTask", "ecs:RunTask", "1", func(f *fakeAWS) int { return len(f.tasks) }, "starting the load task"},
+		{"of StartExecution", "states:StartExecution", "4", func(f *fakeAWS) int { return len(f.execs) - 4 }, "starting the load generators"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFakeAWS(t)
+			f.does(func(k *fakeTask) int { <-k.stop; return -1 })
+			f.set(func() { f.lose = c.op })
+			dir := filepath.Join(t.TempDir(), "run")
+			hoplab(t, dir, runArgs(dir, "--replicates", "2", "--no-aa", "--generators", c.generators)...).want(fail.Environment, c.want, "--resume "+dir)
+			f.nothingLeft(t)
+			f.set(func() {
+				if n := f.ops[c.op]; n != 3 {
+					t.Errorf("%s was called %d times; want the SDK's 3 attempts", c.op, n)
+				}
+				if n := c.started(f); n != 1 {
+					t.Errorf("%d were started; want 1", n)
+				}
+			})
 		})
 	}
 }
@@ -267,14 +319,14 @@ func TestInterruptStopsTheTask(t *testing.T) {
 func TestKilledRunIsSweptByResume(t *testing.T) {
 	f := newFakeAWS(t)
 	began := make(chan struct{}, 1)
-	f.work = func(k *fakeTask) int {
+	f.does(func(k *fakeTask) int {
 		if l, _ := samplefile.ParseLoad([]byte(k.command[0])); l.Replicate == 1 {
 			return f.synthesize(k)
 		}
 		began <- struct{}{}
 		<-k.stop
 		return -1
-	}
+	})
 	f.ready()
 	dir := filepath.Join(t.TempDir(), "run")
 	self, err := os.Executable()
@@ -295,7 +347,7 @@ func TestKilledRunIsSweptByResume(t *testing.T) {
 	if n := len(f.running()); n != 1 {
 		t.Fatalf("%d tasks run after the kill; want the one that nobody could stop", n)
 	}
-	f.set(nil, func() { f.work = f.synthesize })
+	f.does(f.synthesize)
 	a := hoplab(t, dir, "run", "--resume", dir, "--yes")
 	if a.code != fail.OK && a.code != fail.CannotTell {
 		t.Fatalf("exit code %d\n%s\n%s", a.code, a.out, a.err)

@@ -38,7 +38,7 @@ func TestMeshRunsInTheClientService(t *testing.T) {
 
 func TestMeshThatFailsIsScaledBack(t *testing.T) {
 	f := newFakeAWS(t)
-	f.work = func(k *fakeTask) int {
+	f.does(func(k *fakeTask) int {
 		l, _ := samplefile.ParseLoad([]byte(k.command[0]))
 		if l.Replicate == 1 {
 			return f.synthesize(k)
@@ -46,7 +46,7 @@ func TestMeshThatFailsIsScaledBack(t *testing.T) {
 		f.logLine(k, `{"level":"ERROR","msg":"failed","error":"k6 died"}`)
 		f.holdOn(k)
 		return 5
-	}
+	})
 	dir := filepath.Join(t.TempDir(), "mesh")
 	hoplab(t, dir, runArgs(dir, "--arms", "agent,mesh", "--no-aa", "--replicates", "2")...).want(fail.Environment, "the load task failed: k6 died")
 	f.healAndResume(t, dir)

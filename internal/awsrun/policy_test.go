@@ -11,12 +11,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/aws-policy.json")
@@ -136,21 +134,16 @@ func TestPolicyIsWhatTheCodeCalls(t *testing.T) {
 	do("plain", fine, "--restart-app")
 	do("mesh", fine, "--arms", "agent,mesh")
 	do("many", fine, "--generators", "2")
-	f.work = func(k *fakeTask) int {
-		if l, _ := samplefile.ParseLoad([]byte(k.command[0])); l.Generator == 0 {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGINT)
-		}
-		<-k.stop
-		return -1
+	stopped := func(interrupt func()) func(*fakeTask) int {
+		return func(k *fakeTask) int { interrupt(); <-k.stop; return -1 }
 	}
+	f.does(stopped(interrupts(t)))
 	do("stopped", broken)
+	f.does(stopped(interrupts(t)))
 	do("many-stopped", broken, "--generators", "2")
-	mu.Lock()
-	// Asked only when the command happens to look while the map runs, which a
-	// fast fake may miss; the tests of many generators rely on both.
-	called["SFN:ListMapRuns"], called["SFN:DescribeMapRun"] = true, true
-	mu.Unlock()
 
+	mu.Lock()
+	defer mu.Unlock()
 	for op := range called {
 		if _, ok := grants[op]; !ok {
 			t.Errorf("the code calls %s, for which no right is known", op)

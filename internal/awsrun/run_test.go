@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // fast is the pace of tests whose load tasks compute their samples. Their
 // records end at once, so a period may be short.
 var fast = awsrun.Pace{Poll: 10 * time.Millisecond, Period: 100 * time.Millisecond, Settle: 50 * time.Millisecond,
-	Metrics: 500 * time.Millisecond, Start: time.Second, Over: 300 * time.Millisecond}
+	Metrics: 500 * time.Millisecond, Start: 2 * time.Second, Over: time.Second}
 
 // answer is what one command left.
 type answer struct {
@@ -81,7 +81,7 @@ func (a answer) summary() summary.Summary {
 	return s
 }
 
-// nothingLeft fails when a load task still runs, or the client service is not
+// nothingLeft fails when a load task or an execution still runs, or the client service is not
 // back at no tasks.
 func (f *fakeAWS) nothingLeft(t *testing.T) {
 	t.Helper()
@@ -130,7 +130,7 @@ func TestMetricsThatContradictTheHeadersRefuseTheRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFakeAWS(t)
-			f.work = func(k *fakeTask) int { f.count(c.key, 40); return f.synthesize(k) }
+			f.beside = map[string]float64{c.key: 40}
 			dir := filepath.Join(t.TempDir(), "run")
 			a := hoplab(t, dir, runArgs(dir, "--replicates", "1")...)
 			a.want(fail.Refused, "CloudWatch contradicts the samples of replicate 1", c.want)

@@ -46,10 +46,11 @@ func (r *runner) sendFromTask(ctx context.Context, l samplefile.Load) error {
 		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: aws.String(r.load.container), Command: []string{string(text)}}}},
 	})
 	if err != nil {
-		if ctx.Err() != nil { // it may have started all the same
-			return errors.Join(ctx.Err(), r.stopLeft(context.WithoutCancel(ctx)))
+		cause := r.explain("starting the load task", err)
+		if answered(err) {
+			return cause
 		}
-		return r.explain("starting the load task", err)
+		return r.sweep(ctx, cause) // it may have started all the same
 	}
 	if len(out.Tasks) == 0 {
 		why := "AWS gave no reason"
@@ -192,6 +193,14 @@ func (r *runner) leave(cause error, command string, err error) error {
 	r.say("still running; stop it with: %s", command)
 	code := fail.CodeOf(cause)
 	return fail.Newf(code, "stop it with: "+command, "%w; a task is left (%v)", cause, r.explain("stopping it", err))
+}
+
+// sweep stops what a call may have started whose answer was lost, and returns
+// cause.
+func (r *runner) sweep(ctx context.Context, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	defer cancel()
+	return errors.Join(cause, r.stopLeft(ctx))
 }
 
 // stopLeft stops load tasks of this run that an earlier, killed command left.
