@@ -26,23 +26,32 @@ type access struct {
 
 // begin opens the line of a request. Call it before the handler, and finish after.
 func begin(r *http.Request, c *conn) *access {
-	c.requests++
 	return &access{
 		start: time.Now(), method: r.Method, uri: r.RequestURI, proto: r.Proto,
-		host: r.Host, header: r.Header, number: c.requests,
+		host: r.Host, header: r.Header, number: c.requests.Add(1),
 	}
 }
 
-// finish notes the result of the handler. The response may still sit in
-// net/http's buffer, so the line itself is written by logFinished.
-func (a *access) finish(c *conn, status int, body int64) {
+// notCounted stands for request_length and bytes_sent of an HTTP/2 request: the
+// streams of a connection share its bytes.
+const notCounted = -1
+
+// finish notes the result of the handler. On HTTP/1.1 the response may still
+// sit in net/http's buffer, so the line itself is written by logFinished.
+func (app *app) finish(a *access, c *conn, status int, body int64, http2 bool) {
 	a.status, a.body = status, body
-	read := c.read.Load()
-	a.requestLength = read - c.readBefore // exact unless the client pipelines
-	c.readBefore = read
 	if rtt, rttvar, ok := tcpInfo(c.Conn); ok {
 		a.rtt, a.rttvar = strconv.FormatUint(uint64(rtt), 10), strconv.FormatUint(uint64(rttvar), 10)
 	}
+	if http2 {
+		a.requestLength = notCounted
+		app.log(a, c, notCounted)
+		return
+	}
+	read := c.read.Load()
+	a.requestLength = read - c.readBefore // exact unless the client pipelines
+	c.readBefore = read
+	app.lines.Add(1)
 	c.open = a
 }
 
@@ -59,6 +68,11 @@ func (app *app) logFinished(nc net.Conn, state http.ConnState) {
 	written := c.written.Load()
 	sent := written - c.writtenBefore
 	c.writtenBefore = written
+	app.log(a, c, sent)
+}
+
+// log writes a request's line; sent is the size of the response with its head.
+func (app *app) log(a *access, c *conn, sent int64) {
 	now := time.Now()
 	app.logger.LogAttrs(noContext, slog.LevelInfo, "access",
 		slog.String("msec", msec(now)),

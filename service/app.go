@@ -65,8 +65,7 @@ func (app *app) evidence(next http.Handler) http.Handler {
 			next.ServeHTTP(cw, r)
 		}
 		if app.logger != nil {
-			app.lines.Add(1)
-			line.finish(c, cw.status, cw.body)
+			app.finish(line, c, cw.status, cw.body, r.ProtoMajor == 2)
 		}
 	})
 }

@@ -8,14 +8,16 @@ import (
 )
 
 // conn counts what net/http does not tell a handler: the connection's serial
-// number, the requests on it, and the bytes in each direction.
+// number, the requests on it, and the bytes in each direction. The requests
+// of an HTTP/2 connection come at the same time and share its bytes.
 type conn struct {
 	net.Conn
 	serial        int64
 	host, peer    string // local and remote address without port
 	port          string // local
-	requests      int64  // touched only by the connection's own goroutine
+	requests      atomic.Int64
 	read, written atomic.Int64
+	// Touched only by the goroutine of an HTTP/1.1 connection:
 	readBefore    int64   // of the last finished request
 	writtenBefore int64   // of the last finished request
 	open          *access // request whose response may still be in the buffer

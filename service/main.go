@@ -1,6 +1,7 @@
 // Command service is the application that hoplab measures: a small HTTP
 // server that answers Hello World, says in its response headers who called
-// it, and logs every request with what the network knows about it.
+// it, and logs every request with what the network knows about it. It speaks
+// HTTP/1.1 and, to clients with prior knowledge, HTTP/2 without TLS.
 //
 // It uses the standard library only, so that its image needs nothing else.
 // Configuration comes from the environment; see config.go. Three flags turn

@@ -37,7 +37,10 @@ func serve(ctx context.Context, cfg config, logger *slog.Logger, out *lineBuffer
 		ReadHeaderTimeout: 10 * time.Second,
 		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		Protocols:         new(http.Protocols),
 	}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetUnencryptedHTTP2(true) // what an agent and a load balancer speak to an app of appProtocol http2
 	if cfg.accessLog {
 		app.logger = logger
 		srv.ConnState = app.logFinished
