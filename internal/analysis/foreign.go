@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
@@ -121,8 +122,8 @@ func (f *Foreign) Result(name string) (*summary.Result, error) {
 		s.contrasts = append(s.contrasts, contrast{plan.Contrast{Of: f.plan.Arms[i].Name + " - " + f.plan.Arms[last].Name, Weights: w}})
 	}
 	r := &replicate{index: 1, arms: f.counts, void: map[string]int{}, joined: make([][]joinedWindow, len(f.plan.Quantiles))}
+	f.close()
 	for a, c := range f.each {
-		c.close()
 		r.hists = append(r.hists, c.counted[0])
 		r.strays += c.strays
 		for q, ws := range c.joined {
@@ -160,13 +161,25 @@ func (f *Foreign) Result(name string) (*summary.Result, error) {
 	return out, nil
 }
 
+// close closes what is open, all collectors at once: in a short file they hold
+// nearly all of it.
+func (f *Foreign) close() {
+	var wg sync.WaitGroup
+	for _, c := range f.each {
+		wg.Go(c.close)
+	}
+	if f.both != nil {
+		f.both.close()
+	}
+	wg.Wait()
+}
+
 // pair replaces the windows of single arms by those that hold all arms, where
 // there are enough of them at every quantile.
 func (f *Foreign) pair(r *replicate) {
 	if f.both == nil {
 		return
 	}
-	f.both.close()
 	for q := range f.plan.Quantiles {
 		if len(f.both.joined[q]) >= enoughPairs {
 			r.joined[q] = f.both.joined[q]

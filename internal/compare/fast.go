@@ -90,8 +90,8 @@ func (n *ndjson) fast(b []byte) (int, error) {
 	if !p.wanted {
 		return i, nil
 	}
-	ms, err := strconv.ParseFloat(string(value), 64)
-	if err != nil {
+	ms, ok := plainFloat(value)
+	if !ok {
 		return 0, nil
 	}
 	latency, err := latencyOf(ms)
@@ -219,6 +219,29 @@ func plainNumber(b []byte) int {
 		return 0
 	}
 	return i
+}
+
+// powers are those of ten that a float64 holds exactly, as far as they are needed.
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// plainFloat is the value of a plainNumber without a sign and with at most 15
+// digits: they and the power of ten are exact, so that their quotient is the
+// float64 nearest to the number, which is what strconv.ParseFloat gives.
+func plainFloat(b []byte) (float64, bool) {
+	if len(b) >= len(powers) || b[0] == '-' {
+		v, err := strconv.ParseFloat(string(b), 64)
+		return v, err == nil
+	}
+	var digits int64
+	fraction := 0
+	for i, c := range b {
+		if c == '.' {
+			fraction = len(b) - 1 - i
+			continue
+		}
+		digits = digits*10 + int64(c-'0')
+	}
+	return float64(digits) / powers[fraction], true
 }
 
 // tail takes the tags and the end of a line with the prefix p, and returns its

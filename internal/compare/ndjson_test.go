@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -195,6 +198,24 @@ func TestHostileLinesMeanWhatARealParserSays(t *testing.T) {
 			if have := fromFile(t, file, data, 1000); !reflect.DeepEqual(want, have) {
 				t.Errorf("%s (then %q), from a file:\nfast   %v\nparser %v", name, after, have, want)
 			}
+		}
+	}
+}
+
+// A number read the short way must be the float64 that strconv reads.
+func TestAPlainNumberIsTheNearestFloat(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	texts := []string{"0", "0.0", "1", "-1.5", "0.1", "123456789012345", "12345678901234.5", "0.00000000000001", "99999999999999.9", "18446744073709551615"}
+	for range 200_000 {
+		texts = append(texts, strconv.FormatFloat(rng.ExpFloat64()*math.Pow10(rng.IntN(8)-4), 'f', rng.IntN(13), 64))
+	}
+	for _, text := range texts {
+		if k := plainNumber([]byte(text + ",")); k != len(text) {
+			continue
+		}
+		want, err := strconv.ParseFloat(text, 64)
+		if have, ok := plainFloat([]byte(text)); !ok || err != nil || have != want {
+			t.Fatalf("%s: got %v, %v; want %v", text, have, ok, want)
 		}
 	}
 }

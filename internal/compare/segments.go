@@ -13,7 +13,7 @@ const (
 	// segment is the share of a file that is parsed in one go: small, so that the
 	// cores end together and what is mapped counts for little memory, but large
 	// beside the cost of mapping it.
-	segment = 2 << 20
+	segment = 1 << 20
 	// overhang is how far behind a segment its last line is looked for at first.
 	overhang = 64 << 10
 )
