@@ -148,7 +148,7 @@ func choose(t *topology.Topology, p *plan.Plan) (map[string]Way, error) {
 			continue
 		}
 		if w, ok := have[a.Name]; ok {
-			if err := w.callable(p); err != nil {
+			if err := w.callable(p, have); err != nil {
 				return nil, err
 			}
 			continue
@@ -169,12 +169,20 @@ func choose(t *topology.Topology, p *plan.Plan) (map[string]Way, error) {
 	return have, nil
 }
 
-// callable says what keeps the plan's load generator from calling the way.
-func (w Way) callable(p *plan.Plan) error {
+// callable says what keeps the plan's load generator from calling the way. On
+// fabric netns it runs in one host: inside the task that calls an arm by its
+// Service Connect name, if one does. Two such arms have two tasks.
+func (w Way) callable(p *plan.Plan, have map[string]Way) error {
+	inside := 0
+	for _, a := range p.Arms {
+		if have[original(a)].Client != "" {
+			inside++
+		}
+	}
 	switch {
-	case p.Fabric == plan.FabricNetns && w.Client != "":
-		return fail.Newf(fail.Usage, "use --fabric loopback for this arm",
-			"arm %s is called from inside a task, and on fabric netns the load comes from one host outside", w.Arm)
+	case p.Fabric == plan.FabricNetns && w.Client != "" && inside > 1:
+		return fail.Newf(fail.Usage, "use --fabric loopback, or --no-aa",
+			"arm %s and its A/A twin are called from inside two tasks, and on fabric netns the load comes from one host", w.Arm)
 	case p.Fabric == plan.FabricNetns && w.Beside != "":
 		return fail.Newf(fail.Usage, "use --fabric loopback for this arm",
 			"arm %s is called from a host with the load balancer's security groups, and on fabric netns the load comes from one host without", w.Arm)
@@ -183,6 +191,14 @@ func (w Way) callable(p *plan.Plan) error {
 			"arm %s is called from an address of its own, which --client %s cannot choose", w.Arm, p.Client)
 	}
 	return nil
+}
+
+// original is the name of the arm that an A/A twin repeats, or the arm's own.
+func original(a plan.Arm) string {
+	if a.TwinOf != "" {
+		return a.TwinOf
+	}
+	return a.Name
 }
 
 func (w Way) String() string {
@@ -205,11 +221,7 @@ func Describe(t *topology.Topology, p *plan.Plan) error {
 	}
 	for i := range p.Arms {
 		a := &p.Arms[i]
-		w := ways[a.Name]
-		if a.TwinOf != "" {
-			w = ways[a.TwinOf]
-		}
-		a.Ports = w.ports(t, a.Path)
+		a.Ports = ways[original(*a)].ports(t, a.Path)
 	}
 	return nil
 }

@@ -82,7 +82,8 @@ func TestDescribeRefusesWhatCannotBeCalled(t *testing.T) {
 		{"direct with k6/http", []string{"bypass", "direct"}, func(p *plan.Plan) { p.Client = "http" }, "--client http cannot choose"},
 		{"bypass with k6/http", []string{"agent", "bypass"}, func(p *plan.Plan) { p.Client = "http" }, ""},
 		{"direct on netns", []string{"bypass", "direct"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, "load balancer's security groups"},
-		{"mesh on netns", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, "arm mesh is called from inside a task"},
+		{"mesh on netns", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, ""},
+		{"mesh and its twin on netns", []string{"agent", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, "arm mesh and its A/A twin are called from inside two tasks"},
 	} {
 		p, err := plan.New(plan.ProfileQuick)
 		if err != nil {

@@ -24,10 +24,7 @@ type rig struct {
 // busier than the A/A twin's is, and that alone is a difference (13 µs of p50
 // at 500 requests/s, once).
 func (r *rig) side(a plan.Arm) (w Way, twin string) {
-	w = r.ways[a.Name]
-	if a.TwinOf != "" {
-		w = r.ways[a.TwinOf]
-	}
+	w = r.ways[original(a)]
 	if a.Name != r.plan.Arms[0].Name {
 		twin = a.Name
 	}
@@ -38,12 +35,16 @@ func (r *rig) side(a plan.Arm) (w Way, twin string) {
 func (r *rig) doors(load *samplefile.Load, ev *run.Evidence) error {
 	ev.Doors = map[string]string{}
 	for i, a := range r.plan.Arms {
+		w, _ := r.side(a)
 		door, err := r.door(a)
+		if err == nil {
+			err = r.reachable(w, door)
+		}
 		if err != nil {
 			return fail.Newf(fail.Usage, "see what hoplab explain says of this template", "arm %s cannot be called: %w", a.Name, err)
 		}
 		load.Arms[i].URL, load.Arms[i].Dial = door.URL, door.Dial
-		if w, _ := r.side(a); w.Beside != "" {
+		if w.Beside != "" {
 			load.Arms[i].From = door.From
 		}
 		ev.Doors[a.Name] = door.Dial
@@ -51,9 +52,33 @@ func (r *rig) doors(load *samplefile.Load, ev *run.Evidence) error {
 	return nil
 }
 
-// startLoad starts the load generator where the arms are called from: the
-// host that is no part of the deployment.
-func (r *rig) startLoad(cmd *exec.Cmd) error { return r.lab.Launch(lab.Caller{}, cmd) }
+// startLoad starts the load generator where the arms are called from.
+func (r *rig) startLoad(cmd *exec.Cmd) error { return r.lab.Launch(r.caller(), cmd) }
+
+// caller is where the load generator runs on a fabric with hosts of their own:
+// in the task that calls an arm by its Service Connect name (there is one at
+// most, see Way.callable), else in a host that is no part of the deployment.
+func (r *rig) caller() lab.Caller {
+	for _, a := range r.plan.Arms {
+		if w, twin := r.side(a); w.Client != "" {
+			return lab.Caller{Service: w.Client, Twin: twin}
+		}
+	}
+	return lab.Caller{}
+}
+
+// reachable says whether the load generator may open the door of an arm that
+// is none of its task's own: the task's security groups count then.
+func (r *rig) reachable(w Way, d lab.Door) error {
+	c := r.caller()
+	if r.plan.Fabric != plan.FabricNetns || c.Service == "" || w.Client != "" {
+		return nil
+	}
+	if _, err := r.lab.Door(c, "http://"+d.Logical.String()+"/"); err != nil {
+		return fmt.Errorf("the load comes from the task of %s, for the arm by name, and security groups keep it from %s: %w", c.Service, d.URL, err)
+	}
+	return nil
+}
 
 func (r *rig) door(a plan.Arm) (lab.Door, error) {
 	w, twin := r.side(a)
