@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hoplab/hoplab/internal/fail"
 )
@@ -95,19 +96,12 @@ deploy, and in AWS after.`,
   hoplab learn                        # lessons on Service Connect's ports`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return fail.Newf(fail.Usage, "see hoplab --help", "unknown command %q%s", args[0], didYouMean(cmd, args[0]))
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fail.Newf(fail.Usage, "see "+cmd.CommandPath()+" --help", "%w", err)
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(commands(s)...)
 	return root
 }
@@ -119,22 +113,67 @@ func didYouMean(cmd *cobra.Command, arg string) string {
 	return ""
 }
 
-// noArgs and atMost wrap cobra's argument checks into usage errors.
-func noArgs(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.NoArgs(cmd, args)) }
+// expected says what a flag of each type takes, where its own error speaks of Go.
+var expected = map[string]string{
+	"int": "a whole number", "uint64": "a whole number from 0", "float64": "a number",
+	"duration": "a duration such as 10s or 500ms", "bool": "true or false",
+}
 
-func atMost(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.MaximumNArgs(n)(cmd, args)) }
+// flagError says which flag is wrong and what it takes.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := "see " + cmd.CommandPath() + " --help"
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		if want, ok := expected[invalid.GetFlag().Value.Type()]; ok {
+			return fail.Newf(fail.Usage, hint, "--%s %q: expected %s", invalid.GetFlag().Name, invalid.GetValue(), want)
+		}
+	}
+	return fail.Newf(fail.Usage, hint, "%w", err)
+}
+
+// noArgs, exactly and atMost check the number of arguments. A command with
+// subcommands takes an argument for a misspelt one.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.HasSubCommands() {
+		return fail.Newf(fail.Usage, "see "+cmd.CommandPath()+" --help", "unknown command %q%s", args[0], didYouMean(cmd, args[0]))
+	}
+	return wrongCount(cmd, "no argument", args)
 }
 
 func exactly(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error { return usage(cmd, cobra.ExactArgs(n)(cmd, args)) }
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return wrongCount(cmd, arguments(n), args)
+	}
 }
 
-func usage(cmd *cobra.Command, err error) error {
-	if err == nil {
-		return nil
+func atMost(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) <= n {
+			return nil
+		}
+		return wrongCount(cmd, "at most "+arguments(n), args)
 	}
-	return fail.Newf(fail.Usage, "see "+cmd.CommandPath()+" --help", "%w", err)
+}
+
+func arguments(n int) string {
+	if n == 1 {
+		return "one argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
+}
+
+func wrongCount(cmd *cobra.Command, want string, got []string) error {
+	have := "none"
+	if len(got) > 0 {
+		have = fmt.Sprintf("%d: %s", len(got), strings.Join(got, " "))
+	}
+	return fail.Newf(fail.Usage, "write "+cmd.UseLine(), "expected %s, got %s", want, have)
 }
 
 // oneOf checks a flag that takes one of several words.

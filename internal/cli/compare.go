@@ -8,6 +8,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/compare"
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/report"
 )
 
@@ -37,9 +38,14 @@ runs do not cancel drift. With --by the arms are values of a tag inside one file
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", format, formats...); err != nil {
 				return err
+			}
+			if set := cmd.Flags().Changed; set("window") && !(window > 0 && window <= plan.MaxWindowS) {
+				return fail.Newf(fail.Usage, "leave it out for 2 s", "--window %v: expected seconds above 0, up to %v", window, plan.MaxWindowS)
+			} else if set("level") && !(o.Level >= 0.5 && o.Level < 1) {
+				return fail.Newf(fail.Usage, "0.95 is 95 %", "--level %v: expected 0.5 or more, below 1", o.Level)
 			}
 			o.A, o.WindowS = args[0], window
 			if len(args) == 2 {

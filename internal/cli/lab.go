@@ -18,6 +18,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
+	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -78,7 +79,7 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := (&lab.Options{Agent: f.agent, Fabric: f.fabric, Scale: f.scale}).CheckAgent(); err != nil {
+			if err := f.check(); err != nil {
 				return err
 			}
 			// Reading the source here gives its errors at once, and only once.
@@ -101,6 +102,26 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 	cmd.Flags().BoolVar(&healthy, "wait", true, "wait until the first health checks have come to a result")
 	return cmd
 }
+
+// check refuses what no lab can be made of, before anything is read.
+func (f *labFlags) check() error {
+	if err := oneOf("fabric", f.fabric, plan.FabricLoopback, plan.FabricNetns); err != nil {
+		return err
+	}
+	if !(f.scale >= 1 && f.scale <= maxScale) {
+		return fail.Newf(fail.Usage, "1 is real time", "--scale %v: expected 1 to %v", f.scale, maxScale)
+	}
+	if f.delay < 0 || f.delay > time.Second {
+		return fail.Newf(fail.Usage, "", "--link-delay %s: expected 0s to 1s", f.delay)
+	}
+	if f.delay > 0 && f.fabric != plan.FabricNetns {
+		return fail.Newf(fail.Usage, "add --fabric netns", "--link-delay %s: hosts of the fabric %s have no links", f.delay, f.fabric)
+	}
+	return (&lab.Options{Agent: f.agent, Fabric: f.fabric, Scale: f.scale}).CheckAgent()
+}
+
+// maxScale is where the lab's timers reach their least, a millisecond for each second.
+const maxScale = 1000
 
 // detach starts `lab serve` in a session of its own and waits until it answers.
 func (f *labFlags) detach(ctx context.Context, p labctl.Place, args []string) error {
@@ -139,17 +160,28 @@ func (f *labFlags) detach(ctx context.Context, p labctl.Place, args []string) er
 			_ = cmd.Process.Signal(os.Interrupt)
 			<-ended
 			return ctx.Err()
-		case <-ended:
-			return fail.Newf(fail.Environment, "", "the lab did not start: %s", lastLine(p.Log()))
+		case err := <-ended:
+			return notStarted(err, p.Log())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-func lastLine(path string) string {
-	data, _ := os.ReadFile(path)
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.TrimPrefix(strings.Join(lines, "; "), "hoplab lab serve: ")
+// notStarted is the error of a lab that ended before it answered: its own, with
+// its hint and exit code, as it stands in the log.
+func notStarted(err error, log string) error {
+	code := fail.Environment
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == int(fail.Usage) {
+		code = fail.Usage
+	}
+	data, _ := os.ReadFile(log)
+	text, hint, _ := strings.Cut(strings.TrimSpace(string(data)), "\n  → ")
+	text = strings.TrimPrefix(oneLine(text), "hoplab lab serve: ")
+	if text == "" {
+		text = fmt.Sprint(err)
+	}
+	return fail.Newf(code, hint, "the lab did not start: %s", text)
 }
 
 // afterUp prints the lab that just came up.

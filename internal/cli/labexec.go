@@ -25,7 +25,10 @@ addresses, names, ports and rules; files are this machine's. It needs a lab on
 		Example: `  hoplab lab exec client -- curl -v http://app.sample-namespace:80
   hoplab lab exec client -- cat /etc/hosts`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			return usage(cmd, cobra.MinimumNArgs(2)(cmd, args))
+			if len(args) < 2 {
+				return wrongCount(cmd, "a caller and a program", args)
+			}
+			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			caller, err := f.place(args[0])

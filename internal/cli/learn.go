@@ -15,6 +15,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/learn"
+	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/repo"
 )
 
@@ -46,6 +47,9 @@ The exit code is 4 when the run did not show what is documented.`,
 					return fail.Newf(fail.Usage, "name a lesson", "--answer needs a lesson")
 				}
 				return listLessons(s, format)
+			}
+			if err := oneOf("fabric", fabric, plan.FabricLoopback, plan.FabricNetns); err != nil {
+				return err
 			}
 			l, err := lesson(args[0])
 			if err != nil {
@@ -89,13 +93,18 @@ The exit code is 4 when the run did not show what is documented.`,
 	return cmd
 }
 
+// lesson finds a lesson by its id, or by its number in the list.
 func lesson(id string) (learn.Lesson, error) {
+	all := learn.All()
+	if n, err := strconv.Atoi(id); err == nil && n >= 1 && n <= len(all) {
+		return all[n-1], nil
+	}
 	l, ok := learn.Find(id)
 	if ok {
 		return l, nil
 	}
 	var ids []string
-	for _, l := range learn.All() {
+	for _, l := range all {
 		ids = append(ids, l.ID)
 	}
 	return l, fail.Newf(fail.Usage, "choose from "+strings.Join(ids, ", "), "there is no lesson %q", id)

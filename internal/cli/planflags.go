@@ -112,6 +112,8 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 		if p.StopAt, err = parseStop(f.stopAt); err != nil {
 			return p, err
 		}
+		p.StopAt.MinimumReps = min(p.StopAt.MinimumReps, p.Replicates)
+		p.AddQuantile(p.StopAt.Quantile)
 		custom = true
 	}
 	if custom {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,6 +90,9 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if err != nil {
 		return err
 	}
+	if err := injectable(inject, &p); err != nil {
+		return err
+	}
 	if p.Target == plan.TargetAWS {
 		return runAWS(cmd, s, f, p)
 	}
@@ -142,8 +146,13 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams, inject []experiment.
 		return err
 	}
 	p := dir.Plan
+	p.Arms = slices.Clone(p.Arms) // deployment describes them again; the run's plan stays as it is
 	if p.Target == plan.TargetAWS {
 		return resumeAWS(cmd.Context(), s, f, dir)
+	}
+	if dir.Left() == 0 {
+		fmt.Fprintf(s.err, "%s is complete; this renders it again\n", dir.Path)
+		return f.show(s, dir)
 	}
 	if code, done, err := lab.Enter(p.Fabric); done || err != nil {
 		return errors.Join(err, answer(fail.Code(code)))
@@ -227,6 +236,9 @@ type deployment struct {
 // deployment reads the templates that the plan's arms need and notes their
 // digest in the plan.
 func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (deployment, error) {
+	if slices.Contains(f.assembly, "") {
+		return deployment{}, fail.Newf(fail.Usage, "leave it out for this repository's own templates", `--assembly "": expected a template or a cloud assembly`)
+	}
 	paths, source := f.assembly, "given: "+strings.Join(f.assembly, ", ")
 	if len(paths) == 0 {
 		r, err := repo.Find()
@@ -239,13 +251,11 @@ func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (dep
 		}
 		paths, source = []string{a.Dir}, a.Source
 	}
-	digest, err := synth.Digest(paths)
+	assembly, err := cfn.Load(paths, cfn.Options{})
 	if err != nil {
 		return deployment{}, err
 	}
-	p.Topology = digest
-	assembly, err := cfn.Load(paths, cfn.Options{})
-	if err != nil {
+	if p.Topology, err = synth.Digest(paths); err != nil {
 		return deployment{}, err
 	}
 	t, err := topology.FromTemplates(assembly)
@@ -287,39 +297,4 @@ func drawSeed() uint64 {
 	var b [8]byte
 	_, _ = rand.Read(b[:])                        // never fails, since Go 1.24
 	return binary.LittleEndian.Uint64(b[:]) >> 12 // 52 bits: exact in JSON readers that use float64
-}
-
-// parseInjections reads --inject flags: HOP[:ARM]=DURATION[@SHARE].
-func parseInjections(texts []string) ([]experiment.Injection, error) {
-	var out []experiment.Injection
-	for _, text := range texts {
-		in, err := parseInjection(text)
-		if err != nil {
-			return nil, fail.Newf(fail.Usage, "write e.g. --inject agent=200us or --inject app:bypass=1ms@0.02", "--inject %q: %w", text, err)
-		}
-		out = append(out, in)
-	}
-	return out, nil
-}
-
-func parseInjection(text string) (in experiment.Injection, err error) {
-	where, what, ok := strings.Cut(text, "=")
-	if !ok {
-		return in, errors.New("expected HOP=DURATION")
-	}
-	in.Hop, in.Arm, _ = strings.Cut(where, ":")
-	if in.Hop != "alb" && in.Hop != "agent" && in.Hop != "app" {
-		return in, fmt.Errorf("hop %q: expected alb, agent or app", in.Hop)
-	}
-	duration, share, some := strings.Cut(what, "@")
-	if in.Spin, err = time.ParseDuration(duration); err != nil || in.Spin <= 0 || in.Spin > time.Second {
-		return in, fmt.Errorf("delay %q: expected a duration up to 1s", duration)
-	}
-	in.Share = 1
-	if some {
-		if _, err := fmt.Sscanf(share, "%g", &in.Share); err != nil || !(in.Share > 0 && in.Share <= 1) {
-			return in, fmt.Errorf("share %q: expected a number above 0, up to 1", share)
-		}
-	}
-	return in, nil
 }

@@ -80,13 +80,7 @@ func resumeAWS(ctx context.Context, s streams, f *runFlags, dir *run.Dir) error 
 	if err != nil {
 		return err
 	}
-	left := dir.Plan.Replicates
-	for i := 1; i <= dir.Plan.Replicates; i++ {
-		if _, ok, _ := dir.Replicate(i).Evidence(); ok {
-			left--
-		}
-	}
-	if err := f.confirm(s, site, &dir.Plan, left); err != nil {
+	if err := f.confirm(s, site, &dir.Plan, dir.Left()); err != nil {
 		return err
 	}
 	return f.carryOutAWS(ctx, s, dir, site)

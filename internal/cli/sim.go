@@ -17,7 +17,12 @@ hoplab's design, the article's, two parallel scenarios and plain blocks. The
 exit code is 1 when hoplab's own design misses its promise.`,
 		Example: "  hoplab sim\n  hoplab sim --runs 1000 --format markdown",
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return sim.Run(cmd.Context(), o, s.out) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("format", o.Format, "text", "markdown", "json"); err != nil {
+				return err
+			}
+			return sim.Run(cmd.Context(), o, s.out)
+		},
 	}
 	fl := cmd.Flags()
 	fl.IntVar(&o.Runs, "runs", sim.DefaultRuns, "simulated runs per row")

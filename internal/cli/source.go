@@ -60,6 +60,9 @@ func (f *source) load(ctx context.Context, s streams, paths []string) (*topology
 	if len(values) > 0 {
 		return nil, fail.Newf(fail.Usage, "leave -c out, or give the directory with the app's cdk.json", "-c needs a CDK app, and %s is none", strings.Join(paths, ", "))
 	}
+	if len(f.vars) > 0 || len(f.varFiles) > 0 {
+		return nil, fail.Newf(fail.Usage, "leave --var and --var-file out, or give a directory with .tf files", "--var needs Terraform, and %s is none", strings.Join(paths, ", "))
+	}
 	return f.templates(paths)
 }
 

@@ -3,7 +3,7 @@ package plan
 import (
 	"math"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,15 +48,18 @@ func (p *Plan) AddBudget(text string) error {
 		return err
 	}
 	p.Budgets = append(p.Budgets, b)
-	for _, q := range p.Quantiles {
-		if q == b.Quantile {
-			return nil
-		}
-	}
-	qs := append(append([]float64(nil), p.Quantiles...), b.Quantile)
-	sort.Float64s(qs)
-	p.Quantiles = qs
+	p.AddQuantile(b.Quantile)
 	return nil
+}
+
+// AddQuantile adds q to the reported quantiles when it is not there.
+func (p *Plan) AddQuantile(q float64) {
+	if slices.Contains(p.Quantiles, q) {
+		return
+	}
+	qs := append(slices.Clone(p.Quantiles), q)
+	slices.Sort(qs)
+	p.Quantiles = qs
 }
 
 // QuantileName is the name of a quantile in reports: 0.5 is "p50", 0.999 is "p99.9".

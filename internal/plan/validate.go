@@ -3,6 +3,7 @@ package plan
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/fail"
@@ -42,19 +43,20 @@ func (p *Plan) checkWords() error {
 	for _, c := range []struct {
 		field, value string
 		words        []string
+		hint         string
 	}{
-		{"profile", p.Profile, append(Profiles(), ProfileCustom)},
-		{"target", p.Target, []string{TargetLab, TargetAWS}},
-		{"design", p.Design, []string{DesignRandom, DesignBlocks, DesignArticle}},
-		{"client", p.Client, []string{"native", "http"}},
+		{"profile", p.Profile, append(Profiles(), ProfileCustom), "--profile sets it"},
+		{"target", p.Target, []string{TargetLab, TargetAWS}, "--target sets it"},
+		{"design", p.Design, []string{DesignRandom, DesignBlocks, DesignArticle}, ""},
+		{"client", p.Client, []string{"native", "http"}, "--client sets it"},
 	} {
 		if !slices.Contains(c.words, c.value) {
-			return wrong("", "%s %q: expected %s", c.field, c.value, strings.Join(c.words, ", "))
+			return wrong(c.hint, "%s %q: expected %s", c.field, c.value, strings.Join(c.words, ", "))
 		}
 	}
 	switch {
 	case p.Target == TargetLab && p.Fabric != FabricLoopback && p.Fabric != FabricNetns:
-		return wrong("", "fabric %q: expected %s or %s on the lab", p.Fabric, FabricLoopback, FabricNetns)
+		return wrong("--fabric sets it", "fabric %q: expected %s or %s on the lab", p.Fabric, FabricLoopback, FabricNetns)
 	case p.Target == TargetAWS && p.Fabric != "":
 		return wrong("leave the fabric out with target aws", "fabric %q: AWS brings its own network", p.Fabric)
 	}
@@ -66,29 +68,33 @@ func (p *Plan) checkNumbers() error {
 		field    string
 		value    float64
 		min, max float64
+		hint     string
 	}{
-		{"rate_per_s", p.RatePerS, 0.1, MaxRatePerS},
-		{"replicates", float64(p.Replicates), 1, MaxReplicates},
-		{"replicate_s", p.ReplicateS, MinWindowS, MaxSeconds},
-		{"warmup_s", p.WarmupS, 0, MaxSeconds},
-		{"window_s", p.WindowS, MinWindowS, MaxWindowS},
-		{"vus", float64(p.VUs), 1, MaxVUs},
-		{"timeout_s", p.TimeoutS, 0.001, 3600},
-		{"generators", float64(p.Generators), 1, 1000},
-		{"level", p.Level, 0.5, 0.9999},
+		{"rate_per_s", p.RatePerS, 0.1, MaxRatePerS, "--rate sets it"},
+		{"replicates", float64(p.Replicates), 1, MaxReplicates, "--replicates sets it"},
+		{"replicate_s", p.ReplicateS, MinWindowS, MaxSeconds, "--duration sets it"},
+		{"warmup_s", p.WarmupS, 0, MaxSeconds, "--warmup sets it"},
+		{"window_s", p.WindowS, MinWindowS, MaxWindowS, "--window sets it"},
+		{"vus", float64(p.VUs), 1, MaxVUs, ""},
+		{"timeout_s", p.TimeoutS, 0.001, 3600, ""},
+		{"generators", float64(p.Generators), 1, 1000, "--generators sets it"},
+		{"level", p.Level, 0.5, 0.9999, "--level sets it; 0.95 is 95 %"},
 	} {
 		if math.IsNaN(c.value) || c.value < c.min || c.value > c.max {
-			return wrong("", "%s %v: expected %v to %v", c.field, c.value, c.min, c.max)
+			return wrong(c.hint, "%s %s: expected %s to %s", c.field, plain(c.value), plain(c.min), plain(c.max))
 		}
 	}
 	if p.WindowS > p.ReplicateS {
-		return wrong("make the window shorter or the replicate longer", "window_s %v: longer than the replicate (%v s)", p.WindowS, p.ReplicateS)
+		return wrong("make --window shorter or --duration longer", "window_s %v: longer than the replicate (%v s)", p.WindowS, p.ReplicateS)
 	}
 	if s := p.Seconds(); s > MaxSeconds {
-		return wrong("lower replicates or replicate_s", "the load would last %.0f s; the limit is %d s", s, MaxSeconds)
+		return wrong("lower --replicates or --duration", "the load would last %.0f s; the limit is %d s", s, MaxSeconds)
 	}
 	return nil
 }
+
+// plain writes a number without an exponent.
+func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 func (p *Plan) checkArms() error {
 	if len(p.Arms) < 2 {
@@ -177,6 +183,8 @@ func (p *Plan) checkStop() error {
 		return wrong("add the quantile to the plan", "stop_at: %s is not among the reported quantiles", QuantileName(s.Quantile))
 	case !(s.HalfWidthUs > 0) || math.IsInf(s.HalfWidthUs, 0):
 		return wrong("", "stop_at: half_width_us %v: expected more than 0", s.HalfWidthUs)
+	case p.Replicates < 3:
+		return wrong("raise --replicates, or leave --stop-at out", "stop_at: %d replicate(s): a run that may end early needs 3 or more", p.Replicates)
 	case s.MinimumReps < 3 || s.MinimumReps > p.Replicates:
 		return wrong("", "stop_at: minimum_replicates %d: expected 3 to %d (replicates)", s.MinimumReps, p.Replicates)
 	}

@@ -62,7 +62,7 @@ func ParseSuppressions(name string, r io.Reader) ([]SuppressEntry, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fail.Newf(fail.Usage, "write a list under the key suppress, each entry with rule, resource and reason", "%s: %w", name, err)
+		return nil, fail.Newf(fail.Usage, "write a list under the key suppress, each entry with rule, resource and reason", "%s: %s", name, yamlText(err))
 	}
 	for i := range doc.Suppress {
 		e := &doc.Suppress[i]
@@ -78,6 +78,17 @@ func ParseSuppressions(name string, r io.Reader) ([]SuppressEntry, error) {
 		}
 	}
 	return doc.Suppress, nil
+}
+
+// yamlText is a YAML error without the Go types that it names.
+func yamlText(err error) string {
+	var kinds *yaml.TypeError
+	if !errors.As(err, &kinds) || len(kinds.Errors) == 0 {
+		return strings.TrimPrefix(err.Error(), "yaml: ")
+	}
+	text, _, _ := strings.Cut(kinds.Errors[0], " into ")
+	text, _, _ = strings.Cut(text, " in type ")
+	return strings.ReplaceAll(text, "cannot unmarshal !!", "there is a ")
 }
 
 // flat lets * cross slashes by hiding them from path.Match.

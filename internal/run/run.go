@@ -98,8 +98,12 @@ func Create(path string, p plan.Plan, env Environment) (*Dir, error) {
 func Open(path string) (*Dir, error) {
 	d := &Dir{Path: path}
 	if err := d.read(PlanFile, &d.Plan); err != nil {
+		const hint = "give the directory that hoplab run printed"
+		if info, serr := os.Stat(path); serr == nil && !info.IsDir() {
+			return nil, fail.Newf(fail.Usage, hint, "%s is not a run directory: it is a file", path)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fail.Newf(fail.Usage, "give the directory that hoplab run printed", "%s is not a run directory: it has no %s", path, PlanFile)
+			return nil, fail.Newf(fail.Usage, hint, "%s is not a run directory: it has no %s", path, PlanFile)
 		}
 		return nil, err
 	}
@@ -111,6 +115,9 @@ func Open(path string) (*Dir, error) {
 		return nil, fail.Newf(fail.Usage, "restore the file, or start a new run", "%s: %w", filepath.Join(path, PlanFile), err)
 	}
 	if err := d.read(EnvironmentFile, &d.Env); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fail.Newf(fail.Usage, "restore the file, or start a new run", "%s is damaged: it has no %s", path, EnvironmentFile)
+		}
 		return nil, err
 	}
 	return d, nil
@@ -162,6 +169,21 @@ func (d *Dir) Replicates() ([]Replicate, error) {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Index < out[j].Index })
 	return out, nil
+}
+
+// Left is how many replicates of the plan are still to be measured: those
+// without complete evidence, or none once the plan's stopping rule ended the run.
+func (d *Dir) Left() int {
+	if s, err := d.State(); err == nil && s.Status == Complete && d.Plan.StopAt != nil {
+		return 0
+	}
+	left := d.Plan.Replicates
+	for i := 1; i <= d.Plan.Replicates; i++ {
+		if _, ok, _ := d.Replicate(i).Evidence(); ok { // what cannot be read is measured again
+			left--
+		}
+	}
+	return left
 }
 
 // Reset makes the folder anew, dropping what an earlier, broken attempt left.
@@ -254,6 +276,10 @@ func readJSON(path string, v any) error {
 		return readError(path, err)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			err = fmt.Errorf("%s holds a %s", kind.Field, kind.Value)
+		}
 		return fail.Newf(fail.Usage, "the file is damaged; restore it or run the experiment again", "reading %s: %w", path, err)
 	}
 	return nil
@@ -271,5 +297,9 @@ func writeError(what string, err error) error {
 }
 
 func readError(what string, err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err // the path is what could not be read
+	}
 	return fail.Newf(fail.Usage, "check the path and its permissions", "cannot read %s: %w", what, err)
 }
