@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // TestHTTP2App: an endpoint of appProtocol http2 with the measured app behind
 // it, called by name and through the load balancer; the app sees HTTP/2.
 func TestHTTP2App(t *testing.T) {
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	s := topo.Service(id)
 	port, _ := s.Connect.Endpoints[0].PortName.Get()

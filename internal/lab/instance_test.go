@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/terraform"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -172,7 +173,7 @@ func TestAttachmentOfAnotherPort(t *testing.T) {
 
 // The same experiment from the project's own stacks.
 func TestHostStack(t *testing.T) {
-	l := start(t, lab.Options{Topology: golden(t, "host")})
+	l := start(t, lab.Options{Topology: labtest.Deployment(t, "host")})
 	if got := await(t, l, alb.Healthy); got.Probes != 1 {
 		t.Errorf("healthy after %d probes; want 1", got.Probes)
 	}
@@ -189,7 +190,7 @@ func httpDoor(t *testing.T, l *lab.Lab) string {
 
 // The stacks' own template with albEgress=none gives what the article saw.
 func TestStacksWithoutEgress(t *testing.T) {
-	l := start(t, lab.Options{Topology: golden(t, "no-egress"), Scale: 100, KeepUnhealthy: true})
+	l := start(t, lab.Options{Topology: labtest.Deployment(t, "no-egress"), Scale: 100, KeepUnhealthy: true})
 	if got := await(t, l, alb.Unhealthy); got.Reason != alb.ReasonTimeout {
 		t.Errorf("reason %s; want %s", got.Reason, alb.ReasonTimeout)
 	}

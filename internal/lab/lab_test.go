@@ -8,15 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -40,30 +37,11 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	service = filepath.Join(dir, "service")
-	if out, err := exec.Command("go", "build", "-o", service, "../../service").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the app: %v\n%s", err, out)
+	if service, err = labtest.BuildService(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
-}
-
-// golden reads the golden cloud assembly of a variant of the stacks.
-func golden(t *testing.T, variant string) *topology.Topology {
-	t.Helper()
-	topo, err := load(variant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return topo
-}
-
-func load(variant string) (*topology.Topology, error) {
-	a, err := cfn.Load([]string{filepath.Join("../../stacks/testdata/golden", variant)}, cfn.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return topology.FromTemplates(a)
 }
 
 // start starts a lab that ends with the test.
@@ -140,7 +118,7 @@ func without(response, prefix string) string {
 // TestBothArms runs the deployment of both arms and checks what each request
 // proves: the agent's headers, the peer that the app saw, 49 bytes.
 func TestBothArms(t *testing.T) {
-	topo := golden(t, "both")
+	topo := labtest.Deployment(t, "both")
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
 	lb := topo.LoadBalancers[0].ID
@@ -179,7 +157,7 @@ func TestBothArms(t *testing.T) {
 // reaches the app's container port by itself, that the app sees that host's
 // own address, and that no other caller gets there.
 func TestBeside(t *testing.T) {
-	topo := golden(t, "bypass")
+	topo := labtest.Deployment(t, "bypass")
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
 	var app topology.ID
@@ -222,7 +200,7 @@ func TestBeside(t *testing.T) {
 func TestArticle(t *testing.T) {
 	for _, variant := range []string{"agent", "bypass"} {
 		t.Run(variant, func(t *testing.T) {
-			topo := golden(t, variant)
+			topo := labtest.Deployment(t, variant)
 			l := start(t, lab.Options{Topology: topo})
 			healthy(t, l)
 			client := lab.Caller{Service: clientID(t, topo)}
@@ -257,7 +235,7 @@ func TestArticle(t *testing.T) {
 // TestForgottenRule: the override is set and the client's rule still names
 // the container port; the caller waits for the agent's 15 s.
 func TestForgottenRule(t *testing.T) {
-	topo := golden(t, "bypass")
+	topo := labtest.Deployment(t, "bypass")
 	for _, g := range topo.SecurityGroups {
 		for i := range g.Ingress {
 			if r := &g.Ingress[i]; r.From == 8080 {
@@ -282,7 +260,7 @@ func TestForgottenRule(t *testing.T) {
 // TestClosedEgress: the load balancer's group lets nothing out, so the target
 // times out and requests are still sent to it (fail-open) until 10 s are over.
 func TestClosedEgress(t *testing.T) {
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	lb := topo.LoadBalancers[0]
 	id, _ := lb.Groups[0].Get()
 	topo.SecurityGroup(id).Egress = nil
@@ -315,52 +293,6 @@ func TestClosedEgress(t *testing.T) {
 	}
 }
 
-// TestStatusCounts compares counters with the requests that were sent.
-func TestStatusCounts(t *testing.T) {
-	topo := golden(t, "both")
-	l := start(t, lab.Options{Topology: topo})
-	healthy(t, l)
-	const n = 20
-	for _, port := range []int{80, 81} {
-		url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, port)
-		for range n {
-			if o, err := l.Curl(context.Background(), lab.Caller{}, url); err != nil || o.Status != 200 {
-				t.Fatal(o, err)
-			}
-		}
-	}
-	st := l.Status()
-	for _, ln := range st.LoadBalancers[0].Listeners {
-		if ln.Requests != n || ln.Target["2xx"] != n {
-			t.Errorf("listener %d counted %+v, want %d requests", ln.Port, ln, n)
-		}
-	}
-	for _, s := range st.Services {
-		for _, task := range s.Tasks {
-			if task.Agent == nil || len(task.Agent.Ingress) == 0 {
-				continue
-			}
-			in := task.Agent.Ingress[0]
-			want := int64(n)
-			if strings.Contains(in.Discovery, "bypass") {
-				want = 0
-			}
-			if got := in.Requests - in.HealthChecks; got != want {
-				t.Errorf("agent %s counted %d requests, want %d", in.Discovery, got, want)
-			}
-			if want > 0 && in.HealthChecks == 0 {
-				t.Errorf("agent %s saw no health check", in.Discovery)
-			}
-			// The app writes a line when the connection is idle again.
-			waitFor(t, func() bool {
-				st := l.Status()
-				a := st.Service(s.ID, "").Tasks[0].Apps[0]
-				return a.Requests-a.HealthChecks == n
-			})
-		}
-	}
-}
-
 func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
 	for limit := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -368,113 +300,6 @@ func waitFor(t *testing.T, ok func() bool) {
 			t.Fatal("not within 5 s")
 		}
 	}
-}
-
-// TestTwin checks that a twin is reached under the same name through
-// processes of its own.
-func TestTwin(t *testing.T) {
-	topo := golden(t, "agent")
-	var app topology.ID
-	for _, s := range topo.Services {
-		if len(s.LoadBalancers) > 0 {
-			app = s.ID
-		}
-	}
-	l := start(t, lab.Options{Topology: topo, Twins: []lab.Twin{{Of: app, Name: "agent-twin"}}})
-	healthy(t, l)
-	url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
-	via := map[string]string{}
-	for _, twin := range []string{"", "agent-twin"} {
-		for _, c := range []struct {
-			caller lab.Caller
-			url    string
-		}{{lab.Caller{Twin: twin}, url}, {lab.Caller{Twin: twin, Service: clientID(t, topo)}, "http://app.sample-namespace"}} {
-			o, err := l.Curl(context.Background(), c.caller, c.url)
-			if err != nil || o.Status != 200 {
-				t.Fatal(o, err)
-			}
-			if was := via[twin]; was != "" && was != o.Header.Get("X-Hoplab-App") {
-				t.Errorf("twin %q: two instances answered", twin)
-			}
-			via[twin] = o.Header.Get("X-Hoplab-App")
-		}
-	}
-	if via[""] == via["agent-twin"] {
-		t.Errorf("the twin's requests were answered by %s as well", via[""])
-	}
-}
-
-// TestInjection checks that a delay arrives and is counted where it was asked for.
-func TestInjection(t *testing.T) {
-	for _, hop := range []string{"alb", "agent", "app"} {
-		t.Run(hop, func(t *testing.T) {
-			topo := golden(t, "agent")
-			const spin = 20 * time.Millisecond
-			l := start(t, lab.Options{Topology: topo, Inject: []lab.Injection{{Hop: hop, Spin: spin}}})
-			healthy(t, l)
-			url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
-			o, err := l.Curl(context.Background(), lab.Caller{}, url)
-			if err != nil || o.Status != 200 {
-				t.Fatal(o, err)
-			}
-			if o.Elapsed < spin {
-				t.Errorf("the request took %s, want at least %s", o.Elapsed, spin)
-			}
-			st := l.Status()
-			switch hop {
-			case "alb":
-				if c := st.LoadBalancers[0].Groups[0].Inject; c.Delayed != 1 || c.Realised < spin {
-					t.Errorf("counted %+v", c)
-				}
-			case "agent":
-				for _, s := range st.Services {
-					if a := s.Tasks[0].Agent; len(a.Ingress) > 0 && (a.Inject.Delayed == 0 || a.Inject.Realised < spin) {
-						t.Errorf("counted %+v", a.Inject)
-					}
-				}
-			case "app":
-				if us, _ := strconv.ParseFloat(o.Header.Get("X-Hoplab-Spin-Us"), 64); us < float64(spin.Microseconds()) {
-					t.Errorf("the app says it spun for %v µs", us)
-				}
-			}
-		})
-	}
-}
-
-// TestNothingLeft checks that Close ends every process.
-func TestNothingLeft(t *testing.T) {
-	topo := golden(t, "both")
-	l := start(t, lab.Options{Topology: topo})
-	healthy(t, l)
-	pids := allPIDs(l.Status())
-	if len(pids) < 6 {
-		t.Fatalf("only %d processes: %v", len(pids), pids)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, pid := range pids {
-		if alive(pid) {
-			t.Errorf("process %d is still there", pid)
-		}
-	}
-}
-
-func allPIDs(st lab.Status) (pids []int) {
-	for _, s := range st.Services {
-		for _, task := range s.Tasks {
-			pids = append(pids, task.PIDs...)
-		}
-	}
-	for _, b := range st.LoadBalancers {
-		pids = append(pids, b.PID)
-	}
-	return pids
-}
-
-func alive(pid int) bool {
-	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
-	return !errors.Is(err, os.ErrNotExist)
 }
 
 func clientID(t *testing.T, topo *topology.Topology) topology.ID {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -54,7 +55,7 @@ func who(t *testing.T, l *lab.Lab, c lab.Caller, url string, n int) (out []strin
 }
 
 func TestKill(t *testing.T) {
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	l := start(t, lab.Options{Topology: topo, Scale: 10})
 	healthy(t, l)
@@ -69,7 +70,7 @@ func TestKill(t *testing.T) {
 			return len(ts) == 1 && ts[0].ID != before.ID
 		})
 		for _, pid := range before.PIDs {
-			if alive(pid) {
+			if labtest.Alive(pid) {
 				t.Errorf("after killing the %s, process %d of the task still runs", part, pid)
 			}
 		}
@@ -84,7 +85,7 @@ func TestKill(t *testing.T) {
 
 // TestKillLoadBalancer: another node takes its place at the same address.
 func TestKillLoadBalancer(t *testing.T) {
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	lb := topo.LoadBalancers[0].ID
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
@@ -107,7 +108,7 @@ func TestKillLoadBalancer(t *testing.T) {
 }
 
 func TestScale(t *testing.T) {
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
@@ -147,7 +148,7 @@ func TestScale(t *testing.T) {
 // TestRedeployUnderLoad: a rolling deployment loses no request and none is
 // answered by two tasks.
 func TestRedeployUnderLoad(t *testing.T) {
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	topo.Service(id).DesiredCount = topology.Known(2)
 	l := start(t, lab.Options{Topology: topo, Scale: 20})
@@ -211,7 +212,7 @@ func TestRedeployUnderLoad(t *testing.T) {
 
 // TestFrozenNames: a task resolves what existed when it started.
 func TestFrozenNames(t *testing.T) {
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	client := topo.Service(clientID(t, topo))
 	client.After = nil
 	l := start(t, lab.Options{Topology: topo})
@@ -230,7 +231,7 @@ func TestFrozenNames(t *testing.T) {
 // TestReplacementLoop: a target that fails its check is replaced after the
 // grace period, again and again, until the circuit breaker stops it.
 func TestReplacementLoop(t *testing.T) {
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	g, _ := topo.Service(id).LoadBalancers[0].Group.Get()
 	topo.TargetGroup(g).Health.Path = topology.Known("/missing")
@@ -258,7 +259,7 @@ func TestReplacementLoop(t *testing.T) {
 // TestContainerHealth: the check runs inside the task, so it passes where the
 // target's fails, and a failing one replaces the task.
 func TestContainerHealth(t *testing.T) {
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	svc := topo.Service(id)
 	svc.GraceSeconds = topology.Known(0)

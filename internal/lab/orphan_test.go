@@ -1,84 +1,46 @@
 package lab_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 )
 
-// hold is the body of a process that starts a lab, says which processes it
-// has, and waits to be killed.
+// hold runs a lab until it is killed.
 func hold(app string) int {
-	topo, err := load("both")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	l, err := lab.Start(context.Background(), lab.Options{Topology: topo, App: lab.App{Command: []string{app}}})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	json.NewEncoder(os.Stdout).Encode(allPIDs(l.Status()))
-	select {}
+	return labtest.Hold(lab.Options{App: lab.App{Command: []string{app}}})
 }
 
 // TestKilledParent kills the process that runs a lab, and its children must
 // go with it.
 func TestKilledParent(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("looks for processes in /proc")
+		labtest.Lacking(t, "looks for processes in /proc")
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "hold", service)
-			cmd.Stderr = os.Stderr
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer cmd.Wait()
-			defer cmd.Process.Kill()
-			line, err := bufio.NewReader(out).ReadString('\n')
-			if err != nil {
-				t.Fatal("the lab did not start")
-			}
-			var pids []int
-			if err := json.Unmarshal([]byte(line), &pids); err != nil || len(pids) < 6 {
-				t.Fatalf("processes %s: %v", line, err)
-			}
-			cmd.Process.Signal(sig)
-			waitFor(t, func() bool {
-				for _, pid := range pids {
-					if alive(pid) {
-						return false
-					}
-				}
-				return true
-			})
+			holder, pids := labtest.Held(t, 6, "hold", service)
+			holder.Signal(sig)
+			waitFor(t, func() bool { return !slices.ContainsFunc(pids, labtest.Alive) })
 		})
 	}
 }
 
 // TestNoGoroutineLeft checks that Close ends everything in this process too.
 func TestNoGoroutineLeft(t *testing.T) {
-	l := start(t, lab.Options{Topology: golden(t, "both")})
+	l := start(t, lab.Options{Topology: labtest.Deployment(t, "both")})
 	healthy(t, l)
-	url, _ := l.LoadBalancerURL(golden(t, "both").LoadBalancers[0].ID, 80)
+	url, _ := l.LoadBalancerURL(labtest.Deployment(t, "both").LoadBalancers[0].ID, 80)
 	if o, err := l.Curl(context.Background(), lab.Caller{}, url); err != nil || o.Status != 200 {
 		t.Fatal(o, err)
 	}
@@ -106,7 +68,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 // does not end a dead parent's children.
 func TestGuardedApps(t *testing.T) {
 	defer lab.GuardApps(true)()
-	topo := golden(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
@@ -122,13 +84,13 @@ func TestGuardedApps(t *testing.T) {
 	})
 	healthy(t, l)
 	who(t, l, lab.Caller{}, url, 1)
-	pids := allPIDs(l.Status())
+	pids := labtest.PIDs(l.Status())
 	pids = append(pids, childrenOf(pids)...)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, pid := range pids {
-		if alive(pid) {
+		if labtest.Alive(pid) {
 			t.Errorf("process %d is still there", pid)
 		}
 	}
@@ -145,4 +107,23 @@ func childrenOf(pids []int) (out []int) {
 		}
 	}
 	return out
+}
+
+// TestNothingLeft checks that Close ends every process.
+func TestNothingLeft(t *testing.T) {
+	topo := labtest.Deployment(t, "both")
+	l := start(t, lab.Options{Topology: topo})
+	healthy(t, l)
+	pids := labtest.PIDs(l.Status())
+	if len(pids) < 6 {
+		t.Fatalf("only %d processes: %v", len(pids), pids)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range pids {
+		if labtest.Alive(pid) {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
 }

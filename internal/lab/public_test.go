@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -82,7 +83,7 @@ func (b *browser) ca() string { return b.lab.Status().CA }
 
 // HTTPS with the lab's authority and the name verified, HTTP redirected to it.
 func TestPublicBackend(t *testing.T) {
-	b := open(t, golden(t, "public"))
+	b := open(t, labtest.Deployment(t, "public"))
 	if b.ca() == "" {
 		t.Fatal("the status names no authority")
 	}
@@ -105,7 +106,7 @@ func TestPublicBackend(t *testing.T) {
 }
 
 func TestPublicBackendRedirects(t *testing.T) {
-	b := open(t, golden(t, "public"))
+	b := open(t, labtest.Deployment(t, "public"))
 	out, code := b.get(b.name, "http://"+b.name+"/a/b?c=d", "--output", os.DevNull, "--write-out", "%{http_code} %{redirect_url}")
 	status, location, _ := strings.Cut(out, " ")
 	u, err := url.Parse(location)
@@ -122,7 +123,7 @@ func TestPublicBackendRedirects(t *testing.T) {
 
 // With httpMode=forward, as in the article, both listeners forward.
 func TestPublicBackendForwards(t *testing.T) {
-	topo := golden(t, "public")
+	topo := labtest.Deployment(t, "public")
 	var plain, secure *topology.Listener
 	for _, ln := range topo.LoadBalancers[0].Listeners {
 		if ln.Port.Or(0) == 443 {
@@ -142,7 +143,7 @@ func TestPublicBackendForwards(t *testing.T) {
 
 // Nothing of the deployment can be reached but the load balancer's two ports.
 func TestPublicBackendIsClosedOtherwise(t *testing.T) {
-	b := open(t, golden(t, "public"))
+	b := open(t, labtest.Deployment(t, "public"))
 	if _, err := b.lab.Door(lab.Caller{}, "http://"+net.JoinHostPort(b.name, "8080")+"/"); err == nil {
 		t.Error("port 8080 of the load balancer has a door")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 )
 
@@ -35,7 +36,7 @@ func envoyOnPath(t *testing.T) {
 func TestEnvoy(t *testing.T) {
 	possible(t)
 	envoyOnPath(t)
-	topo := deployment(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	l := startLab(t, lab.Options{Topology: topo, Agent: lab.AgentEnvoy})
 	url, err := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
 	if err != nil {
@@ -96,7 +97,7 @@ func hasIPv6() bool {
 
 // TestEnvoyRefused: what Envoy cannot be used for is said before anything starts.
 func TestEnvoyRefused(t *testing.T) {
-	topo := deployment(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	for _, c := range []struct {
 		name string
 		opts lab.Options

@@ -3,54 +3,26 @@
 package netns_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/pprof"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/hoplab/hoplab/internal/cfn"
-	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // service builds the measured app once.
-var service = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "service")
-	if out, err := exec.Command("go", "build", "-o", path, "../../../service").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the app: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-func golden(variant string) (*topology.Topology, error) {
-	a, err := cfn.Load([]string{filepath.Join("../../../stacks/testdata/golden", variant)}, cfn.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return topology.FromTemplates(a)
-}
-
-func deployment(t *testing.T, variant string) *topology.Topology {
-	t.Helper()
-	topo, err := golden(variant)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return topo
-}
+var service = sync.OnceValues(func() (string, error) { return labtest.BuildService(scratch) })
 
 func startLab(t *testing.T, opts lab.Options) *lab.Lab {
 	t.Helper()
@@ -93,12 +65,7 @@ func client(t *testing.T, topo *topology.Topology) lab.Caller {
 // that it printed.
 func shell(t *testing.T, l *lab.Lab, c lab.Caller, argv ...string) (string, int) {
 	t.Helper()
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	labtest.Need(t, argv[0])
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +93,7 @@ func shell(t *testing.T, l *lab.Lab, c lab.Caller, argv ...string) (string, int)
 // TestArticle: the three calls of the article, by curl itself, inside the
 // client's task.
 func TestArticle(t *testing.T) {
-	closed := deployment(t, "bypass")
+	closed := labtest.Deployment(t, "bypass")
 	for _, g := range closed.SecurityGroups {
 		for i := range g.Ingress {
 			if r := &g.Ingress[i]; r.From == 8080 {
@@ -140,8 +107,8 @@ func TestArticle(t *testing.T) {
 		topo              *topology.Topology
 	}{
 		{"rule forgotten", "http://app.sample-namespace:80", "upstream request timeout", 0, closed},
-		{"override as client port", "http://app.sample-namespace:8080", "curl: (56) Recv failure: Connection reset by peer\n", 56, deployment(t, "bypass")},
-		{"client port", "http://app.sample-namespace:80", "Hello World", 0, deployment(t, "bypass")},
+		{"override as client port", "http://app.sample-namespace:8080", "curl: (56) Recv failure: Connection reset by peer\n", 56, labtest.Deployment(t, "bypass")},
+		{"client port", "http://app.sample-namespace:80", "Hello World", 0, labtest.Deployment(t, "bypass")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := startLab(t, lab.Options{Topology: c.topo, Scale: 50})
@@ -167,7 +134,7 @@ func TestUnscaled(t *testing.T) {
 	if !*long {
 		t.Skip("takes 15 s; run it with -args -long")
 	}
-	topo := deployment(t, "bypass")
+	topo := labtest.Deployment(t, "bypass")
 	for _, g := range topo.SecurityGroups {
 		for i := range g.Ingress {
 			if r := &g.Ingress[i]; r.From == 8080 {
@@ -199,7 +166,7 @@ func packets(t *testing.T, l *lab.Lab, server bool) map[string]uint64 {
 func TestModes(t *testing.T) {
 	for _, variant := range []string{"agent", "bypass"} {
 		t.Run(variant, func(t *testing.T) {
-			topo := deployment(t, variant)
+			topo := labtest.Deployment(t, variant)
 			l := startLab(t, lab.Options{Topology: topo})
 			url, err := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
 			if err != nil {
@@ -237,7 +204,7 @@ func TestModes(t *testing.T) {
 // TestClosedEgress: the load balancer's group lets nothing out, so no packet
 // comes to the app and its target times out.
 func TestClosedEgress(t *testing.T) {
-	topo := deployment(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	id, _ := topo.LoadBalancers[0].Groups[0].Get()
 	topo.SecurityGroup(id).Egress = nil
 	l := startLab(t, lab.Options{Topology: topo, Scale: 50, KeepUnhealthy: true})
@@ -259,37 +226,9 @@ func TestClosedEgress(t *testing.T) {
 	}
 }
 
-// TestLinkDelay: a packet from one host to another takes two links, so a
-// handshake takes four delays.
-func TestLinkDelay(t *testing.T) {
-	const delay = 40 * time.Millisecond
-	topo := deployment(t, "agent")
-	l := startLab(t, lab.Options{Topology: topo, LinkDelay: delay})
-	url, err := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
-	if err != nil {
-		t.Fatal(err)
-	}
-	best := time.Minute
-	for range 3 { // the first waits for link addresses too
-		out, _ := shell(t, l, lab.Caller{}, "curl", "-sS", "-o", os.DevNull, "-w", "%{time_namelookup} %{time_connect}", url)
-		var resolved, connected float64
-		if _, err := fmt.Sscan(out, &resolved, &connected); err != nil {
-			t.Fatalf("%q: %v", out, err)
-		}
-		best = min(best, time.Duration((connected-resolved)*float64(time.Second)))
-	}
-	if best < 4*delay || best > 7*delay {
-		t.Errorf("the handshake took %s over links of %s", best, delay)
-	}
-	_, err = lab.Start(context.Background(), lab.Options{Topology: topo, App: lab.App{Command: []string{"none"}}, LinkDelay: delay})
-	if fail.CodeOf(err) != fail.Usage {
-		t.Errorf("a link delay on loopback: %v", err)
-	}
-}
-
 // TestExec: exit codes, input, a program that is stopped with its children.
 func TestExec(t *testing.T) {
-	topo := deployment(t, "agent")
+	topo := labtest.Deployment(t, "agent")
 	l := startLab(t, lab.Options{Topology: topo})
 	c := client(t, topo)
 	if out, code := shell(t, l, c, "sh", "-c", "echo $0; exit 7"); out != "sh\n" || code != 7 {
@@ -333,151 +272,4 @@ func eventually(t *testing.T, what string, f func() bool) {
 			t.Fatal("not within 10 s: ", what)
 		}
 	}
-}
-
-// namespaces lists the network namespaces that threads of the processes are in.
-func namespaces(pids ...int) map[string]bool {
-	out := map[string]bool{}
-	for _, pid := range pids {
-		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/ns/net", pid))
-		for _, p := range threads {
-			if ns, err := os.Readlink(p); err == nil {
-				out[ns] = true
-			}
-		}
-	}
-	return out
-}
-
-// TestNothingLeft: after Close this process has the namespaces, goroutines
-// and files that it had before.
-func TestNothingLeft(t *testing.T) {
-	possible(t)
-	self := os.Getpid()
-	files := func() int { list, _ := os.ReadDir("/proc/self/fd"); return len(list) }
-	links := func() int { list, _ := os.ReadDir("/sys/class/net"); return len(list) }
-	if n := len(namespaces(self)); n != 1 {
-		t.Fatalf("this process is in %d namespaces before the test", n)
-	}
-	topo := deployment(t, "both")
-	var open, net int
-	for range 2 { // the first lab makes what the runtime keeps
-		open, net = files(), links()
-		l := startLab(t, lab.Options{Topology: topo})
-		shell(t, l, client(t, topo), "curl", "-sS", "http://app.sample-namespace:80")
-		if n := len(namespaces(self)); n < 4 {
-			t.Fatalf("the lab has %d namespaces", n)
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	eventually(t, "one namespace again", func() bool { return len(namespaces(self)) == 1 })
-	eventually(t, "the files of before", func() bool { return files() <= open })
-	if n := links(); n != net {
-		t.Errorf("the machine has %d links, before it had %d", n, net)
-	}
-	var b strings.Builder
-	eventually(t, "no goroutine", func() bool {
-		b.Reset()
-		pprof.Lookup("goroutine").WriteTo(&b, 1)
-		return !strings.Contains(b.String(), "internal/lab/netns.(") && !strings.Contains(b.String(), "internal/lab.(")
-	})
-}
-
-// hold is the body of a process that runs a lab, says which processes it has,
-// and waits to be killed.
-func hold(app, agent string) int {
-	topo, err := golden("both")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	l, err := lab.Start(context.Background(), lab.Options{Topology: topo, Fabric: netns.Name, Agent: agent, App: lab.App{Command: []string{app}}})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	var pids []int
-	st := l.Status()
-	for _, s := range st.Services {
-		for _, task := range s.Tasks {
-			pids = append(pids, task.PIDs...)
-		}
-	}
-	for _, b := range st.LoadBalancers {
-		pids = append(pids, b.PID)
-	}
-	json.NewEncoder(os.Stdout).Encode(pids)
-	select {}
-}
-
-// TestKilledParent: a lab whose process is killed takes its processes and its
-// namespaces along.
-func TestKilledParent(t *testing.T) {
-	possible(t)
-	envoyOnPath(t)
-	for _, agent := range []string{lab.AgentLab, lab.AgentEnvoy} {
-		t.Run(agent, func(t *testing.T) { killParent(t, agent) })
-	}
-}
-
-func killParent(t *testing.T, agent string) {
-	app, err := service()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(os.Args[0], "hold", app, agent)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal("the lab did not start")
-	}
-	var pids []int
-	want := 5
-	if agent == lab.AgentEnvoy {
-		want += 2
-	}
-	if err := json.Unmarshal([]byte(line), &pids); err != nil || len(pids) < want {
-		t.Fatalf("processes %s: %v", line, err)
-	}
-	held := namespaces(append(pids, cmd.Process.Pid)...)
-	if len(held) < 4 {
-		t.Fatalf("the lab has the namespaces %v", held)
-	}
-	cmd.Process.Kill()
-	eventually(t, "all processes end", func() bool {
-		for _, pid := range pids {
-			if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !strings.Contains(string(state), ") Z ") {
-				return false
-			}
-		}
-		return true
-	})
-	for ns := range namespaces(everybody()...) {
-		if held[ns] && !namespaces(os.Getpid())[ns] {
-			t.Errorf("somebody is still in %s", ns)
-		}
-	}
-}
-
-// everybody lists the processes that can be seen.
-func everybody() (pids []int) {
-	dirs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, d := range dirs {
-		var pid int
-		if n, _ := fmt.Sscan(filepath.Base(d), &pid); n == 1 {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
