@@ -302,9 +302,19 @@ func (s *study) conclude(out *summary.Result, refused string) {
 	budgets := s.budgets(lines)
 	sum.Budgets = budgets
 	sum.Verdict = s.verdict(lines, budgets)
-	sum.Sentences = s.sentences(lines, budgets)
 	sum.Ledger = s.ledger()
+	s.words(sum, lines)
 	s.picture(&out.Detail)
+}
+
+// words rounds what was judged and says it: no words are made from more digits
+// than the tables show.
+func (s *study) words(sum *summary.Summary, lines []*line) {
+	sum.Round()
+	for i, l := range lines {
+		l.Difference = sum.Differences[i]
+	}
+	sum.Sentences = s.sentences(lines, sum.Budgets)
 }
 
 func planOf(p *plan.Plan) summary.Plan {

@@ -92,6 +92,7 @@ func Runs(a, b *run.Dir, budgets []plan.Budget) (*summary.Result, error) {
 	}
 	lines := s.unpaired(sa, sb)
 	if len(lines) == 0 {
+		sum.Round()
 		sum.Verdict, sum.Sentences = summary.CannotTell, []string{"These runs cannot tell: they have no arm in common with answered requests."}
 		return out, nil
 	}
@@ -102,7 +103,7 @@ func Runs(a, b *run.Dir, budgets []plan.Budget) (*summary.Result, error) {
 	}
 	sum.Budgets = s.budgets(lines)
 	sum.Verdict = s.verdict(lines, sum.Budgets)
-	sum.Sentences = s.sentences(lines, sum.Budgets)
+	s.words(sum, lines)
 	out.Detail.Primary = s.contrasts[0].Of
 	out.Detail.Method = "Each replicate gives one quantile per arm, and one difference; the two runs' replicates are compared unpaired, with Welch's t interval."
 	out.Detail.NotShown = []string{"What changed between the two runs beside the thing under test."}

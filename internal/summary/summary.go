@@ -1,6 +1,6 @@
 // Package summary is the result of a run as a value: the published schema
 // hoplab/summary/v1 and, beside it, what the page needs to draw. It holds no
-// logic; analysis fills it and report renders it.
+// logic but its rounding; analysis fills it and report renders it.
 package summary
 
 // Schema is the value of Summary.Schema.
@@ -21,7 +21,7 @@ type Result struct {
 	Detail  Detail
 }
 
-// Summary is hoplab/summary/v1. Latencies are microseconds.
+// Summary is hoplab/summary/v1. Latencies are microseconds, see Round.
 type Summary struct {
 	Schema       string             `json:"schema"`
 	Run          string             `json:"run"`
