@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"os"
@@ -38,7 +37,7 @@ func openReaders(p *plan.Plan, hash string, rep run.Replicate) ([]*reader, error
 	}
 	var out []*reader
 	for _, path := range paths {
-		r, err := openReader(path, max(smallBuffer, min(largeBuffer, allBuffers/len(paths))))
+		r, err := openReader(path)
 		if err == nil {
 			out = append(out, r)
 			err = r.belongs(p, hash, rep.Index, out[0])
@@ -53,20 +52,12 @@ func openReaders(p *plan.Plan, hash string, rep run.Replicate) ([]*reader, error
 	return out, nil
 }
 
-// Read buffers: large ones for few files, and no more than 32 MiB for a
-// thousand.
-const (
-	smallBuffer = 4 << 10
-	largeBuffer = 256 << 10
-	allBuffers  = 32 << 20
-)
-
-func openReader(path string, buffer int) (*reader, error) {
+func openReader(path string) (*reader, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "cannot read the samples: %w", err)
 	}
-	r, err := samplefile.NewReader(bufio.NewReaderSize(f, buffer))
+	r, err := samplefile.NewReader(f)
 	if err != nil {
 		f.Close()
 		return nil, damaged(path, err)

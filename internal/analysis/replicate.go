@@ -58,6 +58,9 @@ func readReplicate(p *plan.Plan, hash string, rep run.Replicate, ev run.Evidence
 	c := newCollector(len(p.Arms), p.Quantiles, groupsFor(p.Quantiles, perWindow), samplefile.Seconds(load.WindowS),
 		samplefile.Seconds(load.TimeoutS), out.voidReason)
 	c.planned = windows
+	if load.Period() > 0 {
+		c.wants = func(i int) int64 { return plannedIn(load, i) }
+	}
 	if load.Design == plan.DesignBlocks {
 		c.joinBlocks(len(p.Arms))
 	}
@@ -86,8 +89,13 @@ func readReplicate(p *plan.Plan, hash string, rep run.Replicate, ev run.Evidence
 	return out, nil
 }
 
-// stream deals all records out, the generators' in the order of their planned
-// starts, so that windows fill together.
+// ahead is how far a generator's file is read before the next one's, by planned
+// start: far enough that most records need no look at the other files, and
+// little beside openFor.
+const ahead = 100 * time.Millisecond
+
+// stream deals all records out, the generators' in turns of about the same
+// planned starts, so that windows fill together.
 func (out *replicate) stream(p *plan.Plan, readers []*reader, c *collector) error {
 	load := &out.header.Load
 	warmup := samplefile.Seconds(load.WarmupS)
@@ -107,10 +115,12 @@ func (out *replicate) stream(p *plan.Plan, readers []*reader, c *collector) erro
 	heap.Init(&live)
 	for len(live) > 0 {
 		r := live[0]
-		out.take(r, load, warmup, c)
-		ok, err := r.next(p, load)
-		if err != nil {
-			return err
+		ok, err := true, error(nil)
+		for until := r.start + ahead; ok && r.start < until; {
+			out.take(r, load, warmup, c)
+			if ok, err = r.next(p, load); err != nil {
+				return err
+			}
 		}
 		if ok {
 			heap.Fix(&live, 0)
@@ -272,6 +282,18 @@ func plannedRequests(l *samplefile.Load) int64 {
 	warm := samplefile.Seconds(l.WarmupS)
 	first := int64((warm + period - 1) / period)
 	return max(0, l.Iterations()-first)
+}
+
+// plannedIn counts the iterations of window i that take lets count.
+func plannedIn(l *samplefile.Load, i int) int64 {
+	warm, width, period := samplefile.Seconds(l.WarmupS), samplefile.Seconds(l.WindowS), l.Period()
+	from := time.Duration(i) * width
+	to := min(from+width, samplefile.Seconds(l.DurationS))
+	if l.Design == plan.DesignBlocks {
+		from = min(from+blockCut, to)
+	}
+	startsBefore := func(t time.Duration) int64 { return int64((warm + t + period - 1) / period) }
+	return startsBefore(to) - startsBefore(from)
 }
 
 func smallestShare(p *plan.Plan) float64 {

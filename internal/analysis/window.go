@@ -40,10 +40,13 @@ type collector struct {
 	// adapt joins windows until every arm has enough requests, for data without
 	// a plan. It looks at counts, never at a latency.
 	adapt   bool
-	planned int           // windows of the plan; 0 without one
-	plain   bool          // keep no histograms and no list of windows
-	means   []runningMean // by quantile, when there are too many windows to keep
-	strays  int64         // requests that came after their window had closed
+	planned int // windows of the plan; 0 without one
+	// wants is how many requests are planned for a window; nil when that is not
+	// planned. A window that has them all closes at once.
+	wants  func(i int) int64
+	plain  bool          // keep no histograms and no list of windows
+	means  []runningMean // by quantile, when there are too many windows to keep
+	strays int64         // requests that came after their window had closed
 }
 
 // openWindow is a window's successful latencies by arm, in hist.Unit.
@@ -51,6 +54,7 @@ type openWindow struct {
 	latencies [][]int64
 	sent      int64
 	late      int64
+	wants     int64 // requests planned for it; 0 when that is not known
 }
 
 // windowResult is a closed window.
@@ -88,6 +92,9 @@ func (c *collector) add(window, arm int, late, ok bool, latency time.Duration) {
 	w := c.open[window]
 	if w == nil {
 		w = c.fresh()
+		if c.wants != nil {
+			w.wants = c.wants(window)
+		}
 		c.open[window] = w
 	}
 	w.sent++
@@ -96,6 +103,21 @@ func (c *collector) add(window, arm int, late, ok bool, latency time.Duration) {
 	}
 	if ok {
 		w.latencies[arm] = append(w.latencies[arm], int64(latency/hist.Unit))
+	}
+	if w.sent == w.wants {
+		c.closeFull()
+	}
+}
+
+// closeFull closes, in order, the windows that have every request planned for
+// them. Usually that is all of them, and two or three are open at a time
+// however long the timeout is.
+func (c *collector) closeFull() {
+	for ; c.closed < c.planned; c.closed++ {
+		if w := c.open[c.closed]; w == nil || w.sent != w.wants {
+			return
+		}
+		c.closeOne(c.closed)
 	}
 }
 
@@ -210,7 +232,7 @@ func (c *collector) recycle(w *openWindow) {
 	for a := range w.latencies {
 		w.latencies[a] = w.latencies[a][:0]
 	}
-	w.sent, w.late = 0, 0
+	w.sent, w.late, w.wants = 0, 0, 0
 	c.free = append(c.free, w)
 }
 

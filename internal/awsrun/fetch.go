@@ -1,7 +1,6 @@
 package awsrun
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -152,7 +151,7 @@ func verify(path string, l samplefile.Load) (*counts, error) {
 		return nil, err
 	}
 	defer f.Close()
-	in, err := samplefile.NewReader(bufio.NewReaderSize(f, 1<<18))
+	in, err := samplefile.NewReader(f)
 	if err != nil {
 		return nil, err
 	}

@@ -30,10 +30,15 @@ type Reader struct {
 	prev int64
 }
 
-// NewReader reads the magic and the header. A file of another kind or of a
-// later version is a *FormatError.
+// headBuffer holds the head of a frame and what is read with it; the rest of a
+// payload goes straight to its place. A thousand files are open at a time.
+const headBuffer = 4 << 10
+
+// NewReader reads the magic and the header. It reads a frame at a time, so r
+// needs no buffer of its own. A file of another kind or of a later version is
+// a *FormatError.
 func NewReader(r io.Reader) (*Reader, error) {
-	rd := &Reader{r: bufio.NewReaderSize(r, 64<<10)}
+	rd := &Reader{r: bufio.NewReaderSize(r, headBuffer)}
 	head := make([]byte, len(magic)+1)
 	if _, err := io.ReadFull(rd.r, head); err != nil {
 		return nil, rd.cutAt(0, err)
