@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/cli"
 	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/run"
 )
 
 // block is a fenced block that shows a command and what it prints.
@@ -86,5 +88,52 @@ func TestManualLinks(t *testing.T) {
 		if _, err := os.Stat(filepath.Join("../..", m[1])); err != nil {
 			t.Errorf("the README links to %s, which is not there", m[1])
 		}
+	}
+}
+
+// elsewhere matches what would tell a reader where the sample run was recorded.
+var elsewhere = regexp.MustCompile(`/(home|root|Users|tmp|var|work|mnt)/`)
+
+// TestSampleRun checks that the run which the README shows is small, complete
+// and of no particular machine.
+func TestSampleRun(t *testing.T) {
+	const dir = "../../docs/sample-run"
+	d, err := run.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := d.Left(); n != 0 {
+		t.Errorf("%d replicates are missing; record it with scripts/sample-run.sh", n)
+	}
+	names := []*regexp.Regexp{elsewhere}
+	if host, err := os.Hostname(); err == nil && len(host) > 3 {
+		names = append(names, regexp.MustCompile(`\b`+regexp.QuoteMeta(host)+`\b`))
+	}
+	size := 0
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		switch e.Name() {
+		case run.SummaryFile, run.HTMLFile, run.MarkdownFile:
+			return nil // made from the rest, and not kept
+		}
+		size += len(data)
+		for _, n := range names {
+			if m := n.Find(data); m != nil {
+				t.Errorf("%s names this machine: %q", path, m)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size > 1<<20 {
+		t.Errorf("the sample run has %d bytes; at most 1 MiB belongs into the repository", size)
 	}
 }

@@ -35,7 +35,7 @@ type Load struct {
 	Generators int `json:"generators"`
 	// VUs is the closed loop's size for design "article", and the pre-allocated VUs otherwise.
 	VUs int `json:"vus"`
-	// Out is where the sample file goes.
+	// Out is where the sample file goes; the file itself leaves it out.
 	Out string `json:"out"`
 }
 

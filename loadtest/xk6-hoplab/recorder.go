@@ -102,7 +102,7 @@ func (r *recorder) begin(scenario time.Time) (*started, error) {
 	if r.load == nil {
 		return nil, errors.New("the script did not ask for the load; call load() of k6/x/hoplab first")
 	}
-	w, err := samplefile.NewWriter(r.file, samplefile.Header{Load: *r.load, Build: build(), StartUnixNs: scenario.UnixNano()})
+	w, err := samplefile.NewWriter(r.file, r.header(scenario))
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +110,14 @@ func (r *recorder) begin(scenario time.Time) (*started, error) {
 	s := &started{load: r.load, writer: w, at: scenario, iterations: r.load.Iterations()}
 	r.started.Store(s)
 	return s, nil
+}
+
+// header describes the load without the place of its file, which is no part of
+// what was measured and names a folder of this machine; r.mu is held.
+func (r *recorder) header(start time.Time) samplefile.Header {
+	load := *r.load
+	load.Out = ""
+	return samplefile.Header{Load: load, Build: build(), StartUnixNs: start.UnixNano()}
 }
 
 // arm is the arm that iteration i was dealt to.
@@ -164,7 +172,7 @@ func (r *recorder) close(interrupted bool) error {
 		if r.load == nil {
 			return errors.Join(r.file.Close(), errors.New("the script did not use k6/x/hoplab; nothing was recorded"))
 		}
-		w, err := samplefile.NewWriter(r.file, samplefile.Header{Load: *r.load, Build: build(), StartUnixNs: time.Now().UnixNano()})
+		w, err := samplefile.NewWriter(r.file, r.header(time.Now()))
 		if err != nil {
 			return errors.Join(err, r.file.Close())
 		}
