@@ -189,6 +189,11 @@ func TestTheAuditFires(t *testing.T) {
 			}
 		}},
 		{"one after the other", "one-after-another", "run", func(r *sim.Recording) { article(t, r) }},
+		{"on purpose, where nobody counts", "injected", "run", func(r *sim.Recording) {
+			r.Evidence = func(e *run.Evidence) {
+				e.Injected = []run.Injected{{Hop: "app", Arm: "agent", AskedUs: 200, Share: 0.1}}
+			}
+		}},
 		{"on purpose", "injected", "run", func(r *sim.Recording) {
 			r.Evidence = func(e *run.Evidence) {
 				e.Injected = []run.Injected{{Hop: "agent", Arm: "agent", AskedUs: 200, Share: 1, Count: 100, RealisedUs: 203}}

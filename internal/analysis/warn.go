@@ -66,23 +66,24 @@ func (s *study) warnDesign(w *warnings) {
 func (s *study) injected() []string {
 	type key struct{ hop, arm string }
 	sum, count := map[key]float64{}, map[key]int64{}
-	share := map[key]float64{}
+	share, asked := map[key]float64{}, map[key]float64{}
 	for _, r := range s.used {
 		for _, i := range r.evidence.Injected {
 			k := key{i.Hop, i.Arm}
 			sum[k] += i.RealisedUs * float64(i.Count)
 			count[k] += i.Count
-			share[k] = i.Share
+			share[k], asked[k] = i.Share, i.AskedUs
 		}
 	}
 	var out []string
 	for k, n := range count {
-		if n == 0 {
-			continue
-		}
 		part := "every request"
 		if share[k] < 1 {
 			part = trim(100*share[k]) + " % of the requests"
+		}
+		if n == 0 {
+			out = append(out, fmt.Sprintf("On purpose, %s of `%s` was to delay %s by %s.", k.hop, k.arm, part, us(asked[k])))
+			continue
 		}
 		out = append(out, fmt.Sprintf("On purpose, %s of `%s` delayed %s by %s on average.", k.hop, k.arm, part, us(sum[k]/float64(n))))
 	}

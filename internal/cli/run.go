@@ -84,7 +84,7 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 		return err
 	}
 	if f.resume != "" {
-		return f.resumeRun(cmd, s, inject)
+		return f.resumeRun(cmd, s)
 	}
 	p, err := f.plan(cmd, drawSeed)
 	if err != nil {
@@ -120,7 +120,7 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	env := quiet.Machine()
 	env.Run, env.StartedUTC = name, time.Now().UTC().Format(time.RFC3339)
 	env.Hoplab, env.K6, env.Source = hoplabBuild(), tools.k6.Build, deployed.source
-	env.Command = repeatCommand(cmd, p.Seed)
+	env.Command, env.Inject = repeatCommand(cmd, p.Seed), f.inject
 	dir, err := run.Create(out, p, env)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 }
 
 // resumeRun finishes a broken run: its plan, its directory, the same deployment.
-func (f *runFlags) resumeRun(cmd *cobra.Command, s streams, inject []experiment.Injection) error {
+func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 	var also []string
 	cmd.Flags().Visit(func(fl *pflag.Flag) {
 		switch fl.Name {
@@ -172,6 +172,10 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams, inject []experiment.
 	if tools.k6.Build != dir.Env.K6 {
 		return fail.Newf(fail.Usage, "start a new run, or use the build of that run with --k6",
 			"the load generator changed since that run: %s, expected %s", tools.k6.Build, dir.Env.K6)
+	}
+	inject, err := parseInjections(dir.Env.Inject)
+	if err != nil {
+		return err
 	}
 	return f.carryOut(cmd.Context(), s, dir, deployed.topology, tools, inject)
 }

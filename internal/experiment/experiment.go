@@ -179,7 +179,9 @@ func replicate(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way
 	if err != nil {
 		return ev, err
 	}
-	rig.count(&ev, before, rig.lab.Status())
+	after := rig.lab.Status()
+	rig.count(&ev, before, after)
+	ev.Injected = rig.injected(o.Inject, before, after)
 	return ev, nil
 }
 

@@ -15,6 +15,8 @@ type Environment struct {
 	Virtual    string `json:"virtual,omitempty"` // hypervisor as the CPU flags tell, if any
 	// Source is what was deployed: a path or "golden templates", with the digest in Plan.Topology.
 	Source string `json:"source"`
+	// Inject is the delays that were asked for, as written; a resumed run goes on with them.
+	Inject []string `json:"inject,omitempty"`
 	// Command repeats the run.
 	Command string `json:"command"`
 	// AWS holds region, account, platform version, task sizes and zones of a deployed run.
@@ -84,7 +86,7 @@ type Injected struct {
 	Arm        string  `json:"arm"`
 	AskedUs    float64 `json:"asked_us"`
 	Share      float64 `json:"share"`
-	Count      int64   `json:"count"`
+	Count      int64   `json:"count"`       // 0 where the hop does not count: the app
 	RealisedUs float64 `json:"realised_us"` // mean over Count
 }
 
