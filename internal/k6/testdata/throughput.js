@@ -1,4 +1,4 @@
-// A closed loop without a pause, for the benchmark of the recording's cost.
+// A closed loop without a pause, for what recording costs.
 import http from 'k6/http';
 import hoplab from 'k6/x/hoplab';
 
@@ -6,7 +6,7 @@ hoplab.load();
 
 export const options = {
   discardResponseBodies: true,
-  scenarios: { load: { executor: 'constant-vus', vus: 50, duration: '5s', gracefulStop: '1s' } },
+  scenarios: { load: { executor: 'constant-vus', vus: 50, duration: `${__ENV.SECONDS}s`, gracefulStop: '1s' } },
 };
 
 const modes = {
