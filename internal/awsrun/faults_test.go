@@ -236,7 +236,12 @@ func TestAStopThatFailsPrintsTheCommand(t *testing.T) {
 		return op == "ecs:StopTask"
 	}
 	dir := filepath.Join(t.TempDir(), "run")
-	hoplab(t, dir, runArgs(dir, "--replicates", "2")...).want(fail.Environment, "aws ecs stop-task --region "+region+" --cluster "+cluster+" --task "+arnPrefix+"task/"+cluster+"/t1")
+	command := "aws ecs stop-task --region " + region + " --cluster " + cluster + " --task " + arnPrefix + "task/" + cluster + "/t1"
+	hoplab(t, dir, runArgs(dir, "--replicates", "2")...).want(fail.Environment, "→ stop it with: "+command+"; then finish it with hoplab run --resume "+dir)
+	f.set(func() { f.intercept = nil })
+	if runPrinted(t, command) {
+		f.nothingLeft(t)
+	}
 }
 
 // interrupts returns a function that sends this process SIGINT once, as a

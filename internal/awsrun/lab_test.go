@@ -200,6 +200,9 @@ func TestEndToEnd(t *testing.T) {
 	d := deploy(t)
 	t.Run("evidence agrees", d.agrees)
 	t.Run("metrics contradict", d.contradicts)
+	if endpoint, ok := motoServer(t); ok {
+		t.Run("samples in moto", func(t *testing.T) { d.withMoto(t, endpoint) })
+	}
 }
 
 func (d *deployment) agrees(t *testing.T) {

@@ -37,14 +37,7 @@ func (r *runner) sendFromTask(ctx context.Context, l samplefile.Load) error {
 	if len(text) > maxOverrides-200 {
 		return fail.Newf(fail.Usage, "use longer windows or fewer arms", "the load is %d characters; ECS takes %d in a task's overrides", len(text), maxOverrides)
 	}
-	out, err := r.ecs.RunTask(ctx, &ecs.RunTaskInput{
-		Cluster: aws.String(r.load.cluster), TaskDefinition: aws.String(r.load.task), Count: aws.Int32(1),
-		LaunchType: types.LaunchTypeFargate, PlatformVersion: aws.String(platform), StartedBy: aws.String(r.startedBy()),
-		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{
-			Subnets: r.load.subnets, SecurityGroups: []string{r.load.group}, AssignPublicIp: types.AssignPublicIpDisabled,
-		}},
-		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: aws.String(r.load.container), Command: []string{string(text)}}}},
-	})
+	out, err := r.ecs.RunTask(ctx, r.task(string(text)))
 	if err != nil {
 		cause := r.explain("starting the load task", err)
 		if answered(err) {
@@ -67,6 +60,18 @@ func (r *runner) sendFromTask(ctx context.Context, l samplefile.Load) error {
 		return r.stop(ctx, arn, err)
 	}
 	return stopped(task, log)
+}
+
+// task is a load task with its load.
+func (r *runner) task(load string) *ecs.RunTaskInput {
+	return &ecs.RunTaskInput{
+		Cluster: aws.String(r.load.cluster), TaskDefinition: aws.String(r.load.task), Count: aws.Int32(1),
+		LaunchType: types.LaunchTypeFargate, PlatformVersion: aws.String(platform), StartedBy: aws.String(r.startedBy()),
+		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{
+			Subnets: r.load.subnets, SecurityGroups: []string{r.load.group}, AssignPublicIp: types.AssignPublicIpDisabled,
+		}},
+		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: aws.String(r.load.container), Command: []string{load}}}},
+	}
 }
 
 // follow polls a task until done says so, and fails when it takes too long.
