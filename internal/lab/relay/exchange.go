@@ -200,8 +200,8 @@ func (x *Exchange) Send(head []byte) error {
 
 // Await reads the head of the final response into x.Resp; other responses
 // before it are dropped, except 101. It fails when wait (real time) has
-// passed since the request was sent completely, and when the client goes
-// away. idle bounds the silence while the request is still being sent. Zero
+// passed since the request was sent completely, a response that is there by
+// then notwithstanding, and when the client goes away. idle bounds the silence while the request is still being sent. Zero
 // means no limit for either.
 func (x *Exchange) Await(lim h1.Limits, wait, idle time.Duration) error {
 	now := x.Sent
@@ -220,7 +220,7 @@ func (x *Exchange) Await(lim h1.Limits, wait, idle time.Duration) error {
 			continue
 		case err == nil:
 			x.settleIfDone()
-			return nil
+			return x.late(wait)
 		case !h1.IsTimeout(err):
 			return &Error{Side: Upstream, Phase: Awaiting, Err: err}
 		}
@@ -229,6 +229,17 @@ func (x *Exchange) Await(lim h1.Limits, wait, idle time.Duration) error {
 			return err
 		}
 	}
+}
+
+// late says whether a response came when the hop should have given up. Where
+// the next hop has the same limit, its own report of the same timeout arrives
+// right behind this hop's deadline, and on a busy machine before this hop has
+// looked at the clock.
+func (x *Exchange) late(wait time.Duration) error {
+	if wait > 0 && !x.Sent.IsZero() && time.Since(x.Sent) >= wait {
+		return &Error{Side: Upstream, Phase: Awaiting, Timeout: true, Err: errTimeout}
+	}
+	return nil
 }
 
 var (
