@@ -17,6 +17,13 @@ type input struct {
 	path string
 	kind string
 	run  *run.Dir // for a run directory
+	once *opened  // for a pipe, which is opened once
+}
+
+// opened is a pipe whose beginning was looked at.
+type opened struct {
+	r    *bufio.Reader // nil when somebody has read it
+	done func()
 }
 
 // Kinds of input.
@@ -41,7 +48,11 @@ func openInput(path string) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	if info.Mode().IsRegular() {
+		defer done()
+	} else {
+		in.once = &opened{r, done}
+	}
 	head, err := r.Peek(64)
 	if err != nil && err != io.EOF {
 		return nil, in.unreadable(err)
@@ -86,6 +97,14 @@ func cause(err error) error {
 
 // open opens the file, through gzip when it is compressed.
 func (in *input) open() (*bufio.Reader, func(), error) {
+	if p := in.once; p != nil {
+		r := p.r
+		p.r = nil
+		if r == nil {
+			return nil, nil, fail.Newf(fail.Usage, "name the arms with --values, or write it to a file first", "%s is a pipe, which can be read only once", in.path)
+		}
+		return r, p.done, nil
+	}
 	f, err := os.Open(in.path)
 	if err != nil {
 		return nil, nil, fail.Newf(fail.Usage, "check the path and its permissions", "cannot read %s: %w", in.path, cause(err))
@@ -140,7 +159,7 @@ func (in *input) explain(err error) error {
 // anywhere opens NDJSON that can be read at any offset, which all cores can
 // share: not through gzip, not from a pipe, and not worth it for a small file.
 func (in *input) anywhere() (*os.File, int64) {
-	if in.kind != kindNDJSON {
+	if in.kind != kindNDJSON || in.once != nil {
 		return nil, 0
 	}
 	f, err := os.Open(in.path)
