@@ -55,7 +55,8 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
 4 the evidence contradicts the plan, 5 the machine failed.`,
 		Example: `  hoplab run
   hoplab run --profile quick
-  hoplab run --arms agent,bypass,mesh --replicates 10
+  hoplab run --arms agent,bypass,direct      # and the floor: the app alone
+  hoplab run --arms agent,bypass,mesh --replicates 12
   hoplab run --budget 'p99 <= +2ms' --format markdown
   hoplab run --inject app:agent=200us        # a known answer to find
   hoplab run --target aws                    # on the deployed stacks; shows time and cost, and asks
