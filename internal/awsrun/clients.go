@@ -92,7 +92,7 @@ func observe(stack *middleware.Stack) error {
 func (c *Clients) Account(ctx context.Context) (id, arn string, err error) {
 	out, err := c.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", "", c.explain("asking who we are", err)
+		return "", "", c.explain("asking AWS for the account", err)
 	}
 	return aws.ToString(out.Account), aws.ToString(out.Arn), nil
 }

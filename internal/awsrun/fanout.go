@@ -59,7 +59,7 @@ func (r *runner) fanOut(ctx context.Context, loads []samplefile.Load) (outcome, 
 		}
 	}
 	if len(failed) > 0 {
-		return all, fail.Newf(fail.Environment, "mend what the first one names", "%d of %d load generators failed for good: %s", len(failed), len(loads), strings.Join(failed, "; "))
+		return all, fail.Newf(fail.Environment, "see their logs in "+r.load.logGroup, "%d of %d load generators failed for good: %s", len(failed), len(loads), strings.Join(failed, "; "))
 	}
 	return all, nil
 }

@@ -3,6 +3,7 @@ package awsrun
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -33,7 +34,7 @@ func (c *Clients) explain(doing string, err error) error {
 	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return fail.Newf(fail.Environment, "check the network, AWS_REGION ("+c.Region+") and AWS_ENDPOINT_URL", "%s: %w", doing, shortest(err))
+		return fail.Newf(fail.Environment, "check the network, AWS_REGION ("+c.Region+") and AWS_ENDPOINT_URL", "%s: %s%w", doing, from(err), shortest(err))
 	}
 	code := api.ErrorCode()
 	is := func(codes []string) bool {
@@ -52,11 +53,11 @@ func (c *Clients) explain(doing string, err error) error {
 	case is(expiredCodes):
 		return fail.Newf(fail.Environment, "log in again (aws sso login) and repeat the command", "%s: the AWS credentials have expired (%s)", doing, code)
 	case is(refusedCodes):
-		return fail.Newf(fail.Environment, "check AWS_PROFILE and the keys", "%s: AWS does not accept the credentials (%s)", doing, said)
+		return fail.Newf(fail.Environment, "check AWS_PROFILE and the keys; aws sts get-caller-identity shows whether they work", "%s: AWS does not accept the credentials (%s)", doing, said)
 	case is(deniedCodes):
 		return fail.Newf(fail.Environment, "give yourself the rights of docs/aws-policy.json", "%s: AWS denies it (%s)", doing, said)
 	case throttled(err):
-		return fail.Newf(fail.Environment, "wait a minute and go on", "%s: AWS throttles the calls (%s), after the SDK's retries", doing, code)
+		return fail.Newf(fail.Environment, "wait a minute, then try again", "%s: AWS throttles the calls (%s), after the SDK's retries", doing, code)
 	}
 	return fail.Newf(fail.Environment, "see what AWS says, and try again", "%s: %s", doing, said)
 }
@@ -83,6 +84,19 @@ func passing(err error) bool {
 	}
 	var api smithy.APIError
 	return !errors.As(err, &api) && !noCredentials(err) // the network
+}
+
+// from says who did not answer, for the front of a line; "" when that is not known.
+func from(err error) string {
+	var to *url.Error
+	if !errors.As(err, &to) {
+		return ""
+	}
+	u, err := url.Parse(to.URL)
+	if err != nil {
+		return ""
+	}
+	return "no answer from " + u.Host + ": "
 }
 
 // shortest is the innermost error: the outer ones repeat service and operation.

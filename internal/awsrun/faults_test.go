@@ -42,12 +42,12 @@ func TestRefusalsBeforeTheStart(t *testing.T) {
 		{"no region", func(*fakeAWS) { os.Unsetenv("AWS_REGION") }, nil, fail.Environment, []string{"no AWS region is set", "set AWS_REGION"}},
 		{"wrong region", func(f *fakeAWS) { os.Setenv("AWS_REGION", "ap-south-1"); f.stacks = nil }, nil, fail.Usage, []string{"there is no stack hoplab-app in ap-south-1", "AWS_REGION"}},
 		{"no Load stack", func(f *fakeAWS) { delete(f.stacks, "hoplab-load") }, nil, fail.Usage, []string{"there is no stack hoplab-load", "cdk deploy"}},
-		{"nobody answers", func(*fakeAWS) { os.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1") }, nil, fail.Environment, []string{"connection refused", "AWS_ENDPOINT_URL"}},
+		{"nobody answers", func(*fakeAWS) { os.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1") }, nil, fail.Environment, []string{"no answer from 127.0.0.1:1: connection refused", "AWS_ENDPOINT_URL"}},
 		{"denied", answerWith("ecs:DescribeServices", 400, "AccessDeniedException", "not authorized"), nil, fail.Environment, []string{"AWS denies it", "docs/aws-policy.json"}},
 		{"throttled", answerWith("ecs:DescribeServices", 400, "ThrottlingException", "Rate exceeded"), nil, fail.Environment, []string{"AWS throttles the calls"}},
 		{"another port mode", func(f *fakeAWS) { f.services["app-bypass"].override = 0 }, nil, fail.Usage, []string{"service app-bypass is arm bypass", "ingressPortOverride (none)"}},
 		{"another image than deployed", func(f *fakeAWS) { f.services["app-agent"].image = "other:1" }, nil, fail.Usage, []string{"service app-agent runs image other:1"}},
-		{"different images", func(f *fakeAWS) { f.services["app-agent"].digest = "sha256:9" }, nil, fail.Usage, []string{"differ in more than the port mode"}},
+		{"different images", func(f *fakeAWS) { f.services["app-agent"].digest = "sha256:9" }, nil, fail.Usage, []string{"differ in more than the port mode: image sha256:9 and sha256:0123"}},
 		{"an arm that is not there", func(f *fakeAWS) { delete(f.stacks["hoplab-app"], "BypassAlbUrl") }, nil, fail.Usage, []string{`the plan wants arm "bypass"`, "arms=both"}},
 		{"direct", nil, []string{"--arms", "agent,direct"}, fail.Usage, []string{`the plan wants arm "direct"`}},
 		{"more generators than deployed", nil, []string{"--generators", "50"}, fail.Usage, []string{"deployed for 20", "generators=50"}},
@@ -113,7 +113,7 @@ func TestFaultsInMidRun(t *testing.T) {
 			return 5
 		}, []string{"the load task failed: s3://b/k: AccessDenied", "the task role needs s3:PutObject"}},
 		{"somebody stops it", func(f *fakeAWS, k *fakeTask) int { f.set(k.end); return -1 }, []string{"the load task was stopped (UserInitiated"}},
-		{"never ends", func(f *fakeAWS, k *fakeTask) int { <-k.stop; return -1 }, []string{"has not ended"}},
+		{"never ends", func(f *fakeAWS, k *fakeTask) int { <-k.stop; return -1 }, []string{"has not ended", "/hoplab/load, stream load/load/t2"}},
 		{"S3 denied", during("s3:GET", 403, "AccessDenied", "Access Denied"), []string{"fetching s3://" + bucket, "AWS denies it"}},
 		{"no sample file", func(*fakeAWS, *fakeTask) int { return 0 }, []string{"there is no s3://"}},
 		{"half a sample file", func(f *fakeAWS, k *fakeTask) int {
@@ -121,7 +121,7 @@ func TestFaultsInMidRun(t *testing.T) {
 			whole := f.samples(&l, true)
 			f.put(f.key(&l, "samples.hop"), whole[:len(whole)/2])
 			return 0
-		}, []string{"samples.hop", "measure the replicate again"}},
+		}, []string{"samples.hop", "the file ends before its trailer", "cut upload"}},
 		{"credentials expire", during("ecs:DescribeTasks", 400, "ExpiredTokenException", "expired"), []string{"credentials have expired"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -322,45 +322,51 @@ func TestAnswersThatAreLost(t *testing.T) {
 // TestKilledRunIsSweptByResume kills the command outright: its task goes on,
 // and --resume stops it before it starts its own.
 func TestKilledRunIsSweptByResume(t *testing.T) {
-	f := newFakeAWS(t)
-	began := make(chan struct{}, 1)
-	f.does(func(k *fakeTask) int {
-		if l, _ := samplefile.ParseLoad([]byte(k.command[0])); l.Replicate == 1 {
-			return f.synthesize(k)
-		}
-		began <- struct{}{}
-		<-k.stop
-		return -1
-	})
-	f.ready()
-	dir := filepath.Join(t.TempDir(), "run")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range []struct{ name, arms, left string }{
+		{"a task", "agent,bypass", "stopping load task " + arnPrefix + "task/" + cluster + "/t2, which was left"},
+		{"a service", "agent,mesh", "scaling back service " + meshName + ", which was left"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFakeAWS(t)
+			began := make(chan struct{}, 1)
+			f.does(func(k *fakeTask) int {
+				if l, _ := samplefile.ParseLoad([]byte(k.command[0])); l.Replicate == 1 {
+					return f.synthesize(k)
+				}
+				began <- struct{}{}
+				<-k.stop
+				return -1
+			})
+			dir := filepath.Join(t.TempDir(), "run")
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(self, append([]string{"hoplab"}, runArgs(dir, "--replicates", "2", "--no-aa", "--arms", c.arms)...)...)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-began:
+			case <-time.After(30 * time.Second):
+				t.Error("the second replicate never began")
+			}
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			if n := len(f.running()); n != 1 {
+				t.Fatalf("%d tasks run after the kill; want the one that nobody could stop", n)
+			}
+			f.does(f.synthesize)
+			a := hoplab(t, dir, "run", "--resume", dir, "--yes")
+			if a.code != fail.OK && a.code != fail.CannotTell {
+				t.Fatalf("exit code %d\n%s\n%s", a.code, a.out, a.err)
+			}
+			if !strings.Contains(a.err, c.left) {
+				t.Errorf("the output lacks %q:\n%s", c.left, a.err)
+			}
+			f.nothingLeft(t)
+		})
 	}
-	cmd := exec.Command(self, append([]string{"hoplab"}, runArgs(dir, "--replicates", "2")...)...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-began:
-	case <-time.After(30 * time.Second):
-		t.Error("the second replicate never began")
-	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	if n := len(f.running()); n != 1 {
-		t.Fatalf("%d tasks run after the kill; want the one that nobody could stop", n)
-	}
-	f.does(f.synthesize)
-	a := hoplab(t, dir, "run", "--resume", dir, "--yes")
-	if a.code != fail.OK && a.code != fail.CannotTell {
-		t.Fatalf("exit code %d\n%s\n%s", a.code, a.out, a.err)
-	}
-	if !strings.Contains(a.err, "which was left") {
-		t.Errorf("the task that was left is not named:\n%s", a.err)
-	}
-	f.nothingLeft(t)
 }
 
 // asHoplab lets the test binary stand in for the command.

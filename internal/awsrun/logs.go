@@ -19,6 +19,9 @@ type tail struct {
 	holding      bool   // its work is done, and it waits to be stopped
 }
 
+// where names the log for somebody who looks for it.
+func (t *tail) where() string { return t.group + ", stream " + t.stream }
+
 // read takes in what is new. The stream appears with its first line, and a
 // log that cannot be read only costs progress: its error is not the run's.
 func (r *runner) read(ctx context.Context, t *tail) error {

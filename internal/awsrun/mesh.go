@@ -14,6 +14,9 @@ import (
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
+// loadVariable is where the load program looks for its load when it has no argument.
+const loadVariable = "HOPLAB_LOAD_JSON"
+
 // sendFromService sends a load from a task of the Service Connect client
 // service: only a service's tasks get an agent. A service cannot override a
 // command, so the load goes into a revision of its task definition that lives
@@ -34,7 +37,7 @@ func (r *runner) sendFromService(ctx context.Context, l samplefile.Load) (err er
 	}
 	_, log, err := r.follow(ctx, task, r.load.meshLogs, l, func(_ *types.Task, log *tail) bool { return log.holding })
 	if err == nil && log.failed != "" {
-		err = fail.Newf(fail.Environment, or(log.hint, "see the log of the load task"), "the load task failed: %s", log.failed)
+		err = fail.Newf(fail.Environment, or(log.hint, "see its log in "+log.where()), "the load task failed: %s", log.failed)
 	}
 	return err
 }
@@ -54,7 +57,7 @@ func (r *runner) meshRevision(ctx context.Context, l samplefile.Load) (string, e
 	for i := range d.ContainerDefinitions {
 		c := &d.ContainerDefinitions[i]
 		if aws.ToString(c.Name) == r.load.container {
-			c.Environment = append(c.Environment, types.KeyValuePair{Name: aws.String("HOPLAB_LOAD_JSON"), Value: aws.String(string(text))})
+			c.Environment = append(c.Environment, types.KeyValuePair{Name: aws.String(loadVariable), Value: aws.String(string(text))})
 		}
 	}
 	made, err := r.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
@@ -82,17 +85,71 @@ func (r *runner) scaleBack(ctx context.Context, definition string, cause error) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
 	if err := r.scale(ctx, r.load.meshTask, 0); err != nil {
-		command := fmt.Sprintf("aws ecs update-service --region %s --cluster %s --service %s --desired-count 0", r.Region, r.load.cluster, r.load.meshService)
 		if cause == nil {
 			cause = fail.Newf(fail.Environment, "", "the Service Connect client was not scaled back")
 		}
-		return r.leave(cause, command, err)
+		return r.leave(cause, r.scaleBackCommand(), err)
 	}
 	// A revision that stays would only be untidy.
 	if _, err := r.ecs.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String(definition)}); err != nil {
 		r.say("task definition %s stays registered: %v", definition, r.explain("deregistering it", err))
 	}
 	return cause
+}
+
+// meshLeft scales the client service back when an earlier, killed command left
+// it with a task, which would wait for ever to be stopped. It refuses a service
+// that something else uses: one service has one load.
+func (r *runner) meshLeft(ctx context.Context) error {
+	d, err := r.describeService(ctx, r.load.cluster, r.load.meshService)
+	if err != nil || d.DesiredCount == 0 {
+		return err
+	}
+	definition := aws.ToString(d.TaskDefinition)
+	ours, err := r.oursByEnvironment(ctx, definition)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		return fail.Newf(fail.Usage, "end what uses it, or scale it back with: "+r.scaleBackCommand(),
+			"service %s has a desired count of %d, which this run did not set; expected 0", r.load.meshService, d.DesiredCount)
+	}
+	r.say("scaling back service %s, which was left", r.load.meshService)
+	if err := r.scaleBack(ctx, definition, nil); err != nil {
+		return err
+	}
+	for began := time.Now(); ; {
+		d, err := r.describeService(ctx, r.load.cluster, r.load.meshService)
+		if err != nil || d.RunningCount == 0 {
+			return err
+		}
+		if time.Since(began) > r.o.Pace.Start {
+			return fail.Newf(fail.Environment, "look at the service's events", "service %s still has a task %s after it was scaled to 0", r.load.meshService, r.o.Pace.Start)
+		}
+		if err := sleep(ctx, r.o.Pace.Poll); err != nil {
+			return err
+		}
+	}
+}
+
+// oursByEnvironment reports whether a task definition carries a load of this run.
+func (r *runner) oursByEnvironment(ctx context.Context, definition string) (bool, error) {
+	out, err := r.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String(definition)})
+	if err != nil {
+		return false, r.explain("describing the Service Connect client's task", err)
+	}
+	for _, c := range out.TaskDefinition.ContainerDefinitions {
+		for _, e := range c.Environment {
+			if aws.ToString(e.Name) == loadVariable && r.isOurs(aws.ToString(e.Value)) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+func (r *runner) scaleBackCommand() string {
+	return fmt.Sprintf("aws ecs update-service --region %s --cluster %s --service %s --desired-count 0", r.Region, r.load.cluster, r.load.meshService)
 }
 
 // meshTask waits for the service's new task and returns its ARN.

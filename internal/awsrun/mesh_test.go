@@ -36,6 +36,17 @@ func TestMeshRunsInTheClientService(t *testing.T) {
 	}
 }
 
+func TestAServiceInUseIsRefused(t *testing.T) {
+	f := newFakeAWS(t)
+	f.set(func() { f.services[meshName].desired = 1 })
+	dir := filepath.Join(t.TempDir(), "second")
+	hoplab(t, dir, runArgs(dir, "--arms", "agent,mesh", "--no-aa")...).
+		want(fail.Usage, "service "+meshName+" has a desired count of 1, which this run did not set", "aws ecs update-service --region "+region+" --cluster "+cluster+" --service "+meshName+" --desired-count 0")
+	if n := len(f.of("second")); n != 0 {
+		t.Errorf("%d tasks were started", n)
+	}
+}
+
 func TestMeshThatFailsIsScaledBack(t *testing.T) {
 	f := newFakeAWS(t)
 	f.does(func(k *fakeTask) int {

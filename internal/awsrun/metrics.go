@@ -189,7 +189,7 @@ func (r *runner) settle(ctx context.Context, replicate int, ms []run.MetricCount
 		}
 	}
 	if m := missing(ms); m != nil && !exceeded(ms) {
-		return fail.Newf(fail.Environment, "nothing is lost: the metrics are read again on the next try",
+		return fail.Newf(fail.Environment, "nothing is lost, and nothing is sent again: only the metrics are missing",
 			"CloudWatch has no %s of %s for replicate %d (%s), %s after its end", m.Metric, dimension(m), replicate, span(m), time.Since(end).Round(time.Second))
 	}
 	for i := range ms {

@@ -110,6 +110,11 @@ func (r *runner) replicates(ctx context.Context) error {
 	if err := r.stopLeft(ctx); err != nil { // by a run that was killed
 		return err
 	}
+	if needsMesh(r.plan) {
+		if err := r.meshLeft(ctx); err != nil {
+			return err
+		}
+	}
 	for i := 1; i <= r.plan.Replicates; i++ {
 		rep := r.dir.Replicate(i)
 		if _, ok, _ := rep.Evidence(); ok {

@@ -61,6 +61,9 @@ func (a answer) want(code fail.Code, texts ...string) {
 	if a.code != code {
 		a.t.Fatalf("exit code %d; want %d\n%s\n%s", a.code, code, a.out, a.err)
 	}
+	if i := strings.Index(a.err, "hoplab run: "); i >= 0 {
+		a.t.Logf("exit code %d\n%s", a.code, a.err[i:]) // with -v, what a user reads
+	}
 	for _, s := range texts {
 		if !strings.Contains(a.out+a.err, s) {
 			a.t.Errorf("the output lacks %q:\n%s\n%s", s, a.out, a.err)

@@ -282,9 +282,14 @@ func (s *site) fits(p *plan.Plan) error {
 	}
 	first := s.services[0]
 	for _, svc := range s.services {
-		if svc.Digest != first.Digest || svc.Container != first.Container || svc.CPU != first.CPU || svc.MiB != first.MiB {
-			return fail.Newf(fail.Usage, "deploy both arms from one checkout", "services %s and %s differ in more than the port mode: image %s, port %d, size %s/%s against %s, %d, %s/%s",
-				first.Name, svc.Name, first.Digest, first.Container, first.CPU, first.MiB, svc.Digest, svc.Container, svc.CPU, svc.MiB)
+		for _, c := range []struct{ what, a, b string }{
+			{"image", first.Digest, svc.Digest}, {"container port", fmt.Sprint(first.Container), fmt.Sprint(svc.Container)},
+			{"CPU units", first.CPU, svc.CPU}, {"MiB", first.MiB, svc.MiB},
+		} {
+			if c.a != c.b {
+				return fail.Newf(fail.Usage, "deploy both arms from one checkout", "services %s and %s differ in more than the port mode: %s %s and %s",
+					first.Name, svc.Name, c.what, c.a, c.b)
+			}
 		}
 	}
 	switch {
@@ -331,7 +336,7 @@ func (s *site) door(a plan.Arm) (string, error) {
 			have = append(have, svc.Arm)
 		}
 		return "", fail.Newf(fail.Usage, "deploy with -c arms=both, or name the arms that are there with --arms",
-			"the plan wants arm %q, but stack %s offers %s, and mesh", a.Name, appStack, strings.Join(have, ", "))
+			"the plan wants arm %q, but stack %s offers %s and mesh", a.Name, appStack, strings.Join(have, ", "))
 	case base(a) == plan.ArmMesh:
 		return svc.Endpoint, nil
 	}

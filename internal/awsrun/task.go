@@ -50,7 +50,7 @@ func (r *runner) sendFromTask(ctx context.Context, l samplefile.Load) error {
 		if len(out.Failures) > 0 {
 			why = strings.TrimSpace(aws.ToString(out.Failures[0].Reason) + " " + aws.ToString(out.Failures[0].Detail))
 		}
-		return fail.Newf(fail.Environment, "try again later, or in other subnets", "the load task was not started: %s", why)
+		return fail.Newf(fail.Environment, "wait a while, or deploy to other subnets", "the load task was not started: %s", why)
 	}
 	arn := aws.ToString(out.Tasks[0].TaskArn)
 	task, log, err := r.follow(ctx, arn, r.load.logGroup, l, func(t *types.Task, _ *tail) bool {
@@ -111,7 +111,7 @@ func (r *runner) follow(ctx context.Context, arn, group string, l samplefile.Loa
 			if status == "RUNNING" && running.IsZero() {
 				running = time.Now()
 			}
-			if err := r.overdue(status, began, running, l); err != nil {
+			if err := r.overdue(status, log, began, running, l); err != nil {
 				return t, log, err
 			}
 		}
@@ -122,12 +122,12 @@ func (r *runner) follow(ctx context.Context, arn, group string, l samplefile.Loa
 }
 
 // overdue says that a task did not start or end in time.
-func (r *runner) overdue(status string, began, running time.Time, l samplefile.Load) error {
+func (r *runner) overdue(status string, log *tail, began, running time.Time, l samplefile.Load) error {
 	switch {
 	case running.IsZero() && time.Since(began) > r.o.Pace.Start:
-		return fail.Newf(fail.Environment, "look at its events in the ECS console; then try again", "the load task did not start within %s: it is still %s", r.o.Pace.Start, status)
+		return fail.Newf(fail.Environment, "look at its events in the ECS console", "the load task did not start within %s: it is still %s", r.o.Pace.Start, status)
 	case !running.IsZero() && time.Since(running) > l.Total()+r.o.Pace.Over:
-		return fail.Newf(fail.Environment, "look at its log; then try again", "the load task has not ended %s after its planned %s", r.o.Pace.Over, l.Total())
+		return fail.Newf(fail.Environment, "look at its log in "+log.where(), "the load task has not ended %s after its planned %s", r.o.Pace.Over, l.Total())
 	}
 	return nil
 }
@@ -159,15 +159,15 @@ func stopped(t *types.Task, log *tail) error {
 	case strings.Contains(reason, "CannotPull"):
 		return fail.Newf(fail.Environment, "check the image, and that the subnets reach ECR", "the load task's image could not be pulled (%s)", reason)
 	case strings.Contains(strings.ToLower(reason), "capacity"):
-		return fail.Newf(fail.Environment, "try again later, or in other subnets", "Fargate had no capacity for the load task (%s)", reason)
+		return fail.Newf(fail.Environment, "wait a while, or deploy to other subnets", "Fargate had no capacity for the load task (%s)", reason)
 	case t.StopCode == types.TaskStopCodeTaskFailedToStart:
 		return fail.Newf(fail.Environment, "mend what the reason names", "the load task could not start (%s)", said)
 	case log.failed != "":
-		return fail.Newf(fail.Environment, or(log.hint, "see the log of the load task"), "the load task failed: %s", log.failed)
+		return fail.Newf(fail.Environment, or(log.hint, "see its log in "+log.where()), "the load task failed: %s", log.failed)
 	case exit != nil && *exit != 0:
-		return fail.Newf(fail.Environment, "see its log in "+log.group+", stream "+log.stream, "the load task ended with exit code %d (%s)", *exit, said)
+		return fail.Newf(fail.Environment, "see its log in "+log.where(), "the load task ended with exit code %d (%s)", *exit, said)
 	}
-	return fail.Newf(fail.Environment, "see who stopped it, and try again", "the load task was stopped (%s)", said)
+	return fail.Newf(fail.Environment, "see who called StopTask, in CloudTrail", "the load task was stopped (%s)", said)
 }
 
 func or(s, fallback string) string {
@@ -238,12 +238,18 @@ func (r *runner) ours(t types.Task) bool {
 	}
 	for _, c := range t.Overrides.ContainerOverrides {
 		for _, arg := range c.Command {
-			if l, err := samplefile.ParseLoad([]byte(arg)); err == nil && l.Run == r.dir.Name() && l.PlanHash == r.plan.Hash() {
+			if r.isOurs(arg) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// isOurs reports whether a text is a load of this run.
+func (r *runner) isOurs(text string) bool {
+	l, err := samplefile.ParseLoad([]byte(text))
+	return err == nil && l.Run == r.dir.Name() && l.PlanHash == r.plan.Hash()
 }
 
 // restart replaces the app's tasks and waits until the services are steady.
