@@ -223,9 +223,13 @@ func (s *study) methodParagraph() string {
 	if p.WarmupS > 0 {
 		fmt.Fprintf(&b, "The first %s s of each replicate are recorded and not analysed. ", trim(p.WarmupS))
 	}
-	fmt.Fprintf(&b, "Each of %d replicates started everything anew and gives one difference of quantiles; the headline is their mean with Student's t interval, because each start has an offset of its own that windows cannot show. ", len(s.used))
+	start, twin := "started everything anew", "on processes of its own"
+	if p.Target == plan.TargetAWS {
+		start, twin = "sent its load from a fresh task", "the second time under another name and on the same tasks"
+	}
+	fmt.Fprintf(&b, "Each of %d replicates %s and gives one difference of quantiles; the headline is their mean with Student's t interval, because each start has an offset of its own that windows cannot show. ", len(s.used), start)
 	if p.TwinIndex() >= 0 {
-		b.WriteString("One arm ran twice, on processes of its own: the difference of the two is the noise floor, and their average is the baseline. ")
+		fmt.Fprintf(&b, "One arm ran twice, %s: the difference of the two is the noise floor, and their average is the baseline. ", twin)
 	}
 	b.WriteString("The within-run interval takes the windows as the sample (Hodges-Lehmann, signed-rank) and is blind to that offset.")
 	return b.String()

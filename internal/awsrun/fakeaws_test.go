@@ -1,8 +1,10 @@
 package awsrun_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -138,6 +140,11 @@ func (f *fakeAWS) environment(t *testing.T) {
 
 func (f *fakeAWS) serve(w http.ResponseWriter, r *http.Request, objects http.Handler) {
 	f.ready()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the caller was killed in mid-request, which is then no request
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	target := r.Header.Get("X-Amz-Target")
 	query := strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 	var op string

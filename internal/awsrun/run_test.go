@@ -118,6 +118,11 @@ func TestRunMeasuresBothArms(t *testing.T) {
 	}
 	// The report is rendered again from the directory alone.
 	before, _ := os.ReadFile(filepath.Join(dir, "report.html"))
+	for _, method := range []string{"sent its load from a fresh task", "under another name and on the same tasks"} {
+		if !bytes.Contains(before, []byte(method)) {
+			t.Errorf("the page does not say how it was done in AWS: %q", method)
+		}
+	}
 	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
 	hoplab(t, dir, "report", dir).want(fail.OK)
 	if after, _ := os.ReadFile(filepath.Join(dir, "report.html")); !bytes.Equal(before, after) {
