@@ -59,7 +59,8 @@ func bigRun(b *testing.B, leaveOut bool) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p.Target, p.Fabric, p.KeepAwake, p.Generators, p.Replicates = plan.TargetAWS, "", false, generators, 1
+	p.ForAWS()
+	p.Generators, p.Replicates = generators, 1
 	p.ReplicateS, p.WarmupS, p.WindowS = 100, 0, 2
 	p.RatePerS = generators * each / p.ReplicateS
 	path := filepath.Join(b.TempDir(), "big")

@@ -24,7 +24,8 @@ func TestK6OperatorSaysTheSamePlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Target, p.Fabric, p.KeepAwake, p.Generators = plan.TargetAWS, "", false, 4
+	p.ForAWS()
+	p.Generators = 4
 	var b bytes.Buffer
 	if err := awsrun.K6Operator(&b, p); err != nil {
 		t.Fatal(err)

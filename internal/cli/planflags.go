@@ -70,7 +70,7 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 		if set("fabric") {
 			return p, fail.Newf(fail.Usage, "leave --fabric out", "--fabric %s: the target aws has its own network", f.fabric)
 		}
-		p.Fabric, p.KeepAwake, p.OneCore = "", false, false
+		p.ForAWS()
 	}
 	custom := false
 	for _, c := range []struct {

@@ -42,6 +42,10 @@ func TestProfilesAreValidAndDiffer(t *testing.T) {
 	if got, want := std.Requests(), 37860.0; got != want {
 		t.Errorf("standard sends %v requests; want %v", got, want)
 	}
+	std.ForAWS()
+	if err := std.Validate(); err != nil || std.Seconds() != 189 || std.OneCore || std.KeepAwake {
+		t.Errorf("standard for AWS: %v, %v s, one core %v, awake %v; want a valid plan of 189 s without the lab's options", err, std.Seconds(), std.OneCore, std.KeepAwake)
+	}
 	article := mustNew(t, plan.ProfileArticle)
 	if got, want := article.Seconds(), 100.0; got != want {
 		t.Errorf("article lasts %v s; want %v (50 s for each arm)", got, want)

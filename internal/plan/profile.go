@@ -81,6 +81,16 @@ func New(profile string) (Plan, error) {
 	return p, p.Validate()
 }
 
+// ForAWS makes p a plan for deployed stacks: there is no fabric to choose and
+// no core to keep. Starting a load task takes a minute or two, so the standard
+// profile has fewer and longer replicates there: 6 of 30 s.
+func (p *Plan) ForAWS() {
+	p.Target, p.Fabric, p.KeepAwake, p.OneCore = TargetAWS, "", false, false
+	if p.Profile == ProfileStandard {
+		p.Replicates, p.ReplicateS, p.WarmupS = 6, 30, 1.5
+	}
+}
+
 // Seconds is how long the plan's load lasts in all, warm-up included and
 // restarts not: what a replicate sends, times the replicates.
 func (p *Plan) Seconds() float64 {
