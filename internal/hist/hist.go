@@ -2,7 +2,9 @@
 //
 // Bars are as wide as those of HdrHistogram with four digits: one Unit each up
 // to ExactBelow, then twice as wide for every doubling of the latency. Minimum,
-// maximum and sum are kept exactly.
+// maximum and sum are kept exactly. HdrHistogram's own Go library takes 3 MB for
+// this range at once and copies it for every quantile, which was most of what
+// the comparison of a small file cost.
 //
 // Histograms add up: merging is associative and commutative, and a quantile
 // after merging equals the quantile of the union, because every histogram has
