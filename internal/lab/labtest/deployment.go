@@ -53,6 +53,22 @@ func BuildService(dir string) (string, error) {
 	return path, nil
 }
 
+// WithService runs a package's tests with the measured app built once: *path
+// names it while they run. It returns the exit code for TestMain. The lab's own
+// tests do not use it: they look for their package's frames in what is left.
+func WithService(m *testing.M, path *string) int {
+	dir, err := os.MkdirTemp("", "hoplab-test-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		*path, err = BuildService(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
 // Lacking skips a test that cannot run on this machine; with CI=true it fails.
 func Lacking(t testing.TB, reason string) {
 	t.Helper()
