@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/plan"
-	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/quantity"
 	"github.com/hoplab/hoplab/internal/stats"
 	"github.com/hoplab/hoplab/internal/summary"
 )

@@ -17,26 +17,25 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/awsrun"
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/repo"
-	"github.com/hoplab/hoplab/internal/topology"
+	"github.com/hoplab/hoplab/internal/source"
 )
 
-// deployment is the lab behind the fake AWS: the golden template of both arms,
+// labDeployment is the lab behind the fake AWS: the golden template of both arms,
 // running, with the program of the load image and k6 to call it.
-type deployment struct {
+type labDeployment struct {
 	lab   *lab.Lab
 	ways  map[string]experiment.Way
 	entry string
 	k6    k6.Binary
 }
 
-func deploy(t *testing.T) *deployment {
+func deploy(t *testing.T) *labDeployment {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts the lab and builds k6, which takes a minute at first")
@@ -50,7 +49,7 @@ func deploy(t *testing.T) *deployment {
 	ctx := context.Background()
 	r, err := repo.Find()
 	must(err)
-	d := &deployment{entry: filepath.Join(t.TempDir(), "entry")}
+	d := &labDeployment{entry: filepath.Join(t.TempDir(), "entry")}
 	d.k6, err = k6.Build(ctx, r, io.Discard)
 	must(err)
 	app, err := r.BuildService(ctx, io.Discard)
@@ -58,9 +57,7 @@ func deploy(t *testing.T) *deployment {
 	if out, err := exec.Command("go", "build", "-o", d.entry, "github.com/hoplab/hoplab/loadtest/entry").CombinedOutput(); err != nil {
 		t.Fatalf("building the load program: %v\n%s", err, out)
 	}
-	assembly, err := cfn.Load([]string{r.Path("stacks", "testdata", "golden", "both")}, cfn.Options{})
-	must(err)
-	top, err := topology.FromTemplates(assembly)
+	top, err := source.Load(ctx, []string{r.Path("stacks", "testdata", "golden", "both")}, source.Options{})
 	must(err)
 	self, err := os.Executable()
 	must(err)
@@ -79,7 +76,7 @@ func deploy(t *testing.T) *deployment {
 }
 
 // url is where an arm is called in the lab.
-func (d *deployment) url(t *testing.T, arm string) string {
+func (d *labDeployment) url(t *testing.T, arm string) string {
 	t.Helper()
 	w := d.ways[arm]
 	raw, err := d.lab.LoadBalancerURL(w.LoadBalancer, w.Port)
@@ -100,7 +97,7 @@ func (d *deployment) url(t *testing.T, arm string) string {
 
 // behind puts the deployment behind the fake AWS: its URLs into the stacks'
 // outputs, its counters into CloudWatch, the real load program into the tasks.
-func (d *deployment) behind(t *testing.T, f *fakeAWS) {
+func (d *labDeployment) behind(t *testing.T, f *fakeAWS) {
 	app := f.stacks["hoplab-app"]
 	app["AgentAlbUrl"], app["BypassAlbUrl"] = d.url(t, plan.ArmAgent), d.url(t, plan.ArmBypass)
 	f.does(func(k *fakeTask) int { return d.runTask(f, k) })
@@ -116,7 +113,7 @@ func (d *deployment) behind(t *testing.T, f *fakeAWS) {
 // watch turns the lab's counters into CloudWatch's metrics. What came between
 // two readings counts for the time half-way, so that a machine that stalls for
 // a second does not move requests into another replicate's period.
-func (d *deployment) watch(ctx context.Context, f *fakeAWS) {
+func (d *labDeployment) watch(ctx context.Context, f *fakeAWS) {
 	last, since := d.counters(), time.Now()
 	for {
 		select {
@@ -132,7 +129,7 @@ func (d *deployment) watch(ctx context.Context, f *fakeAWS) {
 	}
 }
 
-func (d *deployment) counters() map[string]float64 {
+func (d *labDeployment) counters() map[string]float64 {
 	out := map[string]float64{}
 	st := d.lab.Status()
 	for _, arm := range []string{plan.ArmAgent, plan.ArmBypass} {
@@ -159,7 +156,7 @@ func (d *deployment) counters() map[string]float64 {
 }
 
 // runTask runs the load image's program as ECS would run its container.
-func (d *deployment) runTask(f *fakeAWS, t *fakeTask) int {
+func (d *labDeployment) runTask(f *fakeAWS, t *fakeTask) int {
 	cmd := exec.Command(d.entry, t.command...)
 	cmd.Env = append(os.Environ(), "HOPLAB_BUCKET="+bucket, "HOPLAB_PREFIX=runs/", "HOPLAB_K6="+d.k6.Path)
 	cmd.Stderr = os.Stderr
@@ -205,7 +202,7 @@ func TestEndToEnd(t *testing.T) {
 	}
 }
 
-func (d *deployment) agrees(t *testing.T) {
+func (d *labDeployment) agrees(t *testing.T) {
 	f := newFakeAWS(t)
 	d.behind(t, f)
 	dir := filepath.Join(t.TempDir(), "deployed")
@@ -255,7 +252,7 @@ func (d *deployment) agrees(t *testing.T) {
 
 // contradicts lets the agents' metrics change places: they contradict the
 // headers that every response carried.
-func (d *deployment) contradicts(t *testing.T) {
+func (d *labDeployment) contradicts(t *testing.T) {
 	f := newFakeAWS(t)
 	agent, bypass := agentSeries("app-agent", "app-agent"), agentSeries("app-bypass", "app-bypass")
 	f.alias = map[string]string{agent: bypass, bypass: agent}

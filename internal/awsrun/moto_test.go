@@ -107,7 +107,7 @@ func withStrings(t *testing.T, endpoint string) string {
 
 // withMoto keeps the samples in moto's S3: the load program sends them there,
 // and the command lists and fetches them. Everything else is as in agrees.
-func (d *deployment) withMoto(t *testing.T, endpoint string) {
+func (d *labDeployment) withMoto(t *testing.T, endpoint string) {
 	f := newFakeAWS(t)
 	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
 	cfg := sdk(t)

@@ -19,7 +19,7 @@ import (
 
 func newCheck(s streams) *cobra.Command {
 	var (
-		from     source
+		from     sourceFlags
 		format   string
 		failOn   string
 		suppress string

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hoplab/hoplab/internal/cfn/cfntest"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 )
 
 // BenchmarkCheck runs hoplab check on 500 resources as a user does, a process

@@ -12,7 +12,7 @@ import (
 )
 
 func newCost(s streams) *cobra.Command {
-	var from source
+	var from sourceFlags
 	var format string
 	cmd := &cobra.Command{
 		Use:   "cost [PATH...]",

@@ -10,7 +10,7 @@ import (
 
 func newDiagnose(s streams) *cobra.Command {
 	var (
-		from   source
+		from   sourceFlags
 		format string
 		group  string
 		inLab  string

@@ -6,7 +6,6 @@ import (
 	"github.com/hoplab/hoplab/internal/diagnose"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
-	"github.com/hoplab/hoplab/internal/observe"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -21,7 +20,7 @@ func labEvidence(t *topology.Topology, name string) ([]diagnose.Evidence, error)
 	if err := f.call(labctl.Request{Op: labctl.OpStatus}, &st); err != nil {
 		return nil, err
 	}
-	return observe.Targets(t, &st, func(c lab.Caller, url string) (o lab.Observation, err error) {
+	return diagnose.FromLab(t, &st, func(c lab.Caller, url string) (o lab.Observation, err error) {
 		err = f.call(labctl.Request{Op: labctl.OpCurl, Caller: c, URL: url, Timeout: insideLimit}, &o)
 		return o, err
 	})

@@ -16,7 +16,7 @@ var callerKinds = []reach.CallerKind{reach.CallerStandalone, reach.CallerLambda,
 
 func newExplain(s streams) *cobra.Command {
 	var (
-		from    source
+		from    sourceFlags
 		format  string
 		callers []string
 		all     bool

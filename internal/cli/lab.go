@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -25,7 +24,7 @@ import (
 
 // labFlags say which lab is meant and what a new one is made of.
 type labFlags struct {
-	source
+	sourceFlags
 	name   string
 	fabric string
 	agent  string
@@ -333,7 +332,7 @@ func newLabDown(s streams, f *labFlags) *cobra.Command {
 				return err
 			}
 			for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-				if !exists(filepath.Clean(p.Dir)) {
+				if _, err := os.Stat(p.Dir); err != nil {
 					return nil
 				}
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/labctl"
+	"github.com/hoplab/hoplab/internal/source"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -18,7 +19,7 @@ func (f *labFlags) made(args []string) (labctl.Made, error) {
 	}
 	m := labctl.Made{Situation: f.situation, Dir: dir, Paths: args, Params: f.params, Context: f.context, Vars: f.vars, VarFiles: f.varFiles}
 	if len(args) == 0 && f.situation == "" {
-		m.Paths, err = here(len(f.context) > 0)
+		m.Paths, err = source.Here(len(f.context) > 0)
 	}
 	return m, err
 }

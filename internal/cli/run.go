@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hoplab/hoplab/internal/analysis"
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/k6"
@@ -25,7 +24,8 @@ import (
 	"github.com/hoplab/hoplab/internal/quiet"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/run"
-	"github.com/hoplab/hoplab/internal/synth"
+	"github.com/hoplab/hoplab/internal/source"
+	"github.com/hoplab/hoplab/internal/source/synth"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -232,42 +232,40 @@ func (f *runFlags) broken(ctx context.Context, s streams, dir *run.Dir, cause er
 	return fail.Newf(code, again, "the run in %s is partial: %w", dir.Path, cause)
 }
 
-// deployment is what the lab runs.
-type deployment struct {
+// deployed is what the lab runs, and where it was read from.
+type deployed struct {
 	topology *topology.Topology
 	source   string
 }
 
 // deployment reads the templates that the plan's arms need and notes their
 // digest in the plan.
-func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (deployment, error) {
+func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (deployed, error) {
 	if slices.Contains(f.assembly, "") {
-		return deployment{}, fail.Newf(fail.Usage, "leave it out for this repository's own templates", `--assembly "": expected a template or a cloud assembly`)
+		return deployed{}, fail.Newf(fail.Usage, "leave it out for this repository's own templates", `--assembly "": expected a template or a cloud assembly`)
 	}
-	paths, source := f.assembly, "given: "+strings.Join(f.assembly, ", ")
+	paths, from := f.assembly, "given: "+strings.Join(f.assembly, ", ")
 	if len(paths) == 0 {
 		r, err := repo.Find()
 		if err != nil {
-			return deployment{}, err
+			return deployed{}, err
 		}
 		a, err := synth.Synth(ctx, r.Root, map[string]string{"arms": "both"}, s.err)
 		if err != nil {
-			return deployment{}, err
+			return deployed{}, err
 		}
-		paths, source = []string{a.Dir}, a.Source
+		paths, from = []string{a.Dir}, a.Source
 	}
-	assembly, err := cfn.Load(paths, cfn.Options{})
+	digest, err := synth.Digest(paths)
 	if err != nil {
-		return deployment{}, err
+		return deployed{}, err
 	}
-	if p.Topology, err = synth.Digest(paths); err != nil {
-		return deployment{}, err
-	}
-	t, err := topology.FromTemplates(assembly)
+	t, err := source.Load(ctx, paths, source.Options{})
 	if err != nil {
-		return deployment{}, err
+		return deployed{}, err
 	}
-	return deployment{t, source}, experiment.Describe(t, p)
+	p.Topology = digest
+	return deployed{t, from}, experiment.Describe(t, p)
 }
 
 // tools are the programs that a run starts beside hoplab itself.

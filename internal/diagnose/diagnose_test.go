@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/source/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -25,11 +26,11 @@ type system struct {
 
 func article(t *testing.T, variant string) *system {
 	t.Helper()
-	a, err := cfn.Load([]string{"../topology/testdata/article/" + variant + ".template.json"}, cfn.Options{})
+	a, err := cfn.Load([]string{"../source/cfn/deployment/testdata/article/" + variant + ".template.json"}, cfn.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, err := topology.FromTemplates(a)
+	top, err := deployment.FromTemplates(a)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/source/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -18,7 +19,7 @@ func golden(t *testing.T, variant string) *topology.Topology {
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, err := topology.FromTemplates(a)
+	top, err := deployment.FromTemplates(a)
 	if err != nil {
 		t.Fatal(err)
 	}

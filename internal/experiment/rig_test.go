@@ -9,9 +9,9 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 )
 
 func TestMain(m *testing.M) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/lab"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 

@@ -13,15 +13,15 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
-	"github.com/hoplab/hoplab/internal/terraform"
+	"github.com/hoplab/hoplab/internal/source/terraform"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // article reads the Terraform file of the article about health checks.
 func article(t *testing.T, egress string) *topology.Topology {
 	t.Helper()
-	topo, err := terraform.Load("../terraform/testdata/seed-health-check", terraform.Options{Vars: map[string]string{"enable_alb_egress": egress}})
+	topo, err := terraform.Load("../source/terraform/testdata/seed-health-check", terraform.Options{Vars: map[string]string{"enable_alb_egress": egress}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 )
 
 // The stacks' proxy answers the health check itself and passes everything

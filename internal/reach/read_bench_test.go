@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/topology"
+	"github.com/hoplab/hoplab/internal/source/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 )
 
 // repeated returns a template with the article's resources over and over, at
@@ -59,7 +59,7 @@ func BenchmarkReadAndCheck(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				t, err := topology.FromTemplates(a)
+				t, err := deployment.FromTemplates(a)
 				if err != nil {
 					b.Fatal(err)
 				}

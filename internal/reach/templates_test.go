@@ -7,16 +7,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/terraform"
+	"github.com/hoplab/hoplab/internal/source/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/source/terraform"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 const (
 	stacks  = "../../stacks/testdata/golden"
-	article = "../topology/testdata/article"
-	shapes  = "../topology/testdata/shapes"
+	article = "../source/cfn/deployment/testdata/article"
+	shapes  = "../source/cfn/deployment/testdata/shapes"
 )
 
 // read builds the topology of templates.
@@ -26,7 +27,7 @@ func read(t testing.TB, paths ...string) *topology.Topology {
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, err := topology.FromTemplates(a)
+	top, err := deployment.FromTemplates(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,7 @@ func TestArticle(t *testing.T) {
 // stands there: without the egress rule the target never gets healthy.
 func TestHealthCheckSeed(t *testing.T) {
 	for _, egress := range []string{"false", "true"} {
-		top, err := terraform.Load("../terraform/testdata/seed-health-check", terraform.Options{Vars: map[string]string{"enable_alb_egress": egress}})
+		top, err := terraform.Load("../source/terraform/testdata/seed-health-check", terraform.Options{Vars: map[string]string{"enable_alb_egress": egress}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 

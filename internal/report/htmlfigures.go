@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/quantity"
 	"github.com/hoplab/hoplab/internal/report/chart"
-	"github.com/hoplab/hoplab/internal/report/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 

@@ -10,7 +10,8 @@ import (
 	"sort"
 	"strconv"
 
-	"github.com/hoplab/hoplab/internal/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -144,7 +145,7 @@ func (c *Config) Topology() (*topology.Topology, error) {
 	if err != nil {
 		return nil, err
 	}
-	return topology.FromTemplates(a)
+	return deployment.FromTemplates(a)
 }
 
 func resource(kind string, properties object) object {

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/scenario"
+	"github.com/hoplab/hoplab/internal/source/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -17,7 +18,7 @@ func read(t *testing.T, c *scenario.Config) *topology.Topology {
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, err := topology.FromTemplates(a)
+	top, err := deployment.FromTemplates(a)
 	if err != nil {
 		t.Fatal(err)
 	}

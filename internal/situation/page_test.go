@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/differential"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/situation"
+	"github.com/hoplab/hoplab/internal/test/differential"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/situations.md")

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hoplab/hoplab/internal/differential"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/situation"
+	"github.com/hoplab/hoplab/internal/test/differential"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 

@@ -146,6 +146,28 @@ func (t *Topology) SameNamespace(a, b *ServiceConnect) Opt[bool] {
 	return Unknown[bool]("the name of a namespace is not in the source")
 }
 
+// SameGroup reports whether two IDs mean the same security group. A group
+// that is declared is no other; an external one may turn out to be a declared
+// group of another stack, which only the deployment settles, but not one of
+// the stack that takes it from outside.
+func (t *Topology) SameGroup(a, b ID) Opt[bool] {
+	if a == b {
+		return Known(true)
+	}
+	g, h := t.SecurityGroup(a), t.SecurityGroup(b)
+	switch {
+	case g == nil || h == nil:
+		return Unknown[bool](fmt.Sprintf("security group %s or %s is not in the source", a, b))
+	case !g.External && !h.External:
+		return Known(false)
+	case g.External != h.External && g.Stack == h.Stack:
+		return Known(false)
+	case strings.HasPrefix(string(a), "sg-") && strings.HasPrefix(string(b), "sg-"):
+		return Known(false)
+	}
+	return Unknown[bool](fmt.Sprintf("%s and %s may be the same security group; only the deployment settles that", a, b))
+}
+
 // EndpointName is one name and port that clients of a namespace may call.
 type EndpointName struct {
 	Name     Opt[string]

@@ -3,10 +3,10 @@
 // groups, services with their Service Connect endpoints, and who is deployed
 // before whom.
 //
-// It is built from CloudFormation by FromTemplates, from Terraform by its own
-// reader, and by hand in tests. reach predicts over it and lab runs it; it
-// knows neither. A value that the source does not settle is carried as
-// unknown with the reason, and whoever needs it answers "unknown".
+// The readers below internal/source build it, and tests do by hand; reach
+// predicts over it and lab runs it. It imports none of them. A value that the
+// source does not settle is carried as unknown with the reason, and whoever
+// needs it answers "unknown".
 //
 // A Topology is data: build it, then only read it. Reading is safe from
 // several goroutines.

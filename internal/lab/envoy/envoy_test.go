@@ -19,9 +19,9 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/lab/agent"
-	"github.com/hoplab/hoplab/internal/topology"
+	"github.com/hoplab/hoplab/internal/source/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -34,7 +34,7 @@ func config(t *testing.T, variant string, client bool) (agent.Config, agent.Upda
 	if err != nil {
 		t.Fatal(err)
 	}
-	topo, err := topology.FromTemplates(a)
+	topo, err := deployment.FromTemplates(a)
 	if err != nil {
 		t.Fatal(err)
 	}

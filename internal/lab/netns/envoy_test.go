@@ -13,8 +13,8 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/lab/netns"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 )
 
 // envoyOnPath makes this binary the machine's envoy: a stand-in, see its package.

@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/fabric"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/lab/netns"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 )
 
 func newFabric(t *testing.T) *netns.Fabric {

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/lab"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/lab/netns"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 )
 
 // namespaces lists the network namespaces that threads of the processes are in.

@@ -15,8 +15,8 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/lab/netns"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 )
 
 // TestReachableAtOnce: the first packet to a new host arrives, whatever hosts

@@ -10,8 +10,8 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/envoy/standin"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/lab/netns"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 )
 
 // TestMain runs the tests where namespaces can be made: here as root, else in

@@ -12,15 +12,16 @@ import (
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
-	"github.com/hoplab/hoplab/internal/cfn"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
+	"github.com/hoplab/hoplab/internal/source/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files under testdata")
 
-const article = "../../topology/testdata/article/"
+const article = "../../source/cfn/deployment/testdata/article/"
 
 // read builds the topology of templates.
 func read(t testing.TB, paths ...string) *topology.Topology {
@@ -29,7 +30,7 @@ func read(t testing.TB, paths ...string) *topology.Topology {
 	if err != nil {
 		t.Fatal(err)
 	}
-	top, err := topology.FromTemplates(a)
+	top, err := deployment.FromTemplates(a)
 	if err != nil {
 		t.Fatal(err)
 	}

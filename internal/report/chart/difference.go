@@ -1,7 +1,7 @@
 package chart
 
 import (
-	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 

@@ -4,7 +4,7 @@ import (
 	"math"
 	"sort"
 
-	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 

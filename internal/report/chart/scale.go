@@ -4,7 +4,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/hoplab/hoplab/internal/report/quantity"
+	"github.com/hoplab/hoplab/internal/quantity"
 )
 
 // scale turns a value into a coordinate.

@@ -1,0 +1,162 @@
+package module
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"github.com/hoplab/hoplab/internal/source/terraform/resource"
+)
+
+// prepare readies a parsed expression for evaluation by the hclsyntax
+// evaluator: comparisons learn about symbols, loops and templates are
+// metered, and the attribute names that the expression reads are noted.
+func (l *loader) prepare(expr hclsyntax.Expression) error {
+	l.meter.where = expr.Range()
+	hclsyntax.VisitAll(expr, func(n hclsyntax.Node) hcl.Diagnostics {
+		l.preparePart(n)
+		return nil
+	})
+	return nil
+}
+
+func (l *loader) preparePart(n hclsyntax.Node) {
+	switch e := n.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		l.meter.weigh(e.Val)
+		if e.Val.Type() == cty.String && !e.Val.IsNull() && !resource.IsSettled(e.Val.AsString()) {
+			// Written with an escape such as \ufdd0, which checkReserved cannot see.
+			e.Val = resource.Unknown("the string holds a Unicode noncharacter (U+FDD0 to U+FDD5)")
+		}
+	case *hclsyntax.ScopeTraversalExpr:
+		l.noteNames(e.Traversal)
+	case *hclsyntax.RelativeTraversalExpr:
+		l.noteNames(e.Traversal)
+	case *hclsyntax.IndexExpr:
+		if v, diags := e.Key.Value(nil); !diags.HasErrors() && v.Type() == cty.String && v.IsKnown() && !v.IsNull() {
+			l.names[v.AsString()] = true
+		}
+	case *hclsyntax.BinaryOpExpr:
+		if op := l.operation(e.Op); op != nil {
+			e.Op = op
+		}
+	case *hclsyntax.ForExpr:
+		e.ValExpr = l.metered(e.ValExpr)
+		if e.CondExpr != nil {
+			e.CondExpr = l.metered(e.CondExpr)
+		}
+	case *hclsyntax.TemplateExpr:
+		for i, part := range e.Parts {
+			if _, literal := part.(*hclsyntax.LiteralValueExpr); !literal {
+				e.Parts[i] = l.metered(part)
+			}
+		}
+	}
+}
+
+func (l *loader) noteNames(t hcl.Traversal) {
+	for _, step := range t {
+		switch s := step.(type) {
+		case hcl.TraverseAttr:
+			l.names[s.Name] = true
+		case hcl.TraverseIndex:
+			if s.Key.Type() == cty.String && s.Key.IsKnown() && !s.Key.IsNull() {
+				l.names[s.Key.AsString()] = true
+			}
+		}
+	}
+}
+
+// metered is an expression whose every evaluation costs. It poses as a pair
+// of parentheses so that walks still see the expression inside.
+type metered struct {
+	*hclsyntax.ParenthesesExpr
+	meter *meter
+}
+
+func (l *loader) metered(e hclsyntax.Expression) hclsyntax.Expression {
+	if _, done := e.(*metered); done {
+		return e
+	}
+	return &metered{&hclsyntax.ParenthesesExpr{Expression: e, SrcRange: e.Range()}, l.meter}
+}
+
+func (m *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	v, diags := m.ParenthesesExpr.Expression.Value(ctx)
+	m.meter.spend(costCall + int64(len(diags))*costCall)
+	if u, _ := v.Unmark(); u.IsKnown() && !u.IsNull() && u.Type().IsPrimitiveType() {
+		m.meter.weigh(u)
+	}
+	return v, diags
+}
+
+// operation returns the replacement of an operator, or nil to keep it.
+func (l *loader) operation(op *hclsyntax.Operation) *hclsyntax.Operation {
+	switch op {
+	case hclsyntax.OpEqual:
+		return &hclsyntax.Operation{Impl: equality(stdlib.EqualFunc, true), Type: cty.Bool}
+	case hclsyntax.OpNotEqual:
+		return &hclsyntax.Operation{Impl: equality(stdlib.NotEqualFunc, false), Type: cty.Bool}
+	case hclsyntax.OpAdd, hclsyntax.OpSubtract, hclsyntax.OpMultiply, hclsyntax.OpDivide:
+		return &hclsyntax.Operation{Impl: l.weighed(op.Impl), Type: op.Type}
+	}
+	return nil
+}
+
+// equality compares values that may hold symbols. An id is neither null nor
+// empty, and equal to itself; whether it equals another is known after apply.
+func equality(plain function.Function, equal bool) function.Function {
+	param := function.Parameter{Type: cty.DynamicPseudoType, AllowUnknown: true, AllowDynamicType: true, AllowNull: true}
+	return function.New(&function.Spec{
+		Params: []function.Parameter{param, param},
+		Type:   function.StaticReturnType(cty.Bool),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			a, b := args[0], args[1]
+			if !resource.HasSymbol(a) && !resource.HasSymbol(b) {
+				return plain.Call(args)
+			}
+			switch {
+			case isEmpty(a) && isSymbol(b), isSymbol(a) && isEmpty(b):
+				return cty.BoolVal(!equal), nil
+			case isSymbol(a) && isSymbol(b) && a.RawEquals(b):
+				return cty.BoolVal(equal), nil
+			}
+			return cty.UnknownVal(cty.Bool).Mark(resource.Cause{Text: "a comparison with an identifier is known only after apply"}), nil
+		},
+	})
+}
+
+func isSymbol(v cty.Value) bool {
+	return v.IsKnown() && !v.IsNull() && v.Type() == cty.String && resource.IsExactSymbol(v.AsString())
+}
+
+func isEmpty(v cty.Value) bool {
+	if !v.IsKnown() {
+		return false
+	}
+	return v.IsNull() || v.Type() == cty.String && v.AsString() == ""
+}
+
+// weighed is an arithmetic operator whose result is checked for size.
+func (l *loader) weighed(plain function.Function) function.Function {
+	param := function.Parameter{Type: cty.Number, AllowUnknown: true, AllowDynamicType: true}
+	return function.New(&function.Spec{
+		Params: []function.Parameter{param, param},
+		Type:   function.StaticReturnType(cty.Number),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			v, err := plain.Call(args)
+			if err != nil {
+				return v, err
+			}
+			if v.IsKnown() && !v.IsNull() {
+				n := v.AsBigFloat()
+				if e := n.MantExp(nil); n.IsInf() || e > maxExponent || e < -maxExponent {
+					return cty.NilVal, errNumber
+				}
+			}
+			return v, nil
+		},
+	})
+}

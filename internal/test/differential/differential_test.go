@@ -1,0 +1,157 @@
+package differential_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/scenario"
+	"github.com/hoplab/hoplab/internal/source/cfn"
+	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/differential"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+var (
+	configs = flag.Int("configs", 40, "generated deployments to compare")
+	first   = flag.Uint64("seed", 0, "seed of the first deployment; 0 draws one from the clock and prints it")
+	scale   = flag.Float64("scale", 25, "how many times faster than real the lab's timers run")
+	fabric  = flag.String("fabric", "loopback", "the lab's fabric")
+	beside  = flag.Int("beside", 4, "deployments that run at the same time")
+)
+
+// TestMain lets the lab start this binary as its nodes.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "node" {
+		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
+	}
+	flag.Parse()
+	if code, done, err := lab.Enter(*fabric); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	} else if done {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// appOf tells reach what the scenario's app does, from the same environment
+// that the lab gives to the real one.
+func appOf(c scenario.Config) func(*topology.Service) reach.App {
+	return func(s *topology.Service) reach.App {
+		a := reach.AppOf(s)
+		if !strings.HasSuffix(string(s.ID), scenario.AppService) {
+			return a
+		}
+		a.Status, a.Body = 404, "404 page not found\n"
+		root := 200
+		if v, err := strconv.Atoi(c.App["STATUS"]); err == nil {
+			root = v
+		}
+		a.Paths = map[string]int{"/": root, "/healthz": 200, "/readyz": 200}
+		first, _, _ := strings.Cut(c.App["DELAY"], ",")
+		if d, err := time.ParseDuration(first); err == nil {
+			a.Delay = d
+		}
+		return a
+	}
+}
+
+// TestGeneratedDeployments holds prediction against observation over generated
+// deployments. All of them: go test ./internal/test/differential -configs 2000
+// and, on the kernel's network: go test ./internal/test/differential -fabric netns -configs 300
+func TestGeneratedDeployments(t *testing.T) {
+	r, err := repo.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := r.BuildService(context.Background(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := *first
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano()) % 1e9
+	}
+	t.Logf("%d deployments from seed %d on %s, timers %g times faster", *configs, seed, *fabric, *scale)
+	var mu sync.Mutex
+	var compared, slower int
+	skipped := map[string]int{} // by reason
+	slots := make(chan struct{}, *beside)
+	var wg sync.WaitGroup
+	for i := range *configs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			s := seed + uint64(i)
+			c := scenario.Random(rand.New(rand.NewPCG(s, 0)))
+			rows, err := run(t, c, app, s, *scale)
+			if err == nil && slices.ContainsFunc(rows, func(r differential.Row) bool { return r.Differs != "" }) {
+				// A busy machine can make a fast clock overtake the work. What
+				// is really different is so on a slow clock too.
+				rows, err = run(t, c, app, s, *scale/8)
+				mu.Lock()
+				slower++
+				mu.Unlock()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Errorf("seed %d (%s): %v", s, c.Name, err)
+				return
+			}
+			for _, r := range rows {
+				switch {
+				case r.Skipped != "":
+					skipped[r.Skipped]++
+				case r.Differs != "":
+					t.Errorf("seed %d (%s)\n  %s: %s\n  predicted %s\n  observed  %s\n  differs:  %s", s, c.Name, r.ID, r.What, r.Predicted, r.Observed, r.Differs)
+				default:
+					compared++
+				}
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d predictions agree with the lab; %d deployments were run again on a slower clock", compared, slower)
+	for _, why := range slices.Sorted(maps.Keys(skipped)) {
+		t.Logf("%d cannot be shown there: %s", skipped[why], why)
+	}
+	if compared < *configs {
+		t.Errorf("only %d predictions compared over %d deployments", compared, *configs)
+	}
+}
+
+func run(t *testing.T, c scenario.Config, app string, seed uint64, scale float64) ([]differential.Row, error) {
+	a, err := cfn.Parse(fmt.Sprintf("seed-%d.json", seed), c.Template(), cfn.Options{})
+	if err != nil {
+		return nil, err
+	}
+	top, err := deployment.FromTemplates(a)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return differential.Compare(ctx, top, differential.Options{
+		App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric, Scale: scale, Seed: seed,
+		Dir: filepath.Join(t.TempDir(), "lab"), Reach: reach.Options{App: appOf(c)},
+	})
+}
