@@ -44,7 +44,7 @@ present=()
 for p in "${race[@]}"; do
   if go list "$p" >/dev/null 2>&1; then present+=("$p"); fi
 done
-go test -race -short -p 2 -timeout 20m "${present[@]}"
+go test -race -p 2 -timeout 20m "${present[@]}"
 
 step "known vulnerabilities"
 if go run golang.org/x/vuln/cmd/govulncheck@v1.1.4 -version >/dev/null 2>&1; then

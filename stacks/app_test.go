@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // built synthesizes k and returns the template of one stack.
@@ -41,6 +43,7 @@ func expect(t *testing.T, what string, properties any, want any, path ...any) {
 // article is the client's: it must be the port on which the app's agent is
 // reached, while the load balancer's stays the container port.
 func TestDoors(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	for _, c := range []struct {
 		name string
 		keys keys
@@ -85,6 +88,7 @@ func TestDoors(t *testing.T) {
 // TestArms compares the services with the article's, and the two arms with
 // each other.
 func TestArms(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	tpl := built(t, keys{"arms": "both"}, "App")
 	endpoints := map[string]any{}
 	for id, s := range tpl.of("AWS::ECS::Service") {
@@ -131,6 +135,7 @@ func TestArms(t *testing.T) {
 }
 
 func TestTargetGroup(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	_, g := only(t, built(t, keys{}, "App"), "AWS::ElasticLoadBalancingV2::TargetGroup")
 	for name, want := range map[string]any{ // the third article's numbers
 		"HealthCheckEnabled": true, "HealthCheckProtocol": "HTTP", "HealthCheckPort": "80", "HealthCheckPath": "/",
@@ -145,6 +150,7 @@ func TestTargetGroup(t *testing.T) {
 
 // TestAlbEgress: what leaves the load balancer, in the three settings.
 func TestAlbEgress(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	const open = "0.0.0.0/0"
 	for _, c := range []struct {
 		egress string
@@ -183,6 +189,7 @@ func TestAlbEgress(t *testing.T) {
 
 // TestHealthChecks: what each pattern asks, and whom.
 func TestHealthChecks(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	command := func(args ...string) []any {
 		l := []any{"CMD", "/service"}
 		for _, a := range args {
@@ -229,6 +236,7 @@ func TestHealthChecks(t *testing.T) {
 }
 
 func TestClientDependsOnApp(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	for name, k := range variants {
 		if k["host"] != nil {
 			continue
@@ -254,6 +262,7 @@ func TestClientDependsOnApp(t *testing.T) {
 // TestSuppression: the finding that the experiment is about is accepted in the
 // template, in the form that `hoplab check` reads, and only where it arises.
 func TestSuppression(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	for id, s := range built(t, keys{"arms": "both"}, "App").of("AWS::ECS::Service") {
 		if strings.HasPrefix(id, "Bypass") {
 			if _, there := s.Metadata["hoplab"]; there {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // The tests of this file run the CDK app as users do: as a program, under the
@@ -20,6 +22,7 @@ import (
 
 // TestProgram builds app.go once for all that is tested on it.
 func TestProgram(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	needNode(t)
 	app := filepath.Join(t.TempDir(), "app")
 	if out, err := run(t, "..", nil, "go", "build", "-o", app, "."); err != nil {
@@ -184,6 +187,7 @@ func testErrors(t *testing.T, app string) {
 
 // TestImageFolders: what the default images are built from is there.
 func TestImageFolders(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	for _, folder := range []string{"service", "loadtest"} {
 		if _, err := os.Stat(filepath.Join("..", folder, "Dockerfile")); err != nil {
 			t.Error(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 const (
@@ -47,6 +48,7 @@ var space = []struct {
 // refused with the reason, or accepted; and of the accepted ones so many are
 // synthesized that every two values that can stand together did.
 func TestCombinations(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	var accepted []keys
 	refused := 0
 	walk(0, keys{}, func(k keys) {

@@ -3,9 +3,12 @@ package stacks
 import (
 	"strings"
 	"testing"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 func TestPublicEdge(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	tpl := built(t, keys{"edge": "public", "domainName": "api.example.com", "hostedZoneId": "Z0123456789ABC", "ipAddressType": "dualstack"}, "App")
 	_, alb := only(t, tpl, "AWS::ElasticLoadBalancingV2::LoadBalancer")
 	expect(t, "load balancer", alb.Properties, "internet-facing", "Scheme")
@@ -72,6 +75,7 @@ func TestPublicEdge(t *testing.T) {
 
 // TestPublicEdgeVariants: what the certificate, the name and the modes change.
 func TestPublicEdgeVariants(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	t.Run("IPv4 with a certificate of one's own", func(t *testing.T) {
 		tpl := built(t, keys{"edge": "public", "certificateArn": anARN, "httpMode": "forward"}, "App")
 		for _, kind := range []string{"AWS::CertificateManager::Certificate", "AWS::Route53::RecordSet"} {
@@ -107,6 +111,7 @@ func TestPublicEdgeVariants(t *testing.T) {
 
 // TestHost: the first article's host, and the log line that it is about.
 func TestHost(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	tpl := built(t, keys{"host": "ec2-nginx", "albEgress": "none"}, "Host")
 	_, instance := only(t, tpl, "AWS::EC2::Instance")
 	userData, _ := at(instance.Properties, "UserData", "Fn::Base64").(string)

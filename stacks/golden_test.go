@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // variants are the assemblies under testdata/golden, against which the
@@ -27,6 +29,7 @@ var variants = map[string]keys{
 }
 
 func TestGolden(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	for name, k := range variants {
 		t.Run(name, func(t *testing.T) {
 			got := assembly(t, synth(t, k))

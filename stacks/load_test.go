@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 func text(v any) string {
@@ -22,6 +24,7 @@ func text(v any) string {
 
 // TestLoadOutputs: what a run against AWS reads from the stack.
 func TestLoadOutputs(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	tpl := built(t, keys{"load": "true", "arms": "both", "generators": "2"}, "Load")
 	want := []string{
 		"ClusterName", "ContainerName", "Generators", "LogGroup", "MeshLogGroup", "MeshServiceName", "MeshTaskDefinitionArn",
@@ -37,6 +40,7 @@ func TestLoadOutputs(t *testing.T) {
 }
 
 func TestLoadStack(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	tpl := built(t, keys{"load": "true", "arms": "both"}, "Load")
 
 	_, bucket := only(t, tpl, "AWS::S3::Bucket")
@@ -73,6 +77,7 @@ func TestLoadStack(t *testing.T) {
 
 // TestLoadWritesOnePrefix: the task roles' only right.
 func TestLoadWritesOnePrefix(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	tpl := built(t, keys{"load": "true"}, "Load")
 	found := 0
 	for id, p := range tpl.of("AWS::IAM::Policy") {
@@ -95,6 +100,7 @@ func TestLoadWritesOnePrefix(t *testing.T) {
 // TestStateMachine checks the definition with asl-validator, and what CDK is
 // known to drop in silence.
 func TestStateMachine(t *testing.T) {
+	layer.Full(t, "synthesizes, which needs Node")
 	node := needNode(t)
 	definition := definitionOf(t, built(t, keys{"load": "true", "generators": "20"}, "Load"))
 	path := filepath.Join(t.TempDir(), "definition.json")

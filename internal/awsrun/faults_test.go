@@ -14,11 +14,13 @@ import (
 
 	"github.com/hoplab/hoplab/internal/cli"
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
 // TestRefusalsBeforeTheStart: nothing is started on what cannot work.
 func TestRefusalsBeforeTheStart(t *testing.T) {
+	layer.Full(t, "waits for a run's periods")
 	answerWith := func(op string, status int, code, message string) func(*fakeAWS) {
 		return func(f *fakeAWS) {
 			f.intercept = func(got string, _ int, w http.ResponseWriter) bool {
@@ -79,6 +81,7 @@ func TestRefusalsBeforeTheStart(t *testing.T) {
 // TestFaultsInMidRun breaks the second replicate in every way: one clear line,
 // no task left, the first replicate kept, and a run that --resume finishes.
 func TestFaultsInMidRun(t *testing.T) {
+	layer.Full(t, "waits for a run's periods")
 	during := func(op string, status int, code, message string) func(*fakeAWS, *fakeTask) int {
 		return func(f *fakeAWS, k *fakeTask) int {
 			f.set(func() {
@@ -166,6 +169,7 @@ func (f *fakeAWS) healAndResume(t *testing.T, dir string) {
 }
 
 func TestATaskThatNeverStarts(t *testing.T) {
+	layer.Full(t, "waits for a run's periods")
 	f := newFakeAWS(t)
 	f.does(func(k *fakeTask) int {
 		l, _ := samplefile.ParseLoad([]byte(k.command[0]))
@@ -198,6 +202,7 @@ func TestRunTaskGivesNoTask(t *testing.T) {
 // TestThrottlingThatPasses: the SDK's retry is enough, and a poll that fails
 // is not the end.
 func TestThrottlingThatPasses(t *testing.T) {
+	layer.Full(t, "waits for a run's periods")
 	f := newFakeAWS(t)
 	f.intercept = func(op string, nth int, w http.ResponseWriter) bool {
 		hit := op == "ecs:RunTask" && nth == 1 || op == "ecs:DescribeTasks" && nth > 4 && nth < 8
@@ -227,6 +232,7 @@ func TestMetricsThatNeverCome(t *testing.T) {
 }
 
 func TestAStopThatFailsPrintsTheCommand(t *testing.T) {
+	layer.Full(t, "starts processes")
 	f := newFakeAWS(t)
 	f.does(func(k *fakeTask) int { <-k.stop; return -1 })
 	f.intercept = func(op string, _ int, w http.ResponseWriter) bool {
@@ -292,6 +298,7 @@ func TestInterruptStopsTheTask(t *testing.T) {
 // TestAnswersThatAreLost: AWS starts what it was asked to and the answer never
 // comes. The SDK's repetitions start nothing more, and what runs is stopped.
 func TestAnswersThatAreLost(t *testing.T) {
+	layer.Full(t, "waits for a run's periods")
 	for _, c := range []struct {
 		name, op, generators string
 		started              func(*fakeAWS) int
@@ -322,6 +329,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 // TestKilledRunIsSweptByResume kills the command outright: its task goes on,
 // and --resume stops it before it starts its own.
 func TestKilledRunIsSweptByResume(t *testing.T) {
+	layer.Full(t, "starts processes")
 	for _, c := range []struct{ name, arms, left string }{
 		{"a task", "agent,bypass", "stopping load task " + arnPrefix + "task/" + cluster + "/t2, which was left"},
 		{"a service", "agent,mesh", "scaling back service " + meshName + ", which was left"},

@@ -14,12 +14,14 @@ import (
 
 	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
 // TestK6OperatorSaysTheSamePlan reads the manifests back, and runs the init
 // container's command as runner 3 of 4.
 func TestK6OperatorSaysTheSamePlan(t *testing.T) {
+	layer.Full(t, "starts processes")
 	p, err := plan.New(plan.ProfileQuick)
 	if err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ import (
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/source"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // labDeployment is the lab behind the fake AWS: the golden template of both arms,
@@ -37,9 +38,7 @@ type labDeployment struct {
 
 func deploy(t *testing.T) *labDeployment {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts the lab and builds k6, which takes a minute at first")
-	}
+	layer.Full(t, "starts the lab and builds k6, which takes a minute at first")
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

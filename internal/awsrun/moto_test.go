@@ -30,6 +30,7 @@ import (
 	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // motoServer starts moto, somebody else's idea of AWS, for as long as the test
@@ -148,6 +149,7 @@ func sdk(t *testing.T) aws.Config {
 // TestTasksAreStartedFoundAndStopped holds the calls that start and stop load
 // tasks against the fake, and against moto where it is installed.
 func TestTasksAreStartedFoundAndStopped(t *testing.T) {
+	layer.Full(t, "starts processes")
 	t.Run("fake", func(t *testing.T) {
 		f := newFakeAWS(t)
 		f.does(func(k *fakeTask) int { <-k.stop; return -1 })

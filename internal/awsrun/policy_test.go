@@ -15,6 +15,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/aws-policy.json")
@@ -171,6 +172,7 @@ func TestPolicyIsWhatTheCodeCalls(t *testing.T) {
 // larger, so there are no others than those of the policy and the SDK's own
 // for credentials.
 func TestOnlyUsedClientsAreImported(t *testing.T) {
+	layer.Full(t, "starts processes")
 	out, err := exec.Command("go", "list", "-deps", "github.com/hoplab/hoplab/cmd/hoplab").Output()
 	if err != nil {
 		t.Fatal(err)

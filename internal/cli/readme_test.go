@@ -13,6 +13,7 @@ import (
 	"github.com/hoplab/hoplab/internal/cli"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // block is a fenced block that shows a command and what it prints.
@@ -21,6 +22,7 @@ var block = regexp.MustCompile("(?s)```console\n\\$ hoplab ([^\n]*)\n(.*?)```")
 // TestManual runs every command that the README and the guides show with its
 // output, and compares the two.
 func TestManual(t *testing.T) {
+	layer.Full(t, "runs the command in processes of its own")
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

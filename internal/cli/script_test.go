@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hoplab/hoplab/internal/cli"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts and the README")
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) {
 
 // TestStories runs one script per story of a user, in testdata/script.
 func TestStories(t *testing.T) {
+	layer.Full(t, "runs the command in processes of its own")
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

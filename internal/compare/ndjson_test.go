@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // got is what a reader made of a file.
@@ -333,9 +335,7 @@ func TestAnErrorOfTheSinkNamesTheLine(t *testing.T) {
 
 // Tags that never repeat must not take more and more memory.
 func TestMemoryDoesNotDependOnTheSize(t *testing.T) {
-	if testing.Short() {
-		t.Skip("reads some 100 MB")
-	}
+	layer.Full(t, "reads some 100 MB")
 	lines := &endless{n: 300_000}
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -13,6 +13,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/source/terraform"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -162,6 +163,7 @@ func found(t *testing.T, d diagnose.Diagnosis, want ...string) {
 }
 
 func TestSingleFaultsInTerraform(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -171,6 +173,7 @@ func TestSingleFaultsInTerraform(t *testing.T) {
 }
 
 func TestDoubleFaultsInTerraform(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	for _, pair := range doubles {
 		t.Run(pair[0]+"+"+pair[1], func(t *testing.T) {
 			t.Parallel()
@@ -183,6 +186,7 @@ func TestDoubleFaultsInTerraform(t *testing.T) {
 // Nothing in the source says what the server on the instance speaks. The
 // checklist cannot call it a fault, but must not call it fine either.
 func TestCheckInAnotherProtocol(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	d := examine(t, planted(t, edit{`    path                = "/"`, "    path                = \"/\"\n    protocol            = \"HTTPS\""}))
 	if first := d.Lines[0]; first.Check != diagnose.Protocol || first.Status != diagnose.Suspect || !strings.Contains(d.Conclusion, "suspect protocol") {
 		t.Errorf("first %s (%s), %q; want the protocol as suspect", first.Check, first.Status, d.Conclusion)
@@ -190,6 +194,7 @@ func TestCheckInAnotherProtocol(t *testing.T) {
 }
 
 func TestNothingWrongInTerraform(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	d := examine(t, planted(t))
 	if d.Conclusion != diagnose.NothingWrong || len(d.Faults()) != 0 || d.State != "healthy" || !d.Observed {
 		t.Errorf("%s (%s), observed %v; want %q", d.Conclusion, d.State, d.Observed, diagnose.NothingWrong)

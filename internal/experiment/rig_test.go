@@ -12,6 +12,7 @@ import (
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 func TestMain(m *testing.M) {
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 // whether it may call the other arms too. What the groups decide is the same
 // on every fabric, so the lab is on loopback.
 func TestLoadInsideATask(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	app, err := labtest.BuildService(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

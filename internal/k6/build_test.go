@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 func TestParseVersion(t *testing.T) {
@@ -36,6 +37,7 @@ Extensions:
 }
 
 func TestCheckRefusesOtherPrograms(t *testing.T) {
+	layer.Full(t, "starts programs")
 	if runtime.GOOS == "windows" {
 		const why = "the stand-ins for k6 are shell scripts"
 		if os.Getenv("CI") == "true" {

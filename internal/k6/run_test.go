@@ -17,15 +17,14 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	hop "github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
 // binary builds k6, or takes it from the cache. The first build takes a minute or two.
 func binary(t testing.TB) Binary {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs the built k6; run without -short")
-	}
+	layer.Full(t, "needs the built k6")
 	r, err := repo.Find()
 	if err != nil {
 		t.Fatal(err)

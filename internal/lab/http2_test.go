@@ -8,12 +8,14 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // TestHTTP2App: an endpoint of appProtocol http2 with the measured app behind
 // it, called by name and through the load balancer; the app sees HTTP/2.
 func TestHTTP2App(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	s := topo.Service(id)

@@ -15,6 +15,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/source/terraform"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -73,6 +74,7 @@ func accessLog(t *testing.T, path string) (out []map[string]any) {
 
 // The article's first half: no egress, no healthy target, no line in the log.
 func TestArticleWithoutEgress(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	l := start(t, lab.Options{Topology: article(t, "false"), Scale: 100})
 	got := await(t, l, alb.Unhealthy)
 	if got.Reason != alb.ReasonTimeout || got.Probes < 2 {
@@ -106,6 +108,7 @@ func doorOf(t *testing.T, l *lab.Lab) string {
 // The second half: one success is enough for a new target, and the log has
 // the probe with every field that the article prints.
 func TestArticleWithEgress(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	l := start(t, lab.Options{Topology: article(t, "true")})
 	if got := await(t, l, alb.Healthy); got.Probes != 1 {
 		t.Errorf("healthy after %d probes; want 1 on the first registration", got.Probes)
@@ -144,6 +147,7 @@ func TestArticleWithEgress(t *testing.T) {
 
 // An instance has no service that would replace what ends there.
 func TestInstanceAppEnds(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	l := start(t, lab.Options{Topology: article(t, "true"), Scale: 100})
 	await(t, l, alb.Healthy)
 	if err := syscall.Kill(l.Status().Instances[0].Apps[0].PID, syscall.SIGKILL); err != nil {
@@ -159,6 +163,7 @@ func TestInstanceAppEnds(t *testing.T) {
 
 // The attachment may name a port on which, by its user data, nothing listens.
 func TestAttachmentOfAnotherPort(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := article(t, "true")
 	topo.TargetGroups[0].Targets[0].Port = topology.Known(8080)
 	all := []topology.Rule{{Protocol: "-1", Peer: topology.Peer{CIDR: netip.MustParsePrefix("0.0.0.0/0")}}}
@@ -173,6 +178,7 @@ func TestAttachmentOfAnotherPort(t *testing.T) {
 
 // The same experiment from the project's own stacks.
 func TestHostStack(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	l := start(t, lab.Options{Topology: labtest.Deployment(t, "host")})
 	if got := await(t, l, alb.Healthy); got.Probes != 1 {
 		t.Errorf("healthy after %d probes; want 1", got.Probes)
@@ -190,6 +196,7 @@ func httpDoor(t *testing.T, l *lab.Lab) string {
 
 // The stacks' own template with albEgress=none gives what the article saw.
 func TestStacksWithoutEgress(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	l := start(t, lab.Options{Topology: labtest.Deployment(t, "no-egress"), Scale: 100, KeepUnhealthy: true})
 	if got := await(t, l, alb.Unhealthy); got.Reason != alb.ReasonTimeout {
 		t.Errorf("reason %s; want %s", got.Reason, alb.ReasonTimeout)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -37,6 +38,9 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if layer.Fast() {
+		return m.Run()
+	}
 	if service, err = labtest.BuildService(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -118,6 +122,7 @@ func without(response, prefix string) string {
 // TestBothArms runs the deployment of both arms and checks what each request
 // proves: the agent's headers, the peer that the app saw, 49 bytes.
 func TestBothArms(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "both")
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
@@ -157,6 +162,7 @@ func TestBothArms(t *testing.T) {
 // reaches the app's container port by itself, that the app sees that host's
 // own address, and that no other caller gets there.
 func TestBeside(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "bypass")
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
@@ -198,6 +204,7 @@ func TestBeside(t *testing.T) {
 
 // TestArticle runs the article's calls in both port modes.
 func TestArticle(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	for _, variant := range []string{"agent", "bypass"} {
 		t.Run(variant, func(t *testing.T) {
 			topo := labtest.Deployment(t, variant)
@@ -235,6 +242,7 @@ func TestArticle(t *testing.T) {
 // TestForgottenRule: the override is set and the client's rule still names
 // the container port; the caller waits for the agent's 15 s.
 func TestForgottenRule(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "bypass")
 	for _, g := range topo.SecurityGroups {
 		for i := range g.Ingress {
@@ -260,6 +268,7 @@ func TestForgottenRule(t *testing.T) {
 // TestClosedEgress: the load balancer's group lets nothing out, so the target
 // times out and requests are still sent to it (fail-open) until 10 s are over.
 func TestClosedEgress(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	lb := topo.LoadBalancers[0]
 	id, _ := lb.Groups[0].Get()

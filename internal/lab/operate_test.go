@@ -12,6 +12,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -55,6 +56,7 @@ func who(t *testing.T, l *lab.Lab, c lab.Caller, url string, n int) (out []strin
 }
 
 func TestKill(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	l := start(t, lab.Options{Topology: topo, Scale: 10})
@@ -85,6 +87,7 @@ func TestKill(t *testing.T) {
 
 // TestKillLoadBalancer: another node takes its place at the same address.
 func TestKillLoadBalancer(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	lb := topo.LoadBalancers[0].ID
 	l := start(t, lab.Options{Topology: topo})
@@ -108,6 +111,7 @@ func TestKillLoadBalancer(t *testing.T) {
 }
 
 func TestScale(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	l := start(t, lab.Options{Topology: topo})
@@ -148,6 +152,7 @@ func TestScale(t *testing.T) {
 // TestRedeployUnderLoad: a rolling deployment loses no request and none is
 // answered by two tasks.
 func TestRedeployUnderLoad(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	topo.Service(id).DesiredCount = topology.Known(2)
@@ -212,6 +217,7 @@ func TestRedeployUnderLoad(t *testing.T) {
 
 // TestFrozenNames: a task resolves what existed when it started.
 func TestFrozenNames(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	client := topo.Service(clientID(t, topo))
 	client.After = nil
@@ -231,6 +237,7 @@ func TestFrozenNames(t *testing.T) {
 // TestReplacementLoop: a target that fails its check is replaced after the
 // grace period, again and again, until the circuit breaker stops it.
 func TestReplacementLoop(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	g, _ := topo.Service(id).LoadBalancers[0].Group.Get()
@@ -259,6 +266,7 @@ func TestReplacementLoop(t *testing.T) {
 // TestContainerHealth: the check runs inside the task, so it passes where the
 // target's fails, and a failing one replaces the task.
 func TestContainerHealth(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
 	svc := topo.Service(id)

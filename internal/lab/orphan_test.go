@@ -14,6 +14,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // hold runs a lab until it is killed.
@@ -24,6 +25,7 @@ func hold(app string) int {
 // TestKilledParent kills the process that runs a lab, and its children must
 // go with it.
 func TestKilledParent(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	if runtime.GOOS != "linux" {
 		labtest.Lacking(t, "looks for processes in /proc")
 	}
@@ -38,6 +40,7 @@ func TestKilledParent(t *testing.T) {
 
 // TestNoGoroutineLeft checks that Close ends everything in this process too.
 func TestNoGoroutineLeft(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	l := start(t, lab.Options{Topology: labtest.Deployment(t, "both")})
 	healthy(t, l)
 	url, _ := l.LoadBalancerURL(labtest.Deployment(t, "both").LoadBalancers[0].ID, 80)
@@ -67,6 +70,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 // TestGuardedApps runs the way in which apps are started where the kernel
 // does not end a dead parent's children.
 func TestGuardedApps(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	defer lab.GuardApps(true)()
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
@@ -111,6 +115,7 @@ func childrenOf(pids []int) (out []int) {
 
 // TestNothingLeft checks that Close ends every process.
 func TestNothingLeft(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "both")
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -83,6 +84,7 @@ func (b *browser) ca() string { return b.lab.Status().CA }
 
 // HTTPS with the lab's authority and the name verified, HTTP redirected to it.
 func TestPublicBackend(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	b := open(t, labtest.Deployment(t, "public"))
 	if b.ca() == "" {
 		t.Fatal("the status names no authority")
@@ -106,6 +108,7 @@ func TestPublicBackend(t *testing.T) {
 }
 
 func TestPublicBackendRedirects(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	b := open(t, labtest.Deployment(t, "public"))
 	out, code := b.get(b.name, "http://"+b.name+"/a/b?c=d", "--output", os.DevNull, "--write-out", "%{http_code} %{redirect_url}")
 	status, location, _ := strings.Cut(out, " ")
@@ -123,6 +126,7 @@ func TestPublicBackendRedirects(t *testing.T) {
 
 // With httpMode=forward, as in the article, both listeners forward.
 func TestPublicBackendForwards(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "public")
 	var plain, secure *topology.Listener
 	for _, ln := range topo.LoadBalancers[0].Listeners {
@@ -143,6 +147,7 @@ func TestPublicBackendForwards(t *testing.T) {
 
 // Nothing of the deployment can be reached but the load balancer's two ports.
 func TestPublicBackendIsClosedOtherwise(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	b := open(t, labtest.Deployment(t, "public"))
 	if _, err := b.lab.Door(lab.Caller{}, "http://"+net.JoinHostPort(b.name, "8080")+"/"); err == nil {
 		t.Error("port 8080 of the load balancer has a door")

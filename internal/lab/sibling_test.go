@@ -9,12 +9,14 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // The stacks' proxy answers the health check itself and passes everything
 // else to the app beside it, which maps no port. When the app hangs, the load
 // balancer sees nothing of it.
 func TestProxyInFrontOfApp(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	l := start(t, lab.Options{Topology: labtest.Deployment(t, "proxy"), KeepUnhealthy: true, Scale: 20})
 	healthy(t, l)
 	ask := func() lab.Observation {

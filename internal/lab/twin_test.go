@@ -9,12 +9,14 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // TestTwin checks that a twin is reached under the same name through
 // processes of its own.
 func TestTwin(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	var app topology.ID
 	for _, s := range topo.Services {
@@ -48,6 +50,7 @@ func TestTwin(t *testing.T) {
 
 // TestInjection checks that a delay arrives and is counted where it was asked for.
 func TestInjection(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	for _, hop := range []string{"alb", "agent", "app"} {
 		t.Run(hop, func(t *testing.T) {
 			topo := labtest.Deployment(t, "agent")
@@ -85,6 +88,7 @@ func TestInjection(t *testing.T) {
 
 // TestStatusCounts compares counters with the requests that were sent.
 func TestStatusCounts(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "both")
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)

@@ -16,6 +16,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/learn"
 	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files and docs/lessons.md")
@@ -71,6 +72,7 @@ var (
 // TestLessons runs each lesson to its end: everything seen is as documented
 // and as predicted, one choice holds, and the text is what is on file.
 func TestLessons(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	o := options(t)
 	for _, l := range learn.All() {
 		t.Run(l.ID, func(t *testing.T) {
@@ -153,6 +155,7 @@ func TestCatalogue(t *testing.T) {
 
 // TestPrediction goes through the three ways in which a learner can answer.
 func TestPrediction(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	o := options(t)
 	l, _ := learn.Find("privileged-port")
 	for _, c := range []struct {

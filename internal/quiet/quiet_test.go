@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestMain lets the test binary stand in for the hidden spin command.
@@ -50,6 +52,7 @@ func TestParseStat(t *testing.T) {
 // TestOneCore shows that children started meanwhile are confined too, and that
 // the process has its cores back afterwards.
 func TestOneCore(t *testing.T) {
+	layer.Full(t, "starts processes")
 	spread, status := OneCore()
 	defer spread()
 	if runtime.GOOS != "linux" {
@@ -75,6 +78,7 @@ func TestOneCore(t *testing.T) {
 }
 
 func TestKeepAwakeStartsAndStops(t *testing.T) {
+	layer.Full(t, "starts processes")
 	if runtime.GOOS != "linux" {
 		if _, status := KeepAwake([]string{os.Args[0]}); status != "not available on "+runtime.GOOS {
 			t.Errorf("got status %q", status)
@@ -100,6 +104,7 @@ func TestKeepAwakeStartsAndStops(t *testing.T) {
 }
 
 func TestSpinEndsWithItsStdin(t *testing.T) {
+	layer.Full(t, "starts processes")
 	if runtime.GOOS != "linux" {
 		return
 	}

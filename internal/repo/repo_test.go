@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // cache gives the test a cache directory of its own.
@@ -224,9 +225,7 @@ func TestFailedCommandShowsItsOutput(t *testing.T) {
 }
 
 func TestBuildService(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the app; run without -short")
-	}
+	layer.Full(t, "builds the app")
 	r, err := Find()
 	if err != nil {
 		t.Fatal(err)

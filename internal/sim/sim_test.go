@@ -16,6 +16,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/stats"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 func TestSelectionEqualsSorting(t *testing.T) {
@@ -124,6 +125,7 @@ func TestTruthAgreesWithALargeSample(t *testing.T) {
 // alone moves a coverage by 2.5 points; the full table is `hoplab sim`, and
 // HOPLAB_SIM_RUNS=2000 judges it by the promised limits.
 func TestCoverageOfTheDefaultDesign(t *testing.T) {
+	layer.Full(t, "simulates for seconds")
 	runs, slack := 300, 0.03
 	if v, err := strconv.Atoi(os.Getenv("HOPLAB_SIM_RUNS")); err == nil {
 		runs, slack = v, 0
@@ -152,6 +154,7 @@ func TestCoverageOfTheDefaultDesign(t *testing.T) {
 
 // What the other designs get wrong must show, or the simulator proves nothing.
 func TestTheOtherDesignsFail(t *testing.T) {
+	layer.Full(t, "simulates for seconds")
 	first := scenarios()[0]
 	alarms := map[string]float64{}
 	for k := range first.designs {

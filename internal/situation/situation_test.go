@@ -16,6 +16,7 @@ import (
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/situation"
 	"github.com/hoplab/hoplab/internal/test/differential"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -30,6 +31,7 @@ func TestMain(m *testing.M) {
 // TestSituations shows three columns that must agree: what is documented, what
 // reach predicts, what the lab shows.
 func TestSituations(t *testing.T) {
+	layer.Full(t, "starts labs")
 	r, err := repo.Find()
 	if err != nil {
 		t.Fatal(err)

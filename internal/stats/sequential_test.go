@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/stats"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // stopped simulates runs that stop at the first interval narrower than target
@@ -33,6 +34,7 @@ func stopped(seed uint64, first, last int, level, target float64) float64 {
 }
 
 func TestSequentialLevelKeepsTheLevelWhereTheNaiveRuleLosesIt(t *testing.T) {
+	layer.Full(t, "simulates for seconds")
 	const first, last = 3, 12
 	level := stats.SequentialLevel(first, last, 0.95)
 	worst, naive := 1.0, 1.0

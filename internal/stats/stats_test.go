@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/stats"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 func near(t *testing.T, what string, got, want, tolerance float64) {
@@ -164,6 +165,7 @@ func TestShiftOnHollanderAndWolfe(t *testing.T) {
 }
 
 func TestShiftEqualsTheMedianOfAllDifferences(t *testing.T) {
+	layer.Full(t, "simulates for seconds")
 	rng := rand.New(rand.NewPCG(3, 3))
 	for range 200 {
 		a, b := make([]float64, 1+rng.IntN(60)), make([]float64, 1+rng.IntN(60))

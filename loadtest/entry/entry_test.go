@@ -21,6 +21,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
@@ -34,9 +35,7 @@ type setting struct {
 
 func newSetting(t *testing.T, wrap func(http.Handler) http.Handler) *setting {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs the built k6; run without -short")
-	}
+	layer.Full(t, "needs the built k6")
 	backend := s3mem.New()
 	if err := backend.CreateBucket("results"); err != nil {
 		t.Fatal(err)

@@ -9,11 +9,13 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // The image is built from an extract of the repository. Every package that
 // the entry program needs from it must be in that extract.
 func TestImageContextIsComplete(t *testing.T) {
+	layer.Full(t, "starts processes")
 	r, err := repo.Find()
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/envoy"
 	"github.com/hoplab/hoplab/internal/lab/envoy/standin"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestMain lets the test binary stand in for envoy.
@@ -46,6 +47,7 @@ func task(app uint16) agent.Config {
 }
 
 func TestProxy(t *testing.T) {
+	layer.Full(t, "starts a stand-in for Envoy")
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
 	defer app.Close()
 	dir := t.TempDir()
@@ -107,6 +109,7 @@ func TestProxy(t *testing.T) {
 }
 
 func TestProxyThatEnds(t *testing.T) {
+	layer.Full(t, "starts a stand-in for Envoy")
 	cfg := task(80)
 	cfg.Task = standin.Broken
 	_, _, err := envoy.Start(cfg, plain{}, os.Args[0], t.TempDir(), os.Stderr)
@@ -117,6 +120,7 @@ func TestProxyThatEnds(t *testing.T) {
 
 // TestGone: Drain and Counters of an Envoy that has gone are errors, not waits.
 func TestGone(t *testing.T) {
+	layer.Full(t, "starts a stand-in for Envoy")
 	p, _, err := envoy.Start(task(80), plain{}, os.Args[0], t.TempDir(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // envoyOnPath makes this binary the machine's envoy: a stand-in, see its package.
@@ -34,6 +35,7 @@ func envoyOnPath(t *testing.T) {
 // TestEnvoy: an Envoy in the place of every agent. The paths are those of the
 // lab's own agents, the counters are Envoy's, and a task ends with its Envoy.
 func TestEnvoy(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	possible(t)
 	envoyOnPath(t)
 	topo := labtest.Deployment(t, "agent")
@@ -97,6 +99,7 @@ func hasIPv6() bool {
 
 // TestEnvoyRefused: what Envoy cannot be used for is said before anything starts.
 func TestEnvoyRefused(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	topo := labtest.Deployment(t, "agent")
 	for _, c := range []struct {
 		name string

@@ -18,6 +18,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -93,6 +94,7 @@ func shell(t *testing.T, l *lab.Lab, c lab.Caller, argv ...string) (string, int)
 // TestArticle: the three calls of the article, by curl itself, inside the
 // client's task.
 func TestArticle(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	closed := labtest.Deployment(t, "bypass")
 	for _, g := range closed.SecurityGroups {
 		for i := range g.Ingress {
@@ -131,6 +133,7 @@ var long = flag.Bool("long", os.Getenv("CI") == "true", "run what takes its time
 
 // TestUnscaled runs the forgotten rule on real time: fifteen seconds.
 func TestUnscaled(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	if !*long {
 		t.Skip("takes 15 s; run it with -args -long")
 	}
@@ -164,6 +167,7 @@ func packets(t *testing.T, l *lab.Lab, server bool) map[string]uint64 {
 
 // TestModes: what an ALB caller's request proves of its way, in both modes.
 func TestModes(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	for _, variant := range []string{"agent", "bypass"} {
 		t.Run(variant, func(t *testing.T) {
 			topo := labtest.Deployment(t, variant)
@@ -204,6 +208,7 @@ func TestModes(t *testing.T) {
 // TestClosedEgress: the load balancer's group lets nothing out, so no packet
 // comes to the app and its target times out.
 func TestClosedEgress(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	topo := labtest.Deployment(t, "agent")
 	id, _ := topo.LoadBalancers[0].Groups[0].Get()
 	topo.SecurityGroup(id).Egress = nil
@@ -228,6 +233,7 @@ func TestClosedEgress(t *testing.T) {
 
 // TestExec: exit codes, input, a program that is stopped with its children.
 func TestExec(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	topo := labtest.Deployment(t, "agent")
 	l := startLab(t, lab.Options{Topology: topo})
 	c := client(t, topo)

@@ -14,6 +14,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // namespaces lists the network namespaces that threads of the processes are in.
@@ -33,6 +34,7 @@ func namespaces(pids ...int) map[string]bool {
 // TestNothingLeft: after Close this process has the namespaces, goroutines
 // and files that it had before.
 func TestNothingLeft(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	possible(t)
 	self := os.Getpid()
 	files := func() int { list, _ := os.ReadDir("/proc/self/fd"); return len(list) }
@@ -74,6 +76,7 @@ func hold(app, agent string) int {
 // TestKilledParent: a lab whose process is killed takes its processes and its
 // namespaces along.
 func TestKilledParent(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	possible(t)
 	envoyOnPath(t)
 	for _, agent := range []string{lab.AgentLab, lab.AgentEnvoy} {

@@ -17,11 +17,13 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestReachableAtOnce: the first packet to a new host arrives, whatever hosts
 // came before it. One that is lost costs a second.
 func TestReachableAtOnce(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	f := newFabric(t)
 	a := host(t, f, subnetA, "10.0.1.10")
 	for i := range 12 {
@@ -45,6 +47,7 @@ func TestReachableAtOnce(t *testing.T) {
 // TestDelay: a link's delay lies on the way to the host and on the way back,
 // once in a handshake each; hosts without one are as fast as ever.
 func TestDelay(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	f := newFabric(t)
 	const delay = 30 * time.Millisecond
 	a, near := host(t, f, subnetA, "10.0.1.10"), host(t, f, subnetA, "10.0.1.11")
@@ -81,6 +84,7 @@ func TestDelay(t *testing.T) {
 // TestLinkDelay: a packet from one host to another takes two links, so a
 // handshake takes four delays.
 func TestLinkDelay(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	const delay = 40 * time.Millisecond
 	topo := labtest.Deployment(t, "agent")
 	l := startLab(t, lab.Options{Topology: topo, LinkDelay: delay})

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestNames: a host has a hosts file of its own and the VPC's resolver; the
 // machine's files stay as they are.
 func TestNames(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	f := newFabric(t)
 	machine, err := os.ReadFile("/etc/hosts")
 	if err != nil {

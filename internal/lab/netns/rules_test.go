@@ -14,12 +14,14 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/netns"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestSecurityGroups: a closed port drops, an open one passes or refuses, in
 // the same subnet and across the router, and each side's rules count where
 // they are.
 func TestSecurityGroups(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	f := newFabric(t)
 	a, b, c := host(t, f, subnetA, "10.0.1.10"), host(t, f, subnetA, "10.0.1.11"), host(t, f, subnetB, "10.0.2.10")
 	pa, pb, pc := start(t, a), start(t, b), start(t, c)
@@ -61,6 +63,7 @@ func TestSecurityGroups(t *testing.T) {
 // TestStateful: a connection goes on when its rule is taken away, and a new
 // one does not start.
 func TestStateful(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	f := newFabric(t)
 	a, b := host(t, f, subnetA, "10.0.1.10"), host(t, f, subnetB, "10.0.2.10")
 	if err := f.SetPolicy(open(80)); err != nil {
@@ -101,6 +104,7 @@ func TestStateful(t *testing.T) {
 // TestInboundRedirect: connections from other hosts to the container port go
 // to the agent, those from inside the task to the app, in IPv4 and IPv6.
 func TestInboundRedirect(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	f := newFabric(t)
 	dual := func(n string) *netns.Host {
 		return addHost(t, f, fabric.HostSpec{Name: n, IP: netip.MustParseAddr("10.0.1.1" + n), IP6: netip.MustParseAddr("fd00:1::" + n), Subnet: subnetA})
@@ -141,6 +145,7 @@ func TestInboundRedirect(t *testing.T) {
 // or IPv6, reaches the agent with its destination; a call of the agent's own
 // port has none.
 func TestOutboundRedirect(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	f := newFabric(t)
 	h := addHost(t, f, fabric.HostSpec{Name: "task", IP: netip.MustParseAddr("10.0.1.10"), Subnet: subnetA,
 		VIPs: map[string]netip.Addr{"app.sample-namespace": netip.MustParseAddr("127.255.0.1")}})
@@ -168,6 +173,7 @@ func TestOutboundRedirect(t *testing.T) {
 
 // TestNodeSide: the node's Net is made of nothing.
 func TestNodeSide(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
 	n, err := netns.NewNet()
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestMain lets the test binary be a child with a behaviour.
@@ -51,6 +53,7 @@ func start(t *testing.T, behaviour string) (*Process, io.WriteCloser, io.Reader)
 }
 
 func TestWhy(t *testing.T) {
+	layer.Full(t, "starts processes")
 	p, _, _ := start(t, "fail")
 	if got := p.Why(); got != "exit status 3: no port left" {
 		t.Errorf("why: %q", got)
@@ -62,6 +65,7 @@ func TestWhy(t *testing.T) {
 }
 
 func TestEndsWithItsInput(t *testing.T) {
+	layer.Full(t, "starts processes")
 	p, in, _ := start(t, "wait")
 	if p.Wait(20 * time.Millisecond) {
 		t.Fatal("ended by itself")
@@ -73,6 +77,7 @@ func TestEndsWithItsInput(t *testing.T) {
 }
 
 func TestStopKillsTheStubborn(t *testing.T) {
+	layer.Full(t, "starts processes")
 	p, _, out := start(t, "stubborn")
 	if _, err := io.ReadFull(out, make([]byte, 6)); err != nil {
 		t.Fatal(err)

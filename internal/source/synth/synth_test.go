@@ -14,6 +14,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/source/synth"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 const root = "../../.."
@@ -73,9 +74,7 @@ func TestDigestFollowsTheTemplatesAndNothingElse(t *testing.T) {
 // TestSynthesizedEqualsGolden runs the real app: what hoplab run uses is what
 // the repository's golden templates say.
 func TestSynthesizedEqualsGolden(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the CDK app")
-	}
+	layer.Full(t, "builds the CDK app")
 	gocache, err := exec.Command("go", "env", "GOCACHE").Output()
 	if err != nil {
 		t.Fatal(err)

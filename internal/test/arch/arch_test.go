@@ -10,6 +10,8 @@ import (
 	"path"
 	"strings"
 	"testing"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 const module = "github.com/hoplab/hoplab"
@@ -130,6 +132,7 @@ func load(t *testing.T) []pkg {
 }
 
 func TestImportRules(t *testing.T) {
+	layer.Full(t, "asks go list")
 	all := load(t)
 	for _, r := range rules {
 		var matched int
@@ -199,6 +202,7 @@ func anyMatch(patterns []string, rel string) bool {
 }
 
 func TestPackageNamesSayTheirJob(t *testing.T) {
+	layer.Full(t, "asks go list")
 	for _, p := range load(t) {
 		for _, bad := range badNames {
 			if path.Base(p.ImportPath) == bad || p.Name == bad {

@@ -22,6 +22,7 @@ import (
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/test/differential"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -39,6 +40,9 @@ func TestMain(m *testing.M) {
 		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 	}
 	flag.Parse()
+	if layer.Fast() {
+		os.Exit(m.Run())
+	}
 	if code, done, err := lab.Enter(*fabric); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -74,6 +78,7 @@ func appOf(c scenario.Config) func(*topology.Service) reach.App {
 // deployments. All of them: go test ./internal/test/differential -configs 2000
 // and, on the kernel's network: go test ./internal/test/differential -fabric netns -configs 300
 func TestGeneratedDeployments(t *testing.T) {
+	layer.Full(t, "starts labs")
 	r, err := repo.Find()
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/health-checks.md")
@@ -37,6 +38,7 @@ var situations = map[string]struct{ right, lies func(*testing.T) }{
 
 // TestPatterns makes every situation that the table describes.
 func TestPatterns(t *testing.T) {
+	layer.Full(t, "starts labs")
 	for _, p := range Patterns {
 		s, ok := situations[p.Name]
 		if !ok {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -63,6 +64,7 @@ const (
 // TestFaults kills each part under 500 requests/s, half of them through the
 // load balancer and half by Service Connect name.
 func TestFaults(t *testing.T) {
+	layer.Full(t, "starts labs and other people's programs")
 	if runtime.GOOS != "linux" {
 		labtest.Lacking(t, "looks for processes and files in /proc")
 	}

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -142,6 +143,7 @@ func fetch(c *http.Client, method, url string, body io.Reader, edit func(*http.R
 // TestHTTP2: HTTP/2 from end to end through an agent of an http2 endpoint and
 // an ALB with an HTTP2 target group.
 func TestHTTP2(t *testing.T) {
+	layer.Full(t, "starts labs and other people's programs")
 	hops := inFront(t, "h2app", speaks("http2", "HTTP2"), "proto h2", " proto h2", nginxH2, "HTTPS")
 	tries := []try{
 		{"curl --http2", func(t *testing.T, h *hop) (string, error) {
@@ -297,6 +299,7 @@ func cancelStream(t *testing.T, h *hop) (string, error) {
 // TestGRPC: a client of google.golang.org/grpc through an agent of a grpc
 // endpoint and an ALB with a GRPC target group.
 func TestGRPC(t *testing.T) {
+	layer.Full(t, "starts labs and other people's programs")
 	hops := inFront(t, "h2app", speaks("grpc", "GRPC"), "proto h2", " proto h2", nginxH2, "HTTPS")
 	call := func(h *hop, f func(context.Context, healthpb.HealthClient) error) (string, error) {
 		creds := insecure.NewCredentials()

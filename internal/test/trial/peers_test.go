@@ -18,6 +18,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -174,6 +175,7 @@ const oneMiB = 1 << 20
 // TestForeignPrograms: nginx is the app; curl, wrk and k6 call it through the
 // lab's hops, HAProxy and nginx.
 func TestForeignPrograms(t *testing.T) {
+	layer.Full(t, "starts labs and other people's programs")
 	labtest.Need(t, "nginx")
 	hops := inFront(t, "nginxapp", nil, "", "", nginxProxy("$ORIGIN"), "HTTP")
 	file := "-w%{http_code} %{size_download} %{num_connects}\n"

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // usage is what a process holds at one moment.
@@ -27,6 +28,7 @@ type usage struct {
 // files of every process of the lab. Every request must be answered once, and
 // nothing may grow.
 func TestSoak(t *testing.T) {
+	layer.Full(t, "starts labs and other people's programs")
 	if runtime.GOOS != "linux" {
 		labtest.Lacking(t, "reads /proc")
 	}
