@@ -12,6 +12,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
+//go:generate go test . -run TestGolden$ -count=1 -update
+
 var update = flag.Bool("update", false, "write the golden cloud assemblies")
 
 // One Node process serves all tests of the package. It is not safe for

@@ -18,6 +18,8 @@ import (
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
+//go:generate go test . -run TestPolicyIsWhatTheCodeCalls -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite docs/aws-policy.json")
 
 // Resources that the policy names. Names that CloudFormation makes up begin

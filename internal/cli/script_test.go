@@ -14,6 +14,8 @@ import (
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
+//go:generate go test . -run 'TestManual$|TestStories' -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts and the README")
 
 // TestMain lets scripts call hoplab as a program: the test binary stands in

@@ -10,6 +10,8 @@ import (
 	"github.com/hoplab/hoplab/internal/reach/render"
 )
 
+//go:generate go test . -run 'TestText|TestJSON' -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite the golden files under testdata")
 
 func TestText(t *testing.T) {

@@ -19,6 +19,8 @@ import (
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
+//go:generate go test . -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite the golden files and docs/lessons.md")
 
 // fabric runs the lessons elsewhere than on loopback, as root:

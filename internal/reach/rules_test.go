@@ -10,6 +10,8 @@ import (
 	"testing"
 )
 
+//go:generate go test . -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite golden files and docs/rules.md")
 
 func check(t *testing.T, f *fixture, o Options) []Finding {

@@ -8,6 +8,8 @@ import (
 	"testing"
 )
 
+//go:generate go test . -run 'Golden|TestDocs' -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite the golden files and the samples in docs/report.md")
 
 // checkGolden compares got with testdata/name, or writes it with -update.

@@ -14,6 +14,8 @@ import (
 	"github.com/hoplab/hoplab/internal/test/differential"
 )
 
+//go:generate go test . -run TestSituations -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite docs/situations.md")
 
 // page is docs/situations.md: the three columns for people.

@@ -24,6 +24,8 @@ import (
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 )
 
+//go:generate go test . -run TestGolden$ -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite golden files")
 
 // config is what the lab tells the agent of a service in a golden assembly;

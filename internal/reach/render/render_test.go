@@ -19,6 +19,8 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
+//go:generate go test . -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite the golden files under testdata")
 
 const article = "../../source/cfn/deployment/testdata/article/"

@@ -13,6 +13,8 @@ import (
 	"github.com/hoplab/hoplab/internal/source/terraform"
 )
 
+//go:generate go test . -run TestFixtures -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite the golden files under testdata")
 
 // golden compares got with a file, or writes it with -update.

@@ -343,6 +343,8 @@ var cases = []edgeCase{
 // closeIdle makes the origin of the running case drop its idle connections.
 var closeIdle atomic.Value
 
+//go:generate go test . -run TestEdges -count=1 -update
+
 var update = flag.Bool("update", false, "write the table into docs/trials.md")
 
 func TestEdges(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
+//go:generate go test . -run TestPage$ -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite docs/health-checks.md")
 
 // service is the measured app, built once for all tests.

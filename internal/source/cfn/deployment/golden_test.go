@@ -12,6 +12,8 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
+//go:generate go test . -run 'TestShapes|TestArticle' -count=1 -update
+
 var update = flag.Bool("update", false, "rewrite the golden files under testdata")
 
 // build loads templates and builds their topology.
