@@ -25,9 +25,9 @@ type Agent struct {
 	spin  *inject.Spinner
 	log   *accessLog
 
-	ingress   []*door
-	egress    map[netip.AddrPort]*door
-	byName    map[string]*door
+	ingress   []*endpoint
+	egress    map[netip.AddrPort]*endpoint
+	byName    map[string]*endpoint
 	listeners []net.Listener
 	outbound  fabric.Outbound
 
@@ -36,23 +36,24 @@ type Agent struct {
 	once sync.Once
 }
 
-// door is one endpoint: HTTP through route, anything else through tcp.
-type door struct {
-	name  string
-	stats *stats
-	hosts *cluster
-	route *route
-	front *h2.Front // before route when the endpoint speaks HTTP/2
-	tcp   *tcpProxy
-	tls   *tls.Config    // towards who connects; nil for plain
-	hands sync.WaitGroup // TLS handshakes
+// endpoint is one listener with its route and cluster: HTTP through route,
+// anything else through tcp.
+type endpoint struct {
+	name       string
+	stats      *stats
+	hosts      *cluster
+	route      *route
+	codec      *h2.DownstreamCodec // before route when the endpoint speaks HTTP/2
+	tcp        *tcpProxy
+	tls        *tls.Config    // towards who connects; nil for plain
+	handshakes sync.WaitGroup // TLS handshakes
 }
 
 // Start starts an agent and says where it listens.
 func Start(cfg Config, n fabric.Net) (*Agent, Bound, error) {
 	a := &Agent{
 		cfg: cfg, net: n, clock: clock.New(cfg.Scale), spin: inject.New(cfg.Inject),
-		egress: map[netip.AddrPort]*door{}, byName: map[string]*door{}, stop: make(chan struct{}),
+		egress: map[netip.AddrPort]*endpoint{}, byName: map[string]*endpoint{}, stop: make(chan struct{}),
 	}
 	var err error
 	if a.log, err = openLog(cfg.AccessLog, a.clock); err != nil {
@@ -83,42 +84,42 @@ func (a *Agent) connectTimeout() time.Duration {
 	return a.clock.Real(defaultConnectTimeout)
 }
 
-func (a *Agent) newDoor(name string, p Protocol, t Timeouts, local bool) (*door, error) {
-	d := &door{name: name, stats: newStats(), hosts: newCluster(a.clock, a.net, a.clock.Real(t.Idle), local)}
+func (a *Agent) newEndpoint(name string, p Protocol, t Timeouts, local bool) (*endpoint, error) {
+	ep := &endpoint{name: name, stats: newStats(), hosts: newCluster(a.clock, a.net, a.clock.Real(t.Idle), local)}
 	switch p {
 	case HTTP:
-		d.route = a.newRoute(d.hosts, t, d.stats, local)
+		ep.route = a.newRoute(ep.hosts, t, ep.stats, local)
 	case HTTP2, GRPC:
-		d.hosts.http2 = true
-		d.route = a.newRoute(d.hosts, t, d.stats, local)
-		d.route.http2 = true
-		d.route.server.DropTrailers = false
-		d.front = h2.NewFront(d.route.server.Take, d.route.idle)
+		ep.hosts.http2 = true
+		ep.route = a.newRoute(ep.hosts, t, ep.stats, local)
+		ep.route.http2 = true
+		ep.route.server.DropTrailers = false
+		ep.codec = h2.NewDownstreamCodec(ep.route.server.Take, ep.route.idle)
 	case TCP:
-		d.tcp = &tcpProxy{agent: a, hosts: d.hosts, stats: d.stats, idle: a.clock.Real(t.Idle)}
+		ep.tcp = &tcpProxy{agent: a, hosts: ep.hosts, stats: ep.stats, idle: a.clock.Real(t.Idle)}
 	default:
 		return nil, fmt.Errorf("protocol %q is none of http, http2, grpc, tcp", p)
 	}
-	return d, nil
+	return ep, nil
 }
 
 func (a *Agent) startIngress(in Ingress) (netip.AddrPort, error) {
-	d, err := a.newDoor(in.Discovery, in.Protocol, in.Timeouts, true)
+	ep, err := a.newEndpoint(in.Discovery, in.Protocol, in.Timeouts, true)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	if in.TLS {
-		if d.tls, err = certs.Throwaway("service-connect", nextProtocols(in.Protocol)...); err != nil {
+		if ep.tls, err = certs.Throwaway("service-connect", nextProtocols(in.Protocol)...); err != nil {
 			return netip.AddrPort{}, err
 		}
-		d.tls.MinVersion = tls.VersionTLS13
+		ep.tls.MinVersion = tls.VersionTLS13
 	}
-	d.hosts.setHosts([]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), in.App)})
+	ep.hosts.setHosts([]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), in.App)})
 	l, err := a.net.Listen(in.Listen)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	a.ingress = append(a.ingress, d)
+	a.ingress = append(a.ingress, ep)
 	a.listeners = append(a.listeners, l)
 	a.wg.Add(1)
 	go func() {
@@ -128,7 +129,7 @@ func (a *Agent) startIngress(in Ingress) (netip.AddrPort, error) {
 			if err != nil {
 				return
 			}
-			d.take(c)
+			ep.take(c)
 		}
 	}()
 	return l.Addr().(*net.TCPAddr).AddrPort(), nil
@@ -140,16 +141,16 @@ func (a *Agent) startEgress(b *Bound) error {
 	}
 	var at []netip.AddrPort
 	for _, e := range a.cfg.Egress {
-		d, err := a.newDoor(e.Discovery, e.Protocol, e.Timeouts, false)
+		ep, err := a.newEndpoint(e.Discovery, e.Protocol, e.Timeouts, false)
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 		if e.TLS {
 			// The private CA is AWS's; the lab's agents take each other's word for who they are.
-			d.hosts.tls = certs.Unverified(e.Name, tls.VersionTLS13)
+			ep.hosts.tls = certs.Unverified(e.Name, tls.VersionTLS13)
 		}
-		a.egress[e.At] = d
-		a.byName[fmt.Sprintf("%s:%d", e.Name, e.At.Port())] = d
+		a.egress[e.At] = ep
+		a.byName[fmt.Sprintf("%s:%d", e.Name, e.At.Port())] = ep
 		at = append(at, e.At)
 	}
 	o, err := a.net.Outbound(at)
@@ -166,8 +167,8 @@ func (a *Agent) startEgress(b *Bound) error {
 			if err != nil {
 				return
 			}
-			if d := a.egress[dst]; d != nil {
-				d.take(c)
+			if ep := a.egress[dst]; ep != nil {
+				ep.take(c)
 			} else {
 				a.unmatched(c)
 			}
@@ -190,32 +191,32 @@ func nextProtocols(p Protocol) []string {
 // handshakeLimit is how long a TLS handshake may take, real time.
 const handshakeLimit = 10 * time.Second
 
-func (d *door) take(c net.Conn) {
-	if d.tls == nil {
-		d.pass(c)
+func (ep *endpoint) take(c net.Conn) {
+	if ep.tls == nil {
+		ep.pass(c)
 		return
 	}
-	d.hands.Go(func() {
-		t := tls.Server(c, d.tls)
+	ep.handshakes.Go(func() {
+		t := tls.Server(c, ep.tls)
 		ctx, cancel := context.WithTimeout(context.Background(), handshakeLimit)
 		defer cancel()
 		if t.HandshakeContext(ctx) != nil {
 			c.Close()
 			return
 		}
-		d.pass(t)
+		ep.pass(t)
 	})
 }
 
-// pass gives a connection to what serves it.
-func (d *door) pass(c net.Conn) {
+// pass gives a connection to the codec, the route or the TCP proxy.
+func (ep *endpoint) pass(c net.Conn) {
 	switch {
-	case d.front != nil:
-		d.front.Sniff(c)
-	case d.route != nil:
-		d.route.server.Take(c, c.RemoteAddr(), c.LocalAddr())
+	case ep.codec != nil:
+		ep.codec.Sniff(c)
+	case ep.route != nil:
+		ep.route.server.Take(c, c.RemoteAddr(), c.LocalAddr())
 	default:
-		d.tcp.take(c)
+		ep.tcp.take(c)
 	}
 }
 
@@ -238,8 +239,8 @@ func (a *Agent) unmatched(c net.Conn) {
 // Update changes the tasks behind egress endpoints.
 func (a *Agent) Update(u Update) {
 	for name, hosts := range u.Hosts {
-		if d := a.byName[name]; d != nil {
-			d.hosts.setHosts(hosts)
+		if ep := a.byName[name]; ep != nil {
+			ep.hosts.setHosts(hosts)
 		}
 	}
 }
@@ -253,18 +254,18 @@ func (a *Agent) sweep() {
 		case <-a.stop:
 			return
 		case now := <-t.C:
-			for _, d := range a.doors() {
-				d.hosts.sweep(now)
+			for _, ep := range a.endpoints() {
+				ep.hosts.sweep(now)
 			}
 			a.log.flush()
 		}
 	}
 }
 
-func (a *Agent) doors() []*door {
-	out := append([]*door{}, a.ingress...)
-	for _, d := range a.egress {
-		out = append(out, d)
+func (a *Agent) endpoints() []*endpoint {
+	out := append([]*endpoint{}, a.ingress...)
+	for _, ep := range a.egress {
+		out = append(out, ep)
 	}
 	return out
 }
@@ -276,9 +277,9 @@ func (a *Agent) Drain() {
 	for _, l := range a.listeners {
 		l.Close()
 	}
-	for _, d := range a.ingress {
-		if d.route != nil {
-			d.route.server.Drain()
+	for _, ep := range a.ingress {
+		if ep.route != nil {
+			ep.route.server.Drain()
 		}
 	}
 }
@@ -293,16 +294,16 @@ func (a *Agent) Close() {
 		if a.outbound != nil {
 			a.outbound.Close()
 		}
-		for _, d := range a.doors() {
-			d.hosts.close()
-			d.hands.Wait()
-			if d.front != nil {
-				d.front.Close()
+		for _, ep := range a.endpoints() {
+			ep.hosts.close()
+			ep.handshakes.Wait()
+			if ep.codec != nil {
+				ep.codec.Close()
 			}
-			if d.route != nil {
-				d.route.server.Close()
+			if ep.route != nil {
+				ep.route.server.Close()
 			} else {
-				d.tcp.close()
+				ep.tcp.close()
 			}
 		}
 		a.wg.Wait()

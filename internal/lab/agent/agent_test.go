@@ -62,7 +62,7 @@ func TestClientGone(t *testing.T) {
 
 // TestNoAlias: a port of a virtual address that no alias has.
 func TestNoAlias(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	_, b := w.start(t, Config{Egress: []Egress{{Name: "app.ns", Protocol: HTTP, At: at}}})
 	for range 20 {
 		c, err := net.Dial("tcp", b.Outbound[netip.AddrPort{}].String())
@@ -97,7 +97,7 @@ func TestTCP(t *testing.T) {
 			}()
 		}
 	}()
-	w := newWorld()
+	w := newTestNetwork()
 	w.view.Local[80] = netip.MustParseAddrPort(l.Addr().String())
 	a, b := w.start(t, Config{Ingress: []Ingress{
 		{Discovery: "db", Protocol: TCP, App: 80, Timeouts: DefaultTimeouts(TCP)},

@@ -43,7 +43,7 @@ type host struct {
 	name     string // addr as text, for the log
 	pool     *relay.Pool
 	dial     relay.Dialer
-	back     *h2.Back // between pool and host when it speaks HTTP/2
+	codec    *h2.UpstreamCodec // between pool and host when it speaks HTTP/2
 	requests atomic.Int64
 
 	ejectedUntil atomic.Int64 // modelled ns since the clock's zero; 0 when in use
@@ -70,8 +70,8 @@ func (c *cluster) setHosts(addrs []netip.AddrPort) {
 			h.dial = relay.WithTLS(dial, c.tls)
 		}
 		if c.http2 {
-			h.back = h2.NewBack(dial, c.tls)
-			dial = h.back.Dial
+			h.codec = h2.NewUpstreamCodec(dial, c.tls)
+			dial = h.codec.Dial
 		} else {
 			dial = h.dial
 		}
@@ -82,8 +82,8 @@ func (c *cluster) setHosts(addrs []netip.AddrPort) {
 	for _, h := range old {
 		if !slices.Contains(now, h) {
 			h.pool.Close()
-			if h.back != nil {
-				h.back.Close()
+			if h.codec != nil {
+				h.codec.Close()
 			}
 		}
 	}

@@ -32,7 +32,7 @@ func TestRequestHead(t *testing.T) {
 		seen <- string(buf[:n])
 		io.WriteString(c, "HTTP/1.1 200 Fine\r\nServer: Express\r\nDate: Tue, 01 Dec 2026 00:00:00 GMT\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok")
 	}()
-	w := newWorld()
+	w := newTestNetwork()
 	w.view.Local[80] = netip.MustParseAddrPort(l.Addr().String())
 	_, b := w.start(t, Config{Ingress: []Ingress{{Protocol: HTTP, App: 80, Timeouts: DefaultTimeouts(HTTP)}}})
 	c, err := net.Dial("tcp", b.Ingress[0].String())

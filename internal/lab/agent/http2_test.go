@@ -48,7 +48,7 @@ func grpcClient(t *testing.T, addr string) healthpb.HealthClient {
 }
 
 func grpcIngress(t *testing.T, app string) (*Agent, string) {
-	w := newWorld()
+	w := newTestNetwork()
 	if app != "" {
 		w.view.Local[80] = netip.MustParseAddrPort(app)
 	}
@@ -124,7 +124,7 @@ func TestHTTP2(t *testing.T) {
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	go srv.Serve(l)
 	defer srv.Close()
-	w := newWorld()
+	w := newTestNetwork()
 	w.view.Local[80] = netip.MustParseAddrPort(l.Addr().String())
 	_, b := w.start(t, Config{Ingress: []Ingress{{Discovery: "app", Protocol: HTTP2, App: 80, Timeouts: DefaultTimeouts(HTTP2)}}})
 	for _, two := range []bool{true, false} {
@@ -156,12 +156,12 @@ func TestTLS(t *testing.T) {
 			if p == GRPC {
 				real, _ = grpcServer(t)
 			}
-			w := newWorld()
+			w := newTestNetwork()
 			w.view.Local[80] = netip.MustParseAddrPort(real)
 			_, sb := w.start(t, Config{Ingress: []Ingress{{Protocol: p, App: 80, TLS: true, Timeouts: DefaultTimeouts(p)}}})
 			server := sb.Ingress[0].String()
 
-			w = newWorld()
+			w = newTestNetwork()
 			host := w.task(1, server)
 			a, cb := w.start(t, Config{Egress: []Egress{{Name: "app.ns", Protocol: p, At: at, TLS: true, Timeouts: DefaultTimeouts(p)}}})
 			a.Update(Update{Hosts: map[string][]netip.AddrPort{"app.ns:80": {host}}})

@@ -99,10 +99,10 @@ func (a *Agent) Status() Status {
 	return st
 }
 
-func (a *Agent) statusOf(d *door) EndpointStatus {
-	s := d.stats
+func (a *Agent) statusOf(ep *endpoint) EndpointStatus {
+	s := ep.stats
 	es := EndpointStatus{
-		Discovery: d.name, Requests: s.requests.Load(), HealthChecks: s.probes.Load(), GRPCRequests: s.grpc.Load(),
+		Discovery: ep.name, Requests: s.requests.Load(), HealthChecks: s.probes.Load(), GRPCRequests: s.grpc.Load(),
 		Codes: map[string]int64{}, PerTarget: map[string]int64{},
 		NewConnections: s.opens.Load(), ActiveConnections: s.active.Load(), UpstreamConnections: s.upstreams.Load(),
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
@@ -114,7 +114,7 @@ func (a *Agent) statusOf(d *door) EndpointStatus {
 		}
 	}
 	now := time.Now()
-	for _, h := range *d.hosts.hosts.Load() {
+	for _, h := range *ep.hosts.hosts.Load() {
 		es.PerTarget[h.addr.String()] = h.requests.Load()
 		if h.ejected(now) {
 			es.Ejected = append(es.Ejected, h.addr.String())

@@ -12,7 +12,7 @@ import (
 )
 
 func TestRoundRobin(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	var hosts []netip.AddrPort
 	for i := range 3 {
 		hosts = append(hosts, w.task(i+1, app(t, func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, i) })))
@@ -38,21 +38,21 @@ func TestUnreachable(t *testing.T) {
 	long := Timeouts{PerRequest: time.Minute, Idle: 5 * time.Minute}
 	for name, c := range map[string]struct {
 		timeouts Timeouts
-		hosts    func(w *world) []netip.AddrPort
+		hosts    func(w *testNetwork) []netip.AddrPort
 		status   int
 		body     string
 		after    time.Duration // modelled, at least
 	}{
-		"refused":                {DefaultTimeouts(HTTP), func(w *world) []netip.AddrPort { return []netip.AddrPort{w.task(1, "")} }, 503, retried + reasonRefused, 0},
-		"dropped":                {DefaultTimeouts(HTTP), func(w *world) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 504, "upstream request timeout", 15 * time.Second},
-		"dropped, long timeout":  {long, func(w *world) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 503, retried + "connection timeout", 15 * time.Second},
-		"no task":                {DefaultTimeouts(HTTP), func(w *world) []netip.AddrPort { return nil }, 503, "no healthy upstream", 0},
-		"dropped, no time limit": {Timeouts{Idle: time.Minute}, func(w *world) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 503, retried + "connection timeout", 15 * time.Second},
+		"refused":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{w.task(1, "")} }, 503, retried + reasonRefused, 0},
+		"dropped":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 504, "upstream request timeout", 15 * time.Second},
+		"dropped, long timeout":  {long, func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 503, retried + "connection timeout", 15 * time.Second},
+		"no task":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return nil }, 503, "no healthy upstream", 0},
+		"dropped, no time limit": {Timeouts{Idle: time.Minute}, func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 503, retried + "connection timeout", 15 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const scale = 20
-			w := newWorld()
+			w := newTestNetwork()
 			_, addr := client(t, w, scale, c.timeouts, c.hosts(w)...)
 			start := time.Now()
 			status, h, body := get(t, addr, "")
@@ -81,7 +81,7 @@ func TestIngressRefused(t *testing.T) {
 // TestRetryElsewhere: a task that refuses is avoided by the next try, and
 // after five failures by everybody.
 func TestRetryElsewhere(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	good := w.task(1, app(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "good") }))
 	also := w.task(2, app(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "good") }))
 	bad := w.task(3, "")
@@ -104,7 +104,7 @@ func TestRetryElsewhere(t *testing.T) {
 }
 
 func TestEjectionPanic(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	c := newCluster(clock.New(100), w.net(t), 0, false)
 	c.setHosts([]netip.AddrPort{w.task(1, ""), w.task(2, ""), w.task(3, "")})
 	now := time.Now()

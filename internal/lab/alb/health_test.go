@@ -13,28 +13,28 @@ import (
 
 func TestHealthStates(t *testing.T) {
 	for name, c := range map[string]struct {
-		target              func(t *testing.T, w *world)
+		target              func(t *testing.T, w *testNetwork)
 		state               State
 		reason, description string
 	}{
-		"good": {func(t *testing.T, w *world) { w.serve(t, func(w http.ResponseWriter, r *http.Request) {}) },
+		"good": {func(t *testing.T, w *testNetwork) { w.serve(t, func(w http.ResponseWriter, r *http.Request) {}) },
 			Healthy, "", ""},
-		"wrong code": {func(t *testing.T, w *world) { w.serve(t, http.NotFound) },
+		"wrong code": {func(t *testing.T, w *testNetwork) { w.serve(t, http.NotFound) },
 			Unhealthy, ReasonMismatch, "Health checks failed with these codes: [404]"},
-		"redirect": {func(t *testing.T, w *world) {
+		"redirect": {func(t *testing.T, w *testNetwork) {
 			w.serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) })
 		}, Unhealthy, ReasonMismatch, "Health checks failed with these codes: [302]"},
-		"refused": {func(t *testing.T, w *world) { w.target("") },
+		"refused": {func(t *testing.T, w *testNetwork) { w.target("") },
 			Unhealthy, ReasonFailed, "Health checks failed"},
-		"dropped": {func(t *testing.T, w *world) { w.silent() },
+		"dropped": {func(t *testing.T, w *testNetwork) { w.silent() },
 			Unhealthy, ReasonTimeout, "Request timed out"},
-		"too slow": {func(t *testing.T, w *world) {
+		"too slow": {func(t *testing.T, w *testNetwork) {
 			w.serve(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		}, Unhealthy, ReasonTimeout, "Request timed out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld()
+			w := newTestNetwork()
 			c.target(t, w)
 			cfg := config()
 			cfg.Scale = 100
@@ -111,7 +111,7 @@ func TestProbe(t *testing.T) {
 			c.Close()
 		}
 	}()
-	w := newWorld()
+	w := newTestNetwork()
 	w.target(l.Addr().String())
 	cfg := config()
 	cfg.Scale = 1000
@@ -133,7 +133,7 @@ func TestProbe(t *testing.T) {
 
 // TestHealthPort: a check on a port of its own.
 func TestHealthPort(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	a := w.target("")
 	s, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,7 +157,7 @@ func TestHealthPort(t *testing.T) {
 // TestFailOpen: with one healthy target the others get nothing; with none, all do.
 func TestFailOpen(t *testing.T) {
 	var sick atomic.Bool
-	w := newWorld()
+	w := newTestNetwork()
 	for i := range 3 {
 		w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("User-Agent") == "ELB-HealthChecker/2.0" && (i > 0 || sick.Load()) {
@@ -198,7 +198,7 @@ func TestFailOpen(t *testing.T) {
 }
 
 func TestUnusedAndDisabled(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	w.target("")
 	cfg := config()
 	cfg.Groups = append(cfg.Groups, Group{ID: "h", Health: health})

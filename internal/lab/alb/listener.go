@@ -22,8 +22,8 @@ type listener struct {
 	node   *Node
 	cfg    Listener
 	server relay.Server
-	tls    *tlsFront // of an HTTPS listener
-	proto  []byte    // X-Forwarded-Proto and -Port with their CRLF
+	tls    *tlsListener // of an HTTPS listener
+	proto  []byte       // X-Forwarded-Proto and -Port with their CRLF
 	stats  stats
 }
 
@@ -33,7 +33,7 @@ func (n *Node) newListener(cfg Listener) (*listener, error) {
 	if cfg.Protocol == "HTTPS" {
 		scheme = "https"
 		var err error
-		if l.tls, err = newTLSFront(l); err != nil {
+		if l.tls, err = newTLSListener(l); err != nil {
 			return nil, err
 		}
 	}

@@ -20,8 +20,8 @@ func pageOf(title string) string {
 // TestOwnErrors: the errors of section 6's table.
 func TestOwnErrors(t *testing.T) {
 	const simple = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-	raw := func(f func(net.Conn)) func(*testing.T, *world) {
-		return func(t *testing.T, w *world) {
+	raw := func(f func(net.Conn)) func(*testing.T, *testNetwork) {
+		return func(t *testing.T, w *testNetwork) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -43,16 +43,16 @@ func TestOwnErrors(t *testing.T) {
 			w.target(l.Addr().String())
 		}
 	}
-	good := func(t *testing.T, w *world) { w.serve(t, func(http.ResponseWriter, *http.Request) {}) }
+	good := func(t *testing.T, w *testNetwork) { w.serve(t, func(http.ResponseWriter, *http.Request) {}) }
 	for name, c := range map[string]struct {
-		target  func(*testing.T, *world)
+		target  func(*testing.T, *testNetwork)
 		request string
 		status  int
 		title   string
 	}{
-		"no target":             {func(*testing.T, *world) {}, simple, 503, "503 Service Temporarily Unavailable"},
-		"refused":               {func(t *testing.T, w *world) { w.target("") }, simple, 502, "502 Bad Gateway"},
-		"dropped":               {func(t *testing.T, w *world) { w.silent() }, simple, 504, "504 Gateway Time-out"},
+		"no target":             {func(*testing.T, *testNetwork) {}, simple, 503, "503 Service Temporarily Unavailable"},
+		"refused":               {func(t *testing.T, w *testNetwork) { w.target("") }, simple, 502, "502 Bad Gateway"},
+		"dropped":               {func(t *testing.T, w *testNetwork) { w.silent() }, simple, 504, "504 Gateway Time-out"},
 		"closed early":          {raw(func(net.Conn) {}), simple, 502, "502 Bad Gateway"},
 		"reset":                 {raw(func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }), simple, 502, "502 Bad Gateway"},
 		"garbage":               {raw(func(c net.Conn) { io.WriteString(c, "no HTTP\r\n\r\n") }), simple, 502, "502 Bad Gateway"},
@@ -66,7 +66,7 @@ func TestOwnErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld()
+			w := newTestNetwork()
 			c.target(t, w)
 			cfg := config()
 			cfg.Scale = 100
@@ -85,7 +85,7 @@ func TestOwnErrors(t *testing.T) {
 // TestClientGone: 460 is counted when the client closes before the target answers.
 func TestClientGone(t *testing.T) {
 	given := make(chan struct{})
-	w := newWorld()
+	w := newTestNetwork()
 	w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
 		close(given)
@@ -146,7 +146,7 @@ func TestForwardedHead(t *testing.T) {
 			"GET / HTTP/1.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nHost: test.elb.lab.test\r\nX-Amzn-Trace-Id: Root=ID\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld()
+			w := newTestNetwork()
 			w.target(l.Addr().String())
 			cfg := config()
 			if c.change != nil {
@@ -181,7 +181,7 @@ func TestForwardedHead(t *testing.T) {
 
 // TestRules: one listener with a rule for each kind of condition.
 func TestRules(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	cfg := config()
 	fixed := func(body string) []Action {
 		return []Action{{Type: "fixed-response", Fixed: &Fixed{Status: 299, ContentType: "text/plain", Body: body}}}
@@ -223,7 +223,7 @@ func TestRules(t *testing.T) {
 }
 
 func TestRedirect(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	for _, c := range []struct {
 		r    Redirect
 		want string
@@ -243,7 +243,7 @@ func TestRedirect(t *testing.T) {
 }
 
 func TestWeights(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	cfg := config()
 	cfg.Groups = append(cfg.Groups, Group{ID: "h"}, Group{ID: "none"})
 	cfg.Listeners[0].Default = []Action{{Type: "forward", Forward: []Weighted{{"g", 1}, {"h", 3}, {"none", 0}}}}
@@ -262,7 +262,7 @@ func TestWeights(t *testing.T) {
 
 func TestLeastOutstanding(t *testing.T) {
 	busy := make(chan struct{})
-	w := newWorld()
+	w := newTestNetwork()
 	for i := range 2 {
 		w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/wait" {
@@ -295,7 +295,7 @@ func TestLeastOutstanding(t *testing.T) {
 }
 
 func TestSlowStart(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	w.serve(t, func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, "a") })
 	cfg := config()
 	cfg.Groups[0].Health, cfg.Groups[0].SlowStart = health, 900*time.Second
@@ -337,7 +337,7 @@ func TestSlowStart(t *testing.T) {
 // open ones, and is cut off after the delay.
 func TestDeregistration(t *testing.T) {
 	finish := make(chan struct{})
-	w := newWorld()
+	w := newTestNetwork()
 	a := w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/wait" {
 			<-finish
@@ -372,7 +372,7 @@ func TestDeregistration(t *testing.T) {
 
 // TestIdleTimeout: a connection without requests is closed.
 func TestIdleTimeout(t *testing.T) {
-	w := newWorld()
+	w := newTestNetwork()
 	w.serve(t, func(rw http.ResponseWriter, r *http.Request) {})
 	cfg := config()
 	cfg.Scale = 600 // 60 s are 100 ms

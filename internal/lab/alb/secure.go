@@ -18,16 +18,16 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
-// tlsFront takes the connections of an HTTPS listener and gives them to the
+// tlsListener takes the connections of an HTTPS listener and gives them to the
 // listener in the protocol that the handshake chose.
-type tlsFront struct {
+type tlsListener struct {
 	listener *listener
 	config   *tls.Config
-	front    *h2.Front
+	codec    *h2.DownstreamCodec
 	wg       sync.WaitGroup
 }
 
-func newTLSFront(l *listener) (*tlsFront, error) {
+func newTLSListener(l *listener) (*tlsListener, error) {
 	if l.cfg.Certificate == nil {
 		return nil, fmt.Errorf("an HTTPS listener needs a certificate")
 	}
@@ -35,37 +35,37 @@ func newTLSFront(l *listener) (*tlsFront, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tlsFront{listener: l, config: config, front: h2.NewFront(l.server.Take, l.node.idle)}, nil
+	return &tlsListener{listener: l, config: config, codec: h2.NewDownstreamCodec(l.server.Take, l.node.idle)}, nil
 }
 
-func (f *tlsFront) serve(ln net.Listener) {
+func (t *tlsListener) serve(ln net.Listener) {
 	for {
 		c, err := ln.Accept()
 		if err != nil {
 			return
 		}
-		f.wg.Go(func() { f.handshake(c) })
+		t.wg.Go(func() { t.handshake(c) })
 	}
 }
 
-func (f *tlsFront) handshake(c net.Conn) {
-	t := tls.Server(c, f.config)
-	ctx, cancel := context.WithTimeout(context.Background(), f.listener.node.clock.Real(tlsTimeout))
+func (t *tlsListener) handshake(c net.Conn) {
+	conn := tls.Server(c, t.config)
+	ctx, cancel := context.WithTimeout(context.Background(), t.listener.node.clock.Real(tlsTimeout))
 	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
+	if err := conn.HandshakeContext(ctx); err != nil {
 		c.Close()
 		return
 	}
-	if t.ConnectionState().NegotiatedProtocol == "h2" {
-		f.front.Serve(t)
+	if conn.ConnectionState().NegotiatedProtocol == "h2" {
+		t.codec.Serve(conn)
 		return
 	}
-	f.listener.server.Take(t, c.RemoteAddr(), c.LocalAddr())
+	t.listener.server.Take(conn, c.RemoteAddr(), c.LocalAddr())
 }
 
-func (f *tlsFront) close() {
-	f.wg.Wait() // the listener is closed; handshakes end within their timeout
-	f.front.Close()
+func (t *tlsListener) close() {
+	t.wg.Wait() // the listener is closed; handshakes end within their timeout
+	t.codec.Close()
 }
 
 // http2 reports whether the group's targets are spoken to in HTTP/2.

@@ -55,7 +55,7 @@ func client(t *testing.T, addr string, config *tls.Config, two bool) *http.Clien
 // TestHTTPS: HTTP/1.1 and HTTP/2 clients in front of an HTTP/1.1 target, plain and TLS.
 func TestHTTPS(t *testing.T) {
 	for _, protocol := range []string{"HTTP", "HTTPS"} {
-		w := newWorld()
+		w := newTestNetwork()
 		h := func(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("X-Seen", r.Proto+" "+r.Header.Get("X-Forwarded-Proto")+" "+r.Header.Get("X-Forwarded-For"))
 			b, _ := io.ReadAll(r.Body)
@@ -109,7 +109,7 @@ func TestGRPCGroup(t *testing.T) {
 	healthpb.RegisterHealthServer(s, grpchealth.NewServer())
 	go s.Serve(l)
 	defer s.Stop()
-	w := newWorld()
+	w := newTestNetwork()
 	w.target(l.Addr().String())
 	cfg := config()
 	cfg.Groups[0].Version = "GRPC"
@@ -182,7 +182,7 @@ func TestPlainToTLS(t *testing.T) {
 			}()
 		}
 	}()
-	w := newWorld()
+	w := newTestNetwork()
 	w.target(l.Addr().String())
 	cfg := config()
 	cfg.Scale = 100

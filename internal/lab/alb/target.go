@@ -35,8 +35,8 @@ type target struct {
 	addr  netip.AddrPort
 	name  string
 	pool  *relay.Pool
-	back  *h2.Back      // between pool and target in a group of HTTP2 or GRPC
-	stop  chan struct{} // closed on deregistration
+	codec *h2.UpstreamCodec // between pool and target in a group of HTTP2 or GRPC
+	stop  chan struct{}     // closed on deregistration
 
 	healthy     atomic.Bool // state == Healthy
 	outstanding atomic.Int64
@@ -95,8 +95,8 @@ func (g *group) newTarget(a netip.AddrPort) *target {
 	}
 	switch {
 	case g.http2():
-		t.back = h2.NewBack(dial, g.tls())
-		dial = t.back.Dial
+		t.codec = h2.NewUpstreamCodec(dial, g.tls())
+		dial = t.codec.Dial
 	case g.tls() != nil:
 		dial = relay.WithTLS(dial, g.tls())
 	}
@@ -142,8 +142,8 @@ func (g *group) drain(t *target) {
 		break
 	}
 	t.pool.Close()
-	if t.back != nil {
-		t.back.Close()
+	if t.codec != nil {
+		t.codec.Close()
 	}
 	t.mu.Lock()
 	t.set(Unused, ReasonGone, "Target is not registered to the target group")

@@ -24,8 +24,9 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
-// Taker serves an HTTP/1.1 connection, as relay.Server.Take does.
-type Taker func(c net.Conn, peer, local net.Addr)
+// ConnHandler serves an HTTP/1.1 connection, as relay.Server.Take does, and
+// returns at once.
+type ConnHandler func(c net.Conn, peer, local net.Addr)
 
 // Peer is the address of a client that speaks HTTP/2 with the hop.
 type Peer struct{ net.Addr }
@@ -33,12 +34,12 @@ type Peer struct{ net.Addr }
 // preface opens every HTTP/2 connection with prior knowledge (RFC 9113 section 3.4).
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// Front is the downstream side: it accepts HTTP/2 and hands each request to
-// an HTTP/1.1 Taker. Use NewFront.
-type Front struct {
-	take Taker
+// DownstreamCodec accepts HTTP/2 connections and gives each request to an
+// HTTP/1.1 ConnHandler. Use NewDownstreamCodec. It is safe for concurrent use.
+type DownstreamCodec struct {
+	take ConnHandler
 	idle time.Duration
-	in   *feed
+	in   *memListener
 	srv  *http.Server
 
 	mu         sync.Mutex
@@ -48,40 +49,40 @@ type Front struct {
 	wg         sync.WaitGroup
 }
 
-// NewFront returns a running Front. idle closes a connection without streams
-// (real time; 0: never).
-func NewFront(take Taker, idle time.Duration) *Front {
-	f := &Front{take: take, idle: idle, in: newFeed(), sniffing: map[net.Conn]struct{}{}}
-	f.srv = &http.Server{
+// NewDownstreamCodec returns a running codec. It closes a connection that had
+// no stream for idle (real time; 0: never).
+func NewDownstreamCodec(take ConnHandler, idle time.Duration) *DownstreamCodec {
+	d := &DownstreamCodec{take: take, idle: idle, in: newMemListener(), sniffing: map[net.Conn]struct{}{}}
+	d.srv = &http.Server{
 		Protocols: &http.Protocols{}, IdleTimeout: idle, ErrorLog: quiet,
-		Handler:     http.HandlerFunc(f.forward),
-		ConnContext: f.open,
-		ConnState:   f.track,
+		Handler:     http.HandlerFunc(d.forward),
+		ConnContext: d.open,
+		ConnState:   d.track,
 	}
-	f.srv.Protocols.SetHTTP2(true)
-	f.srv.Protocols.SetUnencryptedHTTP2(true)
-	f.wg.Go(func() { f.srv.Serve(f.in) })
-	return f
+	d.srv.Protocols.SetHTTP2(true)
+	d.srv.Protocols.SetUnencryptedHTTP2(true)
+	d.wg.Go(func() { d.srv.Serve(d.in) })
+	return d
 }
 
 // Sniff serves a connection in either protocol, told by its first bytes.
-func (f *Front) Sniff(c net.Conn) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed {
+func (d *DownstreamCodec) Sniff(c net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
 		c.Close()
 		return
 	}
-	f.sniffing[c] = struct{}{}
-	f.wg.Go(func() {
+	d.sniffing[c] = struct{}{}
+	d.wg.Go(func() {
 		b, two := sniff(c)
-		f.mu.Lock()
-		delete(f.sniffing, c)
-		f.mu.Unlock()
+		d.mu.Lock()
+		delete(d.sniffing, c)
+		d.mu.Unlock()
 		if two {
-			f.Serve(b)
+			d.Serve(b)
 		} else {
-			f.take(b, c.RemoteAddr(), c.LocalAddr())
+			d.take(b, c.RemoteAddr(), c.LocalAddr())
 		}
 	})
 }
@@ -101,58 +102,58 @@ func sniff(c net.Conn) (b *buffered, two bool) {
 
 // Serve serves a connection that speaks HTTP/2: with prior knowledge, or a
 // *tls.Conn whose handshake has settled on it.
-func (f *Front) Serve(c net.Conn) { f.in.give(c) }
+func (d *DownstreamCodec) Serve(c net.Conn) { d.in.give(c) }
 
 // Close closes all HTTP/2 connections.
-func (f *Front) Close() {
-	f.mu.Lock()
-	f.closed = true
-	for c := range f.sniffing {
+func (d *DownstreamCodec) Close() {
+	d.mu.Lock()
+	d.closed = true
+	for c := range d.sniffing {
 		c.Close()
 	}
-	f.mu.Unlock()
-	f.in.Close()
-	f.srv.Close()
-	f.wg.Wait()
+	d.mu.Unlock()
+	d.in.Close()
+	d.srv.Close()
+	d.wg.Wait()
 }
 
 type transportKey struct{}
 
 // open gives each HTTP/2 connection its own HTTP/1.1 connections, so that the
 // hop sees who the client is.
-func (f *Front) open(ctx context.Context, c net.Conn) context.Context {
+func (d *DownstreamCodec) open(ctx context.Context, c net.Conn) context.Context {
 	peer, local := Peer{c.RemoteAddr()}, c.LocalAddr()
 	tr := &http.Transport{
-		DisableCompression: true, MaxIdleConnsPerHost: 256, IdleConnTimeout: f.idle,
+		DisableCompression: true, MaxIdleConnsPerHost: 256, IdleConnTimeout: d.idle,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			near, far := pipe()
-			f.take(far, peer, local)
+			d.take(far, peer, local)
 			return near, nil
 		},
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.transports == nil {
-		f.transports = map[net.Conn]*http.Transport{}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.transports == nil {
+		d.transports = map[net.Conn]*http.Transport{}
 	}
-	f.transports[c] = tr
+	d.transports[c] = tr
 	return context.WithValue(ctx, transportKey{}, tr)
 }
 
-func (f *Front) track(c net.Conn, s http.ConnState) {
+func (d *DownstreamCodec) track(c net.Conn, s http.ConnState) {
 	if s != http.StateClosed && s != http.StateHijacked {
 		return
 	}
-	f.mu.Lock()
-	tr := f.transports[c]
-	delete(f.transports, c)
-	f.mu.Unlock()
+	d.mu.Lock()
+	tr := d.transports[c]
+	delete(d.transports, c)
+	d.mu.Unlock()
 	if tr != nil {
 		tr.CloseIdleConnections()
 	}
 }
 
-func (f *Front) forward(w http.ResponseWriter, r *http.Request) {
+func (d *DownstreamCodec) forward(w http.ResponseWriter, r *http.Request) {
 	forward(w, r, r.Context().Value(transportKey{}).(*http.Transport).RoundTrip)
 }
 
@@ -171,14 +172,14 @@ func (b *buffered) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// Back is the upstream side: a relay.Dialer whose connections speak HTTP/1.1
-// with the hop and HTTP/2 with the upstream, over one connection as long as
-// it has streams to give. Use NewBack.
-type Back struct {
+// UpstreamCodec dials connections that speak HTTP/1.1 with the hop and HTTP/2
+// with the upstream, over one connection as long as that takes streams. Use
+// NewUpstreamCodec. It is safe for concurrent use.
+type UpstreamCodec struct {
 	tr     *http.Transport
 	scheme string
 	srv    *http.Server
-	in     *feed
+	in     *memListener
 	wg     sync.WaitGroup
 
 	mu  sync.Mutex
@@ -186,20 +187,20 @@ type Back struct {
 	old []*http.ClientConn // that take no more streams and may still have some open
 }
 
-// NewBack returns a running Back whose upstream is reached by dial. With a
-// TLS configuration the connections are TLS.
-func NewBack(dial relay.Dialer, config *tls.Config) *Back {
-	b := &Back{in: newFeed(), tr: NewTransport(dial, config), scheme: schemeOf(config)}
-	b.srv = &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// NewUpstreamCodec returns a running codec whose upstream is reached by dial.
+// With a TLS configuration the connections are TLS.
+func NewUpstreamCodec(dial relay.Dialer, config *tls.Config) *UpstreamCodec {
+	u := &UpstreamCodec{in: newMemListener(), tr: NewTransport(dial, config), scheme: schemeOf(config)}
+	u.srv = &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
-		cc, err := b.conn(time.Minute)
+		cc, err := u.conn(time.Minute)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
 		forward(w, r, cc.RoundTrip)
 	})}
-	b.wg.Go(func() { b.srv.Serve(b.in) })
-	return b
+	u.wg.Go(func() { u.srv.Serve(u.in) })
+	return u
 }
 
 // NewTransport returns a transport that speaks nothing but HTTP/2 over
@@ -229,58 +230,58 @@ func schemeOf(config *tls.Config) string {
 
 // conn returns the connection to the upstream, a new one when the present one
 // takes no more streams.
-func (b *Back) conn(timeout time.Duration) (*http.ClientConn, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.cc != nil && b.cc.Err() == nil && b.cc.Available() > 0 {
-		return b.cc, nil
+func (u *UpstreamCodec) conn(timeout time.Duration) (*http.ClientConn, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.cc != nil && u.cc.Err() == nil && u.cc.Available() > 0 {
+		return u.cc, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	cc, err := b.tr.NewClientConn(ctx, b.scheme, "upstream:0")
+	cc, err := u.tr.NewClientConn(ctx, u.scheme, "upstream:0")
 	if err != nil {
 		return nil, err
 	}
-	if b.cc != nil {
-		b.old = append(b.old, b.cc)
+	if u.cc != nil {
+		u.old = append(u.old, u.cc)
 	}
-	b.old = slices.DeleteFunc(b.old, func(o *http.ClientConn) bool {
+	u.old = slices.DeleteFunc(u.old, func(o *http.ClientConn) bool {
 		idle := o.InFlight() == 0
 		if idle {
 			o.Close()
 		}
 		return idle
 	})
-	b.cc = cc
+	u.cc = cc
 	return cc, nil
 }
 
 // Dial returns a connection for one request after another. It connects to the
 // upstream first, so that the hop sees a failure to connect as one.
-func (b *Back) Dial(timeout time.Duration) (net.Conn, error) {
-	if _, err := b.conn(timeout); err != nil {
+func (u *UpstreamCodec) Dial(timeout time.Duration) (net.Conn, error) {
+	if _, err := u.conn(timeout); err != nil {
 		return nil, err
 	}
 	near, far := pipe()
-	if !b.in.give(far) {
+	if !u.in.give(far) {
 		return nil, net.ErrClosed
 	}
 	return near, nil
 }
 
 // Close ends all connections.
-func (b *Back) Close() {
-	b.in.Close()
-	b.srv.Close()
-	b.wg.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, cc := range append(b.old, b.cc) {
+func (u *UpstreamCodec) Close() {
+	u.in.Close()
+	u.srv.Close()
+	u.wg.Wait()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, cc := range append(u.old, u.cc) {
 		if cc != nil {
 			cc.Close()
 		}
 	}
-	b.cc, b.old = nil, nil
+	u.cc, u.old = nil, nil
 }
 
 // end is one end of a connection in memory. It can tell whether the other one
@@ -305,44 +306,46 @@ func (e *end) Close() error {
 // PeerGone reports whether the other end was closed.
 func (e *end) PeerGone() bool { return e.peerClosed.Load() }
 
-// feed is a listener whose connections come from elsewhere in the process.
-type feed struct {
+// memListener is a listener whose connections come from elsewhere in the process.
+type memListener struct {
 	conns chan net.Conn
 	once  sync.Once
 	done  chan struct{}
 }
 
-func newFeed() *feed { return &feed{conns: make(chan net.Conn), done: make(chan struct{})} }
+func newMemListener() *memListener {
+	return &memListener{conns: make(chan net.Conn), done: make(chan struct{})}
+}
 
 // give hands a connection to whoever accepts; it closes it and reports false
 // when nobody does any more.
-func (f *feed) give(c net.Conn) bool {
+func (l *memListener) give(c net.Conn) bool {
 	select {
-	case f.conns <- c:
+	case l.conns <- c:
 		return true
-	case <-f.done:
+	case <-l.done:
 		c.Close()
 		return false
 	}
 }
 
-func (f *feed) Accept() (net.Conn, error) {
+func (l *memListener) Accept() (net.Conn, error) {
 	select {
-	case c := <-f.conns:
+	case c := <-l.conns:
 		return c, nil
-	case <-f.done:
+	case <-l.done:
 		return nil, net.ErrClosed
 	}
 }
 
-func (f *feed) Close() error {
-	f.once.Do(func() { close(f.done) })
+func (l *memListener) Close() error {
+	l.once.Do(func() { close(l.done) })
 	return nil
 }
 
-func (f *feed) Addr() net.Addr { return &net.UnixAddr{Name: "in memory", Net: "unix"} }
+func (l *memListener) Addr() net.Addr { return &net.UnixAddr{Name: "in memory", Net: "unix"} }
 
-// quiet takes what net/http would log: broken connections are what a hop is for.
+// quiet discards net/http's log: a lab breaks connections on purpose.
 var quiet = log.New(io.Discard, "", 0)
 
 // forward sends r on and the response back, streaming both ways, with the
@@ -385,7 +388,7 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 		h[k] = v
 	}
 	if _, ok := h["Date"]; !ok {
-		h["Date"] = nil // the next hop's business
+		h["Date"] = nil // left to the next hop
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil

@@ -79,8 +79,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Tick is how often an exchange that waits looks up: whether the client is
-// still there, and whether its deadline passed.
+// Tick is how often a waiting exchange checks that the client is still there
+// and its deadline has not passed.
 const Tick = 50 * time.Millisecond
 
 func (x *Exchange) begin() {
@@ -200,9 +200,9 @@ func (x *Exchange) Send(head []byte) error {
 
 // Await reads the head of the final response into x.Resp; other responses
 // before it are dropped, except 101. It fails when wait (real time) has
-// passed since the request was sent completely, a response that is there by
-// then notwithstanding, and when the client goes away. idle bounds the silence while the request is still being sent. Zero
-// means no limit for either.
+// passed since the request was sent completely, even if a response is there
+// by then, and when the client goes away. idle bounds the silence while the
+// request is still being sent. Zero means no limit for either.
 func (x *Exchange) Await(lim h1.Limits, wait, idle time.Duration) error {
 	now := x.Sent
 	if now.IsZero() {
@@ -247,7 +247,7 @@ var (
 	errGone    = errors.New("the client closed the connection")
 )
 
-// overdue says whether a wait has gone on too long, or for nobody.
+// overdue returns an error when a wait has passed its limit or the client has gone.
 func (x *Exchange) overdue(now time.Time, wait, idle time.Duration) error {
 	if x.upload != nil {
 		last, done, err := x.upload.progress()
@@ -273,9 +273,9 @@ func (x *Exchange) overdue(now time.Time, wait, idle time.Duration) error {
 }
 
 // Deliver sends the response downstream: head, complete with its empty line,
-// and the body that follows x.Resp, in the given framing. It fails when until (a point in time; zero for none)
-// passes or the upstream is silent for idle (zero: no limit). After an error
-// the downstream connection is broken.
+// and the body that follows x.Resp, in the given framing. It fails when until
+// (a point in time; zero for none) passes or the upstream is silent for idle
+// (zero: no limit). After an error the downstream connection is broken.
 func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Duration) error {
 	x.respBody = h1.ResponseBody(&x.Resp, x.isHead)
 	x.dechunker = h1.Dechunker{}

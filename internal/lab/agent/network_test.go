@@ -18,13 +18,13 @@ import (
 
 var everything = []fabric.Range{{From: 1, To: 65535}}
 
-// world is a network with tasks at 10.0.0.n:80, as the agent of one task sees it.
-type world struct {
+// testNetwork is a network with tasks at 10.0.0.n:80, as the agent of one task sees it.
+type testNetwork struct {
 	view loopback.View
 }
 
-func newWorld() *world {
-	return &world{loopback.View{
+func newTestNetwork() *testNetwork {
+	return &testNetwork{loopback.View{
 		IP: netip.MustParseAddr("10.0.1.1"), Real: netip.MustParseAddr("127.0.0.1"),
 		Peers: map[netip.Addr]loopback.Peer{}, Local: map[uint16]netip.AddrPort{},
 	}}
@@ -32,7 +32,7 @@ func newWorld() *world {
 
 // task adds a task and returns its address. real is where it listens; empty
 // for a task that refuses connections.
-func (w *world) task(n int, real string) netip.AddrPort {
+func (w *testNetwork) task(n int, real string) netip.AddrPort {
 	a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}), 80)
 	p := loopback.Peer{Open: everything, Bound: map[uint16]netip.AddrPort{}}
 	if real != "" {
@@ -42,7 +42,7 @@ func (w *world) task(n int, real string) netip.AddrPort {
 	return a
 }
 
-func (w *world) net(t *testing.T) *loopback.Net {
+func (w *testNetwork) net(t *testing.T) *loopback.Net {
 	raw, err := json.Marshal(w.view)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func (w *world) net(t *testing.T) *loopback.Net {
 	return n
 }
 
-func (w *world) start(t *testing.T, cfg Config) (*Agent, Bound) {
+func (w *testNetwork) start(t *testing.T, cfg Config) (*Agent, Bound) {
 	t.Helper()
 	cfg.Task = "test"
 	a, b, err := Start(cfg, w.net(t))
@@ -76,7 +76,7 @@ var at = netip.MustParseAddrPort("127.255.0.1:80")
 
 // client starts an agent with one egress endpoint that has the given hosts,
 // and returns it with the real address behind the virtual one.
-func client(t *testing.T, w *world, scale float64, timeouts Timeouts, hosts ...netip.AddrPort) (*Agent, string) {
+func client(t *testing.T, w *testNetwork, scale float64, timeouts Timeouts, hosts ...netip.AddrPort) (*Agent, string) {
 	t.Helper()
 	a, b := w.start(t, Config{Scale: scale, Egress: []Egress{{Name: "app.ns", Discovery: "app", Protocol: HTTP, At: at, Timeouts: timeouts}}})
 	a.Update(Update{Hosts: map[string][]netip.AddrPort{"app.ns:80": hosts}})
@@ -86,7 +86,7 @@ func client(t *testing.T, w *world, scale float64, timeouts Timeouts, hosts ...n
 // server starts an agent with one ingress endpoint in front of an app.
 func server(t *testing.T, cfg Config, h http.HandlerFunc) (*Agent, string) {
 	t.Helper()
-	w := newWorld()
+	w := newTestNetwork()
 	if h != nil {
 		w.view.Local[80] = netip.MustParseAddrPort(app(t, h))
 	}

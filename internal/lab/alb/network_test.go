@@ -18,21 +18,21 @@ import (
 
 var everything = []fabric.Range{{From: 1, To: 65535}}
 
-// world is a network with targets at 10.0.0.n:80, as the node sees it.
-type world struct {
+// testNetwork is a network with targets at 10.0.0.n:80, as the node sees it.
+type testNetwork struct {
 	view    loopback.View
 	targets []netip.AddrPort
 }
 
-func newWorld() *world {
-	return &world{view: loopback.View{
+func newTestNetwork() *testNetwork {
+	return &testNetwork{view: loopback.View{
 		IP: netip.MustParseAddr("10.0.9.9"), Real: netip.MustParseAddr("127.0.0.1"),
 		Peers: map[netip.Addr]loopback.Peer{}, Callers: map[netip.Addr]netip.Addr{netip.MustParseAddr("127.0.0.1"): netip.MustParseAddr("10.0.7.7")},
 	}}
 }
 
 // target adds a target that really listens at real ("" refuses).
-func (w *world) target(real string) netip.AddrPort {
+func (w *testNetwork) target(real string) netip.AddrPort {
 	a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(len(w.targets) + 1)}), 80)
 	p := loopback.Peer{Open: everything, Bound: map[uint16]netip.AddrPort{}}
 	if real != "" {
@@ -44,12 +44,12 @@ func (w *world) target(real string) netip.AddrPort {
 }
 
 // silent adds a target behind a closed security group.
-func (w *world) silent() {
+func (w *testNetwork) silent() {
 	w.targets = append(w.targets, netip.MustParseAddrPort(fmt.Sprintf("10.0.8.%d:80", len(w.targets)+1)))
 }
 
 // serve adds a target with an HTTP server.
-func (w *world) serve(t *testing.T, h http.HandlerFunc) netip.AddrPort {
+func (w *testNetwork) serve(t *testing.T, h http.HandlerFunc) netip.AddrPort {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return w.target(s.Listener.Addr().String())
@@ -74,9 +74,9 @@ func config() Config {
 	}
 }
 
-// start starts a node with the world's targets in group g and returns the
+// start starts a node with the network's targets in group g and returns the
 // address of its listener on port 80.
-func (w *world) start(t *testing.T, cfg Config) (*Node, string) {
+func (w *testNetwork) start(t *testing.T, cfg Config) (*Node, string) {
 	t.Helper()
 	raw, err := json.Marshal(w.view)
 	if err != nil {
