@@ -82,15 +82,15 @@ func (d *labDeployment) url(t *testing.T, arm string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	door, err := d.lab.Door(lab.Caller{}, raw)
+	dial, err := d.lab.DialInfo(lab.Caller{}, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := url.Parse(door.URL)
+	u, err := url.Parse(dial.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.Host = door.Dial
+	u.Host = dial.Dial
 	return u.String()
 }
 

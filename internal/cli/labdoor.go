@@ -32,7 +32,7 @@ as ever. On the netns fabric hoplab lab exec runs curl inside, without options.`
 			if err := f.call(labctl.Request{Op: labctl.OpStatus}, &st); err != nil {
 				return err
 			}
-			var d lab.Door
+			var d lab.DialInfo
 			if err := f.call(labctl.Request{Op: labctl.OpDoor, URL: args[0]}, &d); err != nil {
 				return err
 			}

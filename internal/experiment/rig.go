@@ -69,35 +69,35 @@ func (r *rig) caller() lab.Caller {
 
 // reachable says whether the load generator may open the door of an arm that
 // is none of its task's own: the task's security groups count then.
-func (r *rig) reachable(w Way, d lab.Door) error {
+func (r *rig) reachable(w Way, d lab.DialInfo) error {
 	c := r.caller()
 	if r.plan.Fabric != plan.FabricNetns || c.Service == "" || w.Client != "" {
 		return nil
 	}
-	if _, err := r.lab.Door(c, "http://"+d.Logical.String()+"/"); err != nil {
+	if _, err := r.lab.DialInfo(c, "http://"+d.Logical.String()+"/"); err != nil {
 		return fmt.Errorf("the load comes from the task of %s, for the arm by name, and security groups keep it from %s: %w", c.Service, d.URL, err)
 	}
 	return nil
 }
 
-func (r *rig) door(a plan.Arm) (lab.Door, error) {
+func (r *rig) door(a plan.Arm) (lab.DialInfo, error) {
 	w, twin := r.side(a)
 	caller := lab.Caller{Service: w.Client, LoadBalancer: w.Beside, Twin: twin}
 	switch {
 	case w.LoadBalancer != "":
 		url, err := r.lab.LoadBalancerURL(w.LoadBalancer, w.Port)
 		if err != nil {
-			return lab.Door{}, err
+			return lab.DialInfo{}, err
 		}
-		return r.lab.Door(caller, url)
+		return r.lab.DialInfo(caller, url)
 	case w.Name != "":
-		return r.lab.Door(caller, fmt.Sprintf("http://%s:%d/", w.Name, w.Port))
+		return r.lab.DialInfo(caller, fmt.Sprintf("http://%s:%d/", w.Name, w.Port))
 	}
 	url, err := r.lab.TaskURL(w.Service, twin, w.Port)
 	if err != nil {
-		return lab.Door{}, err
+		return lab.DialInfo{}, err
 	}
-	return r.lab.Door(caller, url)
+	return r.lab.DialInfo(caller, url)
 }
 
 // injections are the lab's injections for a delay in one arm's hop, or in every arm's.

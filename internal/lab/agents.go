@@ -45,8 +45,8 @@ func (o *Options) envoyPath() (string, error) {
 
 // envoyOf says how a node runs Envoy for the task; nil for the lab's own agent.
 func (t *task) envoyOf() *node.Envoy {
-	if t.service.world.lab.envoy == "" {
+	if t.service.copy.lab.envoy == "" {
 		return nil
 	}
-	return &node.Envoy{Path: t.service.world.lab.envoy, Dir: filepath.Join(t.dir, "envoy")}
+	return &node.Envoy{Path: t.service.copy.lab.envoy, Dir: filepath.Join(t.dir, "envoy")}
 }

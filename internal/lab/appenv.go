@@ -78,7 +78,7 @@ func scaleDelays(v string, c clock.Clock) string {
 // injectionFor returns the delay of a hop for requests to the service, or nil.
 func (l *Lab) injectionFor(hop string, s *service) *inject.Spec {
 	for _, in := range l.opts.Inject {
-		if in.Hop != hop || in.Twin != s.world.name || in.Service != "" && in.Service != s.def.ID {
+		if in.Hop != hop || in.Twin != s.copy.name || in.Service != "" && in.Service != s.def.ID {
 			continue
 		}
 		if in.Service == "" && hop == "agent" && len(s.def.Connect.Endpoints) == 0 {

@@ -21,18 +21,18 @@ import (
 // balancer is a load balancer at work. It runs as one node; the service has
 // one in each zone, which matters for the number of health checks only.
 type balancer struct {
-	world *world
+	copy  *deploymentCopy
 	def   *topology.LoadBalancer
 	iface *vpc.Interface
 	host  fabric.Host
-	// beside is a host with the same security groups, made when first asked for.
-	beside fabric.Host
-	cfg    *alb.Config
-	*carrier
+	// groupHost is a host with the same security groups, made when first asked for.
+	groupHost fabric.Host
+	cfg       *alb.Config
+	*nodeProcess
 }
 
 func (b *balancer) start(ctx context.Context) (err error) {
-	l := b.world.lab
+	l := b.copy.lab
 	if b.iface, err = l.network.Attach("alb node of "+string(b.def.ID), b.def.Subnets, b.def.Groups); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (b *balancer) start(ctx context.Context) (err error) {
 
 // startNode starts the node's process, now or after the last one has ended.
 func (b *balancer) startNode() error {
-	l := b.world.lab
+	l := b.copy.lab
 	event := func(raw json.RawMessage) {
 		var c alb.HealthChange
 		if json.Unmarshal(raw, &c) == nil {
@@ -62,11 +62,11 @@ func (b *balancer) startNode() error {
 		}
 	}
 	var bound alb.Bound
-	c, err := l.startCarrier(b.iface.Name, b.host, node.Start{ALB: b.cfg}, &bound, event)
+	c, err := l.startNode(b.iface.Name, b.host, node.Start{ALB: b.cfg}, &bound, event)
 	if err != nil {
 		return err
 	}
-	b.carrier = c
+	b.nodeProcess = c
 	for port, real := range bound.Listeners {
 		if err := b.host.Bound(port, fabric.BindInterface, real); err != nil {
 			return err
@@ -78,8 +78,8 @@ func (b *balancer) startNode() error {
 
 // ended starts another node in the place of one that has ended. Its targets
 // begin with their initial health checks, as for any new node.
-func (b *balancer) ended(c *carrier) {
-	l := b.world.lab
+func (b *balancer) ended(c *nodeProcess) {
+	l := b.copy.lab
 	l.note(fmt.Sprintf("load balancer %s: the node ended: %s", b.def.ID, c.proc.Why()))
 	c.close()
 	if err := b.startNode(); err != nil {
@@ -88,8 +88,8 @@ func (b *balancer) ended(c *carrier) {
 }
 
 func (b *balancer) close() {
-	if b.carrier != nil {
-		b.carrier.close()
+	if b.nodeProcess != nil {
+		b.nodeProcess.close()
 	}
 }
 
@@ -136,10 +136,10 @@ func (b *balancer) targets() map[string][]netip.AddrPort {
 	out := map[string][]netip.AddrPort{}
 	for _, id := range forwardsTo(b.def) {
 		list := []netip.AddrPort{}
-		if g := b.world.lab.opts.Topology.TargetGroup(id); g != nil {
-			list = b.world.registered(g)
+		if g := b.copy.lab.opts.Topology.TargetGroup(id); g != nil {
+			list = b.copy.registered(g)
 		}
-		for _, s := range b.world.services {
+		for _, s := range b.copy.services {
 			for _, st := range s.def.LoadBalancers {
 				g, okg := st.Group.Get()
 				port, okp := st.Port.Get()
@@ -156,9 +156,9 @@ func (b *balancer) targets() map[string][]netip.AddrPort {
 	return out
 }
 
-// servicesOf lists the services of the world that register with the group.
+// servicesOf lists the services of the copy that register with the group.
 func (b *balancer) servicesOf(group topology.ID) (out []*service) {
-	for _, s := range b.world.services {
+	for _, s := range b.copy.services {
 		for _, st := range s.def.LoadBalancers {
 			if g, ok := st.Group.Get(); ok && g == group {
 				out = append(out, s)
@@ -170,7 +170,7 @@ func (b *balancer) servicesOf(group topology.ID) (out []*service) {
 
 // config turns the load balancer of the topology into a node's configuration.
 func (b *balancer) config() (*alb.Config, error) {
-	l := b.world.lab
+	l := b.copy.lab
 	attr := func(key, def string) string { return b.def.Attributes[key].Or(def) }
 	cfg := &alb.Config{
 		Name: b.def.Name.Or(string(b.def.ID)), DNSName: dnsName(b.def), Scale: l.opts.Scale, Seed: l.opts.Seed,
@@ -222,7 +222,7 @@ func (b *balancer) noteActions(l *topology.Listener) {
 			switch a.Type {
 			case "forward", "redirect", "fixed-response":
 			default:
-				b.world.lab.note(fmt.Sprintf("listener %s: the lab does not run actions of type %s; requests pass them by", l.ID, a.Type))
+				b.copy.lab.note(fmt.Sprintf("listener %s: the lab does not run actions of type %s; requests pass them by", l.ID, a.Type))
 			}
 		}
 	}

@@ -45,13 +45,13 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, e
 		o.Elapsed = l.clock.Modelled(time.Since(start))
 		return o, nil
 	}
-	d, h, err := l.door(c, rawURL)
-	var none *NoDoor
+	d, h, err := l.dialInfo(c, rawURL)
+	var none *DialError
 	if err != nil && !errors.As(err, &none) {
 		return Observation{}, err
 	}
 	if none != nil {
-		if none.Obstacle == TimedOut {
+		if none.Reason == TimedOut {
 			sleep(ctx, l.clock.Real(kernelGivesUp))
 		}
 		return see(none.curl(l.clock.Modelled(time.Since(start))))
@@ -74,7 +74,7 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, e
 	req.Header.Set("Accept", "*/*")
 	resp, err := tr.RoundTrip(req)
 	if err != nil && !connected.Load() && timedOut(err) {
-		none = &NoDoor{Obstacle: TimedOut, Host: req.URL.Hostname(), Port: d.Logical.Port()}
+		none = &DialError{Reason: TimedOut, Host: req.URL.Hostname(), Port: d.Logical.Port()}
 		return see(none.curl(l.clock.Modelled(time.Since(start))))
 	}
 	if err != nil {
@@ -110,8 +110,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (e *NoDoor) curl(after time.Duration) Observation {
-	switch e.Obstacle {
+func (e *DialError) curl(after time.Duration) Observation {
+	switch e.Reason {
 	case Unresolved:
 		return failure(6, "Could not resolve host: %s", e.Host)
 	case Refused:
@@ -143,7 +143,7 @@ func curlError(err error, u *url.URL, after time.Duration) Observation {
 		return failure(56, "Recv failure: Connection reset by peer")
 	case errors.As(err, &op) && op.Op == "dial":
 		n, _ := strconv.Atoi(port)
-		return (&NoDoor{Obstacle: Refused, Host: u.Hostname(), Port: uint16(n)}).curl(after)
+		return (&DialError{Reason: Refused, Host: u.Hostname(), Port: uint16(n)}).curl(after)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return failure(18, "transfer closed with outstanding read data remaining")
 	case errors.Is(err, io.EOF):

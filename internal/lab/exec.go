@@ -110,7 +110,7 @@ func (l *Lab) setNames() {
 		return
 	}
 	names := map[string]netip.Addr{}
-	for _, b := range l.worlds[0].balancers {
+	for _, b := range l.copies[0].balancers {
 		if b.iface != nil {
 			names[dnsName(b.def)] = b.iface.IP
 		}

@@ -28,7 +28,7 @@ var localURL = regexp.MustCompile(`https?://(localhost|127\.0\.0\.1|\[::1\])(:[0
 // the command sends (curl, wget, the app's own -healthcheck), from inside the
 // task, where no security group and no agent is in the way.
 func (t *task) watchContainers() {
-	l, s := t.service.world.lab, t.service
+	l, s := t.service.copy.lab, t.service
 	for i := range s.def.Task.Containers {
 		c := &s.def.Task.Containers[i]
 		if c.Health == nil || len(listens(c)) == 0 {
@@ -55,7 +55,7 @@ func command(h *topology.ContainerHealth) string {
 // watchContainer probes one container until the task stops. Defaults are
 // those of ECS: every 30 s, 5 s each, 3 in a row, no start period.
 func (t *task) watchContainer(c *topology.Container, url string) {
-	l := t.service.world.lab
+	l := t.service.copy.lab
 	h := c.Health
 	interval := l.clock.Real(time.Duration(h.IntervalSeconds.Or(30)) * time.Second)
 	timeout := l.clock.Real(time.Duration(h.TimeoutSeconds.Or(5)) * time.Second)
@@ -109,7 +109,7 @@ func (t *task) probeContainer(url string, timeout time.Duration) bool {
 }
 
 func (t *task) containerIs(c *topology.Container, state string) {
-	l, s := t.service.world.lab, t.service
+	l, s := t.service.copy.lab, t.service
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || t.containers[c.Name] == state {

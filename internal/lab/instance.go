@@ -22,7 +22,7 @@ import (
 // user data would install. Nothing restarts a process that ends there, as no
 // service stands behind it.
 type instance struct {
-	world *world
+	copy  *deploymentCopy
 	def   *topology.Instance
 	id    string // "i-" and 17 hexadecimal digits
 	iface *vpc.Interface
@@ -30,24 +30,24 @@ type instance struct {
 	apps  []*appProcess
 }
 
-// newInstances lists the instances that a target group of the world registers.
+// newInstances lists the instances that a target group of the copy registers.
 // Others have no part in any request.
-func (w *world) newInstances() {
-	topo := w.lab.opts.Topology
+func (dc *deploymentCopy) newInstances() {
+	topo := dc.lab.opts.Topology
 	for _, def := range topo.Instances {
 		used := slices.ContainsFunc(topo.TargetGroups, func(g *topology.TargetGroup) bool {
-			return w.balances(g.ID) && slices.ContainsFunc(g.Targets, func(t topology.Target) bool { return targets(t, def.ID) })
+			return dc.balances(g.ID) && slices.ContainsFunc(g.Targets, func(t topology.Target) bool { return targets(t, def.ID) })
 		})
 		if used {
-			w.instances = append(w.instances, &instance{world: w, def: def, id: instanceID(w.name, def.ID)})
+			dc.instances = append(dc.instances, &instance{copy: dc, def: def, id: instanceID(dc.name, def.ID)})
 		}
 	}
 }
 
 // instanceID returns an id that stays the same from run to run.
-func instanceID(world string, id topology.ID) string {
+func instanceID(copyName string, id topology.ID) string {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s\x00%s", world, id)
+	fmt.Fprintf(h, "%s\x00%s", copyName, id)
 	return fmt.Sprintf("i-0%016x", h.Sum64())
 }
 
@@ -55,7 +55,7 @@ func (i *instance) name() string { return i.def.Name.Or(string(i.def.ID)) }
 
 // start gives the instance its interface and starts its app on every port.
 func (i *instance) start(ctx context.Context) (err error) {
-	l := i.world.lab
+	l := i.copy.lab
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("instance %s: %w", i.def.ID, err)
@@ -80,7 +80,7 @@ func (i *instance) start(ctx context.Context) (err error) {
 			a.proc.Stop(closeGrace)
 		}
 	})
-	dir := filepath.Join(l.dir, fileName(i.world.name+" "+string(i.def.ID)))
+	dir := filepath.Join(l.dir, fileName(i.copy.name+" "+string(i.def.ID)))
 	if err = os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (i *instance) start(ctx context.Context) (err error) {
 }
 
 func (i *instance) startApp(port uint16, log string) error {
-	l := i.world.lab
+	l := i.copy.lab
 	listen, real := i.host.AppEnv(fabric.BindAll, port)
 	env := append(append(inheritedEnv(), userDataEnv(i.def.UserData.Or(""))...), l.opts.App.Env...)
 	env = append(env, "LISTEN_ADDRESS="+listen, "PORT="+strconv.Itoa(int(real)), "INSTANCE="+i.id)
@@ -134,14 +134,14 @@ func (i *instance) ports() []uint16 {
 	if len(out) > 0 {
 		return out
 	}
-	for _, g := range i.world.lab.opts.Topology.TargetGroups {
+	for _, g := range i.copy.lab.opts.Topology.TargetGroups {
 		for _, t := range g.Targets {
 			if targets(t, i.def.ID) {
 				add(targetPort(g, t))
 			}
 		}
 	}
-	i.world.lab.note(fmt.Sprintf("instance %s: its user data does not say where it listens; the lab takes the ports of its target groups", i.def.ID))
+	i.copy.lab.note(fmt.Sprintf("instance %s: its user data does not say where it listens; the lab takes the ports of its target groups", i.def.ID))
 	return out
 }
 
@@ -171,11 +171,11 @@ func targetPort(g *topology.TargetGroup, t topology.Target) int {
 // registered lists the addresses of the targets that the source itself
 // registers with a group: those it writes down, and those of its instances
 // once they run.
-func (w *world) registered(g *topology.TargetGroup) []netip.AddrPort {
+func (dc *deploymentCopy) registered(g *topology.TargetGroup) []netip.AddrPort {
 	out := []netip.AddrPort{}
 	for _, t := range g.Targets {
 		ip, err := netip.ParseAddr(t.IP.Or(""))
-		for _, i := range w.instances {
+		for _, i := range dc.instances {
 			if targets(t, i.def.ID) && i.host != nil {
 				ip, err = i.iface.IP, nil
 			}

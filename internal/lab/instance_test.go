@@ -90,13 +90,13 @@ func TestArticleWithoutEgress(t *testing.T) {
 		t.Errorf("from the instance itself: %+v, %v; want 200 OK", o, err)
 	}
 	// With every target unhealthy the load balancer sends requests all the same, and they time out.
-	o, err = l.Curl(context.Background(), lab.Caller{}, doorOf(t, l))
+	o, err = l.Curl(context.Background(), lab.Caller{}, listenerURL(t, l))
 	if err != nil || o.Status != 504 {
 		t.Errorf("through the load balancer: %+v, %v; want 504", o, err)
 	}
 }
 
-func doorOf(t *testing.T, l *lab.Lab) string {
+func listenerURL(t *testing.T, l *lab.Lab) string {
 	t.Helper()
 	u, err := l.LoadBalancerURL("aws_lb.main", 80)
 	if err != nil {
@@ -183,13 +183,13 @@ func TestHostStack(t *testing.T) {
 	if got := await(t, l, alb.Healthy); got.Probes != 1 {
 		t.Errorf("healthy after %d probes; want 1", got.Probes)
 	}
-	o, err := l.Curl(context.Background(), lab.Caller{}, httpDoor(t, l))
+	o, err := l.Curl(context.Background(), lab.Caller{}, plainURL(t, l))
 	if err != nil || o.Status != 200 || o.Body != "OK\n" || o.Header.Get("X-Hoplab-App") != l.Status().Instances[0].Instance {
 		t.Errorf("%+v, %v; want the instance's answer", o, err)
 	}
 }
 
-func httpDoor(t *testing.T, l *lab.Lab) string {
+func plainURL(t *testing.T, l *lab.Lab) string {
 	t.Helper()
 	return "http://" + l.Status().LoadBalancers[0].DNSName + "/"
 }

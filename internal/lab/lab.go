@@ -39,16 +39,16 @@ type Lab struct {
 	wg      sync.WaitGroup   // background work
 	health  chan healthEvent // of the load balancers, in order
 
-	mu     sync.Mutex // for everything below, and for changes to the deployment
-	worlds []*world   // the deployment itself first, then its twins
-	load   *outsider
+	mu     sync.Mutex        // for everything below, and for changes to the deployment
+	copies []*deploymentCopy // the deployment itself first, then its twins
+	load   *externalHost
 	closed bool
 	notes  []string
 	ca     *certs.Authority // of HTTPS listeners; nil without one
 }
 
-// outsider is a host that is no part of the deployment.
-type outsider struct {
+// externalHost is a host that is no part of the deployment.
+type externalHost struct {
 	iface *vpc.Interface
 	host  fabric.Host
 }
@@ -163,43 +163,43 @@ func (l *Lab) start(ctx context.Context) error {
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {
 		return err
 	}
-	l.worlds = append(l.worlds, l.newWorld("", nil))
+	l.copies = append(l.copies, l.newCopy("", nil))
 	for i := range l.opts.Twins {
-		l.worlds = append(l.worlds, l.newWorld(l.opts.Twins[i].Name, &l.opts.Twins[i]))
+		l.copies = append(l.copies, l.newCopy(l.opts.Twins[i].Name, &l.opts.Twins[i]))
 	}
-	for _, w := range l.worlds {
-		if err := w.start(ctx); err != nil {
+	for _, dc := range l.copies {
+		if err := dc.start(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// outside returns the host that load and other callers without Service
+// external returns the host that load and other callers without Service
 // Connect use: an address of the VPC of the first load balancer, or of the
 // first task.
-func (l *Lab) outside(ctx context.Context) (*outsider, error) {
+func (l *Lab) external(ctx context.Context) (*externalHost, error) {
 	if l.load != nil {
 		return l.load, nil
 	}
-	var beside *vpc.Interface
-	for _, w := range l.worlds {
-		for _, b := range w.balancers {
-			if beside == nil {
-				beside = b.iface
+	var sameVPC *vpc.Interface
+	for _, dc := range l.copies {
+		for _, b := range dc.balancers {
+			if sameVPC == nil {
+				sameVPC = b.iface
 			}
 		}
 	}
-	for _, w := range l.worlds {
-		for _, s := range w.services {
+	for _, dc := range l.copies {
+		for _, s := range dc.services {
 			for _, t := range s.tasks {
-				if beside == nil {
-					beside = t.iface
+				if sameVPC == nil {
+					sameVPC = t.iface
 				}
 			}
 		}
 	}
-	i, err := l.network.AttachOutside("load", beside)
+	i, err := l.network.AttachExternal("load", sameVPC)
 	if err != nil {
 		return nil, err
 	}
@@ -207,7 +207,7 @@ func (l *Lab) outside(ctx context.Context) (*outsider, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.load = &outsider{iface: i, host: h}
+	l.load = &externalHost{iface: i, host: h}
 	return l.load, l.applyPolicy()
 }
 
@@ -273,11 +273,11 @@ func (l *Lab) Close() error {
 	l.closed = true
 	l.cancel()
 	var wg sync.WaitGroup
-	for _, w := range l.worlds {
-		for _, b := range w.balancers {
+	for _, dc := range l.copies {
+		for _, b := range dc.balancers {
 			wg.Go(b.close)
 		}
-		for _, s := range w.services {
+		for _, s := range dc.services {
 			for _, t := range slices.Concat(s.tasks, s.leaving) {
 				t.cancel()
 				wg.Go(t.end)

@@ -86,7 +86,7 @@ func (l testLog) Write(p []byte) (int, error) {
 }
 
 // raw sends one request over a connection of its own and returns the whole response.
-func raw(t *testing.T, d lab.Door) string {
+func raw(t *testing.T, d lab.DialInfo) string {
 	t.Helper()
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	if d.From != "" {
@@ -137,7 +137,7 @@ func TestBothArms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := l.Door(lab.Caller{}, url)
+		d, err := l.DialInfo(lab.Caller{}, url)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,13 +176,13 @@ func TestBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := l.Door(lab.Caller{LoadBalancer: topo.LoadBalancers[0].ID}, url)
+	d, err := l.DialInfo(lab.Caller{LoadBalancer: topo.LoadBalancers[0].ID}, url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := l.Door(lab.Caller{LoadBalancer: topo.LoadBalancers[0].ID}, url)
+	again, err := l.DialInfo(lab.Caller{LoadBalancer: topo.LoadBalancers[0].ID}, url)
 	if err != nil || again != d {
-		t.Errorf("the second call has door %+v, %v; want the same host's %+v", again, err, d)
+		t.Errorf("the second call dials %+v, %v; want the same host's %+v", again, err, d)
 	}
 	r := raw(t, d)
 	if !strings.HasPrefix(r, "HTTP/1.1 200 OK\r\n") || strings.Contains(r, "envoy") {
@@ -192,13 +192,13 @@ func TestBeside(t *testing.T) {
 		t.Errorf("the app was not called from %q: %q", d.From, r)
 	}
 	for _, c := range []lab.Caller{{}, {Service: clientID(t, topo)}} {
-		var none *lab.NoDoor
-		if _, err := l.Door(c, url); !errors.As(err, &none) || none.Obstacle != lab.TimedOut {
+		var none *lab.DialError
+		if _, err := l.DialInfo(c, url); !errors.As(err, &none) || none.Reason != lab.TimedOut {
 			t.Errorf("%+v: %v; want a call that no rule lets in", c, err)
 		}
 	}
-	if _, err := l.Door(lab.Caller{LoadBalancer: "nothing"}, url); err == nil {
-		t.Error("a host beside no load balancer has a door")
+	if _, err := l.DialInfo(lab.Caller{LoadBalancer: "nothing"}, url); err == nil {
+		t.Error("a caller with the groups of no load balancer can dial")
 	}
 }
 

@@ -26,12 +26,12 @@ func vip(n int) netip.Addr {
 
 // namesFor returns what a task of s that starts now will resolve: the
 // endpoints of its namespace whose service exists. visible says which do.
-func (w *world) namesFor(s *topology.Service, visible func(topology.ID) bool) []name {
+func (dc *deploymentCopy) namesFor(s *topology.Service, visible func(topology.ID) bool) []name {
 	if s.Connect == nil || !s.Connect.Enabled.Or(false) {
 		return nil
 	}
 	var out []name
-	for _, e := range w.lab.opts.Topology.EndpointNames(s.Connect) {
+	for _, e := range dc.lab.opts.Topology.EndpointNames(s.Connect) {
 		host, okn := e.Name.Get()
 		port, okp := e.Port.Get()
 		if !okn || !okp || !e.Service.Connect.Enabled.Or(false) || !visible(e.Service.ID) {

@@ -58,8 +58,8 @@ func (l *Lab) Kill(p Place, part Part) error {
 func (l *Lab) KillLoadBalancer(id topology.ID, twin string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w := l.world(twin); w != nil {
-		for _, b := range w.balancers {
+	if dc := l.copyNamed(twin); dc != nil {
+		for _, b := range dc.balancers {
 			if b.def.ID == id {
 				b.proc.Kill()
 				return nil
@@ -184,7 +184,7 @@ func (d *deployment) step(ctx context.Context) (done bool, err error) {
 func (t *task) ready() bool {
 	for _, st := range t.service.def.LoadBalancers {
 		g, ok := st.Group.Get()
-		if !ok || !t.service.world.balances(g) {
+		if !ok || !t.service.copy.balances(g) {
 			continue
 		}
 		if s := t.targets[string(g)]; s != alb.Healthy && s != alb.Unavailable {
@@ -200,8 +200,8 @@ func (t *task) ready() bool {
 }
 
 func (l *Lab) findService(p Place) (*service, error) {
-	if w := l.world(p.Twin); w != nil {
-		if s := w.service(p.Service); s != nil {
+	if dc := l.copyNamed(p.Twin); dc != nil {
+		if s := dc.service(p.Service); s != nil {
 			return s, nil
 		}
 	}

@@ -93,7 +93,7 @@ func TestKillLoadBalancer(t *testing.T) {
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
 	url, _ := l.LoadBalancerURL(lb, 80)
-	before, err := l.Door(lab.Caller{}, url)
+	before, err := l.DialInfo(lab.Caller{}, url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,9 +103,9 @@ func TestKillLoadBalancer(t *testing.T) {
 	}
 	waitFor(t, func() bool { b := l.Status().LoadBalancers[0]; return b.PID != pid && b.Error == "" })
 	healthy(t, l)
-	after, err := l.Door(lab.Caller{}, url)
+	after, err := l.DialInfo(lab.Caller{}, url)
 	if err != nil || after != before {
-		t.Errorf("the door moved from %v to %v: %v", before, after, err)
+		t.Errorf("what to dial changed from %v to %v: %v", before, after, err)
 	}
 	who(t, l, lab.Caller{}, url, 1)
 }
@@ -159,7 +159,7 @@ func TestRedeployUnderLoad(t *testing.T) {
 	l := start(t, lab.Options{Topology: topo, Scale: 20})
 	healthy(t, l)
 	url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
-	d, err := l.Door(lab.Caller{}, url)
+	d, err := l.DialInfo(lab.Caller{}, url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,17 +14,17 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/proc"
 )
 
-// carrier is a node process: a load balancer's node or an agent.
-type carrier struct {
+// nodeProcess is the process of a node: a load balancer's node or an agent.
+type nodeProcess struct {
 	*node.Client
 	proc *proc.Process
 	stop func() // of the host's Watch
 }
 
-// startCarrier starts a node process in the host, configures it and keeps its
+// startNode starts a node process in the host, configures it and keeps its
 // view of the network up to date. bound receives where it listens, event what
 // the node reports by itself.
-func (l *Lab) startCarrier(name string, h fabric.Host, start node.Start, bound any, event func(json.RawMessage)) (*carrier, error) {
+func (l *Lab) startNode(name string, h fabric.Host, start node.Start, bound any, event func(json.RawMessage)) (*nodeProcess, error) {
 	cmd := exec.Command(l.opts.Node[0], l.opts.Node[1:]...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -38,7 +38,7 @@ func (l *Lab) startCarrier(name string, h fabric.Host, start node.Start, bound a
 	if err != nil {
 		return nil, err
 	}
-	c := &carrier{Client: node.NewClient(name, in, out, event), proc: p, stop: func() {}}
+	c := &nodeProcess{Client: node.NewClient(name, in, out, event), proc: p, stop: func() {}}
 	start.Net = h.Net()
 	if err := c.Call(node.OpStart, start, bound); err != nil {
 		c.close()
@@ -54,7 +54,7 @@ func (l *Lab) startCarrier(name string, h fabric.Host, start node.Start, bound a
 }
 
 // close ends the process: it ends by itself when its input closes.
-func (c *carrier) close() {
+func (c *nodeProcess) close() {
 	c.stop()
 	c.Client.Close()
 	if !c.proc.Wait(2 * time.Second) {
@@ -63,7 +63,7 @@ func (c *carrier) close() {
 }
 
 // kill ends the process at once.
-func (c *carrier) kill() {
+func (c *nodeProcess) kill() {
 	c.proc.Kill()
 	c.stop()
 	c.Client.Close()

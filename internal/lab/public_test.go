@@ -51,7 +51,7 @@ func open(t *testing.T, topo *topology.Topology) *browser {
 func (b *browser) get(name, target string, args ...string) (string, int) {
 	b.t.Helper()
 	for _, scheme := range []string{"http", "https"} {
-		d, err := b.lab.Door(lab.Caller{}, scheme+"://"+b.name+"/")
+		d, err := b.lab.DialInfo(lab.Caller{}, scheme+"://"+b.name+"/")
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -149,12 +149,12 @@ func TestPublicBackendForwards(t *testing.T) {
 func TestPublicBackendIsClosedOtherwise(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	b := open(t, labtest.Deployment(t, "public"))
-	if _, err := b.lab.Door(lab.Caller{}, "http://"+net.JoinHostPort(b.name, "8080")+"/"); err == nil {
-		t.Error("port 8080 of the load balancer has a door")
+	if _, err := b.lab.DialInfo(lab.Caller{}, "http://"+net.JoinHostPort(b.name, "8080")+"/"); err == nil {
+		t.Error("port 8080 of the load balancer can be dialled")
 	}
 	for _, s := range b.lab.Status().Services {
 		for _, task := range s.Tasks {
-			if _, err := b.lab.Door(lab.Caller{}, "http://"+task.IP+"/"); err == nil {
+			if _, err := b.lab.DialInfo(lab.Caller{}, "http://"+task.IP+"/"); err == nil {
 				t.Errorf("a task of %s can be reached from outside", s.Name)
 			}
 		}

@@ -13,7 +13,7 @@ import (
 // service is an ECS service at work: it keeps the desired number of tasks
 // running. Lab.mu guards it.
 type service struct {
-	world   *world
+	copy    *deploymentCopy
 	def     *topology.Service
 	desired int
 	tasks   []*task // that take traffic, the oldest first
@@ -39,7 +39,7 @@ func (s *service) event(format string, args ...any) {
 	if len(s.events) >= maxEvents {
 		s.events = slices.Delete(s.events, 0, 1)
 	}
-	l := s.world.lab
+	l := s.copy.lab
 	s.events = append(s.events, Event{At: l.clock.Modelled(time.Since(l.begun)), Text: fmt.Sprintf("(service %s) ", s.name()) + fmt.Sprintf(format, args...)})
 }
 
@@ -53,7 +53,7 @@ func (s *service) existing(topology.ID) bool { return true }
 // that the source deploys before it, and an error ends the lab's start.
 func (s *service) first(ctx context.Context) error {
 	if s.def.Task == nil {
-		s.world.lab.notes = append(s.world.lab.notes, fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
+		s.copy.lab.notes = append(s.copy.lab.notes, fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
 		return nil
 	}
 	visible := func(id topology.ID) bool { return id == s.def.ID || slices.Contains(s.def.After, id) }
@@ -74,13 +74,13 @@ func (s *service) add(ctx context.Context, visible func(topology.ID) bool) error
 	s.tasks = append(s.tasks, t)
 	t.supervise()
 	s.event("has started 1 tasks: (task %s).", t.id)
-	return s.world.publish()
+	return s.copy.publish()
 }
 
 // reconcile starts or stops tasks until there are as many as desired. A task
 // that cannot be started is tried again later.
 func (s *service) reconcile() {
-	l := s.world.lab
+	l := s.copy.lab
 	for !l.closed && !s.broken && s.def.Task != nil && len(s.tasks) < s.desired {
 		if err := s.add(l.ctx, s.existing); err != nil {
 			s.event("was unable to place a task. Reason: %v.", err)
@@ -125,9 +125,9 @@ func (s *service) retire(t *task, why string) {
 	s.tasks = slices.Delete(s.tasks, i, i+1)
 	s.leaving = append(s.leaving, t)
 	t.state, t.why = Deactivating, why
-	s.world.publish()
+	s.copy.publish()
 	s.event("has begun draining connections on 1 tasks: (task %s): %s.", t.id, why)
-	l := s.world.lab
+	l := s.copy.lab
 	l.wg.Go(func() {
 		t.waitDrained(drained)
 		t.stop()
@@ -153,9 +153,9 @@ func (s *service) lost(t *task, why string) {
 	}
 	t.kill()
 	s.gone(t)
-	s.world.publish()
+	s.copy.publish()
 	if s.failures > 0 {
-		s.world.lab.later(s.backoff(), s.reconcile)
+		s.copy.lab.later(s.backoff(), s.reconcile)
 		return
 	}
 	s.reconcile()
@@ -165,7 +165,7 @@ func (s *service) lost(t *task, why string) {
 func (s *service) gone(t *task) {
 	t.state = Stopped
 	t.cancel()
-	if !s.world.lab.closed {
+	if !s.copy.lab.closed {
 		t.detach()
 	}
 	s.leaving = slices.DeleteFunc(s.leaving, func(o *task) bool { return o == t })
@@ -189,7 +189,7 @@ func (s *service) targetChanged(t *task, c alb.HealthChange) {
 // unhealthy replaces a task, after the grace period and only if it still is
 // unhealthy then.
 func (s *service) unhealthy(t *task, why string, still func() bool) {
-	l := s.world.lab
+	l := s.copy.lab
 	if l.opts.KeepUnhealthy || !slices.Contains(s.tasks, t) {
 		return
 	}

@@ -22,7 +22,7 @@ func TestProxyInFrontOfApp(t *testing.T) {
 	ask := func() lab.Observation {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		o, err := l.Curl(ctx, lab.Caller{}, httpDoor(t, l))
+		o, err := l.Curl(ctx, lab.Caller{}, plainURL(t, l))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -92,20 +92,20 @@ func (l *Lab) Status() Status {
 	}
 	st.Addresses = l.addresses()
 	var wg sync.WaitGroup
-	for _, w := range l.worlds {
-		for _, s := range w.services {
+	for _, dc := range l.copies {
+		for _, s := range dc.services {
 			tasks := slices.Concat(s.tasks, s.leaving)
-			ss := ServiceStatus{ID: s.def.ID, Name: s.name(), Twin: w.name, Desired: s.desired,
+			ss := ServiceStatus{ID: s.def.ID, Name: s.name(), Twin: dc.name, Desired: s.desired,
 				Tasks: make([]TaskStatus, len(tasks)), Events: slices.Clone(s.events)}
 			for i, t := range tasks {
 				wg.Go(func() { ss.Tasks[i] = t.status() })
 			}
 			st.Services = append(st.Services, ss)
 		}
-		for _, i := range w.instances {
+		for _, i := range dc.instances {
 			st.Instances = append(st.Instances, i.status())
 		}
-		for _, b := range w.balancers {
+		for _, b := range dc.balancers {
 			st.LoadBalancers = append(st.LoadBalancers, b.status())
 		}
 	}
@@ -160,14 +160,14 @@ func (l *Lab) addresses() map[string]string {
 			out[real.String()] = ip.String()
 		}
 	}
-	for _, w := range l.worlds {
-		for _, b := range w.balancers {
+	for _, dc := range l.copies {
+		for _, b := range dc.balancers {
 			add(b.host)
 		}
-		for _, i := range w.instances {
+		for _, i := range dc.instances {
 			add(i.host)
 		}
-		for _, s := range w.services {
+		for _, s := range dc.services {
 			for _, t := range s.tasks {
 				add(t.host)
 			}
@@ -180,7 +180,7 @@ func (l *Lab) addresses() map[string]string {
 }
 
 func (b *balancer) status() LoadBalancerStatus {
-	bs := LoadBalancerStatus{ID: b.def.ID, Name: b.def.Name.Or(string(b.def.ID)), Twin: b.world.name, DNSName: dnsName(b.def), IP: b.iface.IP.String(), PID: b.proc.PID()}
+	bs := LoadBalancerStatus{ID: b.def.ID, Name: b.def.Name.Or(string(b.def.ID)), Twin: b.copy.name, DNSName: dnsName(b.def), IP: b.iface.IP.String(), PID: b.proc.PID()}
 	if err := b.Call(node.OpStatus, nil, &bs.Status); err != nil {
 		bs.Error = err.Error()
 	}

@@ -59,7 +59,7 @@ func (l *Lab) onEnd(p *proc.Process, f func()) {
 
 // supervise watches the task's processes and its container health checks.
 func (t *task) supervise() {
-	l, s := t.service.world.lab, t.service
+	l, s := t.service.copy.lab, t.service
 	if t.agent != nil {
 		p := t.agent.proc
 		l.onEnd(p, func() { s.lost(t, "the Service Connect agent ended: "+p.Why()) })
@@ -108,7 +108,7 @@ func (e healthEvent) apply() {
 	if err != nil {
 		return
 	}
-	for _, s := range e.from.world.services {
+	for _, s := range e.from.copy.services {
 		for _, t := range slices.Concat(s.tasks, s.leaving) {
 			if t.iface.IP != addr.Addr() {
 				continue
@@ -129,8 +129,8 @@ func (e healthEvent) apply() {
 // closes when it has left all of them.
 func (t *task) expectDrain() <-chan struct{} {
 	t.draining = map[string]bool{}
-	for _, b := range t.service.world.balancers {
-		if b.carrier == nil || !b.proc.Alive() {
+	for _, b := range t.service.copy.balancers {
+		if b.nodeProcess == nil || !b.proc.Alive() {
 			continue
 		}
 		for group, addrs := range b.targets() {
@@ -161,7 +161,7 @@ func (t *task) drained(group string) {
 // waitDrained waits for the load balancers to finish with the task, as long
 // as the longest deregistration delay allows.
 func (t *task) waitDrained(done <-chan struct{}) {
-	l := t.service.world.lab
+	l := t.service.copy.lab
 	timer := time.NewTimer(l.clock.Real(maxDeregistration))
 	defer timer.Stop()
 	select {

@@ -32,7 +32,7 @@ type task struct {
 	iface   *vpc.Interface
 	host    fabric.Host
 	names   []name // what it resolves, frozen at its start
-	agent   *carrier
+	agent   *nodeProcess
 	apps    []*appProcess
 	begun   time.Time
 	ctx     context.Context // ends with the task
@@ -51,14 +51,14 @@ type task struct {
 // startTask starts a task: the agent first, then the containers, as Amazon
 // ECS orders them.
 func (s *service) startTask(ctx context.Context, visible func(topology.ID) bool) (*task, error) {
-	l := s.world.lab
+	l := s.copy.lab
 	s.started++
 	t := &task{
-		service: s, id: taskID(s.world.name, s.def.ID, s.started), names: s.world.namesFor(s.def, visible),
+		service: s, id: taskID(s.copy.name, s.def.ID, s.started), names: s.copy.namesFor(s.def, visible),
 		begun: time.Now(), state: Running, targets: map[string]alb.State{}, containers: map[string]string{},
 	}
 	t.ctx, t.cancel = context.WithCancel(l.ctx)
-	t.dir = filepath.Join(l.dir, fileName(s.world.name+" "+string(s.def.ID)), t.id)
+	t.dir = filepath.Join(l.dir, fileName(s.copy.name+" "+string(s.def.ID)), t.id)
 	if err := os.MkdirAll(t.dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -82,9 +82,9 @@ func (s *service) startTask(ctx context.Context, visible func(topology.ID) bool)
 }
 
 // taskID returns a name that stays the same from run to run.
-func taskID(world string, svc topology.ID, n int) string {
+func taskID(copyName string, svc topology.ID, n int) string {
 	h := fnv.New32a()
-	fmt.Fprintf(h, "%s\x00%s\x00%d", world, svc, n)
+	fmt.Fprintf(h, "%s\x00%s\x00%d", copyName, svc, n)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -101,7 +101,7 @@ func fileName(s string) string {
 func (t *task) label() string { return "task " + t.id }
 
 func (t *task) attach(ctx context.Context) (err error) {
-	l := t.service.world.lab
+	l := t.service.copy.lab
 	def := t.service.def
 	if t.iface, err = l.network.Attach(t.label(), def.Subnets, def.Groups); err != nil {
 		return err
@@ -120,7 +120,7 @@ func (t *task) attach(ctx context.Context) (err error) {
 // startAgent starts the agent and puts the redirects and listeners of its
 // port mode in force.
 func (t *task) startAgent() (err error) {
-	l, def := t.service.world.lab, t.service.def
+	l, def := t.service.copy.lab, t.service.def
 	cfg := agent.Config{Task: t.id, Scale: l.opts.Scale, Seed: l.opts.Seed, ConnectTimeout: l.opts.ConnectTimeout, Inject: l.injectionFor("agent", t.service)}
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
 		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}
@@ -134,7 +134,7 @@ func (t *task) startAgent() (err error) {
 		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, TLS: n.endpoint.TLS, Timeouts: timeouts(p, n.endpoint)})
 	}
 	var b agent.Bound
-	if t.agent, err = l.startCarrier("agent of "+t.label(), t.host, node.Start{Agent: &cfg, Envoy: t.envoyOf()}, &b, nil); err != nil {
+	if t.agent, err = l.startNode("agent of "+t.label(), t.host, node.Start{Agent: &cfg, Envoy: t.envoyOf()}, &b, nil); err != nil {
 		return err
 	}
 	for i, in := range cfg.Ingress {
@@ -152,32 +152,32 @@ func (t *task) startAgent() (err error) {
 			return err
 		}
 	}
-	return t.agent.Call(node.OpUpdate, agent.Update{Hosts: t.service.world.hostsFor(t.names)}, nil)
+	return t.agent.Call(node.OpUpdate, agent.Update{Hosts: t.service.copy.hostsFor(t.names)}, nil)
 }
 
 // ingressOf lists what an agent of the service listens on. An endpoint that
 // publishes a port again under another name shares the first one's listener.
 func ingressOf(def *topology.Service) ([]agent.Ingress, error) {
 	var out []agent.Ingress
-	type door struct{ app, listen uint16 }
-	seen := map[door]bool{}
+	type listener struct{ app, port uint16 }
+	seen := map[listener]bool{}
 	for i := range def.Connect.Endpoints {
 		e := &def.Connect.Endpoints[i]
 		app, ingress, ok := ports(def, e)
 		if !ok {
 			return nil, fmt.Errorf("endpoint %d: the source does not settle its ports", i+1)
 		}
-		d := door{app: app}
+		ln := listener{app: app}
 		if !e.IngressPortOverride.IsAbsent() {
-			d.listen = ingress
+			ln.port = ingress
 		}
-		if seen[d] {
+		if seen[ln] {
 			continue
 		}
-		seen[d] = true
+		seen[ln] = true
 		name, _ := e.Discovery().Get()
 		p := protocolOf(def, e)
-		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: d.listen, App: app, TLS: e.TLS, Timeouts: timeouts(p, e)})
+		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: ln.port, App: app, TLS: e.TLS, Timeouts: timeouts(p, e)})
 	}
 	return out, nil
 }
@@ -207,7 +207,7 @@ func (t *task) startApps() error {
 }
 
 func (t *task) startApp(c *topology.Container, port uint16) error {
-	l := t.service.world.lab
+	l := t.service.copy.lab
 	bind := bindOf(c)
 	listen, real := t.host.AppEnv(bind, port)
 	env := append(t.siblingEnv(l.appEnv(t, c)),
@@ -229,7 +229,7 @@ func (t *task) startApp(c *topology.Container, port uint16) error {
 // stopApps stops the containers: SIGTERM, and SIGKILL after the stop timeout,
 // which is 30 s unless the container sets one.
 func (t *task) stopApps() {
-	l := t.service.world.lab
+	l := t.service.copy.lab
 	var wg sync.WaitGroup
 	for _, a := range t.apps {
 		limit := 30
@@ -263,7 +263,7 @@ func (t *task) detach() {
 		t.host = nil
 	}
 	if t.iface != nil {
-		t.service.world.lab.network.Detach(t.iface)
+		t.service.copy.lab.network.Detach(t.iface)
 	}
 }
 
@@ -277,7 +277,7 @@ func (t *task) dialInside(ctx context.Context, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := t.service.world.lab
+	l := t.service.copy.lab
 	l.mu.Lock()
 	h := t.host
 	l.mu.Unlock()

@@ -150,7 +150,7 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn, r Request, file
 	case OpStatus:
 		return s.lab.Status(), nil
 	case OpDoor:
-		return s.lab.Door(r.Caller, r.URL)
+		return s.lab.DialInfo(r.Caller, r.URL)
 	case OpCurl:
 		if r.Timeout > 0 {
 			var cancel context.CancelFunc

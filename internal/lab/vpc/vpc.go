@@ -64,14 +64,14 @@ func (n *Network) Attach(name string, subnets []topology.Opt[topology.ID], group
 	return i, n.place(i)
 }
 
-// AttachOutside makes an interface without security groups in the VPC of
+// AttachExternal makes an interface without security groups in the VPC of
 // another one: a host of the VPC that is not part of the deployment.
-func (n *Network) AttachOutside(name string, beside *Interface) (*Interface, error) {
+func (n *Network) AttachExternal(name string, sameVPC *Interface) (*Interface, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	i := &Interface{Name: name, Subnet: fallback, Free: true}
-	if beside != nil {
-		i.Subnet, i.VPC = beside.Subnet, beside.VPC
+	if sameVPC != nil {
+		i.Subnet, i.VPC = sameVPC.Subnet, sameVPC.VPC
 	}
 	return i, n.place(i)
 }

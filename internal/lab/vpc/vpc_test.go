@@ -132,7 +132,7 @@ func TestFree(t *testing.T) {
 		SecurityGroups: []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, cidr("10.0.0.0/8")), tcp(81, 81, sg("s"))}, nil)}}
 	n := New(topo)
 	s, _ := n.Attach("server", ids("a"), ids("s"))
-	load, err := n.AttachOutside("load", s)
+	load, err := n.AttachExternal("load", s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 // way is one way to the origin.
 type way struct {
 	name string
-	door lab.Door
+	door lab.DialInfo
 	pid  int // of the hop; 0 for none
 	// Of each round: the latency's quantiles in µs, requests/s, and µs of the
 	// hop's CPU per request in the closed loop.
@@ -97,8 +97,8 @@ func allWays(t testing.TB) []*way {
 			override, _ = s.Connect.Endpoints[0].IngressPortOverride.Get()
 		}
 	}
-	door := func(c lab.Caller, url string) lab.Door {
-		d, err := r.Door(c, url)
+	door := func(c lab.Caller, url string) lab.DialInfo {
+		d, err := r.DialInfo(c, url)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,17 +109,17 @@ func allWays(t testing.TB) []*way {
 		t.Fatal(err)
 	}
 	origin := app.Apps[0].Address
-	ways := []*way{{name: "direct", door: lab.Door{Dial: origin}}}
-	add := func(name string, d lab.Door, pid int) { ways = append(ways, &way{name: name, door: d, pid: pid}) }
+	ways := []*way{{name: "direct", door: lab.DialInfo{Dial: origin}}}
+	add := func(name string, d lab.DialInfo, pid int) { ways = append(ways, &way{name: name, door: d, pid: pid}) }
 	p := labtest.HAProxy(t, origin, "", "")
-	add("HAProxy", lab.Door{Dial: p.Addr}, p.PID)
+	add("HAProxy", lab.DialInfo{Dial: p.Addr}, p.PID)
 	p = labtest.Nginx(t, nginxProxy(origin))
-	add("nginx", lab.Door{Dial: p.Addr}, p.PID)
+	add("nginx", lab.DialInfo{Dial: p.Addr}, p.PID)
 	agent := door(lab.Caller{Service: r.client}, fmt.Sprintf("http://%s:%d/", app.IP, override))
 	add("lab agent", agent, app.PIDs[0])
 	add("lab ALB", door(lab.Caller{}, balanced), processes["alb"])
 	addr, pid := ourselves(t, "reverseproxy", origin)
-	add("net/http ReverseProxy", lab.Door{Dial: addr}, pid)
+	add("net/http ReverseProxy", lab.DialInfo{Dial: addr}, pid)
 	return ways
 }
 

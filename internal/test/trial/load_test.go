@@ -33,7 +33,7 @@ type outcome struct {
 // tries again: what it sees is what the hop does.
 type load struct {
 	rate int // requests per second
-	door func() (lab.Door, error)
+	door func() (lab.DialInfo, error)
 	ids  *counter
 
 	mu   sync.Mutex
@@ -207,10 +207,10 @@ func (l *load) end(t testing.TB) {
 
 // classOf puts a failed call into a word.
 func classOf(err error) string {
-	var none *lab.NoDoor
+	var none *lab.DialError
 	switch {
 	case errors.As(err, &none):
-		return string(none.Obstacle)
+		return string(none.Reason)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "reset"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -25,7 +25,7 @@ import (
 // hop is a way to the same app for a program that knows nothing of the lab.
 type hop struct {
 	name string
-	door lab.Door
+	door lab.DialInfo
 	host string      // for the Host header and the certificate
 	ca   string      // of an HTTPS hop: the file of its authority
 	tls  *tls.Config // nil for plain
@@ -104,7 +104,7 @@ func inFront(t *testing.T, app string, edit func(*topology.Topology), bind, serv
 		}
 	}
 	var hops []*hop
-	agent, err := r.Door(lab.Caller{Service: r.client}, fmt.Sprintf("http://%s:%d/", task.IP, override))
+	agent, err := r.DialInfo(lab.Caller{Service: r.client}, fmt.Sprintf("http://%s:%d/", task.IP, override))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func inFront(t *testing.T, app string, edit func(*topology.Topology), bind, serv
 	if err != nil {
 		t.Fatal(err)
 	}
-	balanced, err := r.Door(lab.Caller{}, url)
+	balanced, err := r.DialInfo(lab.Caller{}, url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,9 +129,9 @@ func inFront(t *testing.T, app string, edit func(*topology.Topology), bind, serv
 		a.tls = &tls.Config{RootCAs: pool, ServerName: a.host}
 	}
 	hops = append(hops, a)
-	hops = append(hops, &hop{name: "HAProxy", door: lab.Door{Dial: labtest.HAProxy(t, origin, bind, server).Addr}, host: "app.test"})
+	hops = append(hops, &hop{name: "HAProxy", door: lab.DialInfo{Dial: labtest.HAProxy(t, origin, bind, server).Addr}, host: "app.test"})
 	behind := labtest.Nginx(t, strings.ReplaceAll(nginxConf, "$ORIGIN", origin))
-	hops = append(hops, &hop{name: "nginx", door: lab.Door{Dial: behind.Addr}, host: "app.test"})
+	hops = append(hops, &hop{name: "nginx", door: lab.DialInfo{Dial: behind.Addr}, host: "app.test"})
 	return hops
 }
 

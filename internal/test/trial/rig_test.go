@@ -81,17 +81,17 @@ func (r *rig) healthy(t testing.TB) {
 }
 
 // throughALB is the door of a caller of the load balancer.
-func (r *rig) throughALB() (lab.Door, error) {
+func (r *rig) throughALB() (lab.DialInfo, error) {
 	url, err := r.LoadBalancerURL(r.balancer, 80)
 	if err != nil {
-		return lab.Door{}, err
+		return lab.DialInfo{}, err
 	}
-	return r.Door(lab.Caller{}, url)
+	return r.DialInfo(lab.Caller{}, url)
 }
 
 // throughMesh is the door of a Service Connect client.
-func (r *rig) throughMesh() (lab.Door, error) {
-	return r.Door(lab.Caller{Service: r.client}, "http://app.sample-namespace:80/")
+func (r *rig) throughMesh() (lab.DialInfo, error) {
+	return r.DialInfo(lab.Caller{Service: r.client}, "http://app.sample-namespace:80/")
 }
 
 // pids lists the lab's processes by what they are.

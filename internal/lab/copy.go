@@ -11,9 +11,9 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// world is one set of services and load balancers: the deployment itself, or
-// a twin of a part of it. Names resolve within a world.
-type world struct {
+// deploymentCopy is one set of services and load balancers: the deployment
+// itself, or a twin of a part of it. Names resolve within a copy.
+type deploymentCopy struct {
 	lab       *Lab
 	name      string // "" for the deployment itself
 	services  []*service
@@ -21,21 +21,21 @@ type world struct {
 	balancers []*balancer
 }
 
-func (l *Lab) newWorld(name string, twin *Twin) *world {
-	w := &world{lab: l, name: name}
+func (l *Lab) newCopy(name string, twin *Twin) *deploymentCopy {
+	dc := &deploymentCopy{lab: l, name: name}
 	topo := l.opts.Topology
 	for _, s := range order(topo.Services) {
 		if twin == nil || s.ID == twin.Of || clientOf(s, twin.Of) {
-			w.services = append(w.services, &service{world: w, def: s, desired: s.DesiredCount.Or(1)})
+			dc.services = append(dc.services, &service{copy: dc, def: s, desired: s.DesiredCount.Or(1)})
 		}
 	}
 	for _, lb := range topo.LoadBalancers {
-		if lb.Kind == "application" && (twin == nil || w.fronts(lb, twin.Of)) {
-			w.balancers = append(w.balancers, &balancer{world: w, def: lb})
+		if lb.Kind == "application" && (twin == nil || dc.balancesFor(lb, twin.Of)) {
+			dc.balancers = append(dc.balancers, &balancer{copy: dc, def: lb})
 		}
 	}
-	w.newInstances()
-	return w
+	dc.newInstances()
+	return dc
 }
 
 // clientOf reports whether s is a client-only service that can call the other one.
@@ -43,9 +43,9 @@ func clientOf(s *topology.Service, other topology.ID) bool {
 	return s.Connect != nil && s.Connect.Enabled.Or(false) && len(s.Connect.Endpoints) == 0 && slices.Contains(s.After, other)
 }
 
-// fronts reports whether a listener of lb forwards to the service.
-func (w *world) fronts(lb *topology.LoadBalancer, id topology.ID) bool {
-	s := w.lab.opts.Topology.Service(id)
+// balancesFor reports whether a listener of lb forwards to the service.
+func (dc *deploymentCopy) balancesFor(lb *topology.LoadBalancer, id topology.ID) bool {
+	s := dc.lab.opts.Topology.Service(id)
 	for _, st := range s.LoadBalancers {
 		g, ok := st.Group.Get()
 		if ok && slices.Contains(forwardsTo(lb), g) {
@@ -81,22 +81,22 @@ func order(in []*topology.Service) []*topology.Service {
 
 // start starts the load balancers, the instances behind them, and the
 // services one after the other.
-func (w *world) start(ctx context.Context) error {
-	for _, b := range w.balancers {
+func (dc *deploymentCopy) start(ctx context.Context) error {
+	for _, b := range dc.balancers {
 		if err := b.start(ctx); err != nil {
 			return err
 		}
 	}
-	w.lab.setNames()
-	for _, i := range w.instances {
+	dc.lab.setNames()
+	for _, i := range dc.instances {
 		if err := i.start(ctx); err != nil {
 			return err
 		}
 	}
-	if err := w.publish(); err != nil {
+	if err := dc.publish(); err != nil {
 		return err
 	}
-	for _, s := range w.services {
+	for _, s := range dc.services {
 		if err := s.first(ctx); err != nil {
 			return err
 		}
@@ -104,9 +104,9 @@ func (w *world) start(ctx context.Context) error {
 	return nil
 }
 
-// balances reports whether a load balancer of the world forwards to the group.
-func (w *world) balances(group topology.ID) bool {
-	for _, b := range w.balancers {
+// balances reports whether a load balancer of the copy forwards to the group.
+func (dc *deploymentCopy) balances(group topology.ID) bool {
+	for _, b := range dc.balancers {
 		if slices.Contains(forwardsTo(b.def), group) {
 			return true
 		}
@@ -115,8 +115,8 @@ func (w *world) balances(group topology.ID) bool {
 }
 
 // service returns the service with the ID, or nil.
-func (w *world) service(id topology.ID) *service {
-	for _, s := range w.services {
+func (dc *deploymentCopy) service(id topology.ID) *service {
+	for _, s := range dc.services {
 		if s.def.ID == id {
 			return s
 		}
@@ -125,21 +125,21 @@ func (w *world) service(id topology.ID) *service {
 }
 
 // publish tells load balancers and agents which tasks there are now.
-func (w *world) publish() error {
-	for _, b := range w.balancers {
-		if b.carrier == nil || !b.proc.Alive() {
+func (dc *deploymentCopy) publish() error {
+	for _, b := range dc.balancers {
+		if b.nodeProcess == nil || !b.proc.Alive() {
 			continue // a load balancer that starts again is told then
 		}
 		if err := b.Call(node.OpUpdate, alb.Update{Targets: b.targets()}, nil); err != nil && b.proc.Alive() {
 			return err
 		}
 	}
-	for _, s := range w.services {
+	for _, s := range dc.services {
 		for _, t := range s.tasks {
 			if t.agent == nil || len(t.names) == 0 {
 				continue
 			}
-			err := t.agent.Call(node.OpUpdate, agent.Update{Hosts: w.hostsFor(t.names)}, nil)
+			err := t.agent.Call(node.OpUpdate, agent.Update{Hosts: dc.hostsFor(t.names)}, nil)
 			if err != nil && t.agent.proc.Alive() {
 				return err
 			}
@@ -150,11 +150,11 @@ func (w *world) publish() error {
 
 // hostsFor returns the tasks behind each name. Tasks are known to callers
 // from their start, whether or not they are ready.
-func (w *world) hostsFor(names []name) map[string][]netip.AddrPort {
+func (dc *deploymentCopy) hostsFor(names []name) map[string][]netip.AddrPort {
 	out := map[string][]netip.AddrPort{}
 	for _, n := range names {
 		hosts := []netip.AddrPort{}
-		if s := w.service(n.service); s != nil {
+		if s := dc.service(n.service); s != nil {
 			_, ingress, ok := ports(s.def, n.endpoint)
 			for _, t := range s.tasks {
 				if ok {

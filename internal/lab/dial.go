@@ -20,17 +20,17 @@ type Caller struct {
 	// that id; Task the task with that id instead of the first that runs.
 	Service topology.ID `json:"service,omitempty"`
 	Task    string      `json:"task,omitempty"`
-	// LoadBalancer, if set, makes the caller a host beside that load balancer:
-	// it holds the same security groups, so that it reaches a target the way the
-	// load balancer does, but not through it.
+	// LoadBalancer, if set, makes the caller a host with that load balancer's
+	// security groups in one of its subnets: it reaches a target as the load
+	// balancer does, but not through it.
 	LoadBalancer topology.ID `json:"load_balancer,omitempty"`
-	// Twin, if set, puts the caller beside that twin: names of services and
-	// load balancers that the twin has stand for the twin's.
+	// Twin, if set, makes names of services and load balancers stand for those
+	// of that twin, where it has them.
 	Twin string `json:"twin,omitempty"`
 }
 
-// Door is where a call really goes.
-type Door struct {
+// DialInfo is what to connect to for a call.
+type DialInfo struct {
 	// URL is the address as the caller writes it; it decides the Host header.
 	URL string `json:"url"`
 	// Dial is what to connect to for it on this machine.
@@ -42,25 +42,25 @@ type Door struct {
 	Logical netip.AddrPort `json:"logical"`
 }
 
-// Obstacle is why a call does not get through to anything that listens.
-type Obstacle string
+// Reason is why a call does not get through to anything that listens.
+type Reason string
 
-// The obstacles.
+// The reasons.
 const (
-	Unresolved Obstacle = "unresolved" // the name means nothing to the caller
-	Refused    Obstacle = "refused"    // nothing listens there
-	TimedOut   Obstacle = "timed out"  // a security group drops the connection, or there is no such host
+	Unresolved Reason = "unresolved" // the name means nothing to the caller
+	Refused    Reason = "refused"    // nothing listens there
+	TimedOut   Reason = "timed out"  // a security group drops the connection, or there is no such host
 )
 
-// NoDoor is the error of a call that cannot be connected.
-type NoDoor struct {
-	Obstacle Obstacle
-	Host     string
-	Port     uint16
+// DialError is the error of a call that does not get a connection.
+type DialError struct {
+	Reason Reason
+	Host   string
+	Port   uint16
 }
 
-func (e *NoDoor) Error() string {
-	switch e.Obstacle {
+func (e *DialError) Error() string {
+	switch e.Reason {
 	case Unresolved:
 		return fmt.Sprintf("%s does not resolve for this caller", e.Host)
 	case Refused:
@@ -69,28 +69,28 @@ func (e *NoDoor) Error() string {
 	return fmt.Sprintf("%s:%d does not answer", e.Host, e.Port)
 }
 
-// Door resolves a URL as the caller sees it and says what to connect to. It
-// returns a *NoDoor when the caller would not get a connection. A port of a
-// Service Connect name without an alias has a door: the agent that resets.
-func (l *Lab) Door(c Caller, rawURL string) (Door, error) {
-	d, h, err := l.door(c, rawURL)
+// DialInfo resolves a URL as the caller sees it and says what to connect to. It
+// returns a *DialError when the caller would not get a connection. A port of a
+// Service Connect name without an alias can be dialled: the agent resets it.
+func (l *Lab) DialInfo(c Caller, rawURL string) (DialInfo, error) {
+	d, h, err := l.dialInfo(c, rawURL)
 	if err != nil {
-		return Door{}, err
+		return DialInfo{}, err
 	}
 	// An isolated fabric leaves the answer to the kernel, which would take its
 	// time; the groups say it at once.
 	to := d.Logical.Addr()
 	if _, ok := l.fabric.(fabric.Isolated); ok && !to.IsLoopback() && to != h.Spec().IP &&
 		!fabric.Contains(l.network.Open(h.Spec().IP, to), d.Logical.Port()) {
-		return Door{}, &NoDoor{Obstacle: TimedOut, Host: to.String(), Port: d.Logical.Port()}
+		return DialInfo{}, &DialError{Reason: TimedOut, Host: to.String(), Port: d.Logical.Port()}
 	}
 	return d, nil
 }
 
-func (l *Lab) door(c Caller, rawURL string) (Door, fabric.Host, error) {
+func (l *Lab) dialInfo(c Caller, rawURL string) (DialInfo, fabric.Host, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Host == "" {
-		return Door{}, nil, fmt.Errorf("%q is not a URL with a host", rawURL)
+		return DialInfo{}, nil, fmt.Errorf("%q is not a URL with a host", rawURL)
 	}
 	port := uint64(80)
 	if u.Scheme == "https" {
@@ -98,29 +98,29 @@ func (l *Lab) door(c Caller, rawURL string) (Door, fabric.Host, error) {
 	}
 	if p := u.Port(); p != "" {
 		if port, err = strconv.ParseUint(p, 10, 16); err != nil {
-			return Door{}, nil, fmt.Errorf("%q: port %s is not a TCP port", rawURL, p)
+			return DialInfo{}, nil, fmt.Errorf("%q: port %s is not a TCP port", rawURL, p)
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h, t, err := l.caller(c)
 	if err != nil {
-		return Door{}, nil, err
+		return DialInfo{}, nil, err
 	}
-	none := func(o Obstacle) (Door, fabric.Host, error) {
-		return Door{}, h, &NoDoor{Obstacle: o, Host: u.Hostname(), Port: uint16(port)}
+	fails := func(reason Reason) (DialInfo, fabric.Host, error) {
+		return DialInfo{}, h, &DialError{Reason: reason, Host: u.Hostname(), Port: uint16(port)}
 	}
 	ip, ok := l.resolve(c, t, u.Hostname())
 	if !ok {
-		return none(Unresolved)
+		return fails(Unresolved)
 	}
-	d := Door{URL: rawURL, Logical: netip.AddrPortFrom(ip, uint16(port))}
+	d := DialInfo{URL: rawURL, Logical: netip.AddrPortFrom(ip, uint16(port))}
 	real, verdict := h.Lookup(d.Logical)
 	switch verdict {
 	case fabric.Dropped:
-		return none(TimedOut)
+		return fails(TimedOut)
 	case fabric.Refused:
-		return none(Refused)
+		return fails(Refused)
 	}
 	d.Dial = real.String()
 	if from := h.From(d.Logical); from.IsValid() {
@@ -131,30 +131,30 @@ func (l *Lab) door(c Caller, rawURL string) (Door, fabric.Host, error) {
 
 // caller returns the caller's host and, when it is one, its task.
 func (l *Lab) caller(c Caller) (fabric.Host, *task, error) {
-	w := l.world(c.Twin)
-	if w == nil {
+	dc := l.copyNamed(c.Twin)
+	if dc == nil {
 		return nil, nil, fmt.Errorf("the lab has no twin %q", c.Twin)
 	}
 	if c.LoadBalancer != "" {
-		h, err := l.beside(w, c.LoadBalancer)
+		h, err := l.groupHost(dc, c.LoadBalancer)
 		return h, nil, err
 	}
 	if c.Service == "" {
-		o, err := l.outside(context.Background())
+		o, err := l.external(context.Background())
 		if err != nil {
 			return nil, nil, err
 		}
 		return o.host, nil, nil
 	}
-	for _, w := range []*world{w, l.worlds[0]} {
-		if s := w.service(c.Service); s != nil {
+	for _, dc := range []*deploymentCopy{dc, l.copies[0]} {
+		if s := dc.service(c.Service); s != nil {
 			for _, t := range s.tasks {
 				if c.Task == "" || c.Task == t.id {
 					return t.host, t, nil
 				}
 			}
 		}
-		for _, i := range w.instances {
+		for _, i := range dc.instances {
 			if i.def.ID == c.Service {
 				return i.host, nil, nil
 			}
@@ -163,18 +163,18 @@ func (l *Lab) caller(c Caller) (fabric.Host, *task, error) {
 	return nil, nil, fmt.Errorf("no task of service %s runs", c.Service)
 }
 
-// beside returns the host that holds a load balancer's security groups, in a
+// groupHost returns a host with a load balancer's security groups, in a
 // subnet of it; Lab.mu is held.
-func (l *Lab) beside(w *world, id topology.ID) (fabric.Host, error) {
-	for _, w := range []*world{w, l.worlds[0]} {
-		for _, b := range w.balancers {
+func (l *Lab) groupHost(dc *deploymentCopy, id topology.ID) (fabric.Host, error) {
+	for _, dc := range []*deploymentCopy{dc, l.copies[0]} {
+		for _, b := range dc.balancers {
 			if b.def.ID != id {
 				continue
 			}
-			if b.beside != nil {
-				return b.beside, nil
+			if b.groupHost != nil {
+				return b.groupHost, nil
 			}
-			i, err := l.network.Attach("beside "+string(id), b.def.Subnets, b.def.Groups)
+			i, err := l.network.Attach("host with the groups of "+string(id), b.def.Subnets, b.def.Groups)
 			if err != nil {
 				return nil, err
 			}
@@ -182,17 +182,17 @@ func (l *Lab) beside(w *world, id topology.ID) (fabric.Host, error) {
 			if err != nil {
 				return nil, err
 			}
-			b.beside = h
+			b.groupHost = h
 			return h, l.applyPolicy()
 		}
 	}
 	return nil, fmt.Errorf("no load balancer %s runs", id)
 }
 
-func (l *Lab) world(name string) *world {
-	for _, w := range l.worlds {
-		if w.name == name {
-			return w
+func (l *Lab) copyNamed(name string) *deploymentCopy {
+	for _, dc := range l.copies {
+		if dc.name == name {
+			return dc
 		}
 	}
 	return nil
@@ -214,8 +214,8 @@ func (l *Lab) resolve(c Caller, t *task, host string) (netip.Addr, bool) {
 	if host == "localhost" && c.Service != "" {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
 	}
-	for _, w := range []*world{l.world(c.Twin), l.worlds[0]} {
-		for _, b := range w.balancers {
+	for _, dc := range []*deploymentCopy{l.copyNamed(c.Twin), l.copies[0]} {
+		for _, b := range dc.balancers {
 			if dnsName(b.def) == host {
 				return b.iface.IP, true
 			}
@@ -247,8 +247,8 @@ func (l *Lab) LoadBalancerURL(id topology.ID, port int) (string, error) {
 func (l *Lab) TaskURL(id topology.ID, twin string, port int) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w := l.world(twin); w != nil {
-		if s := w.service(id); s != nil {
+	if dc := l.copyNamed(twin); dc != nil {
+		if s := dc.service(id); s != nil {
 			if len(s.tasks) > 0 {
 				t := s.tasks[0]
 				return urlOf("http", t.iface.IP.String(), port, 80), nil
