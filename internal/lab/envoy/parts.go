@@ -62,7 +62,7 @@ func exactly(vip netip.Addr) []*corev3.CidrRange {
 func (g *generator) ingressListener(in agent.Ingress, at netip.AddrPort, cluster string) *listenerv3.Listener {
 	return &listenerv3.Listener{
 		Name: name("ingress", in.Discovery), Address: address(at), TrafficDirection: corev3.TrafficDirection_INBOUND,
-		FilterChains: []*listenerv3.FilterChain{{Filters: g.filters(door{
+		FilterChains: []*listenerv3.FilterChain{{Filters: g.filters(chain{
 			name: name("ingress", in.Discovery), cluster: cluster, protocol: in.Protocol, timeouts: in.Timeouts,
 		})}},
 	}
@@ -92,7 +92,7 @@ func (g *generator) egressListener(at netip.AddrPort) (*listenerv3.Listener, err
 				DestinationPort: wrapperspb.UInt32(uint32(e.At.Port())),
 				PrefixRanges:    exactly(e.At.Addr()),
 			},
-			Filters: g.filters(door{
+			Filters: g.filters(chain{
 				name: name("egress", key(e)), cluster: name("egress", key(e)), protocol: e.Protocol, timeouts: e.Timeouts, retries: retries,
 			}),
 		})
@@ -100,22 +100,22 @@ func (g *generator) egressListener(at netip.AddrPort) (*listenerv3.Listener, err
 	return l, nil
 }
 
-// door is what ingress and egress have in common.
-type door struct {
+// chain is what the filter chains of ingress and egress have in common.
+type chain struct {
 	name, cluster string
 	protocol      agent.Protocol
 	timeouts      agent.Timeouts
 	retries       int
 }
 
-func (g *generator) filters(d door) []*listenerv3.Filter {
+func (g *generator) filters(c chain) []*listenerv3.Filter {
 	f := &listenerv3.Filter{Name: "envoy.filters.network.http_connection_manager"}
 	var m proto.Message
-	if d.protocol == agent.TCP {
+	if c.protocol == agent.TCP {
 		f.Name = "envoy.filters.network.tcp_proxy"
-		m = g.tcpProxy(d)
+		m = g.tcpProxy(c)
 	} else {
-		m = g.connectionManager(d)
+		m = g.connectionManager(c)
 	}
 	f.ConfigType = &listenerv3.Filter_TypedConfig{TypedConfig: g.pack(m)}
 	return []*listenerv3.Filter{f}
@@ -123,24 +123,24 @@ func (g *generator) filters(d door) []*listenerv3.Filter {
 
 // tcpProxy is for endpoints without AppProtocol: no requests, no headers. A
 // zero idle timeout switches it off for Envoy too.
-func (g *generator) tcpProxy(d door) *tcpv3.TcpProxy {
+func (g *generator) tcpProxy(c chain) *tcpv3.TcpProxy {
 	return &tcpv3.TcpProxy{
-		StatPrefix: statName(d.name), ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: d.cluster},
-		IdleTimeout: durationpb.New(d.timeouts.Idle), AccessLog: g.accessLog(d.protocol),
+		StatPrefix: statName(c.name), ClusterSpecifier: &tcpv3.TcpProxy_Cluster{Cluster: c.cluster},
+		IdleTimeout: durationpb.New(c.timeouts.Idle), AccessLog: g.accessLog(c.protocol),
 	}
 }
 
 // connectionManager serves HTTP/1.1 and HTTP/2, whichever the client speaks.
 // X-Forwarded-For is left alone: use_remote_address is off.
-func (g *generator) connectionManager(d door) *hcmv3.HttpConnectionManager {
+func (g *generator) connectionManager(c chain) *hcmv3.HttpConnectionManager {
 	route := &routev3.RouteAction{
-		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: d.cluster},
-		Timeout:          durationpb.New(d.timeouts.PerRequest), // 0: none, as for Service Connect
-		IdleTimeout:      durationpb.New(d.timeouts.Idle),
+		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: c.cluster},
+		Timeout:          durationpb.New(c.timeouts.PerRequest), // 0: none, as for Service Connect
+		IdleTimeout:      durationpb.New(c.timeouts.Idle),
 	}
-	if d.retries > 0 {
+	if c.retries > 0 {
 		route.RetryPolicy = &routev3.RetryPolicy{
-			RetryOn: retryOn, NumRetries: wrapperspb.UInt32(uint32(d.retries)), HostSelectionRetryMaxAttempts: hostSelectionTry,
+			RetryOn: retryOn, NumRetries: wrapperspb.UInt32(uint32(c.retries)), HostSelectionRetryMaxAttempts: hostSelectionTry,
 			RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
 				Name:       "envoy.retry_host_predicates.previous_hosts",
 				ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: g.pack(&previoushostsv3.PreviousHostsPredicate{})},
@@ -148,16 +148,16 @@ func (g *generator) connectionManager(d door) *hcmv3.HttpConnectionManager {
 		}
 	}
 	return &hcmv3.HttpConnectionManager{
-		StatPrefix: statName(d.name), CodecType: hcmv3.HttpConnectionManager_AUTO, ServerName: "envoy",
-		UseRemoteAddress: wrapperspb.Bool(false), StreamIdleTimeout: durationpb.New(d.timeouts.Idle),
+		StatPrefix: statName(c.name), CodecType: hcmv3.HttpConnectionManager_AUTO, ServerName: "envoy",
+		UseRemoteAddress: wrapperspb.Bool(false), StreamIdleTimeout: durationpb.New(c.timeouts.Idle),
 		MaxRequestHeadersKb:       wrapperspb.UInt32(maxHeadKB),
-		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(d.timeouts.Idle)},
+		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(c.timeouts.Idle)},
 		UpgradeConfigs:            []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
-		AccessLog:                 g.accessLog(d.protocol),
+		AccessLog:                 g.accessLog(c.protocol),
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
-			Name: d.name,
+			Name: c.name,
 			VirtualHosts: []*routev3.VirtualHost{{
-				Name: d.name, Domains: []string{"*"},
+				Name: c.name, Domains: []string{"*"},
 				Routes: []*routev3.Route{{
 					Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
 					Action: &routev3.Route_Route{Route: route},
