@@ -256,15 +256,13 @@ func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (dep
 		}
 		paths, from = []string{a.Dir}, a.Source
 	}
-	digest, err := synth.Digest(paths)
-	if err != nil {
-		return deployed{}, err
-	}
 	t, err := source.Load(ctx, paths, source.Options{})
 	if err != nil {
 		return deployed{}, err
 	}
-	p.Topology = digest
+	if p.Topology, err = synth.Digest(paths); err != nil {
+		return deployed{}, err
+	}
 	return deployed{t, from}, experiment.Describe(t, p)
 }
 

@@ -53,7 +53,7 @@ func TestStories(t *testing.T) {
 			env.Setenv("HOPLAB_REPO", root)
 			env.Setenv("REPO", root)
 			env.Setenv("GOLDEN", filepath.Join(root, "stacks", "testdata", "golden"))
-			env.Setenv("ARTICLE", filepath.Join(root, "internal", "topology", "testdata", "article"))
+			env.Setenv("ARTICLE", filepath.Join(root, "internal", "source", "cfn", "deployment", "testdata", "article"))
 			for _, name := range []string{"GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN", "GOSUMDB", "CI"} {
 				if v, ok := os.LookupEnv(name); ok {
 					env.Setenv(name, v)
