@@ -39,10 +39,10 @@ func expect(t *testing.T, what string, properties any, want any, path ...any) {
 	}
 }
 
-// TestDoors: who reaches an app's group on which port. The trap of the third
+// TestIngressRules: who reaches an app's group on which port. The trap of the third
 // article is the client's: it must be the port on which the app's agent is
 // reached, while the load balancer's stays the container port.
-func TestDoors(t *testing.T) {
+func TestIngressRules(t *testing.T) {
 	layer.Full(t, "synthesizes, which needs Node")
 	for _, c := range []struct {
 		name string
@@ -63,18 +63,18 @@ func TestDoors(t *testing.T) {
 				if !strings.HasPrefix(name, "hoplab app") {
 					continue
 				}
-				var doors []string
+				var rules []string
 				for _, rule := range list(g.Properties["SecurityGroupIngress"]) {
 					source, _ := at(rule, "SourceSecurityGroupId", "Fn::GetAtt", 0).(string)
 					if from, to := at(rule, "FromPort"), at(rule, "ToPort"); from != to {
 						t.Errorf("%s opens %v to %v", name, from, to)
 					}
-					doors = append(doors, source[:len(source)-8]+" "+text(at(rule, "FromPort")))
+					rules = append(rules, source[:len(source)-8]+" "+text(at(rule, "FromPort")))
 				}
-				got[name] = strings.Join(doors, ", ")
+				got[name] = strings.Join(rules, ", ")
 			}
 			if !maps.Equal(got, c.want) {
-				t.Errorf("doors %v, expected %v", got, c.want)
+				t.Errorf("rules %v, expected %v", got, c.want)
 			}
 			for _, stack := range []string{"App", "Client"} {
 				if n := len(built(t, c.keys, stack).of("AWS::EC2::SecurityGroupIngress")); n != 0 {

@@ -28,11 +28,11 @@ func (a *App) newArm(arm Arm) *ArmService {
 	prefix := arm.title()
 	scope := constructs.NewConstruct(a.Stack, jsii.String(prefix+"App"))
 	s := &ArmService{Arm: arm}
-	// The first door is the same in both modes: without an override the agent
+	// The first rule is the same in both modes: without an override the agent
 	// hides behind the container port, with one the app itself answers there.
 	s.Group = newGroup(scope, "Sg", a.network.VPC, "hoplab app"+arm.suffix(),
-		door{a.AlbGroup, ports.Container, "load balancer to the container port"},
-		door{a.ClientGroup, arm.Override.Ingress(ports.Container), "client agents to the app's agent"})
+		ingressRule{a.AlbGroup, ports.Container, "load balancer to the container port"},
+		ingressRule{a.ClientGroup, arm.Override.Ingress(ports.Container), "client agents to the app's agent"})
 	allowHTTPS(s.Group)
 	task, front := a.newAppTask(scope, arm)
 	s.Service = a.newAppService(scope, s, task)

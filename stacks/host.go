@@ -46,7 +46,7 @@ func NewHost(scope constructs.Construct, id string, props *HostProps) {
 	albGroup := newAlbGroup(stack, vpc, props.AlbEgress)
 	albGroup.AddIngressRule(awsec2.Peer_Ipv4(jsii.String(vpcCIDR)), awsec2.Port_Tcp(jsii.Number(ports.Listener)),
 		jsii.String("callers in the VPC"), nil)
-	group := newGroup(stack, "HostSg", vpc, "hoplab nginx host", door{albGroup, ports.Container, "load balancer to nginx"})
+	group := newGroup(stack, "HostSg", vpc, "hoplab nginx host", ingressRule{albGroup, ports.Container, "load balancer to nginx"})
 	allowHTTPS(group)
 	if props.AlbEgress == EgressTargets {
 		allowOut(stack, "AlbToHost", albGroup, group, ports.Container, "load balancer to nginx")

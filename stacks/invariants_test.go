@@ -14,7 +14,7 @@ func checkInvariants(t *testing.T, tpl *template) {
 	checkServices(t, tpl)
 	checkLeavesNothing(t, tpl)
 	checkRoles(t, tpl)
-	checkDoors(t, tpl)
+	checkIngress(t, tpl)
 }
 
 // checkServices: deployments end by themselves, the agent logs, and it has
@@ -163,8 +163,8 @@ func list(v any) []any {
 	}
 }
 
-// checkDoors: nothing is open to the world but 80 and 443 of a public edge.
-func checkDoors(t *testing.T, tpl *template) {
+// checkIngress: nothing is open to the world but 80 and 443 of a public edge.
+func checkIngress(t *testing.T, tpl *template) {
 	t.Helper()
 	public := false
 	for _, r := range tpl.of("AWS::ElasticLoadBalancingV2::LoadBalancer") {
@@ -172,9 +172,9 @@ func checkDoors(t *testing.T, tpl *template) {
 	}
 	for id, r := range tpl.of("AWS::EC2::SecurityGroup") {
 		for _, rule := range list(r.Properties["SecurityGroupIngress"]) {
-			world := at(rule, "CidrIp") == "0.0.0.0/0" || at(rule, "CidrIpv6") == "::/0"
+			anywhere := at(rule, "CidrIp") == "0.0.0.0/0" || at(rule, "CidrIpv6") == "::/0"
 			from, to := at(rule, "FromPort"), at(rule, "ToPort")
-			if world && !(public && from == to && (from == 80.0 || from == 443.0)) {
+			if anywhere && !(public && from == to && (from == 80.0 || from == 443.0)) {
 				t.Errorf("%s is open to the world on %v to %v", id, from, to)
 			}
 		}

@@ -14,28 +14,28 @@ import (
 // in its name: a change of the port would remove one rule and add another,
 // where an inline rule is changed in place.
 
-// door is a TCP port of a group, open to the holders of another group.
-type door struct {
+// ingressRule opens a TCP port of a group to the holders of another group.
+type ingressRule struct {
 	to   awsec2.ISecurityGroup
 	port int
 	why  string
 }
 
-// newGroup makes a security group that lets in what doors say and nothing out.
-func newGroup(scope constructs.Construct, id string, vpc awsec2.IVpc, description string, doors ...door) awsec2.SecurityGroup {
+// newGroup makes a security group that lets in what the rules say and nothing out.
+func newGroup(scope constructs.Construct, id string, vpc awsec2.IVpc, description string, in ...ingressRule) awsec2.SecurityGroup {
 	group := awsec2.NewSecurityGroup(scope, jsii.String(id), &awsec2.SecurityGroupProps{
 		Vpc:              vpc,
 		Description:      jsii.String(description),
 		AllowAllOutbound: jsii.Bool(false),
 	})
 	var rules []any
-	for _, d := range doors {
+	for _, r := range in {
 		rules = append(rules, &awsec2.CfnSecurityGroup_IngressProperty{
-			SourceSecurityGroupId: d.to.SecurityGroupId(),
+			SourceSecurityGroupId: r.to.SecurityGroupId(),
 			IpProtocol:            jsii.String("tcp"),
-			FromPort:              jsii.Number(d.port),
-			ToPort:                jsii.Number(d.port),
-			Description:           jsii.String(d.why),
+			FromPort:              jsii.Number(r.port),
+			ToPort:                jsii.Number(r.port),
+			Description:           jsii.String(r.why),
 		})
 	}
 	if rules != nil {
