@@ -18,10 +18,10 @@ import (
 	"github.com/hoplab/hoplab/internal/test/labtest"
 )
 
-// way is one way to the origin.
-type way struct {
+// path is one path to the origin.
+type path struct {
 	name string
-	door lab.DialInfo
+	to   lab.DialInfo
 	pid  int // of the hop; 0 for none
 	// Of each round: the latency's quantiles in µs, requests/s, and µs of the
 	// hop's CPU per request in the closed loop.
@@ -39,54 +39,54 @@ const (
 // BenchmarkHop measures what one hop adds in front of the same app: the lab's
 // agent and load balancer, and both agents of a Service Connect call, beside
 // HAProxy, nginx and net/http's ReverseProxy, all with kept connections to the
-// app. One iteration is a round: each way in random order first has a second
+// app. One iteration is a round: each path in random order first has a second
 // of 500 requests/s over 8 connections, then a second of a closed loop over 32
 // connections. Cores are kept awake. A figure is the median over rounds; what
-// is added is the median of the rounds' own differences to the direct way.
+// is added is the median of the rounds' own differences to the direct path.
 //
 //	go test ./internal/test/trial -run '^$' -bench Hop -benchtime 10x -timeout 20m
 //
 // The app is the cheapest there is, so that the closed loop measures the hop.
 // HAProxy and nginx run with one thread, the others with Go's default.
 func BenchmarkHop(b *testing.B) {
-	ways := allWays(b)
+	paths := allPaths(b)
 	stop, status := quiet.KeepAwake([]string{os.Args[0], "spin"})
 	defer stop()
 	for b.Loop() {
-		for _, i := range rand.Perm(len(ways)) {
-			ways[i].openLoop(b)
+		for _, i := range rand.Perm(len(paths)) {
+			paths[i].openLoop(b)
 		}
-		for _, i := range rand.Perm(len(ways)) {
-			ways[i].closedLoop(b)
+		for _, i := range rand.Perm(len(paths)) {
+			paths[i].closedLoop(b)
 		}
 	}
 	b.StopTimer()
-	ref := ways[slices.IndexFunc(ways, func(w *way) bool { return w.name == "HAProxy" })]
+	ref := paths[slices.IndexFunc(paths, func(p *path) bool { return p.name == "HAProxy" })]
 	var t strings.Builder
 	fmt.Fprintf(&t, "%d rounds on %d cores, kept awake: %s.\n\n", len(ref.rate), runtime.NumCPU(), status)
 	fmt.Fprintf(&t, "| hop | p50, µs | p50 added, µs | range over rounds | of HAProxy's | p99 added, µs | closed loop, req/s | of HAProxy's | its CPU, µs/req |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
-	for _, w := range ways {
-		added, tail := diff(w.p50, ways[0].p50), diff(w.p99, ways[0].p99)
-		refAdded := middle(diff(ref.p50, ways[0].p50))
-		if w == ways[0] {
-			fmt.Fprintf(&t, "| %s | %.1f | | | | | %.0f | | |\n", w.name, middle(w.p50), middle(w.rate))
+	for _, p := range paths {
+		added, tail := diff(p.p50, paths[0].p50), diff(p.p99, paths[0].p99)
+		refAdded := middle(diff(ref.p50, paths[0].p50))
+		if p == paths[0] {
+			fmt.Fprintf(&t, "| %s | %.1f | | | | | %.0f | | |\n", p.name, middle(p.p50), middle(p.rate))
 			continue
 		}
-		fmt.Fprintf(&t, "| %s | %.1f | %.1f | %.1f to %.1f | %.2f | %.0f | %.0f | %.2f | %.1f |\n", w.name, middle(w.p50), middle(added),
-			slices.Min(added), slices.Max(added), middle(added)/refAdded, middle(tail), middle(w.rate), middle(w.rate)/middle(ref.rate), middle(w.cpu))
-		unit := strings.ReplaceAll(strings.ToLower(w.name), " ", "-")
+		fmt.Fprintf(&t, "| %s | %.1f | %.1f | %.1f to %.1f | %.2f | %.0f | %.0f | %.2f | %.1f |\n", p.name, middle(p.p50), middle(added),
+			slices.Min(added), slices.Max(added), middle(added)/refAdded, middle(tail), middle(p.rate), middle(p.rate)/middle(ref.rate), middle(p.cpu))
+		unit := strings.ReplaceAll(strings.ToLower(p.name), " ", "-")
 		b.ReportMetric(middle(added), unit+"-added-µs")
-		b.ReportMetric(middle(w.rate), unit+"-req/s")
+		b.ReportMetric(middle(p.rate), unit+"-req/s")
 	}
 	b.ReportMetric(0, "ns/op")     // a round's length says nothing
 	fmt.Printf("\n%s", t.String()) // a benchmark's log is cut after ten lines
 	document().Write(b, "cost", t.String())
 }
 
-// allWays starts a lab in override mode, where one app can be reached
+// allPaths starts a lab in override mode, where one app can be reached
 // directly, through its agent, through the load balancer and by name, and the
 // other hops in front of the same app.
-func allWays(t testing.TB) []*way {
+func allPaths(t testing.TB) []*path {
 	r := start(t, labtest.Deployment(t, "bypass"), lab.Options{App: lab.App{Command: []string{os.Args[0], "origin"}}})
 	st := r.Status()
 	app := st.Service(r.app, "").Tasks[0]
@@ -97,7 +97,7 @@ func allWays(t testing.TB) []*way {
 			override, _ = s.Connect.Endpoints[0].IngressPortOverride.Get()
 		}
 	}
-	door := func(c lab.Caller, url string) lab.DialInfo {
+	dialInfo := func(c lab.Caller, url string) lab.DialInfo {
 		d, err := r.DialInfo(c, url)
 		if err != nil {
 			t.Fatal(err)
@@ -109,18 +109,18 @@ func allWays(t testing.TB) []*way {
 		t.Fatal(err)
 	}
 	origin := app.Apps[0].Address
-	ways := []*way{{name: "direct", door: lab.DialInfo{Dial: origin}}}
-	add := func(name string, d lab.DialInfo, pid int) { ways = append(ways, &way{name: name, door: d, pid: pid}) }
+	paths := []*path{{name: "direct", to: lab.DialInfo{Dial: origin}}}
+	add := func(name string, d lab.DialInfo, pid int) { paths = append(paths, &path{name: name, to: d, pid: pid}) }
 	p := labtest.HAProxy(t, origin, "", "")
 	add("HAProxy", lab.DialInfo{Dial: p.Addr}, p.PID)
 	p = labtest.Nginx(t, nginxProxy(origin))
 	add("nginx", lab.DialInfo{Dial: p.Addr}, p.PID)
-	agent := door(lab.Caller{Service: r.client}, fmt.Sprintf("http://%s:%d/", app.IP, override))
+	agent := dialInfo(lab.Caller{Service: r.client}, fmt.Sprintf("http://%s:%d/", app.IP, override))
 	add("lab agent", agent, app.PIDs[0])
-	add("lab ALB", door(lab.Caller{}, balanced), processes["alb"])
+	add("lab ALB", dialInfo(lab.Caller{}, balanced), processes["alb"])
 	addr, pid := ourselves(t, "reverseproxy", origin)
 	add("net/http ReverseProxy", lab.DialInfo{Dial: addr}, pid)
-	return ways
+	return paths
 }
 
 func diff(a, b []float64) []float64 {
@@ -145,14 +145,14 @@ type wire struct {
 
 var ask = []byte("GET / HTTP/1.1\r\nHost: internal-app-0123456789.elb.lab.test\r\nUser-Agent: cost\r\n\r\n")
 
-func (w *way) dial(t testing.TB) *wire {
+func (p *path) dial(t testing.TB) *wire {
 	var d net.Dialer
-	if w.door.From != "" {
-		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(w.door.From)}
+	if p.to.From != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(p.to.From)}
 	}
-	c, err := d.Dial("tcp", w.door.Dial)
+	c, err := d.Dial("tcp", p.to.Dial)
 	if err != nil {
-		t.Fatalf("%s: %v", w.name, err)
+		t.Fatalf("%s: %v", p.name, err)
 	}
 	return &wire{c, make([]byte, 4096)}
 }
@@ -174,10 +174,10 @@ func (c *wire) once() error {
 }
 
 // openLoop sends at the rate; a request that is late is sent at once.
-func (w *way) openLoop(t testing.TB) {
+func (p *path) openLoop(t testing.TB) {
 	conns := make([]*wire, connections)
 	for i := range conns {
-		conns[i] = w.dial(t)
+		conns[i] = p.dial(t)
 		defer conns[i].Close()
 	}
 	var us []float64
@@ -189,35 +189,35 @@ func (w *way) openLoop(t testing.TB) {
 		}
 		sent := time.Now()
 		if err := conns[n%len(conns)].once(); err != nil {
-			t.Fatalf("%s: %v", w.name, err)
+			t.Fatalf("%s: %v", p.name, err)
 		}
 		if n >= cut {
 			us = append(us, float64(time.Since(sent).Nanoseconds())/1e3)
 		}
 	}
 	slices.Sort(us)
-	w.p50 = append(w.p50, us[len(us)/2])
-	w.p99 = append(w.p99, us[len(us)*99/100])
+	p.p50 = append(p.p50, us[len(us)/2])
+	p.p99 = append(p.p99, us[len(us)*99/100])
 }
 
 // closedLoop keeps all connections busy.
-func (w *way) closedLoop(t testing.TB) {
+func (p *path) closedLoop(t testing.TB) {
 	conns := make([]*wire, closedLoop)
 	for i := range conns {
-		conns[i] = w.dial(t)
+		conns[i] = p.dial(t)
 		defer conns[i].Close()
 		if err := conns[i].once(); err != nil {
-			t.Fatalf("%s: %v", w.name, err)
+			t.Fatalf("%s: %v", p.name, err)
 		}
 	}
 	var wg sync.WaitGroup
 	counts := make([]int, len(conns))
-	before, begin := cpuOf(w.pid), time.Now()
+	before, begin := cpuOf(p.pid), time.Now()
 	for i, c := range conns {
 		wg.Go(func() {
 			for time.Since(begin) < loopBlock {
 				if err := c.once(); err != nil {
-					t.Errorf("%s: %v", w.name, err)
+					t.Errorf("%s: %v", p.name, err)
 					return
 				}
 				counts[i]++
@@ -229,8 +229,8 @@ func (w *way) closedLoop(t testing.TB) {
 	for _, n := range counts {
 		total += n
 	}
-	w.rate = append(w.rate, float64(total)/time.Since(begin).Seconds())
-	w.cpu = append(w.cpu, float64((cpuOf(w.pid)-before).Microseconds())/float64(total))
+	p.rate = append(p.rate, float64(total)/time.Since(begin).Seconds())
+	p.cpu = append(p.cpu, float64((cpuOf(p.pid)-before).Microseconds())/float64(total))
 }
 
 // cpuOf returns the CPU time of a process and its children so far; 0 where

@@ -89,8 +89,8 @@ func underFault(t *testing.T, f fault, table *strings.Builder) {
 	was := pids(r.Status())
 	var ids counter
 	ways := map[string]*load{
-		"alb":  {rate: rate / 2, door: r.throughALB, ids: &ids, keep: true},
-		"mesh": {rate: rate / 2, door: r.throughMesh, ids: &ids, keep: true},
+		"alb":  {rate: rate / 2, dial: r.throughALB, ids: &ids, keep: true},
+		"mesh": {rate: rate / 2, dial: r.throughMesh, ids: &ids, keep: true},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -33,7 +33,7 @@ type outcome struct {
 // tries again: what it sees is what the hop does.
 type load struct {
 	rate int // requests per second
-	door func() (lab.DialInfo, error)
+	dial func() (lab.DialInfo, error)
 	ids  *counter
 
 	mu   sync.Mutex
@@ -163,7 +163,7 @@ func (l *load) connection() (*caller, error) {
 		l.idle = nil
 	}
 	l.mu.Unlock()
-	d, err := l.door()
+	d, err := l.dial()
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ export default function () {
   check(r, { 'nginx answers': (r) => r.status === 200 && r.body === 'nginx\n' });
 }
 `)
-	out, err := exec.CommandContext(ctx, b.Path, "run", "--quiet", "--no-usage-report", "-e", "URL=http://"+h.door.Dial+"/", "-e", "HOST="+h.host, script).CombinedOutput()
+	out, err := exec.CommandContext(ctx, b.Path, "run", "--quiet", "--no-usage-report", "-e", "URL=http://"+h.to.Dial+"/", "-e", "HOST="+h.host, script).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))
 	}

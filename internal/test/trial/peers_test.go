@@ -25,7 +25,7 @@ import (
 // hop is a way to the same app for a program that knows nothing of the lab.
 type hop struct {
 	name string
-	door lab.DialInfo
+	to   lab.DialInfo
 	host string      // for the Host header and the certificate
 	ca   string      // of an HTTPS hop: the file of its authority
 	tls  *tls.Config // nil for plain
@@ -36,16 +36,16 @@ func (h *hop) url(path string) string {
 	if h.tls != nil {
 		scheme = "https"
 	}
-	_, port, _ := net.SplitHostPort(h.door.Dial)
+	_, port, _ := net.SplitHostPort(h.to.Dial)
 	return scheme + "://" + net.JoinHostPort(h.host, port) + path
 }
 
 func (h *hop) dial(ctx context.Context) (net.Conn, error) {
 	var d net.Dialer
-	if h.door.From != "" {
-		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(h.door.From)}
+	if h.to.From != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(h.to.From)}
 	}
-	return d.DialContext(ctx, "tcp", h.door.Dial)
+	return d.DialContext(ctx, "tcp", h.to.Dial)
 }
 
 // try is what a program does through a hop. It returns a word for the table,
@@ -108,7 +108,7 @@ func inFront(t *testing.T, app string, edit func(*topology.Topology), bind, serv
 	if err != nil {
 		t.Fatal(err)
 	}
-	hops = append(hops, &hop{name: "agent", door: agent, host: "app.sample-namespace"})
+	hops = append(hops, &hop{name: "agent", to: agent, host: "app.sample-namespace"})
 	url, err := r.LoadBalancerURL(r.balancer, 80)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func inFront(t *testing.T, app string, edit func(*topology.Topology), bind, serv
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &hop{name: "ALB", door: balanced, host: st.LoadBalancers[0].DNSName}
+	a := &hop{name: "ALB", to: balanced, host: st.LoadBalancers[0].DNSName}
 	if alb == "HTTPS" {
 		a.ca = filepath.Join(dir, "ca.pem")
 		pem, err := os.ReadFile(a.ca)
@@ -129,18 +129,18 @@ func inFront(t *testing.T, app string, edit func(*topology.Topology), bind, serv
 		a.tls = &tls.Config{RootCAs: pool, ServerName: a.host}
 	}
 	hops = append(hops, a)
-	hops = append(hops, &hop{name: "HAProxy", door: lab.DialInfo{Dial: labtest.HAProxy(t, origin, bind, server).Addr}, host: "app.test"})
+	hops = append(hops, &hop{name: "HAProxy", to: lab.DialInfo{Dial: labtest.HAProxy(t, origin, bind, server).Addr}, host: "app.test"})
 	behind := labtest.Nginx(t, strings.ReplaceAll(nginxConf, "$ORIGIN", origin))
-	hops = append(hops, &hop{name: "nginx", door: lab.DialInfo{Dial: behind.Addr}, host: "app.test"})
+	hops = append(hops, &hop{name: "nginx", to: lab.DialInfo{Dial: behind.Addr}, host: "app.test"})
 	return hops
 }
 
 // curl runs curl against a hop and returns what it prints.
 func curl(t *testing.T, h *hop, path string, args ...string) (string, error) {
-	ip, port, _ := net.SplitHostPort(h.door.Dial)
+	ip, port, _ := net.SplitHostPort(h.to.Dial)
 	all := []string{"-sS", "-m", "20", "--connect-to", fmt.Sprintf("%s:%s:%s:%s", h.host, port, ip, port)}
-	if h.door.From != "" {
-		all = append(all, "--interface", h.door.From)
+	if h.to.From != "" {
+		all = append(all, "--interface", h.to.From)
 	}
 	if h.ca != "" {
 		all = append(all, "--cacert", h.ca)
@@ -215,7 +215,7 @@ func wrk(t *testing.T, h *hop) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	// wrk cannot choose its own address: a hop that tells callers by theirs sees a stranger, and serves it.
-	out, err := exec.CommandContext(ctx, labtest.Need(t, "wrk"), "-t1", "-c16", "-d1s", "-H", "Host: "+h.host, "http://"+h.door.Dial+"/none").CombinedOutput()
+	out, err := exec.CommandContext(ctx, labtest.Need(t, "wrk"), "-t1", "-c16", "-d1s", "-H", "Host: "+h.host, "http://"+h.to.Dial+"/none").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}

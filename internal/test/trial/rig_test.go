@@ -80,7 +80,7 @@ func (r *rig) healthy(t testing.TB) {
 	}
 }
 
-// throughALB is the door of a caller of the load balancer.
+// throughALB is what to dial for a caller of the load balancer.
 func (r *rig) throughALB() (lab.DialInfo, error) {
 	url, err := r.LoadBalancerURL(r.balancer, 80)
 	if err != nil {
@@ -89,7 +89,7 @@ func (r *rig) throughALB() (lab.DialInfo, error) {
 	return r.DialInfo(lab.Caller{}, url)
 }
 
-// throughMesh is the door of a Service Connect client.
+// throughMesh is what to dial for a Service Connect client.
 func (r *rig) throughMesh() (lab.DialInfo, error) {
 	return r.DialInfo(lab.Caller{Service: r.client}, "http://app.sample-namespace:80/")
 }

@@ -36,8 +36,8 @@ func TestSoak(t *testing.T) {
 	r := start(t, labtest.Deployment(t, "agent"), lab.Options{})
 	var ids counter
 	ways := map[string]*load{
-		"alb":  {rate: rate / 2, door: r.throughALB, ids: &ids},
-		"mesh": {rate: rate / 2, door: r.throughMesh, ids: &ids},
+		"alb":  {rate: rate / 2, dial: r.throughALB, ids: &ids},
+		"mesh": {rate: rate / 2, dial: r.throughMesh, ids: &ids},
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), *soak)
 	defer cancel()
