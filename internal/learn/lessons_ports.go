@@ -134,7 +134,7 @@ func override() Lesson {
 			call{key: "alb", say: "Through the load balancer, as before:", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
 		}}},
 		Why: []string{
-			"Two doors lead into the task now: 80 straight to the app, 8080 to the agent. The client's agent learns the new door from ECS and keeps answering to the old client port. The load balancer keeps calling 80, where it now meets the app.",
+			"Two ports lead into the task now: 80 straight to the app, 8080 to the agent. The client's agent learns the new port from ECS and keeps answering to the old client port. The load balancer keeps calling 80, where it now meets the app.",
 		},
 		Remember: []string{
 			"An override changes the port between the client's agent and the app's agent, and nothing that a caller writes.",
