@@ -147,7 +147,7 @@ func (r *runner) replicates(ctx context.Context) error {
 
 // replicate is one fresh load task, or one for each generator.
 func (r *runner) replicate(ctx context.Context, rep run.Replicate) (run.Evidence, error) {
-	ev := run.Evidence{Replicate: rep.Index, StartedUnixNs: time.Now().UnixNano(), Doors: map[string]string{}}
+	ev := run.Evidence{Replicate: rep.Index, StartedUnixNs: time.Now().UnixNano(), Addresses: map[string]string{}}
 	if r.o.RestartApp {
 		if err := r.restart(ctx); err != nil {
 			return ev, err
@@ -208,12 +208,12 @@ func (r *runner) loads(replicate int, ev *run.Evidence) ([]samplefile.Load, erro
 	for g := range r.plan.Generators {
 		l := experiment.Load(r.plan, r.dir.Name(), replicate, g)
 		for i, a := range r.plan.Arms {
-			url, err := r.door(a)
+			url, err := r.address(a)
 			if err != nil {
 				return nil, err
 			}
 			l.Arms[i].URL = url
-			ev.Doors[a.Name] = url
+			ev.Addresses[a.Name] = url
 		}
 		out = append(out, l)
 	}

@@ -276,7 +276,7 @@ func (c *Clients) describeLoad(ctx context.Context, s *site) error {
 // the arms differ in more than their ports.
 func (s *site) fits(p *plan.Plan) error {
 	for _, a := range p.Arms {
-		if _, err := s.door(a); err != nil {
+		if _, err := s.address(a); err != nil {
 			return err
 		}
 	}
@@ -325,9 +325,9 @@ func (s *site) serves(a plan.Arm) *service {
 	return nil
 }
 
-// door is the URL under which an arm is called. On AWS an arm and its A/A twin
+// address is the URL under which an arm is called. On AWS an arm and its A/A twin
 // share one: they are the same tasks.
-func (s *site) door(a plan.Arm) (string, error) {
+func (s *site) address(a plan.Arm) (string, error) {
 	svc := s.serves(a)
 	switch {
 	case svc == nil || base(a) == plan.ArmDirect:

@@ -50,7 +50,7 @@ hoplab lab up starts it beside the shell; the other commands talk to it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
-	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabDoor(s, &f), newLabExec(s, &f), newLabLogs(s, &f), newLabDown(s, &f),
+	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabDial(s, &f), newLabDoor(s, &f), newLabExec(s, &f), newLabLogs(s, &f), newLabDown(s, &f),
 		newLabSituations(s), newLabKill(s, &f), newLabDrain(s, &f), newLabScale(s, &f), newLabRedeploy(s, &f))
 	return cmd
 }

@@ -27,7 +27,7 @@ func initial(st *lab.Status) bool {
 	return false
 }
 
-// printLab prints a lab's tasks, doors and targets.
+// printLab prints a lab's tasks, listeners and targets.
 func printLab(s streams, st *lab.Status) {
 	if len(st.Services) > 0 {
 		printServices(s, st)
@@ -49,7 +49,7 @@ func printLab(s streams, st *lab.Status) {
 		tw.Flush()
 	}
 	if st.CA != "" {
-		fmt.Fprintf(s.out, "\nHTTPS certificates are signed by the lab's own authority, %s (see hoplab lab door)\n", st.CA)
+		fmt.Fprintf(s.out, "\nHTTPS certificates are signed by the lab's own authority, %s (see hoplab lab dial)\n", st.CA)
 	}
 	for _, n := range st.Notes {
 		fmt.Fprintf(s.out, "\nnote: %s\n", n)

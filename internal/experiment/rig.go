@@ -33,7 +33,7 @@ func (r *rig) side(a plan.Arm) (w Way, twin string) {
 
 // doors fills in where each arm is called, and records it as evidence.
 func (r *rig) doors(load *samplefile.Load, ev *run.Evidence) error {
-	ev.Doors = map[string]string{}
+	ev.Addresses = map[string]string{}
 	for i, a := range r.plan.Arms {
 		w, _ := r.side(a)
 		door, err := r.door(a)
@@ -47,7 +47,7 @@ func (r *rig) doors(load *samplefile.Load, ev *run.Evidence) error {
 		if w.Beside != "" {
 			load.Arms[i].From = door.From
 		}
-		ev.Doors[a.Name] = door.Dial
+		ev.Addresses[a.Name] = door.Dial
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ const (
 	OpInfo     = "info"     // Info
 	OpStatus   = "status"   // lab.Status
 	OpCurl     = "curl"     // lab.Observation
-	OpDoor     = "door"     // lab.DialInfo
+	OpDial     = "dial"     // lab.DialInfo
 	OpKill     = "kill"     // kill -9 of a task, an agent or a load balancer
 	OpDrain    = "drain"    // stop one task in good order
 	OpScale    = "scale"    // set a service's desired count

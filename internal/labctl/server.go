@@ -149,7 +149,7 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn, r Request, file
 		return s.info, nil
 	case OpStatus:
 		return s.lab.Status(), nil
-	case OpDoor:
+	case OpDial:
 		return s.lab.DialInfo(r.Caller, r.URL)
 	case OpCurl:
 		if r.Timeout > 0 {

@@ -31,9 +31,9 @@ type Evidence struct {
 	Failure       string `json:"failure,omitempty"`
 	StartedUnixNs int64  `json:"started_unix_ns"`
 	EndedUnixNs   int64  `json:"ended_unix_ns"`
-	// StartOrder and Doors record what was redrawn for this replicate.
+	// StartOrder and Addresses record what was redrawn for this replicate.
 	StartOrder []string          `json:"start_order,omitempty"`
-	Doors      map[string]string `json:"doors,omitempty"` // arm → address
+	Addresses  map[string]string `json:"addresses,omitempty"` // what was dialled, by arm
 	// Agents counts what each arm's agents saw, by arm and then role.
 	Agents []AgentCount `json:"agents,omitempty"`
 	// Apps counts what each arm's app processes answered.

@@ -220,13 +220,21 @@ func (r Replicate) Samples() ([]string, error) {
 	return out, nil
 }
 
-// Evidence reads the replicate's evidence. ok is false when there is none:
-// the replicate did not finish.
+// Evidence reads the replicate's evidence, in today's form or in that of
+// earlier versions. ok is false when there is none: the replicate did not
+// finish.
 func (r Replicate) Evidence() (e Evidence, ok bool, err error) {
 	path := filepath.Join(r.Path, EvidenceFile)
 	err = readJSON(path, &e)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Evidence{}, false, nil
+	}
+	if err == nil && e.Addresses == nil {
+		var old struct {
+			Addresses map[string]string `json:"doors"` // the key of earlier versions
+		}
+		err = readJSON(path, &old)
+		e.Addresses = old.Addresses
 	}
 	return e, err == nil && e.Complete, err
 }

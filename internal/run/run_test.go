@@ -47,6 +47,29 @@ func TestReplicateCountsOnlyWithCompleteEvidence(t *testing.T) {
 	}
 }
 
+// TestEvidenceOfEarlierVersions: addresses stood under another key.
+func TestEvidenceOfEarlierVersions(t *testing.T) {
+	r := create(t).Replicate(1)
+	if err := r.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	old := `{"replicate": 1, "complete": true, "doors": {"agent": "127.0.0.1:80"}}`
+	if err := os.WriteFile(filepath.Join(r.Path, run.EvidenceFile), []byte(old), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e, ok, err := r.Evidence()
+	if err != nil || !ok || e.Addresses["agent"] != "127.0.0.1:80" {
+		t.Fatalf("read %v, %v, %v; want the agent arm's address", e.Addresses, ok, err)
+	}
+	if err := r.Finish(e); err != nil {
+		t.Fatal(err)
+	}
+	now, err := os.ReadFile(filepath.Join(r.Path, run.EvidenceFile))
+	if err != nil || !strings.Contains(string(now), `"addresses"`) || strings.Contains(string(now), `"doors"`) {
+		t.Errorf("written again: %s, %v; want the key addresses alone", now, err)
+	}
+}
+
 func TestReplicatesAreOrderedByNumberAndStrangersIgnored(t *testing.T) {
 	d := create(t)
 	for _, i := range []int{10, 2, 1} {
