@@ -55,7 +55,7 @@ func Build(ctx context.Context, r *repo.Repo, progress io.Writer) (Binary, error
 		Digest: digest,
 		What:   "k6 " + Version + " with hoplab's extension",
 		Build: func(ctx context.Context, out string) error {
-			err := r.Run(ctx, goTool.Path, "tool", "xk6", "build", Version,
+			err := r.Run(ctx, goTool.Path, "tool", "-modfile="+r.Path("tools", "go.mod"), "xk6", "build", Version,
 				"--with", extension+"="+r.Path("loadtest", "xk6-hoplab"),
 				"--replace", samplefile+"="+r.Path("loadtest", "samplefile"),
 				"-o", out)

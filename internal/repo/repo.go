@@ -57,7 +57,7 @@ func Find() (*Repo, error) {
 }
 
 // isRoot reports whether dir holds the go.mod of hoplab's main module. The
-// modules below loadtest/ have paths of their own.
+// modules below loadtest/ and tools/ have paths of their own.
 func isRoot(dir string) bool {
 	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if err != nil {

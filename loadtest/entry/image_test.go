@@ -47,3 +47,39 @@ func TestImageContextIsComplete(t *testing.T) {
 		}
 	}
 }
+
+// What the Dockerfile copies from the repository must be there, and must be
+// in the extract.
+func TestImageCopiesWhatIsKept(t *testing.T) {
+	r, err := repo.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dockerfile, err := os.ReadFile(r.Path("loadtest", "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignore, err := os.ReadFile(r.Path("loadtest", "Dockerfile.dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, copies := strings.Fields(string(ignore)), 0
+	for line := range strings.Lines(string(dockerfile)) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != "COPY" || strings.HasPrefix(words[1], "--") || words[1] == "." {
+			continue
+		}
+		for _, source := range words[1 : len(words)-1] {
+			copies++
+			if _, err := os.Stat(r.Path(source)); err != nil {
+				t.Errorf("the Dockerfile copies %s: %v", source, err)
+			}
+			if top, _, _ := strings.Cut(source, "/"); !slices.Contains(kept, "!"+top) {
+				t.Errorf("the Dockerfile copies %s and Dockerfile.dockerignore leaves it out; add !%s", source, top)
+			}
+		}
+	}
+	if copies == 0 {
+		t.Error("found no COPY of the repository's files in the Dockerfile")
+	}
+}

@@ -3,9 +3,9 @@ module github.com/hoplab/hoplab/loadtest/xk6-hoplab
 go 1.26.0
 
 require (
-	github.com/grafana/sobek v0.0.0-20260429085637-a66d4790012b
-	github.com/hoplab/hoplab/loadtest/samplefile v0.0.0
-	go.k6.io/k6 v1.8.1
+	github.com/grafana/sobek v0.0.0-20260429085637-a66d4790012b // the JavaScript values that k6 passes to an extension
+	github.com/hoplab/hoplab/loadtest/samplefile v0.0.0 // the sample format, shared with hoplab
+	go.k6.io/k6 v1.8.1 // what is extended; the version that internal/k6 builds
 )
 
 require (
