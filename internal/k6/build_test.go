@@ -3,7 +3,6 @@ package k6
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -38,13 +37,6 @@ Extensions:
 
 func TestCheckRefusesOtherPrograms(t *testing.T) {
 	layer.Full(t, "starts programs")
-	if runtime.GOOS == "windows" {
-		const why = "the stand-ins for k6 are shell scripts"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
-	}
 	program := func(script string) string {
 		path := filepath.Join(t.TempDir(), "k6")
 		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {

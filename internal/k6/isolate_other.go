@@ -1,7 +1,14 @@
-//go:build !unix
+//go:build !linux
 
 package k6
 
-import "os/exec"
+import (
+	"os/exec"
+	"syscall"
+)
 
-func isolate(*exec.Cmd) {}
+// isolate gives k6 a process group of its own, so that Ctrl-C at a terminal
+// reaches it once, through Run.
+func isolate(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -52,9 +51,6 @@ func Cached(ctx context.Context, a Artifact, progress io.Writer) (string, error)
 		return "", err
 	}
 	path := filepath.Join(dir, a.Name+"-"+a.Digest)
-	if runtime.GOOS == "windows" {
-		path += ".exe"
-	}
 	if use(path) {
 		return path, nil
 	}

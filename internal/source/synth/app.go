@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/hoplab/hoplab/internal/fail"
 )
@@ -42,12 +41,8 @@ func App(ctx context.Context, dir string, values map[string]string, progress io.
 		return "", clean, err
 	}
 	fmt.Fprintf(progress, "synthesizing the CDK app in %s: %s\n", dir, conf.App)
-	shell := []string{"sh", "-c", conf.App}
-	if runtime.GOOS == "windows" {
-		shell = []string{"cmd", "/c", conf.App}
-	}
 	env := append([]string{"CDK_OUTDIR=" + tmp, "CDK_CONTEXT_JSON=" + context}, quietJSII...)
-	if msg, err := capture(ctx, dir, env, shell[0], shell[1:]...); err != nil {
+	if msg, err := capture(ctx, dir, env, "sh", "-c", conf.App); err != nil {
 		return "", clean, fail.Newf(fail.Usage, "run cdk synth there to see the whole message", "the CDK app in %s failed: %w: %s", dir, err, msg)
 	}
 	if _, err := os.Stat(filepath.Join(tmp, "manifest.json")); err != nil {

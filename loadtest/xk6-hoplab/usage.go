@@ -1,5 +1,3 @@
-//go:build unix
-
 package hoplab
 
 import (
@@ -23,8 +21,8 @@ func maxRSS() int64 {
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0
 	}
-	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
-		return int64(u.Maxrss) // bytes there, KiB everywhere else
+	if runtime.GOOS == "darwin" {
+		return int64(u.Maxrss) // bytes there, KiB on Linux
 	}
 	return int64(u.Maxrss) << 10
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package h1
 
 import "syscall"
