@@ -1,0 +1,10 @@
+# What the scripts beside this file share; sourced, never run.
+
+# shellcheck disable=SC2034 # used by those that source this
+modules=(. loadtest/samplefile loadtest/xk6-hoplab tools)
+
+step() { printf '\n== %s\n' "$*"; }
+
+# tool runs a program of tools/go.mod in the current module.
+tools_mod=$PWD/tools/go.mod
+tool() { go tool -modfile="$tools_mod" "$@"; }
