@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -36,7 +36,7 @@ assembly (cdk.out), a directory with a cdk.json, a directory of .tf files, or
 the JSON of terraform show. Without PATH it reads ./cdk.out or synthesizes the
 app in the working directory.
 
-A finding is accepted in the template's Metadata or in ` + reach.SuppressFile + `,
+A finding is accepted in the template's Metadata or in ` + check.SuppressFile + `,
 with a reason. The exit code is 1 when a finding of severity error is left, or
 of severity warning with --fail-on warning.`,
 		Example: `  hoplab check cdk.out
@@ -55,7 +55,7 @@ of severity warning with --fail-on warning.`,
 			if err != nil {
 				return err
 			}
-			findings, err := reach.Check(t, reach.Options{Suppress: entries})
+			findings, err := check.Run(t, check.Options{Suppress: entries})
 			if err != nil {
 				return err
 			}
@@ -69,35 +69,35 @@ of severity warning with --fail-on warning.`,
 	fl := cmd.Flags()
 	fl.StringVar(&format, "format", "text", "text, json or sarif")
 	fl.StringVar(&failOn, "fail-on", "error", "the severity that fails the check: error or warning")
-	fl.StringVar(&suppress, "suppress", "", "file of accepted findings (default "+reach.SuppressFile+" beside the first PATH)")
+	fl.StringVar(&suppress, "suppress", "", "file of accepted findings (default "+check.SuppressFile+" beside the first PATH)")
 	fl.StringVar(&show, "show", "note", "the least severity to print: note, warning or error")
 	fl.BoolVar(&all, "all", false, "show suppressed findings too")
 	return cmd
 }
 
 // atLeast leaves out findings below a severity; they count for nothing else.
-func atLeast(findings []reach.Finding, name string) []reach.Finding {
-	least, err := reach.ParseSeverity(name)
+func atLeast(findings []check.Finding, name string) []check.Finding {
+	least, err := check.ParseSeverity(name)
 	if err != nil {
 		return findings
 	}
-	return slices.DeleteFunc(slices.Clone(findings), func(f reach.Finding) bool { return f.Severity < least })
+	return slices.DeleteFunc(slices.Clone(findings), func(f check.Finding) bool { return f.Severity < least })
 }
 
-func writeFindings(s streams, t *topology.Topology, findings []reach.Finding, format string, all bool) error {
+func writeFindings(s streams, t *topology.Topology, findings []check.Finding, format string, all bool) error {
 	switch format {
 	case "json":
-		return render.CheckJSON(s.out, t.Name, findings)
+		return check.JSON(s.out, t.Name, findings)
 	case "sarif":
 		root, err := os.Getwd()
 		if err != nil {
 			return err
 		}
-		return render.SARIF(s.out, findings, render.SARIFOptions{Version: readVersion().Hoplab, Root: root, Source: t.Name})
+		return check.SARIF(s.out, findings, check.SARIFOptions{Version: readVersion().Hoplab, Root: root, Source: t.Name})
 	}
 	o := renderOptions(s)
 	o.All = all
-	if err := render.Check(s.out, findings, o); err != nil {
+	if err := check.Text(s.out, findings, o); err != nil {
 		return err
 	}
 	return noteUnknowns(s, t)
@@ -127,12 +127,12 @@ func noteUnknowns(s streams, t *topology.Topology) error {
 	return nil
 }
 
-func findingsCode(findings []reach.Finding, failOn string) fail.Code {
-	limit := reach.Error
+func findingsCode(findings []check.Finding, failOn string) fail.Code {
+	limit := check.Error
 	if failOn == "warning" {
-		limit = reach.Warning
+		limit = check.Warning
 	}
-	if worst, any := reach.Worst(findings); any && worst >= limit {
+	if worst, any := check.Worst(findings); any && worst >= limit {
 		return fail.Finding
 	}
 	return fail.OK
@@ -140,16 +140,16 @@ func findingsCode(findings []reach.Finding, failOn string) fail.Code {
 
 // suppressions reads the named file, or the usual one beside the first path
 // or in the working directory when it is there.
-func suppressions(path string, args []string) ([]reach.SuppressEntry, error) {
+func suppressions(path string, args []string) ([]check.SuppressEntry, error) {
 	candidates := []string{path}
 	if path == "" {
-		candidates = []string{reach.SuppressFile}
+		candidates = []string{check.SuppressFile}
 		if len(args) > 0 {
 			dir := args[0]
 			if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 				dir = filepath.Dir(dir)
 			}
-			candidates = []string{filepath.Join(dir, reach.SuppressFile), reach.SuppressFile}
+			candidates = []string{filepath.Join(dir, check.SuppressFile), check.SuppressFile}
 		}
 	}
 	for _, c := range candidates {
@@ -161,7 +161,7 @@ func suppressions(path string, args []string) ([]reach.SuppressEntry, error) {
 			return nil, fail.Newf(fail.Usage, "check the path after --suppress", "cannot read %s: %w", c, err)
 		}
 		defer f.Close()
-		return reach.ParseSuppressions(c, f)
+		return check.ParseSuppressions(c, f)
 	}
 	return nil, nil
 }

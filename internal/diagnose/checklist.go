@@ -83,7 +83,7 @@ func (x examination) ingress() Line {
 	return x.side(x.line(Ingress, "Does the target's security group let the load balancer in?"), x.f.In)
 }
 
-func (x examination) side(l Line, s reach.Side) Line {
+func (x examination) side(l Line, s reach.GroupVerdict) Line {
 	switch s.State {
 	case reach.HopClosed:
 		l.set(Fault, "Add to "+s.Block.Open.String()+".", "%s", s.Why)
@@ -153,11 +153,11 @@ func (x examination) listening() Line {
 		return x.observedListening(l, at)
 	}
 	switch {
-	case x.f.Answer == reach.ProbeRefused:
+	case x.f.Answer == reach.DeliveryRefused:
 		l.set(Fault, "Listen on all addresses, on the port that is checked.", "%s", x.f.Why)
-	case x.f.Answer == reach.ProbeAgentRefused:
+	case x.f.Answer == reach.DeliveryAgentRefused:
 		l.set(Fault, "Listen on all addresses, loopback included.", "%s", x.f.Why)
-	case x.f.Answer == reach.ProbeUnknown:
+	case x.f.Answer == reach.DeliveryUnsettled:
 		l.set(Unknown, "", "%s", x.f.Why)
 	case x.f.Agent:
 		l.set(Unknown, "", "the agent takes port %d; whether the app listens behind it is not in the source", at)
@@ -212,10 +212,10 @@ func (x examination) protocol() Line {
 	switch {
 	case !ok:
 		l.set(Unknown, "", "the check's protocol is not settled: %s", x.f.Protocol.Why())
-	case x.f.Answer == reach.ProbeWantsTLS:
+	case x.f.Answer == reach.DeliveryWantsTLS:
 		l.set(Fault, "Set HealthCheckProtocol and Protocol to HTTPS.", "the check speaks %s, and %s", proto, x.f.Why)
 		l.at(x.f.Group.Origin)
-	case x.f.Answer == reach.ProbeWantsPlain:
+	case x.f.Answer == reach.DeliveryWantsPlain:
 		l.set(Fault, "Set HealthCheckProtocol to HTTP.", "the check speaks %s, and %s", proto, x.f.Why)
 		l.at(x.f.Group.Origin)
 	default:

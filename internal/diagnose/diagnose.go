@@ -183,4 +183,4 @@ func conclude(d Diagnosis) string {
 	return NothingWrong
 }
 
-func name(o topology.Origin, n topology.Opt[string]) string { return reach.Label(o, n) }
+func name(o topology.Origin, n topology.Opt[string]) string { return topology.Label(o, n) }

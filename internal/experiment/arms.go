@@ -48,15 +48,20 @@ func Ways(t *topology.Topology) map[string]Way {
 	for _, w := range balanced(t) {
 		add(w)
 	}
+	x := topology.NewIndex(t)
 	for _, c := range t.Services {
 		if c.Connect == nil || !c.Connect.Enabled.Or(false) || len(c.Connect.Endpoints) > 0 {
 			continue
 		}
-		for _, n := range t.EndpointNames(c.Connect) {
+		ns := x.NamespaceOf(c.Connect)
+		if ns == nil {
+			continue
+		}
+		for _, n := range ns.Numbered {
 			name, okn := n.Name.Get()
 			port, okp := n.Port.Get()
 			if okn && okp {
-				add(Way{Arm: plan.ArmMesh, Service: n.Service.ID, Client: c.ID, Name: name, Port: port})
+				add(Way{Arm: plan.ArmMesh, Service: n.Endpoint.Service.ID, Client: c.ID, Name: name, Port: port})
 			}
 		}
 	}

@@ -155,7 +155,7 @@ func (dc *deploymentCopy) hostsFor(names []name) map[string][]netip.AddrPort {
 	for _, n := range names {
 		hosts := []netip.AddrPort{}
 		if s := dc.service(n.service); s != nil {
-			_, ingress, ok := ports(s.def, n.endpoint)
+			_, ingress, ok := ports(n.endpoint)
 			for _, t := range s.tasks {
 				if ok {
 					hosts = append(hosts, netip.AddrPortFrom(t.iface.IP, ingress))

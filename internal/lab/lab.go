@@ -21,11 +21,13 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/node"
 	"github.com/hoplab/hoplab/internal/lab/proc"
 	"github.com/hoplab/hoplab/internal/lab/vpc"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // Lab is a running deployment. Its methods are safe for concurrent use.
 type Lab struct {
 	opts    Options
+	index   *topology.Index // of opts.Topology
 	clock   clock.Clock
 	dir     string
 	ownDir  bool
@@ -69,7 +71,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 		return nil, err
 	}
 	l := &Lab{
-		opts: opts, clock: clock.New(opts.Scale), dir: opts.Dir, envoy: envoy, fabric: fab, network: vpc.New(opts.Topology),
+		opts: opts, index: topology.NewIndex(opts.Topology), clock: clock.New(opts.Scale), dir: opts.Dir, envoy: envoy, fabric: fab, network: vpc.New(opts.Topology),
 		spawner: proc.NewSpawner(), begun: time.Now(), health: make(chan healthEvent, 1024),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())

@@ -13,7 +13,7 @@ type name struct {
 	host     string
 	at       netip.AddrPort // virtual address and client port
 	service  topology.ID
-	endpoint *topology.Endpoint
+	endpoint *topology.ConnectEndpoint
 }
 
 // key identifies an endpoint name and client port to an agent.
@@ -30,48 +30,36 @@ func (dc *deploymentCopy) namesFor(s *topology.Service, visible func(topology.ID
 	if s.Connect == nil || !s.Connect.Enabled.Or(false) {
 		return nil
 	}
+	ns := dc.lab.index.NamespaceOf(s.Connect)
+	if ns == nil {
+		return nil
+	}
 	var out []name
-	for _, e := range dc.lab.opts.Topology.EndpointNames(s.Connect) {
+	for _, e := range ns.Numbered {
 		host, okn := e.Name.Get()
 		port, okp := e.Port.Get()
-		if !okn || !okp || !e.Service.Connect.Enabled.Or(false) || !visible(e.Service.ID) {
+		if !okn || !okp || !e.Endpoint.Service.Connect.Enabled.Or(false) || !visible(e.Endpoint.Service.ID) {
 			continue
 		}
 		out = append(out, name{
 			host: host, at: netip.AddrPortFrom(vip(e.Index), uint16(port)),
-			service: e.Service.ID, endpoint: e.Endpoint,
+			service: e.Endpoint.Service.ID, endpoint: e.Endpoint,
 		})
 	}
 	return out
 }
 
-// protocolOf returns what an endpoint speaks: the AppProtocol of its port mapping.
-func protocolOf(s *topology.Service, e *topology.Endpoint) agent.Protocol {
-	port, _ := e.PortName.Get()
-	_, m := s.PortMapping(port)
-	if m == nil {
-		return agent.TCP
-	}
-	p, ok := m.AppProtocol.Get()
-	if !ok || p == "" {
-		return agent.TCP
-	}
-	return agent.Protocol(p)
+// protocolOf returns what an endpoint speaks: the AppProtocol of its port
+// mapping, TCP when that is not settled.
+func protocolOf(e *topology.ConnectEndpoint) agent.Protocol {
+	return agent.Protocol(e.Protocol.Or(string(agent.TCP)))
 }
 
 // ports returns the container port of an endpoint and the port on which the
 // agent is reached from outside the task; ok is false when the source does
 // not settle them.
-func ports(s *topology.Service, e *topology.Endpoint) (container, ingress uint16, ok bool) {
-	port, _ := e.PortName.Get()
-	_, m := s.PortMapping(port)
-	if m == nil {
-		return 0, 0, false
-	}
-	c, okc := m.Port.Get()
-	o := e.IngressPortOverride
-	if !okc || o.IsUnknown() {
-		return 0, 0, false
-	}
-	return uint16(c), uint16(o.Or(c)), true
+func ports(e *topology.ConnectEndpoint) (container, ingress uint16, ok bool) {
+	c, okc := e.ContainerPort.Get()
+	i, oki := e.IngressPort.Get()
+	return uint16(c), uint16(i), okc && oki
 }

@@ -125,13 +125,14 @@ func (t *task) startAgent() (err error) {
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
 		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}
 	}
-	if cfg.Ingress, err = ingressOf(def); err != nil {
+	if cfg.Ingress, err = ingressOf(l.index.Endpoints(def.ID)); err != nil {
 		return err
 	}
 	for _, n := range t.names {
-		p := protocolOf(l.opts.Topology.Service(n.service), n.endpoint)
-		d, _ := n.endpoint.Discovery().Get()
-		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, TLS: n.endpoint.TLS, Timeouts: timeouts(p, n.endpoint)})
+		p := protocolOf(n.endpoint)
+		c := n.endpoint.Config
+		d, _ := c.Discovery().Get()
+		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, TLS: c.TLS, Timeouts: timeouts(p, c)})
 	}
 	var b agent.Bound
 	if t.agent, err = l.startNode("agent of "+t.label(), t.host, node.Start{Agent: &cfg, Envoy: t.envoyOf()}, &b, nil); err != nil {
@@ -155,29 +156,28 @@ func (t *task) startAgent() (err error) {
 	return t.agent.Call(node.OpUpdate, agent.Update{Hosts: t.service.copy.hostsFor(t.names)}, nil)
 }
 
-// ingressOf lists what an agent of the service listens on. An endpoint that
+// ingressOf lists what the agent of a service listens on. An endpoint that
 // publishes a port again under another name shares the first one's listener.
-func ingressOf(def *topology.Service) ([]agent.Ingress, error) {
+func ingressOf(endpoints []*topology.ConnectEndpoint) ([]agent.Ingress, error) {
 	var out []agent.Ingress
 	type listener struct{ app, port uint16 }
 	seen := map[listener]bool{}
-	for i := range def.Connect.Endpoints {
-		e := &def.Connect.Endpoints[i]
-		app, ingress, ok := ports(def, e)
+	for i, e := range endpoints {
+		app, ingress, ok := ports(e)
 		if !ok {
 			return nil, fmt.Errorf("endpoint %d: the source does not settle its ports", i+1)
 		}
 		ln := listener{app: app}
-		if !e.IngressPortOverride.IsAbsent() {
+		if !e.Config.IngressPortOverride.IsAbsent() {
 			ln.port = ingress
 		}
 		if seen[ln] {
 			continue
 		}
 		seen[ln] = true
-		name, _ := e.Discovery().Get()
-		p := protocolOf(def, e)
-		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: ln.port, App: app, TLS: e.TLS, Timeouts: timeouts(p, e)})
+		name, _ := e.Config.Discovery().Get()
+		p := protocolOf(e)
+		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: ln.port, App: app, TLS: e.Config.TLS, Timeouts: timeouts(p, e.Config)})
 	}
 	return out, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
 )
@@ -140,11 +141,11 @@ type finding struct {
 
 func (f finding) show(_ context.Context, s *stage) (Shown, error) {
 	out := Shown{Key: f.key, Say: f.say}
-	findings, err := reach.Check(s.top, s.reach)
+	findings, err := check.Run(s.top, check.Options{Options: s.reach})
 	if err != nil {
 		return out, err
 	}
-	i := slices.IndexFunc(findings, func(x reach.Finding) bool { return x.Rule == f.rule })
+	i := slices.IndexFunc(findings, func(x check.Finding) bool { return x.Rule == f.rule })
 	if i < 0 {
 		out.Differs = "check has no finding " + f.rule
 		return out, nil

@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
 )
@@ -44,7 +45,7 @@ type Shown struct {
 	Call    *Call          `json:"call,omitempty"`
 	Target  *Target        `json:"target,omitempty"`
 	Log     *Log           `json:"log,omitempty"`
-	Finding *reach.Finding `json:"finding,omitempty"`
+	Finding *check.Finding `json:"finding,omitempty"`
 	Deploy  *Deploy        `json:"deploy,omitempty"`
 	Names   *Names         `json:"names,omitempty"`
 	// Differs says where it left what is documented or predicted, or is empty.

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
 )
@@ -253,7 +254,7 @@ func (t *text) target(x *Target) {
 	t.labelled("", heard)
 }
 
-func (t *text) finding(f *reach.Finding) {
+func (t *text) finding(f *check.Finding) {
 	t.line("    $ hoplab check")
 	t.wrap(fmt.Sprintf("%s  %s: %s", f.Severity, f.Rule, f.Message), 4, 6)
 	t.wrap("Fix: "+f.Fix, 6, 8)

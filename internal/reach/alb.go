@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -51,17 +52,17 @@ func (p *Predictor) listener(c Caller, lb *topology.LoadBalancer, l *topology.Li
 
 // asked describes the request of c that rule r takes: an example when r has conditions.
 func (p *Predictor) asked(c Caller, from *host, lb *topology.LoadBalancer, l *topology.Listener, r *topology.ListenerRule) ask {
-	name := label(lb.Origin, lb.Name)
+	name := topology.Label(lb.Origin, lb.Name)
 	q := ask{caller: c, from: from, lb: lb, l: l, rule: r, path: "/"}
 	hostName, action, key := name, "default action", "default"
-	port, id := portText(l.Port), portText(l.Port)
+	port, id := PortText(l.Port), PortText(l.Port)
 	if _, ok := l.Port.Get(); !ok {
 		id = string(l.ID)
 	}
 	if r != nil {
 		var conds string
 		hostName, q.path, conds = sampleOf(r, name)
-		action, key = "rule "+portText(r.Priority)+conds, "rule-"+portText(r.Priority)
+		action, key = "rule "+PortText(r.Priority)+conds, "rule-"+PortText(r.Priority)
 		if _, ok := r.Priority.Get(); !ok {
 			key = "rule-" + string(r.ID)
 		}
@@ -71,15 +72,15 @@ func (p *Predictor) asked(c Caller, from *host, lb *topology.LoadBalancer, l *to
 	q.what = fmt.Sprintf("%s to %s listener %s, %s", c.Name, name, port, action)
 	q.id = fmt.Sprintf("alb/%s:%s/%s", lb.ID, id, key)
 	if c.Kind != CallerAdmitted {
-		q.id = fmt.Sprintf("alb/%s/%s:%s/%s", orElse(string(c.Service), c.Name), lb.ID, id, key)
+		q.id = fmt.Sprintf("alb/%s/%s:%s/%s", cmp.Or(string(c.Service), c.Name), lb.ID, id, key)
 	}
 	return q
 }
 
-// portText writes a port, or ? when it is not known.
-func portText(o topology.Opt[int]) string {
+// PortText writes a port, or ? when it is not known.
+func PortText(o topology.Opt[int]) string {
 	if n, ok := o.Get(); ok {
-		return itoa(n)
+		return strconv.Itoa(n)
 	}
 	return "?"
 }
@@ -91,23 +92,23 @@ func schemeOf(l *topology.Listener) string {
 	return "http"
 }
 
-func (p *Predictor) newAsk(q ask, suffix string) *journey {
-	j := p.begin(q.id+suffix, KindALB, q.caller, q.url, q.what)
-	j.pr.LoadBalancer, j.pr.Listener = q.lb.ID, q.l.ID
+func (p *Predictor) newAsk(q ask, suffix string) *trace {
+	tr := p.begin(q.id+suffix, KindALB, q.caller, q.url, q.what)
+	tr.pr.LoadBalancer, tr.pr.Listener = q.lb.ID, q.l.ID
 	if q.rule != nil {
-		j.pr.Rule = q.rule.ID
+		tr.pr.Rule = q.rule.ID
 	}
-	return j
+	return tr
 }
 
 // toALB walks the first leg, from the caller to the listener. The prediction is final when ok is false.
-func (p *Predictor) toALB(j *journey, q ask) (final Prediction, ok bool) {
+func (p *Predictor) toALB(tr *trace, q ask) (final Prediction, ok bool) {
 	port, known := q.l.Port.Get()
 	if !known {
-		return j.unknown("the listener's port is not settled: " + q.l.Port.Why()), false
+		return tr.unknown("the listener's port is not settled: " + q.l.Port.Why()), false
 	}
 	if q.lb.Kind != "application" {
-		return j.unknown(fmt.Sprintf("%s is a %s load balancer; only application load balancers are modelled", label(q.lb.Origin, q.lb.Name), q.lb.Kind)), false
+		return tr.unknown(fmt.Sprintf("%s is a %s load balancer; only application load balancers are modelled", topology.Label(q.lb.Origin, q.lb.Name), q.lb.Kind)), false
 	}
 	from := q.from
 	if inside, known := q.lb.Internal.Get(); !from.anybody && (!known || !inside) {
@@ -118,14 +119,14 @@ func (p *Predictor) toALB(j *journey, q ask) (final Prediction, ok bool) {
 		from.noGroups = "its address at an internet-facing load balancer is a gateway's"
 		from.groups = nil
 	}
-	pass := j.leg(from, p.x.lbHost(q.lb), "client", "alb", port)
-	switch pass.state {
+	sg := tr.hop(from, p.x.lbHost(q.lb), "client", "alb", port)
+	switch sg.state {
 	case HopUnknown:
-		return j.unknown(pass.why), false
+		return tr.unknown(sg.why), false
 	case HopClosed:
-		return j.end(Outcome{
-			Class: Timeout, By: "network", Curl: curlTimeout(label(q.lb.Origin, q.lb.Name), port), Basis: "7", Inferred: true,
-			Why: pass.why + "; a security group drops packets, so the caller waits until it gives up",
+		return tr.end(Outcome{
+			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(q.lb.Origin, q.lb.Name), port), Basis: "7", Inferred: true,
+			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up",
 		}), false
 	}
 	return Prediction{}, true
@@ -139,25 +140,25 @@ func (p *Predictor) actions(q ask, actions []topology.Action) []Prediction {
 	a := actions[len(actions)-1]
 	switch {
 	case len(actions) > 1 && actions[0].Type != a.Type, a.Type != "forward" && a.Type != "redirect" && a.Type != "fixed-response":
-		j := p.newAsk(q, "")
-		if final, ok := p.toALB(j, q); !ok {
+		tr := p.newAsk(q, "")
+		if final, ok := p.toALB(tr, q); !ok {
 			return []Prediction{final}
 		}
-		return []Prediction{j.unknown(fmt.Sprintf("action %s is not modelled", actions[0].Type))}
+		return []Prediction{tr.unknown(fmt.Sprintf("action %s is not modelled", actions[0].Type))}
 	case a.Type == "forward":
 		return p.forward(q, a.Forward)
 	}
-	j := p.newAsk(q, "")
-	if final, ok := p.toALB(j, q); !ok {
+	tr := p.newAsk(q, "")
+	if final, ok := p.toALB(tr, q); !ok {
 		return []Prediction{final}
 	}
 	if a.Type == "redirect" && a.Redirect != nil {
-		return []Prediction{j.end(redirect(q, a.Redirect))}
+		return []Prediction{tr.end(redirect(q, a.Redirect))}
 	}
 	if a.Fixed == nil {
-		return []Prediction{j.unknown("the source does not say what the action answers")}
+		return []Prediction{tr.unknown("the source does not say what the action answers")}
 	}
-	return []Prediction{j.end(fixed(a.Fixed))}
+	return []Prediction{tr.end(fixed(a.Fixed))}
 }
 
 func fixed(f *topology.FixedResponse) Outcome {
@@ -190,8 +191,8 @@ func (p *Predictor) forward(q ask, targets []topology.WeightedTarget) []Predicti
 			suffix = "/" + string(id)
 		}
 		if !ok {
-			j := p.newAsk(q, suffix)
-			out = append(out, j.unknown("the target group is not settled: "+t.Group.Why()))
+			tr := p.newAsk(q, suffix)
+			out = append(out, tr.unknown("the target group is not settled: "+t.Group.Why()))
 			continue
 		}
 		qt := q
@@ -213,37 +214,37 @@ func (p *Predictor) forward(q ask, targets []topology.WeightedTarget) []Predicti
 // registration that is chosen, healthy ones first, all of them when none is
 // healthy (fail-open).
 func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
-	g := p.x.tgs[id]
-	single := func(finish func(*journey) Prediction) []Prediction {
-		j := p.newAsk(q, suffix)
-		j.pr.TargetGroup = id
-		if final, ok := p.toALB(j, q); !ok {
+	g := p.x.TargetGroup(id)
+	single := func(finish func(*trace) Prediction) []Prediction {
+		tr := p.newAsk(q, suffix)
+		tr.pr.TargetGroup = id
+		if final, ok := p.toALB(tr, q); !ok {
 			return []Prediction{final}
 		}
-		return []Prediction{finish(j)}
+		return []Prediction{finish(tr)}
 	}
 	if g == nil {
-		return single(func(j *journey) Prediction {
-			return j.unknown(fmt.Sprintf("target group %s is not declared in the source", id))
+		return single(func(tr *trace) Prediction {
+			return tr.unknown(fmt.Sprintf("target group %s is not declared in the source", id))
 		})
 	}
 	chosen, open, failed := p.choose(q.lb, g)
 	switch {
 	case len(chosen) == 0 && failed != nil:
-		return single(func(j *journey) Prediction { return j.end(*failed) })
-	case len(chosen) == 0 && p.x.alternates[g.ID] != nil:
-		s := p.x.alternates[g.ID]
-		return single(func(j *journey) Prediction {
-			return j.unknown(fmt.Sprintf("%s deploys blue/green: each deployment moves its tasks between %s and its other target group, and the source does not say where the last one left them",
-				label(s.Origin, s.Name), label(g.Origin, g.Name)))
+		return single(func(tr *trace) Prediction { return tr.end(*failed) })
+	case len(chosen) == 0 && p.x.AlternateOf(g.ID) != nil:
+		s := p.x.AlternateOf(g.ID)
+		return single(func(tr *trace) Prediction {
+			return tr.unknown(fmt.Sprintf("%s deploys blue/green: each deployment moves its tasks between %s and its other target group, and the source does not say where the last one left them",
+				topology.Label(s.Origin, s.Name), topology.Label(g.Origin, g.Name)))
 		})
-	case len(chosen) == 0 && p.x.openTargets != "":
-		return single(func(j *journey) Prediction { return j.unknown(p.x.openTargets) })
+	case len(chosen) == 0 && p.x.OpenTargets() != "":
+		return single(func(tr *trace) Prediction { return tr.unknown(p.x.OpenTargets()) })
 	case len(chosen) == 0:
-		return single(func(j *journey) Prediction {
-			return j.end(Outcome{
+		return single(func(tr *trace) Prediction {
+			return tr.end(Outcome{
 				Class: HTTPError, Status: 503, Body: page503, Match: Contains, By: "alb", TimeKnown: true, Basis: "6, 10 row 28",
-				Why: fmt.Sprintf("target group %s has no registered targets", label(g.Origin, g.Name)),
+				Why: fmt.Sprintf("target group %s has no registered targets", topology.Label(g.Origin, g.Name)),
 			})
 		})
 	}
@@ -252,8 +253,8 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 		qr, sfx := q, suffix
 		if len(chosen) > 1 {
 			who, _ := p.targetName(r)
-			sfx += "/" + itoa(i+1)
-			qr.what += fmt.Sprintf(", target %s:%s", who, portText(r.port))
+			sfx += "/" + strconv.Itoa(i+1)
+			qr.what += fmt.Sprintf(", target %s:%s", who, PortText(r.Port))
 		}
 		out = append(out, p.toTarget(qr, g, r, sfx, open))
 	}
@@ -263,15 +264,15 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 // choose returns the registrations of g that get requests; open is set when
 // all of them are unhealthy and get requests nevertheless. With none, failed
 // tells a deployment that fails from a group that is empty.
-func (p *Predictor) choose(lb *topology.LoadBalancer, g *topology.TargetGroup) (chosen []registration, open bool, failed *Outcome) {
-	var all, good []registration
-	for _, r := range p.x.registered[g.ID] {
-		if r.service != nil {
-			if o := p.deployOutcome(r.service); o != nil {
+func (p *Predictor) choose(lb *topology.LoadBalancer, g *topology.TargetGroup) (chosen []topology.Registration, open bool, failed *Outcome) {
+	var all, good []topology.Registration
+	for _, r := range p.x.Registrations(g.ID) {
+		if r.Service != nil {
+			if o := p.deployOutcome(r.Service); o != nil {
 				failed = o
 				continue
 			}
-			if has, _ := running(r.service); !has {
+			if has, _ := running(r.Service); !has {
 				continue
 			}
 		}
@@ -295,57 +296,85 @@ func blueGreen(s *topology.Service, id topology.ID) bool {
 }
 
 // toTarget walks from the listener to one registration.
-func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r registration, suffix string, open bool) Prediction {
-	j := p.newAsk(q, suffix)
-	j.pr.TargetGroup = g.ID
-	if final, ok := p.toALB(j, q); !ok {
+func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r topology.Registration, suffix string, open bool) Prediction {
+	tr := p.newAsk(q, suffix)
+	tr.pr.TargetGroup = g.ID
+	if final, ok := p.toALB(tr, q); !ok {
 		return final
 	}
 	if open {
 		text := "no target is healthy, so the load balancer sends requests to all of them (fail-open)"
-		if r.service != nil {
+		if r.Service != nil {
 			text += " while ECS replaces the tasks; between two tasks the answer is 503"
 		}
-		j.pr.Remarks = append(j.pr.Remarks, text)
+		tr.pr.Remarks = append(tr.pr.Remarks, text)
 	}
-	if r.service != nil && blueGreen(r.service, g.ID) {
-		j.pr.Remarks = append(j.pr.Remarks, "as after the service's first deployment: it deploys blue/green, and each deployment moves its tasks to the other target group")
+	if r.Service != nil && blueGreen(r.Service, g.ID) {
+		tr.pr.Remarks = append(tr.pr.Remarks, "as after the service's first deployment: it deploys blue/green, and each deployment moves its tasks to the other target group")
 	}
-	p.remarkIPv6(j, q)
-	tls, ok := speaksTLS(g)
+	p.remarkIPv6(tr, q)
+	tls, ok := SpeaksTLS(g)
 	if !ok {
-		return j.unknown("the target group's protocol is not settled: " + g.Protocol.Why())
+		return tr.unknown("the target group's protocol is not settled: " + g.Protocol.Why())
 	}
-	pass, a, why := p.reachTarget(j, q.lb, g, r, r.port, tls)
+	sg, a, why := p.dialTarget(tr, q.lb, g, r, r.Port, tls)
 	if why != "" {
-		return j.unknown(why)
+		return tr.unknown(why)
 	}
-	if pass.state == HopClosed {
-		return j.end(Outcome{
+	if sg.state == HopClosed {
+		return tr.end(Outcome{
 			Class: HTTPError, Status: 504, Body: page504, Match: Contains, By: "alb", After: albConnectTimeout, TimeKnown: true,
 			Basis: "6, 10 rows 9, 10 and 27", Inferred: true,
-			Why: pass.why + "; the load balancer gives up connecting after 10 s",
+			Why: sg.why + "; the load balancer gives up connecting after 10 s",
 		})
 	}
-	return j.end(p.albOutcome(q, a))
+	return tr.end(p.albOutcome(q, a))
 }
 
 // remarkIPv6 says what differs for IPv6 callers of a dual-stack load balancer;
 // the path itself is that of an IPv4 caller, and targets are reached by IPv4.
-func (p *Predictor) remarkIPv6(j *journey, q ask) {
+func (p *Predictor) remarkIPv6(tr *trace, q ask) {
 	port, ok := q.l.Port.Get()
-	if !ok || !q.from.anybody || !dualStack(q.lb) {
+	if !ok || !q.from.anybody || !DualStack(q.lb) {
 		return
 	}
-	switch rule, settled := p.x.ipv6Rule(q.lb, port); {
+	switch rule, settled := p.IPv6Rule(q.lb, port); {
 	case rule != nil:
-		j.pr.Remarks = append(j.pr.Remarks, "IPv6 callers enter by "+p.x.ruleText(rule, Ingress))
+		tr.pr.Remarks = append(tr.pr.Remarks, "IPv6 callers enter by "+p.x.ruleText(rule, Ingress))
 	case settled:
-		j.pr.Remarks = append(j.pr.Remarks, "no rule admits IPv6 callers: they wait until they fall back to IPv4 or give up")
+		tr.pr.Remarks = append(tr.pr.Remarks, "no rule admits IPv6 callers: they wait until they fall back to IPv4 or give up")
 	}
 }
 
-// dualStack reports whether the load balancer certainly has IPv6 addresses.
-func dualStack(lb *topology.LoadBalancer) bool {
+// DualStack reports whether the load balancer certainly has IPv6 addresses.
+func DualStack(lb *topology.LoadBalancer) bool {
 	return strings.HasPrefix(lb.IPAddressType.Or("ipv4"), "dualstack")
+}
+
+// IPv6Rule returns an ingress rule for an IPv6 range on the port; settled is
+// false when a rule or a group that is not known may admit IPv6 callers, a
+// rule for a group included.
+func (p *Predictor) IPv6Rule(lb *topology.LoadBalancer, port int) (rule *topology.Rule, settled bool) {
+	settled = len(lb.Groups) > 0
+	for _, o := range lb.Groups {
+		id, ok := o.Get()
+		g := p.x.SecurityGroup(id)
+		if !ok || g == nil || g.UncertainIngress != "" {
+			settled = false
+			continue
+		}
+		for i := range g.Ingress {
+			r := &g.Ingress[i]
+			switch {
+			case r.Unknown != "" || r.Maybe != "" || r.Peer.PrefixList != "":
+				settled = false
+			case !IsTCP(r.Protocol) || !covers(r, port):
+			case r.Peer.Group != "":
+				settled = false
+			case r.Peer.CIDR.IsValid() && r.Peer.CIDR.Addr().Is6():
+				return r, settled
+			}
+		}
+	}
+	return nil, settled
 }

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -30,10 +31,10 @@ func (p *Predictor) Ask(c Caller, rawURL string) ([]Prediction, error) {
 			return nil, fail.Newf(fail.Usage, "write a port from 1 to 65535", "%q has no TCP port", rawURL)
 		}
 	}
-	if c.Kind == CallerService && p.x.services[c.Service] == nil {
+	if c.Kind == CallerService && p.x.Service(c.Service) == nil {
 		return nil, fail.Newf(fail.Usage, "name a service by its ID in the topology", "there is no service %s", c.Service)
 	}
-	path := orElse(u.EscapedPath(), "/")
+	path := cmp.Or(u.EscapedPath(), "/")
 	if lb := p.balancer(u.Hostname()); lb != nil {
 		return p.askBalancer(c, lb, u.Hostname(), port, path, u.Scheme)
 	}
@@ -45,8 +46,8 @@ func (p *Predictor) Ask(c Caller, rawURL string) ([]Prediction, error) {
 
 // balancer finds a load balancer by name, label or ID; hosts come in lower case from some callers.
 func (p *Predictor) balancer(host string) *topology.LoadBalancer {
-	for _, lb := range p.x.t.LoadBalancers {
-		if strings.EqualFold(host, label(lb.Origin, lb.Name)) || strings.EqualFold(host, string(lb.ID)) {
+	for _, lb := range p.x.Topology.LoadBalancers {
+		if strings.EqualFold(host, topology.Label(lb.Origin, lb.Name)) || strings.EqualFold(host, string(lb.ID)) {
 			return lb
 		}
 		for _, l := range lb.Listeners {
@@ -61,8 +62,8 @@ func (p *Predictor) balancer(host string) *topology.LoadBalancer {
 }
 
 func (p *Predictor) service(host string) *topology.Service {
-	for _, s := range p.x.t.Services {
-		if strings.EqualFold(host, label(s.Origin, s.Name)) || strings.EqualFold(host, string(s.ID)) {
+	for _, s := range p.x.Topology.Services {
+		if strings.EqualFold(host, topology.Label(s.Origin, s.Name)) || strings.EqualFold(host, string(s.ID)) {
 			return s
 		}
 	}
@@ -76,36 +77,36 @@ func (p *Predictor) askBalancer(c Caller, lb *topology.LoadBalancer, host string
 			continue
 		}
 		if scheme != schemeOf(l) {
-			return nil, fail.Newf(fail.Usage, "use the listener's scheme, "+schemeOf(l), "listener %d of %s speaks %s", port, label(lb.Origin, lb.Name), strings.ToUpper(schemeOf(l)))
+			return nil, fail.Newf(fail.Usage, "use the listener's scheme, "+schemeOf(l), "listener %d of %s speaks %s", port, topology.Label(lb.Origin, lb.Name), strings.ToUpper(schemeOf(l)))
 		}
 		rule, open := pick(l, host, path)
 		q := p.asked(c, from, lb, l, rule)
-		q.host, q.path, q.url = host, path, scheme+"://"+host+":"+itoa(port)+path
+		q.host, q.path, q.url = host, path, scheme+"://"+host+":"+strconv.Itoa(port)+path
 		if open != nil {
-			j := p.newAsk(q, "")
-			return []Prediction{j.unknown(fmt.Sprintf("whether the request meets the conditions of rule %s is not settled by its URL", portText(open.Priority)))}, nil
+			tr := p.newAsk(q, "")
+			return []Prediction{tr.unknown(fmt.Sprintf("whether the request meets the conditions of rule %s is not settled by its URL", PortText(open.Priority)))}, nil
 		}
 		if rule == nil {
 			return p.actions(q, l.Default), nil
 		}
 		return p.actions(q, rule.Actions), nil
 	}
-	j := p.begin(fmt.Sprintf("ask/%s:%d", lb.ID, port), KindALB, c, scheme+"://"+host+":"+itoa(port)+path, fmt.Sprintf("%s to %s port %d", c.Name, label(lb.Origin, lb.Name), port))
-	j.pr.LoadBalancer = lb.ID
+	tr := p.begin(fmt.Sprintf("ask/%s:%d", lb.ID, port), KindALB, c, scheme+"://"+host+":"+strconv.Itoa(port)+path, fmt.Sprintf("%s to %s port %d", c.Name, topology.Label(lb.Origin, lb.Name), port))
+	tr.pr.LoadBalancer = lb.ID
 	for _, l := range lb.Listeners {
 		if !l.Port.IsAbsent() && l.Port.IsUnknown() {
-			return []Prediction{j.unknown("a listener's port is not settled: " + l.Port.Why())}, nil
+			return []Prediction{tr.unknown("a listener's port is not settled: " + l.Port.Why())}, nil
 		}
 	}
-	pass := j.leg(from, p.x.lbHost(lb), "client", "alb", port)
-	why := fmt.Sprintf("%s has no listener on port %d", label(lb.Origin, lb.Name), port)
-	switch pass.state {
+	sg := tr.hop(from, p.x.lbHost(lb), "client", "alb", port)
+	why := fmt.Sprintf("%s has no listener on port %d", topology.Label(lb.Origin, lb.Name), port)
+	switch sg.state {
 	case HopUnknown:
-		return []Prediction{j.unknown(why + "; and " + pass.why)}, nil
+		return []Prediction{tr.unknown(why + "; and " + sg.why)}, nil
 	case HopClosed:
-		return []Prediction{j.end(Outcome{Class: Timeout, By: "network", Curl: curlTimeout(host, port), Basis: "7", Inferred: true, Why: why + "; and " + pass.why})}, nil
+		return []Prediction{tr.end(Outcome{Class: Timeout, By: "network", Curl: curlTimeout(host, port), Basis: "7", Inferred: true, Why: why + "; and " + sg.why})}, nil
 	}
-	return []Prediction{j.unknown(why + "; what a node of the load balancer does with such a packet is not documented")}, nil
+	return []Prediction{tr.unknown(why + "; what a node of the load balancer does with such a packet is not documented")}, nil
 }
 
 // pick returns the rule that takes the request, nil for the default action;
@@ -125,21 +126,21 @@ func pick(l *topology.Listener, host, path string) (rule, open *topology.Listene
 // askName predicts a call to an endpoint's name, or to a name that nobody has.
 func (p *Predictor) askName(c Caller, host string, port int) Prediction {
 	none := func(why string) Prediction {
-		j := p.begin(fmt.Sprintf("ask/%s/%s:%d", orElse(string(c.Service), c.Name), host, port), KindMesh, c, "http://"+host+":"+itoa(port)+"/", c.Name+" calls "+host)
-		return j.end(noName(host, why))
+		tr := p.begin(fmt.Sprintf("ask/%s/%s:%d", cmp.Or(string(c.Service), c.Name), host, port), KindMesh, c, "http://"+host+":"+strconv.Itoa(port)+"/", c.Name+" calls "+host)
+		return tr.end(noName(host, why))
 	}
-	s := p.x.services[c.Service]
-	if s == nil || !connected(s) {
+	s := p.x.Service(c.Service)
+	if s == nil || !s.Connected() {
 		return none("ECS writes the names of a namespace only into tasks of services with Service Connect")
 	}
-	key, ok := p.x.spaceKey(s.Connect)
-	if !ok {
-		j := p.begin(fmt.Sprintf("ask/%s/%s:%d", s.ID, host, port), KindMesh, c, "http://"+host+":"+itoa(port)+"/", c.Name+" calls "+host)
-		return j.unknown("the caller's namespace is not settled: " + s.Connect.Namespace.Why())
+	ns := p.x.NamespaceOf(s.Connect)
+	if ns == nil {
+		tr := p.begin(fmt.Sprintf("ask/%s/%s:%d", s.ID, host, port), KindMesh, c, "http://"+host+":"+strconv.Itoa(port)+"/", c.Name+" calls "+host)
+		return tr.unknown("the caller's namespace is not settled: " + s.Connect.Namespace.Why())
 	}
-	names := p.x.spaces[key].byName[host]
+	names := ns.Named(host)
 	for _, n := range names {
-		if q, ok := n.port.Get(); ok && q == port {
+		if q, ok := n.Port.Get(); ok && q == port {
 			return p.mesh(s, n, KindMesh)
 		}
 	}
@@ -147,9 +148,9 @@ func (p *Predictor) askName(c Caller, host string, port int) Prediction {
 		return none("no service publishes that name in the caller's namespace")
 	}
 	what := "port"
-	if n, ok := names[0].ep.ep.IngressPortOverride.Get(); ok && n == port {
+	if n, ok := names[0].Endpoint.Config.IngressPortOverride.Get(); ok && n == port {
 		what = "the ingress port"
-	} else if n, ok := names[0].ep.port.Get(); ok && n == port {
+	} else if n, ok := names[0].Endpoint.ContainerPort.Get(); ok && n == port {
 		what = "the container port"
 	}
 	return p.wrongPort(s, names[0], port, what)

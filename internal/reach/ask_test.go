@@ -3,30 +3,31 @@ package reach
 import (
 	"testing"
 
+	"github.com/hoplab/hoplab/internal/test/topologytest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 func TestAsk(t *testing.T) {
-	f := healthy()
-	other := *f.tg
-	other.Origin = origin("Other", "AWS::ElasticLoadBalancingV2::TargetGroup")
+	f := topologytest.Healthy()
+	other := *f.TargetGroup
+	other.Origin = topologytest.Origin("Other", "AWS::ElasticLoadBalancingV2::TargetGroup")
 	f.TargetGroups = append(f.TargetGroups, &other)
-	f.listener.Rules = []*topology.ListenerRule{
-		{Priority: known(1), Conditions: []topology.Condition{{Field: "path-pattern", Values: []topology.Opt[string]{known("/api/*")}}},
-			Actions: []topology.Action{{Type: "forward", Forward: []topology.WeightedTarget{{Group: known(other.ID), Weight: 1}}}}},
-		{Priority: known(2), Conditions: []topology.Condition{
-			{Field: "host-header", Values: []topology.Opt[string]{known("*.example.com")}},
-			{Field: "path-pattern", Values: []topology.Opt[string]{known("/old?")}}},
+	f.Listener.Rules = []*topology.ListenerRule{
+		{Priority: topology.Known(1), Conditions: []topology.Condition{{Field: "path-pattern", Values: []topology.Opt[string]{topology.Known("/api/*")}}},
+			Actions: []topology.Action{{Type: "forward", Forward: []topology.WeightedTarget{{Group: topology.Known(other.ID), Weight: 1}}}}},
+		{Priority: topology.Known(2), Conditions: []topology.Condition{
+			{Field: "host-header", Values: []topology.Opt[string]{topology.Known("*.example.com")}},
+			{Field: "path-pattern", Values: []topology.Opt[string]{topology.Known("/old?")}}},
 			Actions: []topology.Action{{Type: "redirect", Redirect: &topology.Redirect{Path: "/new/#{path}", Protocol: "HTTPS", Port: "443", Status: "HTTP_301"}}}},
-		{Priority: known(3), Conditions: []topology.Condition{{Field: "source-ip", Values: []topology.Opt[string]{known("10.9.0.0/16")}}, {Field: "path-pattern", Values: []topology.Opt[string]{known("/who")}}},
+		{Priority: topology.Known(3), Conditions: []topology.Condition{{Field: "source-ip", Values: []topology.Opt[string]{topology.Known("10.9.0.0/16")}}, {Field: "path-pattern", Values: []topology.Opt[string]{topology.Known("/who")}}},
 			Actions: []topology.Action{{Type: "fixed-response", Fixed: &topology.FixedResponse{Status: "403"}}}},
 	}
 	p, err := New(f.Topology, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := serviceCaller(f.client)
-	lambda := Caller{Kind: CallerLambda, Name: "fn", Groups: []topology.ID{f.clientSG.ID}}
+	client := serviceCaller(f.Client)
+	lambda := Caller{Kind: CallerLambda, Name: "fn", Groups: []topology.ID{f.ClientGroup.ID}}
 	for _, tc := range []struct {
 		who  Caller
 		url  string
@@ -77,7 +78,7 @@ func TestWild(t *testing.T) {
 		{"", "", true}, {"*", "", true}, {"*", "/a/b", true}, {"/a*", "/abc", true}, {"/a?", "/a", false}, {"/a?", "/ab", true},
 		{"*.jpg", "/x/y.jpg", true}, {"*.jpg", "/x/y.jpeg", false}, {"/*/z", "/a/b/z", true}, {"/A", "/a", false},
 	} {
-		if got := wild(tc.pattern, tc.s); got != tc.want {
+		if got := Wildcard(tc.pattern, tc.s); got != tc.want {
 			t.Errorf("wild(%q, %q) = %v", tc.pattern, tc.s, got)
 		}
 	}

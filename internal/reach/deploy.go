@@ -3,39 +3,41 @@ package reach
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/ports"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// flaw is something in a service's configuration that Amazon ECS refuses or
+// Flaw is something in a service's configuration that Amazon ECS refuses or
 // cannot run. Each belongs to the rule that reports it.
-type flaw struct {
-	rule  string
-	at    topology.Origin
-	text  string // one sentence for people
-	fix   string
-	error string // the API's own words, where they are known
-	// inferred is set when no source says that ECS refuses it.
-	inferred bool
+type Flaw struct {
+	Rule  string // the ID of the rule of hoplab check that reports it
+	At    topology.Origin
+	Text  string // one sentence for people
+	Fix   string
+	Error string // the API's own words, where they are known
+	// Inferred is set when no source says that ECS refuses it.
+	Inferred bool
 }
 
+// Flaws returns what keeps s from being deployed, the first to be met first.
+func (p *Predictor) Flaws(s *topology.Service) []Flaw { return p.x.flaws(s) }
+
 // flaws returns what keeps s from being deployed, the first to be met first.
-func (x *index) flaws(s *topology.Service) []flaw {
-	var out []flaw
-	who := label(s.Origin, s.Name)
-	if connected(s) {
+func (x *index) flaws(s *topology.Service) []Flaw {
+	var out []Flaw
+	who := topology.Label(s.Origin, s.Name)
+	if s.Connected() {
 		out = append(out, x.connectFlaws(s, who)...)
 	}
 	return append(out, x.targetFlaws(s, who)...)
 }
 
-func (x *index) connectFlaws(s *topology.Service, who string) []flaw {
-	var out []flaw
+func (x *index) connectFlaws(s *topology.Service, who string) []Flaw {
+	var out []Flaw
 	add := func(rule, fix, format string, args ...any) {
-		out = append(out, flaw{rule: rule, at: s.Origin, text: fmt.Sprintf(format, args...), fix: fix})
+		out = append(out, Flaw{Rule: rule, At: s.Origin, Text: fmt.Sprintf(format, args...), Fix: fix})
 	}
 	switch c, _ := s.DeploymentController.Get(); c {
 	case "CODE_DEPLOY", "EXTERNAL":
@@ -47,24 +49,24 @@ func (x *index) connectFlaws(s *topology.Service, who string) []flaw {
 			"%s asks for platform version %s; Service Connect needs 1.4.0 or later", who, v)
 	}
 	if s.Connect.NamespaceVia == "id" {
-		out = append(out, flaw{rule: "namespace-by-ref", at: s.Origin, inferred: true,
-			text: fmt.Sprintf("%s names its namespace by Ref, which gives the namespace's id; Service Connect takes a name or an ARN", who),
-			fix:  "Use Fn::GetAtt Arn of the namespace, or its name."})
+		out = append(out, Flaw{Rule: "namespace-by-ref", At: s.Origin, Inferred: true,
+			Text: fmt.Sprintf("%s names its namespace by Ref, which gives the namespace's id; Service Connect takes a name or an ARN", who),
+			Fix:  "Use Fn::GetAtt Arn of the namespace, or its name."})
 	}
 	if s.Task != nil {
 		if m, ok := s.Task.NetworkMode.Get(); ok && (m == "host" || m == "none") {
 			add("unsupported-network-mode", "Use network mode awsvpc.", "%s runs in network mode %s, which Service Connect does not support", who, m)
 		}
 		if s.Task.MemoryMiB.IsAbsent() {
-			out = append(out, flaw{rule: "task-memory-missing", at: s.Task.Origin,
-				text: fmt.Sprintf("the task definition of %s sets no memory for the task, which Service Connect requires", who),
-				fix:  "Set the task's memory, at least 64 MiB above the sum of the containers."})
+			out = append(out, Flaw{Rule: "task-memory-missing", At: s.Task.Origin,
+				Text: fmt.Sprintf("the task definition of %s sets no memory for the task, which Service Connect requires", who),
+				Fix:  "Set the task's memory, at least 64 MiB above the sum of the containers."})
 		}
 	}
 	seen := map[int]int{}
-	for i, e := range x.endpoints[s.ID] {
+	for i, e := range x.Endpoints(s.ID) {
 		out = append(out, x.endpointFlaws(s, e, who)...)
-		o, ok := e.ep.IngressPortOverride.Get()
+		o, ok := e.Config.IngressPortOverride.Get()
 		if !ok {
 			continue
 		}
@@ -82,95 +84,95 @@ var (
 	dnsPattern       = regexp.MustCompile(`^[a-z0-9_.][a-z0-9_.-]{0,126}$`)
 )
 
-func (x *index) endpointFlaws(s *topology.Service, e *endpoint, who string) []flaw {
-	var out []flaw
-	add := func(f flaw) {
-		f.at = s.Origin
+func (x *index) endpointFlaws(s *topology.Service, e *topology.ConnectEndpoint, who string) []Flaw {
+	var out []Flaw
+	add := func(f Flaw) {
+		f.At = s.Origin
 		out = append(out, f)
 	}
-	name, named := e.ep.PortName.Get()
-	if named && s.Task != nil && e.mapping == nil && !e.unsure {
-		add(flaw{rule: "port-name-unknown",
-			text: fmt.Sprintf("%s publishes port name %q, and no port mapping of its task definition has that name (it has %s)", who, name, portNames(s.Task)),
-			fix:  fmt.Sprintf("Name a port mapping %q, or publish one of the names that exist.", name)})
+	name, named := e.Config.PortName.Get()
+	if named && s.Task != nil && e.Mapping == nil && !e.Unsure {
+		add(Flaw{Rule: "port-name-unknown",
+			Text: fmt.Sprintf("%s publishes port name %q, and no port mapping of its task definition has that name (it has %s)", who, name, portNames(s.Task)),
+			Fix:  fmt.Sprintf("Name a port mapping %q, or publish one of the names that exist.", name)})
 	}
-	if o, ok := e.ep.IngressPortOverride.Get(); ok {
+	if o, ok := e.Config.IngressPortOverride.Get(); ok {
 		out = append(out, overrideFlaws(s, e, o, who)...)
 	}
-	if _, ok := e.ep.PerRequestSeconds.Get(); ok && e.mapping != nil && e.mapping.AppProtocol.IsAbsent() {
-		add(flaw{rule: "timeout-needs-app-protocol",
-			text: fmt.Sprintf("%s sets PerRequestTimeoutSeconds on port %q, whose mapping has no AppProtocol: the agent then proxies TCP and has no requests to time", who, name),
-			fix:  "Set AppProtocol (http, http2 or grpc) on the port mapping, or drop the timeout."})
+	if _, ok := e.Config.PerRequestSeconds.Get(); ok && e.Mapping != nil && e.Mapping.AppProtocol.IsAbsent() {
+		add(Flaw{Rule: "timeout-needs-app-protocol",
+			Text: fmt.Sprintf("%s sets PerRequestTimeoutSeconds on port %q, whose mapping has no AppProtocol: the agent then proxies TCP and has no requests to time", who, name),
+			Fix:  "Set AppProtocol (http, http2 or grpc) on the port mapping, or drop the timeout."})
 	}
-	if d, ok := e.ep.DiscoveryName.Get(); ok && !discoveryPattern.MatchString(d) {
-		add(flaw{rule: "name-not-allowed",
-			text: fmt.Sprintf("%s has discovery name %q; ECS allows up to 64 lower-case letters, digits, _ and -, not starting with -", who, d),
-			fix:  "Choose a name of lower-case letters, digits, _ and -."})
+	if d, ok := e.Config.DiscoveryName.Get(); ok && !discoveryPattern.MatchString(d) {
+		add(Flaw{Rule: "name-not-allowed",
+			Text: fmt.Sprintf("%s has discovery name %q; ECS allows up to 64 lower-case letters, digits, _ and -, not starting with -", who, d),
+			Fix:  "Choose a name of lower-case letters, digits, _ and -."})
 	}
-	for _, a := range e.ep.Aliases {
+	for _, a := range e.Config.Aliases {
 		if d, ok := a.DNSName.Get(); ok && !dnsPattern.MatchString(d) {
-			add(flaw{rule: "name-not-allowed",
-				text: fmt.Sprintf("%s has client alias %q; ECS allows up to 127 lower-case letters, digits, _, - and dots, not starting with -", who, d),
-				fix:  "Choose a name of lower-case letters, digits, _, - and dots."})
+			add(Flaw{Rule: "name-not-allowed",
+				Text: fmt.Sprintf("%s has client alias %q; ECS allows up to 127 lower-case letters, digits, _, - and dots, not starting with -", who, d),
+				Fix:  "Choose a name of lower-case letters, digits, _, - and dots."})
 		}
 	}
-	if n := len(e.ep.Aliases); n > 1 {
-		add(flaw{rule: "too-many-aliases",
-			text: fmt.Sprintf("%s gives port %q %d client aliases; an entry of Services takes one", who, name, n),
-			fix:  "Publish the same port name in a second entry with a discovery name of its own."})
+	if n := len(e.Config.Aliases); n > 1 {
+		add(Flaw{Rule: "too-many-aliases",
+			Text: fmt.Sprintf("%s gives port %q %d client aliases; an entry of Services takes one", who, name, n),
+			Fix:  "Publish the same port name in a second entry with a discovery name of its own."})
 	}
 	return out
 }
 
-func overrideFlaws(s *topology.Service, e *endpoint, o int, who string) []flaw {
+func overrideFlaws(s *topology.Service, e *topology.ConnectEndpoint, o int, who string) []Flaw {
 	switch {
 	case o < ports.MinOverride:
-		return []flaw{{rule: "override-privileged-port", at: s.Origin,
-			text:  fmt.Sprintf("%s sets ingressPortOverride %d; ECS refuses ports <= 1024, and CDK does not notice", who, o),
-			fix:   fmt.Sprintf("Choose a port from %d to %d, or leave the override out for the default mode.", ports.MinOverride, ports.MaxOverride),
-			error: "Invalid request provided: IngressPortOverride cannot use ports <= 1024."}}
+		return []Flaw{{Rule: "override-privileged-port", At: s.Origin,
+			Text:  fmt.Sprintf("%s sets ingressPortOverride %d; ECS refuses ports <= 1024, and CDK does not notice", who, o),
+			Fix:   fmt.Sprintf("Choose a port from %d to %d, or leave the override out for the default mode.", ports.MinOverride, ports.MaxOverride),
+			Error: "Invalid request provided: IngressPortOverride cannot use ports <= 1024."}}
 	case o > ports.MaxOverride:
-		return []flaw{{rule: "override-out-of-range", at: s.Origin,
-			text: fmt.Sprintf("%s sets ingressPortOverride %d; a TCP port is at most %d", who, o, ports.MaxOverride),
-			fix:  fmt.Sprintf("Choose a port from %d to %d.", ports.MinOverride, ports.MaxOverride)}}
+		return []Flaw{{Rule: "override-out-of-range", At: s.Origin,
+			Text: fmt.Sprintf("%s sets ingressPortOverride %d; a TCP port is at most %d", who, o, ports.MaxOverride),
+			Fix:  fmt.Sprintf("Choose a port from %d to %d.", ports.MinOverride, ports.MaxOverride)}}
 	}
-	if s.Task == nil || !declares(s.Task, o) {
+	if s.Task == nil || !s.Task.Declares(o) {
 		return nil
 	}
 	text := fmt.Sprintf("%s sets ingressPortOverride %d, which a container of the same task binds; the containers and the agent share one network namespace, so one of them fails to bind", who, o)
-	if n, ok := e.port.Get(); ok && n == o {
+	if n, ok := e.ContainerPort.Get(); ok && n == o {
 		text = fmt.Sprintf("%s sets ingressPortOverride to its own container port %d; the app and the agent share one network namespace, so one of them fails to bind", who, o)
 	}
-	return []flaw{{rule: "override-equals-container-port", at: s.Origin, text: text, inferred: true,
-		fix: "Choose an override that no container of the task binds, or leave it out."}}
+	return []Flaw{{Rule: "override-equals-container-port", At: s.Origin, Text: text, Inferred: true,
+		Fix: "Choose an override that no container of the task binds, or leave it out."}}
 }
 
-func (x *index) targetFlaws(s *topology.Service, who string) []flaw {
-	var out []flaw
+func (x *index) targetFlaws(s *topology.Service, who string) []Flaw {
+	var out []Flaw
 	for _, lb := range s.LoadBalancers {
 		port, okp := lb.Port.Get()
 		name, okc := lb.Container.Get()
 		if okp && okc && s.Task != nil && s.Task.Uncertain == "" {
 			c := s.Task.Container(name)
-			if c == nil || !maps(c, port) {
-				out = append(out, flaw{rule: "load-balancer-port-undeclared", at: s.Origin,
-					text: fmt.Sprintf("%s registers port %d of container %s with a target group, and the task definition has no such container port", who, port, name),
-					fix:  "Register the container port; a load balancer never uses the agent's override port."})
+			if c == nil || !c.MayMap(port) {
+				out = append(out, Flaw{Rule: "load-balancer-port-undeclared", At: s.Origin,
+					Text: fmt.Sprintf("%s registers port %d of container %s with a target group, and the task definition has no such container port", who, port, name),
+					Fix:  "Register the container port; a load balancer never uses the agent's override port."})
 			}
 		}
 		id, ok := lb.Group.Get()
 		if !ok {
 			continue
 		}
-		g := x.tgs[id]
+		g := x.TargetGroup(id)
 		if g == nil {
 			continue
 		}
 		if awsvpc(s) {
 			if t := g.TargetType; !t.IsUnknown() && t.Or("instance") != "ip" {
-				out = append(out, flaw{rule: "target-type-not-ip", at: g.Origin,
-					text: fmt.Sprintf("%s registers awsvpc tasks with target group %s of target type %s", who, label(g.Origin, g.Name), t.Or("instance")),
-					fix:  "Set TargetType to ip; each awsvpc task is a target by its own address."})
+				out = append(out, Flaw{Rule: "target-type-not-ip", At: g.Origin,
+					Text: fmt.Sprintf("%s registers awsvpc tasks with target group %s of target type %s", who, topology.Label(g.Origin, g.Name), t.Or("instance")),
+					Fix:  "Set TargetType to ip; each awsvpc task is a target by its own address."})
 			}
 		}
 	}
@@ -183,13 +185,6 @@ func awsvpc(s *topology.Service) bool {
 	}
 	m, ok := s.Task.NetworkMode.Get()
 	return ok && m == "awsvpc"
-}
-
-func maps(c *topology.Container, port int) bool {
-	return slices.ContainsFunc(c.Ports, func(m topology.PortMapping) bool {
-		n, ok := m.Port.Get()
-		return !ok || n == port
-	})
 }
 
 func portNames(d *topology.TaskDefinition) string {
@@ -225,8 +220,8 @@ func (p *Predictor) deployOutcome(s *topology.Service) *Outcome {
 	if fs := p.x.flaws(s); len(fs) > 0 {
 		f := fs[0]
 		o = &Outcome{
-			Class: DeployFails, By: "ecs", Error: f.error, Inferred: f.inferred, Basis: "1, 4, 8",
-			Why: "it is never deployed: " + f.text,
+			Class: DeployFails, By: "ecs", Error: f.Error, Inferred: f.Inferred, Basis: "1, 4, 8",
+			Why: "it is never deployed: " + f.Text,
 		}
 	}
 	p.deploys[s.ID] = o

@@ -1,8 +1,10 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/topology"
@@ -26,30 +28,30 @@ type host struct {
 	free bool
 }
 
-// passage is the answer to: may a TCP connection go from one host to another on a port?
-type passage struct {
+// verdict is what the security groups of both ends say about a TCP connection.
+type verdict struct {
 	state  string // HopOpen, HopClosed, HopUnknown
 	admits []Admission
 	why    string // for closed and unknown
 	blocks []Block
 }
 
-// pass asks the security groups on both sides. Network ACLs and routes are
+// connection asks the security groups on both ends. Network ACLs and routes are
 // not modelled; section 7 of the semantics says they need the same ports.
-func (x *index) pass(from, to *host, port int) passage {
-	var p passage
+func (x *index) connection(from, to *host, port int) verdict {
+	var p verdict
 	p.state = HopOpen
 	if !from.anybody && !from.free {
-		x.side(&p, from, to, port, Egress)
+		x.askGroups(&p, from, to, port, Egress)
 	}
-	x.side(&p, to, from, port, Ingress)
+	x.askGroups(&p, to, from, port, Ingress)
 	return p
 }
 
-// side asks the groups of h about a connection with peer on port.
-func (x *index) side(p *passage, h, peer *host, port int, dir Direction) {
+// askGroups asks the groups of h about a connection with peer on port.
+func (x *index) askGroups(p *verdict, h, peer *host, port int, dir Direction) {
 	if len(h.groups) == 0 {
-		p.unknown(fmt.Sprintf("%s: %s", h.name, orElse(h.noGroups, "it has no security group in the source, so the default group of the VPC applies, whose rules are not in the source")))
+		p.unsettled(fmt.Sprintf("%s: %s", h.name, cmp.Or(h.noGroups, "it has no security group in the source, so the default group of the VPC applies, whose rules are not in the source")))
 		return
 	}
 	var why string            // why an answer may be yes
@@ -58,41 +60,41 @@ func (x *index) side(p *passage, h, peer *host, port int, dir Direction) {
 	for _, o := range h.groups {
 		id, ok := o.Get()
 		if !ok {
-			why = orElse(why, fmt.Sprintf("a security group of %s is not settled: %s", h.name, o.Why()))
+			why = cmp.Or(why, fmt.Sprintf("a security group of %s is not settled: %s", h.name, o.Why()))
 			continue
 		}
-		g := x.groups[id]
+		g := x.SecurityGroup(id)
 		if g == nil {
-			why = orElse(why, fmt.Sprintf("security group %s of %s is not declared in the source", id, h.name))
+			why = cmp.Or(why, fmt.Sprintf("security group %s of %s is not declared in the source", id, h.name))
 			continue
 		}
 		if open == nil {
-			open, named = g, label(g.Origin, g.Name)
+			open, named = g, topology.Label(g.Origin, g.Name)
 		}
 		m := x.scan(g, dir, peer, port)
 		if m.rule != nil {
 			p.admits = append(p.admits, Admission{
-				Group: g.ID, Label: label(g.Origin, g.Name), Direction: dir, Rule: m.rule.ID, Text: x.ruleText(m.rule, dir),
+				Group: g.ID, Label: topology.Label(g.Origin, g.Name), Direction: dir, Rule: m.rule.ID, Text: x.ruleText(m.rule, dir),
 			})
 			return
 		}
-		why = orElse(why, m.why)
-		nearest = orElse(nearest, m.nearest)
+		why = cmp.Or(why, m.why)
+		nearest = cmp.Or(nearest, m.nearest)
 	}
 	if why != "" {
-		p.unknown(why)
+		p.unsettled(why)
 		return
 	}
 	p.close(x, h, peer, open, named, nearest, port, dir)
 }
 
-func (p *passage) unknown(why string) {
+func (p *verdict) unsettled(why string) {
 	if p.state == HopOpen {
 		p.state, p.why = HopUnknown, why
 	}
 }
 
-func (p *passage) close(x *index, h, peer *host, g *topology.SecurityGroup, named, nearest string, port int, dir Direction) {
+func (p *verdict) close(x *index, h, peer *host, g *topology.SecurityGroup, named, nearest string, port int, dir Direction) {
 	rule := OpenRule{Group: g.ID, Label: named, Direction: dir, Protocol: "tcp", Port: port}
 	verb, prep := "lets nothing in on", "from"
 	if dir == Egress {
@@ -145,40 +147,40 @@ func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port 
 	var otherPeer string
 	for i := range rules {
 		r := &rules[i]
-		if !tcpOrAll(r.Protocol) && r.Unknown == "" {
+		if !IsTCP(r.Protocol) && r.Unknown == "" {
 			continue
 		}
 		onPort, toPeer := covers(r, port), x.peerIs(r, peer)
 		if r.Peer.CIDR.IsValid() && toPeer == no {
 			if r.Unknown == "" && r.Maybe == "" && onPort {
-				otherPeer = orElse(otherPeer, x.ruleText(r, dir))
+				otherPeer = cmp.Or(otherPeer, x.ruleText(r, dir))
 			}
 			continue // whatever else of it is open, it is not about this peer
 		}
-		if why := orElse(r.Unknown, r.Maybe); why != "" {
+		if why := cmp.Or(r.Unknown, r.Maybe); why != "" {
 			if r.Unknown != "" || onPort && toPeer != no {
-				f.why = orElse(f.why, fmt.Sprintf("a rule of %s is not settled: %s", label(g.Origin, g.Name), why))
+				f.why = cmp.Or(f.why, fmt.Sprintf("a rule of %s is not settled: %s", topology.Label(g.Origin, g.Name), why))
 			}
 			continue
 		}
 		switch {
 		case onPort && toPeer == yes:
 			if uncertain != "" && everything(r) {
-				f.why = orElse(f.why, uncertain)
+				f.why = cmp.Or(f.why, uncertain)
 				continue
 			}
 			f.rule = r
 			return f
 		case onPort && toPeer == maybe:
-			f.why = orElse(f.why, fmt.Sprintf("whether %s of %s covers %s is not settled by the source", x.ruleText(r, dir), label(g.Origin, g.Name), peer.name))
+			f.why = cmp.Or(f.why, fmt.Sprintf("whether %s of %s covers %s is not settled by the source", x.ruleText(r, dir), topology.Label(g.Origin, g.Name), peer.name))
 		case !onPort && toPeer == yes:
-			f.nearest = orElse(f.nearest, x.ruleText(r, dir))
+			f.nearest = cmp.Or(f.nearest, x.ruleText(r, dir))
 		case onPort:
-			otherPeer = orElse(otherPeer, x.ruleText(r, dir))
+			otherPeer = cmp.Or(otherPeer, x.ruleText(r, dir))
 		}
 	}
-	f.nearest = orElse(f.nearest, otherPeer)
-	f.why = orElse(f.why, uncertain)
+	f.nearest = cmp.Or(f.nearest, otherPeer)
+	f.why = cmp.Or(f.why, uncertain)
 	return f
 }
 
@@ -188,7 +190,8 @@ func everything(r *topology.Rule) bool {
 	return r.Protocol == "-1" && r.Peer.CIDR.IsValid() && r.Peer.CIDR.Bits() == 0
 }
 
-func tcpOrAll(protocol string) bool {
+// IsTCP reports whether a rule for the protocol covers TCP.
+func IsTCP(protocol string) bool {
 	switch strings.ToLower(protocol) {
 	case "tcp", "6", "-1", "all":
 		return true
@@ -248,11 +251,11 @@ func (x *index) peerIs(r *topology.Rule, h *host) answer {
 // them is used by the source without being declared. Declared groups, nearly
 // all of them, are told apart without the topology's scan.
 func (x *index) maybeSame(a, b topology.ID) bool {
-	g, h := x.groups[a], x.groups[b]
+	g, h := x.SecurityGroup(a), x.SecurityGroup(b)
 	if g != nil && h != nil && !g.External && !h.External {
 		return false
 	}
-	return x.t.SameGroup(a, b).IsUnknown()
+	return x.SameGroup(a, b).IsUnknown()
 }
 
 // within reports whether all addresses of the ranges lie in p.
@@ -278,16 +281,19 @@ func within(ranges []netip.Prefix, p netip.Prefix) answer {
 	return maybe
 }
 
-// ruleText writes a rule as people do: "ingress tcp 80 from AlbSg".
+// RuleText writes a security-group rule as people do: "ingress tcp 80 from AlbSg".
+func (p *Predictor) RuleText(r *topology.Rule, dir Direction) string { return p.x.ruleText(r, dir) }
+
+// ruleText is RuleText.
 func (x *index) ruleText(r *topology.Rule, dir Direction) string {
 	what := r.Protocol + " "
 	switch {
 	case r.Protocol == "-1":
 		what = "all traffic "
 	case r.From == r.To:
-		what += itoa(r.From) + " "
+		what += strconv.Itoa(r.From) + " "
 	default:
-		what += itoa(r.From) + "-" + itoa(r.To) + " "
+		what += strconv.Itoa(r.From) + "-" + strconv.Itoa(r.To) + " "
 	}
 	prep := "from "
 	if dir == Egress {

@@ -20,15 +20,15 @@ const (
 	checkMatcher  = "200"
 )
 
-// checkPort returns where the probe of a target goes: its registered port, or the group's own setting.
-func checkPort(g *topology.TargetGroup, r registration) topology.Opt[int] {
+// CheckPort returns where the probe of a target goes: its registered port, or the group's own setting.
+func CheckPort(g *topology.TargetGroup, r topology.Registration) topology.Opt[int] {
 	s := g.Health.Port
 	if s.IsUnknown() {
 		return topology.Unknown[int](s.Why())
 	}
 	text := s.Or("traffic-port")
 	if text == "traffic-port" {
-		return r.port
+		return r.Port
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 65535 {
@@ -38,10 +38,10 @@ func checkPort(g *topology.TargetGroup, r registration) topology.Opt[int] {
 }
 
 // health predicts the health check of one registration, once.
-func (p *Predictor) health(lb *topology.LoadBalancer, g *topology.TargetGroup, r registration) *Prediction {
-	k := checkKey{tg: g.ID, target: r.target, port: r.port.Or(0)}
-	if r.service != nil {
-		k.service = r.service.ID
+func (p *Predictor) health(lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration) *Prediction {
+	k := checkKey{tg: g.ID, target: r.Target, port: r.Port.Or(0)}
+	if r.Service != nil {
+		k.service = r.Service.ID
 	}
 	if pr, ok := p.checks[k]; ok {
 		return pr
@@ -51,65 +51,65 @@ func (p *Predictor) health(lb *topology.LoadBalancer, g *topology.TargetGroup, r
 	return &pr
 }
 
-func (p *Predictor) probe(lb *topology.LoadBalancer, g *topology.TargetGroup, r registration) Prediction {
+func (p *Predictor) probe(lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration) Prediction {
 	who, whoID := p.targetName(r)
 	path := g.Health.Path.Or(checkPath)
-	c := Caller{Kind: CallerHealth, Name: "health check of " + label(g.Origin, g.Name)}
-	at := checkPort(g, r)
-	j := p.begin(fmt.Sprintf("health/%s/%s:%d", g.ID, whoID, r.port.Or(0)), KindHealth, c, "",
-		fmt.Sprintf("health check of %s on %s", label(g.Origin, g.Name), who))
-	j.pr.TargetGroup = g.ID
-	t := &TargetState{TargetGroup: g.ID, Port: r.port.Or(0), CheckPort: at.Or(0), State: StateUnknown}
-	j.pr.Target = t
-	if r.service != nil {
-		t.Service, j.pr.Service = r.service.ID, r.service.ID
+	c := Caller{Kind: CallerHealth, Name: "health check of " + topology.Label(g.Origin, g.Name)}
+	at := CheckPort(g, r)
+	tr := p.begin(fmt.Sprintf("health/%s/%s:%d", g.ID, whoID, r.Port.Or(0)), KindHealth, c, "",
+		fmt.Sprintf("health check of %s on %s", topology.Label(g.Origin, g.Name), who))
+	tr.pr.TargetGroup = g.ID
+	t := &TargetState{TargetGroup: g.ID, Port: r.Port.Or(0), CheckPort: at.Or(0), State: StateUnknown}
+	tr.pr.Target = t
+	if r.Service != nil {
+		t.Service, tr.pr.Service = r.Service.ID, r.Service.ID
 	}
 	if lb != nil {
-		j.pr.LoadBalancer = lb.ID
+		tr.pr.LoadBalancer = lb.ID
 	}
 	proto := g.Health.Protocol.Or("HTTP")
-	j.pr.URL = strings.ToLower(proto) + "://" + who + ":" + itoa(at.Or(0)) + path
-	if final, done := p.unprobed(j, t, lb, g, r); done {
+	tr.pr.URL = strings.ToLower(proto) + "://" + who + ":" + strconv.Itoa(at.Or(0)) + path
+	if final, done := p.unprobed(tr, t, lb, g, r); done {
 		return final
 	}
 	if g.Health.Protocol.IsUnknown() {
-		return j.unknown("the health check's protocol is not settled: " + g.Health.Protocol.Why())
+		return tr.unknown("the health check's protocol is not settled: " + g.Health.Protocol.Why())
 	}
 	if g.Health.Path.IsUnknown() {
-		return j.unknown("the health check's path is not settled: " + g.Health.Path.Why())
+		return tr.unknown("the health check's path is not settled: " + g.Health.Path.Why())
 	}
-	pass, a, why := p.reachTarget(j, lb, g, r, at, proto == "HTTPS")
+	sg, a, why := p.dialTarget(tr, lb, g, r, at, proto == "HTTPS")
 	if why != "" {
-		return j.unknown(why)
+		return tr.unknown(why)
 	}
-	o := p.judge(j, t, g, pass, a, path)
-	return j.end(o)
+	o := p.judge(tr, t, g, sg, a, path)
+	return tr.end(o)
 }
 
 // unprobed handles the cases in which no probe is sent.
-func (p *Predictor) unprobed(j *journey, t *TargetState, lb *topology.LoadBalancer, g *topology.TargetGroup, r registration) (Prediction, bool) {
+func (p *Predictor) unprobed(tr *trace, t *TargetState, lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration) (Prediction, bool) {
 	none := func(why string) (Prediction, bool) {
-		return j.end(Outcome{Class: NoTraffic, By: "alb", Why: why, Basis: "6"}), true
+		return tr.end(Outcome{Class: NoTraffic, By: "alb", Why: why, Basis: "6"}), true
 	}
-	if r.service != nil {
-		if o := p.deployOutcome(r.service); o != nil {
-			j.pr.Target = nil
-			return j.end(*o), true
+	if r.Service != nil {
+		if o := p.deployOutcome(r.Service); o != nil {
+			tr.pr.Target = nil
+			return tr.end(*o), true
 		}
-		if has, _ := running(r.service); !has {
-			j.pr.Target = nil
+		if has, _ := running(r.Service); !has {
+			tr.pr.Target = nil
 			return none("the service has a desired count of 0: no target is registered")
 		}
 	}
 	if g.Health.Enabled.IsUnknown() {
-		return j.unknown("whether health checks are enabled is not settled: " + g.Health.Enabled.Why()), true
+		return tr.unknown("whether health checks are enabled is not settled: " + g.Health.Enabled.Why()), true
 	}
 	if !g.Health.Enabled.Or(true) {
 		t.State, t.Reason = StateUnavailable, ReasonDisabled
 		return none("health checks of the target group are disabled")
 	}
-	if lb == nil && p.x.openForward != "" {
-		return j.unknown("whether a listener forwards to the target group is not settled: " + p.x.openForward), true
+	if lb == nil && p.x.OpenForward() != "" {
+		return tr.unknown("whether a listener forwards to the target group is not settled: " + p.x.OpenForward()), true
 	}
 	if lb == nil {
 		t.State, t.Reason = StateUnused, ReasonNotInUse
@@ -119,7 +119,7 @@ func (p *Predictor) unprobed(j *journey, t *TargetState, lb *topology.LoadBalanc
 }
 
 // judge turns what happened to the probe into the target's state.
-func (p *Predictor) judge(j *journey, t *TargetState, g *topology.TargetGroup, pass passage, a arrival, path string) Outcome {
+func (p *Predictor) judge(tr *trace, t *TargetState, g *topology.TargetGroup, sg verdict, a Delivery, path string) Outcome {
 	bad := func(reason, why string, code int) Outcome {
 		t.State, t.Reason, t.Code = StateUnhealthy, reason, code
 		o := Outcome{Class: Timeout, Status: code, By: "alb", Why: why, Basis: "6, 7", After: downTime(g), TimeKnown: true}
@@ -131,50 +131,50 @@ func (p *Predictor) judge(j *journey, t *TargetState, g *topology.TargetGroup, p
 		}
 		return o
 	}
-	if pass.state == HopClosed {
-		return bad(ReasonTimeout, pass.why+"; the probe is dropped and the app's log shows no line", 0)
+	if sg.state == HopClosed {
+		return bad(ReasonTimeout, sg.why+"; the probe is dropped and the app's log shows no line", 0)
 	}
-	switch a.kind {
-	case refused:
-		o := bad(ReasonFailed, a.why, 0)
+	switch a.Kind {
+	case DeliveryRefused:
+		o := bad(ReasonFailed, a.Why, 0)
 		o.Class, o.Inferred = Refused, true
 		return o
-	case wantsTLS, wantsPlain:
-		o := bad(ReasonFailed, a.why, 0)
+	case DeliveryWantsTLS, DeliveryWantsPlain:
+		o := bad(ReasonFailed, a.Why, 0)
 		o.Inferred = true
 		return o
-	case appRefuses:
-		if a.agent.http() {
-			o := bad(ReasonMismatch, a.why+"; its 503 is no healthy code", 503)
+	case DeliveryAgentRefused:
+		if a.Agent.HTTP() {
+			o := bad(ReasonMismatch, a.Why+"; its 503 is no healthy code", 503)
 			o.Inferred = true
 			return o
 		}
-		o := bad(ReasonFailed, a.why, 0)
+		o := bad(ReasonFailed, a.Why, 0)
 		o.Inferred = true
 		return o
 	}
-	delay := a.app.Delay
-	if slices.Contains(a.app.Prompt, path) {
+	delay := a.App.Delay
+	if slices.Contains(a.App.Prompt, path) {
 		delay = 0
 	}
-	if a.agent != nil && a.agent.http() && delay > 0 {
-		if r, ok := a.agent.requestTimeout().Get(); !ok || r > 0 && delay > seconds(r) && r < g.Health.TimeoutSeconds.Or(checkTimeout) {
+	if a.Agent != nil && a.Agent.HTTP() && delay > 0 {
+		if r, ok := RequestTimeout(a.Agent).Get(); !ok || r > 0 && delay > seconds(r) && r < g.Health.TimeoutSeconds.Or(checkTimeout) {
 			return Outcome{Class: Unknown, Basis: "12", Why: "the app is slower than the endpoint's request timeout, and whether the agent applies that to what comes from outside is not documented"}
 		}
 	}
 	if limit := g.Health.TimeoutSeconds.Or(checkTimeout); delay > seconds(limit) {
 		return bad(ReasonTimeout, fmt.Sprintf("the app takes longer than the check's timeout of %d s", limit), 0)
 	}
-	return p.match(j, t, g, a, path, bad)
+	return p.match(tr, t, g, a, path, bad)
 }
 
 // match compares the app's answer with the group's matcher.
-func (p *Predictor) match(j *journey, t *TargetState, g *topology.TargetGroup, a arrival, path string, bad func(string, string, int) Outcome) Outcome {
+func (p *Predictor) match(tr *trace, t *TargetState, g *topology.TargetGroup, a Delivery, path string, bad func(string, string, int) Outcome) Outcome {
 	if g.Health.Matcher.IsUnknown() {
 		return Outcome{Class: Unknown, Why: "the matcher is not settled: " + g.Health.Matcher.Why()}
 	}
 	if g.ProtocolVersion.Or("HTTP1") == "GRPC" {
-		j.pr.Assumes = append(j.pr.Assumes, "the app answers the gRPC check as the matcher wants")
+		tr.pr.Assumes = append(tr.pr.Assumes, "the app answers the gRPC check as the matcher wants")
 		t.State = StateHealthy
 		return Outcome{Class: OK, By: "app", Why: "the app answers the gRPC check", Basis: "6"}
 	}
@@ -184,10 +184,10 @@ func (p *Predictor) match(j *journey, t *TargetState, g *topology.TargetGroup, a
 		return Outcome{Class: Unknown, Why: err.Error()}
 	}
 	bare, _, _ := strings.Cut(path, "?")
-	status, known := a.app.status(bare)
+	status, known := a.App.status(bare)
 	if !known {
 		status = codes[0].from
-		j.pr.Assumes = append(j.pr.Assumes, fmt.Sprintf("the app answers GET %s with a code in %s", path, matcher))
+		tr.pr.Assumes = append(tr.pr.Assumes, fmt.Sprintf("the app answers GET %s with a code in %s", path, matcher))
 	}
 	if Matches(matcher, status) {
 		t.State = StateHealthy
@@ -223,21 +223,21 @@ func parseMatcher(s string) ([]codeRange, error) {
 	return out, nil
 }
 
-func (p *Predictor) targetName(r registration) (name, id string) {
+func (p *Predictor) targetName(r topology.Registration) (name, id string) {
 	switch {
-	case r.service != nil:
-		return label(r.service.Origin, r.service.Name), string(r.service.ID)
-	case !r.target.Instance.IsAbsent():
-		iid, ok := r.target.Instance.Get()
+	case r.Service != nil:
+		return topology.Label(r.Service.Origin, r.Service.Name), string(r.Service.ID)
+	case !r.Target.Instance.IsAbsent():
+		iid, ok := r.Target.Instance.Get()
 		if !ok {
 			return "a target that is not settled", "unknown"
 		}
-		if i := p.x.instances[iid]; i != nil {
-			return label(i.Origin, i.Name), string(iid)
+		if i := p.x.Instance(iid); i != nil {
+			return topology.Label(i.Origin, i.Name), string(iid)
 		}
-		return originLabel(topology.Origin{ID: iid}), string(iid)
+		return topology.OriginLabel(topology.Origin{ID: iid}), string(iid)
 	}
-	ip := r.target.IP.Or("unknown")
+	ip := r.Target.IP.Or("unknown")
 	return ip, ip
 }
 

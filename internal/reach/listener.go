@@ -1,6 +1,8 @@
 package reach
 
 import (
+	"cmp"
+	"strconv"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/topology"
@@ -46,10 +48,10 @@ func fill(pattern string) string {
 	return strings.NewReplacer("*", "x", "?", "x").Replace(pattern)
 }
 
-// wild reports whether s matches a pattern of the load balancer: * is any
+// Wildcard reports whether s matches a pattern of the load balancer: * is any
 // characters, slashes included, ? exactly one. It takes time proportional to
 // the product of the lengths at worst.
-func wild(pattern, s string) bool {
+func Wildcard(pattern, s string) bool {
 	p, i := 0, 0
 	star, mark := -1, 0 // the last *, and how far into s it reaches so far
 	for i < len(s) {
@@ -98,9 +100,9 @@ func meets(c topology.Condition, hostName, urlPath string) answer {
 		hit := no
 		switch c.Field {
 		case "path-pattern":
-			hit = truth(wild(s, urlPath))
+			hit = truth(Wildcard(s, urlPath))
 		case "host-header":
-			hit = truth(wild(strings.ToLower(s), strings.ToLower(hostName)))
+			hit = truth(Wildcard(strings.ToLower(s), strings.ToLower(hostName)))
 		case "http-request-method":
 			hit = truth(s == "GET")
 		case "http-header":
@@ -132,10 +134,10 @@ func redirect(q ask, r *topology.Redirect) Outcome {
 		status = 301
 	}
 	values := strings.NewReplacer(
-		"#{protocol}", schemeOf(q.l), "#{host}", q.host, "#{port}", itoa(q.l.Port.Or(0)),
+		"#{protocol}", schemeOf(q.l), "#{host}", q.host, "#{port}", strconv.Itoa(q.l.Port.Or(0)),
 		"#{path}", strings.TrimPrefix(q.path, "/"), "#{query}", "",
 	)
-	part := func(s, def string) string { return values.Replace(orElse(s, def)) }
+	part := func(s, def string) string { return values.Replace(cmp.Or(s, def)) }
 	to := strings.ToLower(part(r.Protocol, "#{protocol}")) + "://" + part(r.Host, "#{host}") + ":" + part(r.Port, "#{port}") +
 		"/" + strings.TrimPrefix(part(r.Path, "/#{path}"), "/")
 	if query := part(r.Query, "#{query}"); query != "" {

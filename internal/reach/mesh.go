@@ -3,6 +3,7 @@ package reach
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -11,91 +12,91 @@ import (
 const tries = 3
 
 // mesh predicts a Service Connect client that calls name:port.
-func (p *Predictor) mesh(client *topology.Service, n endpointName, kind Kind) Prediction {
-	name, port := n.name.Or("?"), n.port.Or(0)
+func (p *Predictor) mesh(client *topology.Service, n *topology.EndpointName, kind Kind) Prediction {
+	name, port := n.Name.Or("?"), n.Port.Or(0)
 	c := serviceCaller(client)
-	url := "http://" + name + ":" + itoa(port) + "/"
+	url := "http://" + name + ":" + strconv.Itoa(port) + "/"
 	id := fmt.Sprintf("%s/%s/%s:%d", kind, client.ID, name, port)
-	j := p.begin(id, kind, c, url, fmt.Sprintf("%s calls %s:%d through Service Connect", c.Name, name, port))
-	e := n.ep
-	j.pr.Service = e.svc.ID
+	tr := p.begin(id, kind, c, url, fmt.Sprintf("%s calls %s:%d through Service Connect", c.Name, name, port))
+	e := n.Endpoint
+	tr.pr.Service = e.Service.ID
 	switch {
-	case !n.name.IsAbsent() && n.name.IsUnknown():
-		return j.unknown("the endpoint's name is not settled: " + n.name.Why())
-	case n.port.IsUnknown():
-		return j.unknown("the client port is not settled: " + n.port.Why())
+	case !n.Name.IsAbsent() && n.Name.IsUnknown():
+		return tr.unknown("the endpoint's name is not settled: " + n.Name.Why())
+	case n.Port.IsUnknown():
+		return tr.unknown("the client port is not settled: " + n.Port.Why())
 	}
-	if o := p.deployOutcome(e.svc); o != nil {
-		return j.end(*o)
+	if o := p.deployOutcome(e.Service); o != nil {
+		return tr.end(*o)
 	}
 	if o := p.deployOutcome(client); o != nil {
-		return j.end(*o)
+		return tr.end(*o)
 	}
-	if e.svc.ID == client.ID {
-		return j.unknown("whether a task resolves the endpoint of its own service depends on what existed when it started")
+	if e.Service.ID == client.ID {
+		return tr.unknown("whether a task resolves the endpoint of its own service depends on what existed when it started")
 	}
-	if p.x.after[e.svc.ID][client.ID] {
-		return j.end(noName(name, fmt.Sprintf("%s is deployed before %s; its tasks keep the names of their start and resolve %s only after a new deployment",
-			c.Name, label(e.svc.Origin, e.svc.Name), name)))
+	if p.x.After(e.Service.ID, client.ID) {
+		return tr.end(noName(name, fmt.Sprintf("%s is deployed before %s; its tasks keep the names of their start and resolve %s only after a new deployment",
+			c.Name, topology.Label(e.Service.Origin, e.Service.Name), name)))
 	}
-	if !p.x.after[client.ID][e.svc.ID] {
-		j.pr.Otherwise = &Alternative{
+	if !p.x.After(client.ID, e.Service.ID) {
+		tr.pr.Otherwise = &Alternative{
 			If:      fmt.Sprintf("a task of %s started before %s existed (nothing in the source orders the two)", c.Name, name),
 			Outcome: noName(name, "names are frozen when a task starts"),
 		}
 	}
-	j.inside("client", "client agent", client, port, "vip")
-	return p.viaAgent(j, client, e)
+	tr.hopInside("client", "client agent", client, port, "vip")
+	return p.viaAgent(tr, client, e)
 }
 
 // viaAgent continues from the client's agent to a task of the endpoint.
-func (p *Predictor) viaAgent(j *journey, client *topology.Service, e *endpoint) Prediction {
-	if e.protoWhy != "" {
-		return j.unknown("the endpoint's protocol is not settled: " + e.protoWhy)
+func (p *Predictor) viaAgent(tr *trace, client *topology.Service, e *topology.ConnectEndpoint) Prediction {
+	if e.Protocol.IsUnknown() {
+		return tr.unknown("the endpoint's protocol is not settled: " + e.Protocol.Why())
 	}
-	in, ok := e.ingress().Get()
+	in, ok := e.IngressPort.Get()
 	if !ok {
-		return j.unknown("the ingress port is not settled: " + e.ingress().Why())
+		return tr.unknown("the ingress port is not settled: " + e.IngressPort.Why())
 	}
-	has, assumes := running(e.svc)
+	has, assumes := running(e.Service)
 	if !has {
-		return j.end(noHost(e))
+		return tr.end(noHost(e))
 	}
 	if assumes != "" {
-		j.pr.Assumes = append(j.pr.Assumes, assumes)
+		tr.pr.Assumes = append(tr.pr.Assumes, assumes)
 	}
-	pass := j.leg(p.x.taskHost(client), p.x.taskHost(e.svc), "client agent", "agent", in)
-	switch pass.state {
+	sg := tr.hop(p.x.taskHost(client), p.x.taskHost(e.Service), "client agent", "agent", in)
+	switch sg.state {
 	case HopUnknown:
-		return j.unknown(pass.why)
+		return tr.unknown(sg.why)
 	case HopClosed:
-		return j.end(p.dropped(e, pass.why))
+		return tr.end(p.dropped(e, sg.why))
 	}
-	a := j.enter(e.svc, in, e.ep.TLS)
-	switch a.kind {
-	case unsettled:
-		return j.unknown(a.why)
-	case appRefuses:
-		return j.end(agentRefused(a))
-	case served:
-		return j.end(p.timed(e, a))
+	a := tr.enter(e.Service, in, e.Config.TLS)
+	switch a.Kind {
+	case DeliveryUnsettled:
+		return tr.unknown(a.Why)
+	case DeliveryAgentRefused:
+		return tr.end(agentRefused(a))
+	case DeliveryServed:
+		return tr.end(p.timed(e, a))
 	}
-	return j.unknown(a.why)
+	return tr.unknown(a.Why)
 }
 
 // timed is the answer of the app as the client's agent lets it through: at
 // most the per-request timeout late.
-func (p *Predictor) timed(e *endpoint, a arrival) Outcome {
+func (p *Predictor) timed(e *topology.ConnectEndpoint, a Delivery) Outcome {
 	o := appOutcome(a, "/")
 	o.Basis = "2, 3"
-	limit, ok := e.requestTimeout().Get()
-	if !e.http() || a.app.Delay == 0 {
+	limit, ok := RequestTimeout(e).Get()
+	if !e.HTTP() || a.App.Delay == 0 {
 		return o
 	}
 	if !ok {
-		return Outcome{Class: Unknown, Why: "the per-request timeout is not settled: " + e.requestTimeout().Why()}
+		return Outcome{Class: Unknown, Why: "the per-request timeout is not settled: " + RequestTimeout(e).Why()}
 	}
-	if limit > 0 && a.app.Delay > seconds(limit) {
+	if limit > 0 && a.App.Delay > seconds(limit) {
 		return routeTimeout(limit, fmt.Sprintf("the app takes longer than the per-request timeout of %d s", limit))
 	}
 	return o
@@ -103,7 +104,7 @@ func (p *Predictor) timed(e *endpoint, a arrival) Outcome {
 
 func routeTimeout(limit int, why string) Outcome {
 	return Outcome{
-		Class: HTTPError, Status: 504, Body: bodyRouteTimeout, Match: Exact, By: "client agent",
+		Class: HTTPError, Status: 504, Body: BodyRouteTimeout, Match: Exact, By: "client agent",
 		After: seconds(limit), TimeKnown: true, Basis: "3, 10 rows 4 and 16", Why: why,
 	}
 }
@@ -111,19 +112,19 @@ func routeTimeout(limit int, why string) Outcome {
 // dropped is what the caller sees when no SYN of its agent arrives: three
 // tries of one connect timeout each, unless the per-request timeout ends them
 // first (section 3).
-func (p *Predictor) dropped(e *endpoint, why string) Outcome {
+func (p *Predictor) dropped(e *topology.ConnectEndpoint, why string) Outcome {
 	all := tries * p.o.ConnectTimeout
-	if !e.http() {
+	if !e.HTTP() {
 		return Outcome{
 			Class: Reset, By: "client agent", Inferred: true, Basis: "3",
 			Why: why + "; the agent proxies TCP, so it accepts the connection, cannot reach a task and closes it",
 		}
 	}
-	limit, ok := e.requestTimeout().Get()
+	limit, ok := RequestTimeout(e).Get()
 	if !ok {
-		return Outcome{Class: Unknown, Why: "the per-request timeout is not settled: " + e.requestTimeout().Why()}
+		return Outcome{Class: Unknown, Why: "the per-request timeout is not settled: " + RequestTimeout(e).Why()}
 	}
-	if idle, set := e.ep.IdleTimeoutSeconds.Get(); set && idle > 0 && (limit == 0 || idle < limit) && seconds(idle) < all {
+	if idle, set := e.Config.IdleTimeoutSeconds.Get(); set && idle > 0 && (limit == 0 || idle < limit) && seconds(idle) < all {
 		return Outcome{
 			Class: HTTPError, Status: 504, By: "client agent", After: seconds(idle), TimeKnown: true, Inferred: true, Basis: "3",
 			Why: fmt.Sprintf("%s; the idle timeout of %d s ends the request first", why, idle),
@@ -141,9 +142,9 @@ func (p *Predictor) dropped(e *endpoint, why string) Outcome {
 	}
 }
 
-func noHost(e *endpoint) Outcome {
-	why := label(e.svc.Origin, e.svc.Name) + " has a desired count of 0, so the agent knows no task to call"
-	if !e.http() {
+func noHost(e *topology.ConnectEndpoint) Outcome {
+	why := topology.Label(e.Service.Origin, e.Service.Name) + " has a desired count of 0, so the agent knows no task to call"
+	if !e.HTTP() {
 		return Outcome{Class: Reset, By: "client agent", TimeKnown: true, Inferred: true, Basis: "3", Why: why}
 	}
 	return Outcome{
@@ -153,45 +154,45 @@ func noHost(e *endpoint) Outcome {
 }
 
 func noName(host, why string) Outcome {
-	return Outcome{Class: NoName, By: "resolver", Curl: curlNoName(host), TimeKnown: true, Basis: "2, 10 rows 18 and 19", Why: why}
+	return Outcome{Class: NoName, By: "resolver", Curl: CurlNoName(host), TimeKnown: true, Basis: "2, 10 rows 18 and 19", Why: why}
 }
 
 // wrongPort predicts a client that puts a port into the URL which is no
 // client port of the name: the whole address range of the endpoint is
 // redirected to the agent, which has no route for that port and closes.
-func (p *Predictor) wrongPort(client *topology.Service, n endpointName, port int, what string) Prediction {
-	name := n.name.Or("?")
+func (p *Predictor) wrongPort(client *topology.Service, n *topology.EndpointName, port int, what string) Prediction {
+	name := n.Name.Or("?")
 	c := serviceCaller(client)
 	id := fmt.Sprintf("what-if/%s/%s:%d", client.ID, name, port)
-	j := p.begin(id, KindWhatIf, c, "http://"+name+":"+itoa(port)+"/",
+	tr := p.begin(id, KindWhatIf, c, "http://"+name+":"+strconv.Itoa(port)+"/",
 		fmt.Sprintf("%s puts %s %d into the URL", c.Name, what, port))
-	j.pr.Service, j.pr.Likely = n.ep.svc.ID, false
-	if n.name.IsUnknown() {
-		return j.unknown("the endpoint's name is not settled: " + n.name.Why())
+	tr.pr.Service, tr.pr.Likely = n.Endpoint.Service.ID, false
+	if n.Name.IsUnknown() {
+		return tr.unknown("the endpoint's name is not settled: " + n.Name.Why())
 	}
-	for _, s := range []*topology.Service{n.ep.svc, client} {
+	for _, s := range []*topology.Service{n.Endpoint.Service, client} {
 		if o := p.deployOutcome(s); o != nil {
-			return j.end(*o)
+			return tr.end(*o)
 		}
 	}
-	if p.x.after[n.ep.svc.ID][client.ID] {
-		return j.end(noName(name, c.Name+" is deployed before the endpoint exists"))
+	if p.x.After(n.Endpoint.Service.ID, client.ID) {
+		return tr.end(noName(name, c.Name+" is deployed before the endpoint exists"))
 	}
-	j.inside("client", "client agent", client, port, "vip")
-	return j.end(Outcome{
-		Class: Reset, By: "client agent", Curl: curlReset, TimeKnown: true, Basis: "2, 10 row 5",
+	tr.hopInside("client", "client agent", client, port, "vip")
+	return tr.end(Outcome{
+		Class: Reset, By: "client agent", Curl: CurlReset, TimeKnown: true, Basis: "2, 10 row 5",
 		Why: fmt.Sprintf("%d is no client port of %s; callers use the client port, whatever the task listens on", port, name),
 	})
 }
 
 // offPorts returns the ports people mistake for a client port of n, with what they are.
-func (x *index) offPorts(sp *space, n endpointName) []struct {
+func (x *index) offPorts(ns *topology.ConnectNamespace, n *topology.EndpointName) []struct {
 	port int
 	what string
 } {
 	var taken []int
-	for _, m := range sp.byName[n.name.Or("")] {
-		if q, ok := m.port.Get(); ok {
+	for _, m := range ns.Named(n.Name.Or("")) {
+		if q, ok := m.Port.Get(); ok {
 			taken = append(taken, q)
 		}
 	}
@@ -208,11 +209,11 @@ func (x *index) offPorts(sp *space, n endpointName) []struct {
 			}{q, what})
 		}
 	}
-	add(n.ep.ep.IngressPortOverride, "the ingress port")
-	add(n.ep.port, "the container port")
+	add(n.Endpoint.Config.IngressPortOverride, "the ingress port")
+	add(n.Endpoint.ContainerPort, "the container port")
 	return out
 }
 
 func serviceCaller(s *topology.Service) Caller {
-	return Caller{Kind: CallerService, Name: label(s.Origin, s.Name), Service: s.ID}
+	return Caller{Kind: CallerService, Name: topology.Label(s.Origin, s.Name), Service: s.ID}
 }

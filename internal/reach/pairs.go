@@ -9,10 +9,10 @@ import (
 
 // pair is a Service Connect client and a name it may call.
 type pair struct {
-	client *topology.Service
-	name   endpointName
-	space  *space
-	likely bool
+	client    *topology.Service
+	name      *topology.EndpointName
+	namespace *topology.ConnectNamespace
+	likely    bool
 }
 
 // pairs returns who may call what. A template does not say which client calls
@@ -21,46 +21,45 @@ type pair struct {
 func (p *Predictor) pairs() ([]pair, []string) {
 	var out []pair
 	var notes []string
-	for _, key := range p.x.spaceOrder {
-		sp := p.x.spaces[key]
-		few := len(sp.clients)*len(sp.names) <= p.o.MaxPairs
-		hinted := p.hints(sp, !few)
-		for _, c := range sp.clients {
+	for _, ns := range p.x.ConnectNamespaces() {
+		few := len(ns.Clients)*len(ns.Names) <= p.o.MaxPairs
+		hinted := p.hints(ns, !few)
+		for _, c := range ns.Clients {
 			calls := hinted[c.ID]
 			// A client without endpoints of its own is there to call; with no
 			// hint which, all of them are likely.
 			all := len(calls) == 0 && len(c.Connect.Endpoints) == 0
 			if few {
-				for _, n := range sp.names {
-					if n.ep.svc != c {
-						out = append(out, pair{c, n, sp, all || calls[n.ep]})
+				for _, n := range ns.Names {
+					if n.Endpoint.Service != c {
+						out = append(out, pair{c, n, ns, all || calls[n.Endpoint]})
 					}
 				}
 				continue
 			}
 			for _, n := range p.hintedNames(c, calls) {
-				out = append(out, pair{c, n, sp, true})
+				out = append(out, pair{c, n, ns, true})
 			}
 		}
 		if !few {
 			notes = append(notes, fmt.Sprintf("namespace %s has %d clients and %d names; predicted are the pairs that an environment variable, a security group (for %d services of each) or a dependency hints at, up to %d per client",
-				sp.name.Or(key), len(sp.clients), len(sp.names), maxMembers, maxHints))
+				ns.Name.Or(ns.Key), len(ns.Clients), len(ns.Names), maxMembers, maxHints))
 		}
 	}
-	for _, s := range p.x.vague {
-		notes = append(notes, fmt.Sprintf("%s: its namespace is not settled (%s), so what it can call is unknown", label(s.Origin, s.Name), s.Connect.Namespace.Why()))
+	for _, s := range p.x.NamespaceUnsettled() {
+		notes = append(notes, fmt.Sprintf("%s: its namespace is not settled (%s), so what it can call is unknown", topology.Label(s.Origin, s.Name), s.Connect.Namespace.Why()))
 	}
 	return out, notes
 }
 
 // hintedNames returns the names of the hinted endpoints of c, in the order of their services.
-func (p *Predictor) hintedNames(c *topology.Service, calls map[*endpoint]bool) []endpointName {
+func (p *Predictor) hintedNames(c *topology.Service, calls map[*topology.ConnectEndpoint]bool) []*topology.EndpointName {
 	if len(calls) == 0 {
 		return nil
 	}
-	var out []endpointName
+	var out []*topology.EndpointName
 	for _, e := range p.x.hintOrder[c.ID] {
-		out = append(out, p.x.endpointNames(e)...)
+		out = append(out, e.Names...)
 	}
 	return out
 }
@@ -76,29 +75,29 @@ const (
 // environment variable of the client holds the endpoint's name, a security
 // group of the endpoint's tasks names a group of the client, or the client is
 // deployed after the endpoint's service. bounded applies the bounds.
-func (p *Predictor) hints(sp *space, bounded bool) map[topology.ID]map[*endpoint]bool {
-	out := map[topology.ID]map[*endpoint]bool{}
-	add := func(c *topology.Service, e *endpoint) {
-		if c == e.svc || out[c.ID][e] || bounded && len(out[c.ID]) >= maxHints {
+func (p *Predictor) hints(ns *topology.ConnectNamespace, bounded bool) map[topology.ID]map[*topology.ConnectEndpoint]bool {
+	out := map[topology.ID]map[*topology.ConnectEndpoint]bool{}
+	add := func(c *topology.Service, e *topology.ConnectEndpoint) {
+		if c == e.Service || out[c.ID][e] || bounded && len(out[c.ID]) >= maxHints {
 			return
 		}
 		if out[c.ID] == nil {
-			out[c.ID] = map[*endpoint]bool{}
+			out[c.ID] = map[*topology.ConnectEndpoint]bool{}
 		}
 		out[c.ID][e] = true
 		p.x.hintOrder[c.ID] = append(p.x.hintOrder[c.ID], e)
 	}
-	for _, c := range sp.clients {
-		eachURL(c, func(host string, _ int, _ string) {
-			for _, n := range sp.byName[host] {
-				add(c, n.ep)
+	for _, c := range ns.Clients {
+		EachURL(c.Task, func(host string, _ int, _ string) {
+			for _, n := range ns.Named(host) {
+				add(c, n.Endpoint)
 			}
 		})
 	}
-	p.groupHints(sp, bounded, add)
-	for _, c := range sp.clients {
+	p.groupHints(ns, bounded, add)
+	for _, c := range ns.Clients {
 		for _, id := range c.After {
-			for _, e := range p.x.endpoints[id] {
+			for _, e := range p.x.Endpoints(id) {
 				add(c, e)
 			}
 			if bounded && len(out[c.ID]) >= maxHints {
@@ -110,9 +109,9 @@ func (p *Predictor) hints(sp *space, bounded bool) map[topology.ID]map[*endpoint
 }
 
 // groupHints adds the clients whose security group an ingress rule of a server names.
-func (p *Predictor) groupHints(sp *space, bounded bool, add func(*topology.Service, *endpoint)) {
+func (p *Predictor) groupHints(ns *topology.ConnectNamespace, bounded bool, add func(*topology.Service, *topology.ConnectEndpoint)) {
 	members := map[topology.ID][]*topology.Service{}
-	for _, c := range sp.clients {
+	for _, c := range ns.Clients {
 		for _, g := range c.Groups {
 			if id, ok := g.Get(); ok && (!bounded || len(members[id]) < maxMembers) {
 				members[id] = append(members[id], c)
@@ -120,14 +119,14 @@ func (p *Predictor) groupHints(sp *space, bounded bool, add func(*topology.Servi
 		}
 	}
 	delete(members, "")
-	for _, s := range sp.clients {
+	for _, s := range ns.Clients {
 		for _, g := range s.Groups {
 			id, ok := g.Get()
-			if !ok || p.x.groups[id] == nil {
+			if !ok || p.x.SecurityGroup(id) == nil {
 				continue
 			}
-			for _, e := range p.x.endpoints[s.ID] {
-				for _, r := range p.x.groups[id].Ingress {
+			for _, e := range p.x.Endpoints(s.ID) {
+				for _, r := range p.x.SecurityGroup(id).Ingress {
 					for _, c := range members[r.Peer.Group] {
 						add(c, e)
 					}
@@ -137,16 +136,13 @@ func (p *Predictor) groupHints(sp *space, bounded bool, add func(*topology.Servi
 	}
 }
 
-// eachURL calls f for every host[:port] that an environment variable of the
-// service's containers holds in a URL; port is 0 when the URL has none.
-func eachURL(s *topology.Service, f func(host string, port int, variable string)) {
-	if s.Task == nil {
+// EachURL calls f for every host and port of an http or https URL that an
+// environment variable of the task's containers holds; d may be nil. The port
+// is the scheme's when the URL has none.
+func EachURL(d *topology.TaskDefinition, f func(host string, port int, variable string)) {
+	if d == nil {
 		return
 	}
-	taskURLs(s.Task, f)
-}
-
-func taskURLs(d *topology.TaskDefinition, f func(host string, port int, variable string)) {
 	for i := range d.Containers {
 		env := d.Containers[i].Environment
 		for _, k := range sortedKeys(env) {

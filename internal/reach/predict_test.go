@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/test/topologytest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -37,12 +38,12 @@ func TestPredict(t *testing.T) {
 	const timeoutALB = "curl: (28) Failed to connect to Alb port 80"
 	for _, tc := range []struct {
 		name  string
-		spoil func(*fixture)
+		spoil func(*topologytest.Fixture)
 		opts  Options
 		want  map[string]string
 	}{
 		{
-			name: "override", spoil: func(f *fixture) {},
+			name: "override", spoil: func(f *topologytest.Fixture) {},
 			want: map[string]string{
 				idALB:       `client → alb → app | ok 200`,
 				idALBClient: `client → alb → app | ok 200`,
@@ -54,7 +55,7 @@ func TestPredict(t *testing.T) {
 			},
 		},
 		{
-			name: "default mode", spoil: func(f *fixture) { f.defaultMode() },
+			name: "default mode", spoil: func(f *topologytest.Fixture) { f.DefaultMode() },
 			want: map[string]string{
 				idALB:    `client → alb → agent → app | ok 200`,
 				idMesh:   `client → agent → agent → app | ok 200`,
@@ -63,8 +64,10 @@ func TestPredict(t *testing.T) {
 			},
 		},
 		{
-			name:  "override, only the container port is open",
-			spoil: func(f *fixture) { f.appSG.Ingress[1] = tcp(80, 80, group(f.clientSG)) },
+			name: "override, only the container port is open",
+			spoil: func(f *topologytest.Fixture) {
+				f.AppGroup.Ingress[1] = topologytest.TCP(80, 80, topologytest.Group(f.ClientGroup))
+			},
 			want: map[string]string{
 				idALB:    `client → alb → app | ok 200`,
 				idMesh:   `client → agent | http-error 504 "upstream request timeout" | after 15s`,
@@ -73,9 +76,9 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name: "default mode, no rule for the client",
-			spoil: func(f *fixture) {
-				f.defaultMode()
-				f.appSG.Ingress = f.appSG.Ingress[:1]
+			spoil: func(f *topologytest.Fixture) {
+				f.DefaultMode()
+				f.AppGroup.Ingress = f.AppGroup.Ingress[:1]
 			},
 			want: map[string]string{
 				idALB:  `client → alb → agent → app | ok 200`,
@@ -84,7 +87,7 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "client group without egress",
-			spoil: func(f *fixture) { f.clientSG.Egress = nil },
+			spoil: func(f *topologytest.Fixture) { f.ClientGroup.Egress = nil },
 			want: map[string]string{
 				idALB:       `client → alb → app | ok 200`,
 				idALBClient: `client | timeout | ` + timeoutALB,
@@ -93,7 +96,7 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "load balancer group without egress",
-			spoil: func(f *fixture) { f.albSG.Egress = nil },
+			spoil: func(f *topologytest.Fixture) { f.ALBGroup.Egress = nil },
 			want: map[string]string{
 				idALB:    `client → alb | http-error 504 "504 Gateway Time-out" | after 10s`,
 				idHealth: `alb | timeout | after 30s | unhealthy Target.Timeout`,
@@ -102,7 +105,7 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "app group without ingress from the load balancer",
-			spoil: func(f *fixture) { f.appSG.Ingress = f.appSG.Ingress[1:] },
+			spoil: func(f *topologytest.Fixture) { f.AppGroup.Ingress = f.AppGroup.Ingress[1:] },
 			want: map[string]string{
 				idALB:    `client → alb | http-error 504 "504 Gateway Time-out" | after 10s`,
 				idHealth: `alb | timeout | after 30s | unhealthy Target.Timeout`,
@@ -110,7 +113,7 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "nobody may enter the load balancer",
-			spoil: func(f *fixture) { f.albSG.Ingress = nil },
+			spoil: func(f *topologytest.Fixture) { f.ALBGroup.Ingress = nil },
 			want: map[string]string{
 				idALB:    `client | timeout | ` + timeoutALB,
 				idHealth: `alb → app | ok 200 | healthy`,
@@ -118,7 +121,7 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "health check on a port that is closed",
-			spoil: func(f *fixture) { f.tg.Health.Port = known("9000") },
+			spoil: func(f *topologytest.Fixture) { f.TargetGroup.Health.Port = topology.Known("9000") },
 			want: map[string]string{
 				idALB:    `client → alb → app | ok 200`,
 				idHealth: `alb | timeout | after 30s | unhealthy Target.Timeout`,
@@ -126,7 +129,7 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "privileged override",
-			spoil: func(f *fixture) { f.endpoint().IngressPortOverride = known(1024) },
+			spoil: func(f *topologytest.Fixture) { f.Endpoint().IngressPortOverride = topology.Known(1024) },
 			want: map[string]string{
 				idALB:    `client → alb | deploy-fails`,
 				idMesh:   `client | deploy-fails`,
@@ -135,22 +138,25 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "override 0 for unset",
-			spoil: func(f *fixture) { f.endpoint().IngressPortOverride = known(0) },
+			spoil: func(f *topologytest.Fixture) { f.Endpoint().IngressPortOverride = topology.Known(0) },
 			want:  map[string]string{idMesh: `client | deploy-fails`},
 		},
 		{
-			name:  "override equals container port",
-			spoil: func(f *fixture) { f.mapping().Port = known(8080); f.server.LoadBalancers[0].Port = known(8080) },
-			want:  map[string]string{idMesh: `client | deploy-fails`},
+			name: "override equals container port",
+			spoil: func(f *topologytest.Fixture) {
+				f.Mapping().Port = topology.Known(8080)
+				f.Server.LoadBalancers[0].Port = topology.Known(8080)
+			},
+			want: map[string]string{idMesh: `client | deploy-fails`},
 		},
 		{
 			name:  "the server comes after the client",
-			spoil: func(f *fixture) { f.client.After = nil; f.server.After = []topology.ID{f.client.ID} },
+			spoil: func(f *topologytest.Fixture) { f.Client.After = nil; f.Server.After = []topology.ID{f.Client.ID} },
 			want:  map[string]string{idMesh: `client | no-name | curl: (6) Could not resolve host: app.sample-namespace`},
 		},
 		{
 			name:  "no tasks",
-			spoil: func(f *fixture) { f.server.DesiredCount = known(0) },
+			spoil: func(f *topologytest.Fixture) { f.Server.DesiredCount = topology.Known(0) },
 			want: map[string]string{
 				idALB:    `client → alb | http-error 503 "503 Service Temporarily Unavailable"`,
 				idMesh:   `client → agent | http-error 503 "no healthy upstream"`,
@@ -159,13 +165,13 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "no registered targets",
-			spoil: func(f *fixture) { f.server.LoadBalancers = nil },
+			spoil: func(f *topologytest.Fixture) { f.Server.LoadBalancers = nil },
 			want:  map[string]string{idALB: `client → alb | http-error 503 "503 Service Temporarily Unavailable"`},
 		},
 		{
 			name: "fixed response",
-			spoil: func(f *fixture) {
-				f.listener.Default = []topology.Action{{Type: "fixed-response", Fixed: &topology.FixedResponse{Status: "404", Body: "nothing here"}}}
+			spoil: func(f *topologytest.Fixture) {
+				f.Listener.Default = []topology.Action{{Type: "fixed-response", Fixed: &topology.FixedResponse{Status: "404", Body: "nothing here"}}}
 			},
 			want: map[string]string{
 				idALB:    `client → alb | http-error 404 "nothing here"`,
@@ -174,7 +180,7 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "TLS endpoint behind an HTTP target group",
-			spoil: func(f *fixture) { f.defaultMode(); f.endpoint().TLS = true },
+			spoil: func(f *topologytest.Fixture) { f.DefaultMode(); f.Endpoint().TLS = true },
 			want: map[string]string{
 				idALB:    `client → alb → agent | http-error 502 "502 Bad Gateway"`,
 				idHealth: `alb → agent | reset | after 30s | unhealthy Target.FailedHealthChecks`,
@@ -183,8 +189,8 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name: "the app listens on loopback only, override mode",
-			spoil: func(f *fixture) {
-				f.app().Environment = map[string]topology.Opt[string]{"LISTEN_ADDRESS": known("127.0.0.1")}
+			spoil: func(f *topologytest.Fixture) {
+				f.App().Environment = map[string]topology.Opt[string]{"LISTEN_ADDRESS": topology.Known("127.0.0.1")}
 			},
 			want: map[string]string{
 				idALB:    `client → alb | http-error 502 "502 Bad Gateway"`,
@@ -194,9 +200,9 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name: "the app listens on its own address only, default mode",
-			spoil: func(f *fixture) {
-				f.defaultMode()
-				f.app().Environment = map[string]topology.Opt[string]{"LISTEN_ADDRESS": known("10.0.1.9")}
+			spoil: func(f *topologytest.Fixture) {
+				f.DefaultMode()
+				f.App().Environment = map[string]topology.Opt[string]{"LISTEN_ADDRESS": topology.Known("10.0.1.9")}
 			},
 			want: map[string]string{
 				idALB:    `client → alb → agent | http-error 503 "upstream connect error or disconnect/reset before headers."`,
@@ -206,7 +212,7 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "the app is slower than 15 s",
-			spoil: func(f *fixture) {},
+			spoil: func(f *topologytest.Fixture) {},
 			opts:  Options{App: func(*topology.Service) App { return App{Delay: 20 * time.Second, Paths: map[string]int{"/": 200}} }},
 			want: map[string]string{
 				idALB:    `client → alb → app | ok 200 | after 20s`,
@@ -216,19 +222,19 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "the app is slower than the load balancer's idle timeout",
-			spoil: func(f *fixture) {},
+			spoil: func(f *topologytest.Fixture) {},
 			opts:  Options{App: func(*topology.Service) App { return App{Delay: 61 * time.Second} }},
 			want:  map[string]string{idALB: `client → alb → app | http-error 504 "504 Gateway Time-out" | after 1m0s`},
 		},
 		{
 			name:  "slow app behind the server's agent is not documented",
-			spoil: func(f *fixture) { f.defaultMode() },
+			spoil: func(f *topologytest.Fixture) { f.DefaultMode() },
 			opts:  Options{App: func(*topology.Service) App { return App{Delay: 20 * time.Second} }},
 			want:  map[string]string{idALB: `client → alb → agent → app | unknown`},
 		},
 		{
 			name:  "health path answers 404",
-			spoil: func(f *fixture) {},
+			spoil: func(f *topologytest.Fixture) {},
 			opts:  Options{App: func(*topology.Service) App { return App{Status: 404} }},
 			want: map[string]string{
 				idALB:    `client → alb → app | http-error 404`,
@@ -237,31 +243,33 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name: "TCP endpoint, closed",
-			spoil: func(f *fixture) {
-				f.mapping().AppProtocol = topology.Opt[string]{}
-				f.appSG.Ingress = f.appSG.Ingress[:1]
+			spoil: func(f *topologytest.Fixture) {
+				f.Mapping().AppProtocol = topology.Opt[string]{}
+				f.AppGroup.Ingress = f.AppGroup.Ingress[:1]
 			},
 			want: map[string]string{idMesh: `client → agent | reset`},
 		},
 		{
 			name: "no per-request timeout, closed",
-			spoil: func(f *fixture) {
-				f.endpoint().PerRequestSeconds = known(0)
-				f.appSG.Ingress = f.appSG.Ingress[:1]
+			spoil: func(f *topologytest.Fixture) {
+				f.Endpoint().PerRequestSeconds = topology.Known(0)
+				f.AppGroup.Ingress = f.AppGroup.Ingress[:1]
 			},
 			want: map[string]string{idMesh: `client → agent | http-error 503 "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: connection timeout" | after 15s`},
 		},
 		{
 			name: "per-request timeout of 3 s, closed",
-			spoil: func(f *fixture) {
-				f.endpoint().PerRequestSeconds = known(3)
-				f.appSG.Ingress = f.appSG.Ingress[:1]
+			spoil: func(f *topologytest.Fixture) {
+				f.Endpoint().PerRequestSeconds = topology.Known(3)
+				f.AppGroup.Ingress = f.AppGroup.Ingress[:1]
 			},
 			want: map[string]string{idMesh: `client → agent | http-error 504 "upstream request timeout" | after 3s`},
 		},
 		{
-			name:  "unknown override",
-			spoil: func(f *fixture) { f.endpoint().IngressPortOverride = topology.Unknown[int]("Ref Override") },
+			name: "unknown override",
+			spoil: func(f *topologytest.Fixture) {
+				f.Endpoint().IngressPortOverride = topology.Unknown[int]("Ref Override")
+			},
 			want: map[string]string{
 				idALB:  `client → alb | unknown`,
 				idMesh: `client → agent | unknown`,
@@ -269,8 +277,8 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name: "group of the server is imported",
-			spoil: func(f *fixture) {
-				f.server.Groups = []topology.Opt[topology.ID]{topology.Unknown[topology.ID]("Fn::ImportValue AppSg")}
+			spoil: func(f *topologytest.Fixture) {
+				f.Server.Groups = []topology.Opt[topology.ID]{topology.Unknown[topology.ID]("Fn::ImportValue AppSg")}
 			},
 			want: map[string]string{
 				idALB:  `client → alb | unknown`,
@@ -279,22 +287,22 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name: "order-dependent egress",
-			spoil: func(f *fixture) {
-				f.albSG.Egress = []topology.Rule{allowAll(), tcp(9000, 9000, group(f.appSG))}
-				f.albSG.UncertainEgress = "an allow-all rule stands beside standalone rules"
+			spoil: func(f *topologytest.Fixture) {
+				f.ALBGroup.Egress = []topology.Rule{topologytest.AllowAll(), topologytest.TCP(9000, 9000, topologytest.Group(f.AppGroup))}
+				f.ALBGroup.UncertainEgress = "an allow-all rule stands beside standalone rules"
 			},
 			want: map[string]string{idALB: `client → alb | unknown`},
 		},
 		{
 			name:  "deregistered listener protocol",
-			spoil: func(f *fixture) { f.alb.Kind = "network" },
+			spoil: func(f *topologytest.Fixture) { f.ALB.Kind = "network" },
 			want:  map[string]string{idALB: `client | unknown`},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			f := healthy()
+			f := topologytest.Healthy()
 			tc.spoil(f)
-			r := f.predict(t, tc.opts)
+			r := predict(t, f, tc.opts)
 			for id, want := range tc.want {
 				p := r.Find(id)
 				if p == nil {
@@ -308,9 +316,9 @@ func TestPredict(t *testing.T) {
 }
 
 func TestBlockedPathNamesTheRuleToAdd(t *testing.T) {
-	f := healthy()
-	f.appSG.Ingress[1] = tcp(80, 80, group(f.clientSG))
-	p := f.predict(t, Options{}).Find(idMesh)
+	f := topologytest.Healthy()
+	f.AppGroup.Ingress[1] = topologytest.TCP(80, 80, topologytest.Group(f.ClientGroup))
+	p := predict(t, f, Options{}).Find(idMesh)
 	if len(p.Blocks) != 1 {
 		t.Fatalf("%d blocks, want 1", len(p.Blocks))
 	}
@@ -321,16 +329,16 @@ func TestBlockedPathNamesTheRuleToAdd(t *testing.T) {
 	if got, want := b.Nearest, "ingress tcp 80 from ClientSg"; got != want {
 		t.Errorf("nearest rule is %q, want %q", got, want)
 	}
-	if b.At.ID != f.appSG.ID {
-		t.Errorf("blocked at %s, want %s", b.At.ID, f.appSG.ID)
+	if b.At.ID != f.AppGroup.ID {
+		t.Errorf("blocked at %s, want %s", b.At.ID, f.AppGroup.ID)
 	}
 }
 
 func TestEvidence(t *testing.T) {
-	override, def := healthy(), healthy().defaultMode()
+	override, def := topologytest.Healthy(), topologytest.Healthy().DefaultMode()
 	for _, tc := range []struct {
 		name string
-		f    *fixture
+		f    *topologytest.Fixture
 		id   string
 		want Evidence
 	}{
@@ -338,25 +346,25 @@ func TestEvidence(t *testing.T) {
 		{"agent", def, idALB, Evidence{1, "loopback", "envoy", true}},
 		{"mesh", override, idMesh, Evidence{2, "loopback", "envoy", true}},
 	} {
-		if p := tc.f.predict(t, Options{}).Find(tc.id); p.Evidence == nil || *p.Evidence != tc.want {
+		if p := predict(t, tc.f, Options{}).Find(tc.id); p.Evidence == nil || *p.Evidence != tc.want {
 			t.Errorf("%s: evidence %+v, want %+v", tc.name, p.Evidence, tc.want)
 		}
 	}
 }
 
 func TestUnorderedClientHasAnAlternative(t *testing.T) {
-	f := healthy()
-	f.client.After = nil
-	p := f.predict(t, Options{}).Find(idMesh)
+	f := topologytest.Healthy()
+	f.Client.After = nil
+	p := predict(t, f, Options{}).Find(idMesh)
 	if p.Outcome.Class != OK || p.Otherwise == nil || p.Otherwise.Outcome.Class != NoName {
 		t.Errorf("got %s, otherwise %+v; want ok, otherwise no-name", p.Outcome.Class, p.Otherwise)
 	}
 }
 
 func TestOutsideCallers(t *testing.T) {
-	f := healthy()
-	f.Standalone = []*topology.TaskDefinition{{Origin: origin("Batch", "AWS::ECS::TaskDefinition")}}
-	r := f.predict(t, Options{Callers: []Caller{{Kind: CallerLambda, Name: "fn", Groups: []topology.ID{f.clientSG.ID}}}})
+	f := topologytest.Healthy()
+	f.Standalone = []*topology.TaskDefinition{{Origin: topologytest.Origin("Batch", "AWS::ECS::TaskDefinition")}}
+	r := predict(t, f, Options{Callers: []Caller{{Kind: CallerLambda, Name: "fn", Groups: []topology.ID{f.ClientGroup.ID}}}})
 	for id, want := range map[string]string{
 		"outside/fn/app.sample-namespace:80":    `client | no-name | curl: (6) Could not resolve host: app.sample-namespace`,
 		"outside/Batch/app.sample-namespace:80": `client | no-name | curl: (6) Could not resolve host: app.sample-namespace`,
@@ -375,14 +383,14 @@ func TestOutsideCallers(t *testing.T) {
 }
 
 func TestCallerWithoutPlaceIsInTheOnlyVPC(t *testing.T) {
-	f := healthy()
-	r := f.predict(t, Options{Callers: []Caller{{Kind: CallerCloudShell, Name: "shell"}}})
+	f := topologytest.Healthy()
+	r := predict(t, f, Options{Callers: []Caller{{Kind: CallerCloudShell, Name: "shell"}}})
 	const id = "alb/shell/Main/Alb:80/default"
 	if got, want := line(r.Find(id)), "client → alb → app | ok 200"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	f.VPCs = append(f.VPCs, &topology.VPC{Origin: origin("Other", "AWS::EC2::VPC")})
-	r = f.predict(t, Options{Callers: []Caller{{Kind: CallerCloudShell, Name: "shell"}}})
+	f.VPCs = append(f.VPCs, &topology.VPC{Origin: topologytest.Origin("Other", "AWS::EC2::VPC")})
+	r = predict(t, f, Options{Callers: []Caller{{Kind: CallerCloudShell, Name: "shell"}}})
 	if got := r.Find(id).Outcome.Class; got != Unknown {
 		t.Errorf("with two VPCs it is %s, want unknown", got)
 	}

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/topology"
@@ -228,7 +229,7 @@ func (r OpenRule) String() string {
 	if peer == "" {
 		peer = r.PeerCIDR
 	}
-	return r.Label + ": " + string(r.Direction) + " " + r.Protocol + " " + itoa(r.Port) + " " + prep + " " + peer
+	return r.Label + ": " + string(r.Direction) + " " + r.Protocol + " " + strconv.Itoa(r.Port) + " " + prep + " " + peer
 }
 
 // TargetState is the state of a registered target.

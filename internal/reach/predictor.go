@@ -46,13 +46,13 @@ func New(t *topology.Topology, o Options) (*Predictor, error) {
 	}
 	for _, c := range o.Callers {
 		for _, g := range c.Groups {
-			if p.x.groups[g] == nil {
+			if p.x.SecurityGroup(g) == nil {
 				return nil, fail.Newf(fail.Usage, "name a security group by its ID in the topology, as hoplab explain prints it",
 					"caller %s: security group %s is not in %s", c.Name, g, t.Name)
 			}
 		}
 		for _, s := range c.Subnets {
-			if p.x.subnets[s] == nil {
+			if p.x.Subnet(s) == nil {
 				return nil, fail.Newf(fail.Usage, "name a subnet by its ID in the topology",
 					"caller %s: subnet %s is not in %s", c.Name, s, t.Name)
 			}
@@ -61,109 +61,112 @@ func New(t *topology.Topology, o Options) (*Predictor, error) {
 	return p, nil
 }
 
-// journey walks a path and writes it down.
-type journey struct {
+// Index returns the index of the topology that p predicts over.
+func (p *Predictor) Index() *topology.Index { return p.x.Index }
+
+// trace walks the path of a request and writes it down.
+type trace struct {
 	p    *Predictor
 	pr   *Prediction
 	http bool // an agent on the way speaks HTTP, so it signs the answer
 }
 
-func (p *Predictor) begin(id string, kind Kind, c Caller, url, what string) *journey {
-	return &journey{p: p, pr: &Prediction{ID: id, Kind: kind, Caller: c, URL: url, What: what, Likely: true}}
+func (p *Predictor) begin(id string, kind Kind, c Caller, url, what string) *trace {
+	return &trace{p: p, pr: &Prediction{ID: id, Kind: kind, Caller: c, URL: url, What: what, Likely: true}}
 }
 
-// leg appends a hop that security groups decide on, and returns its state.
-func (j *journey) leg(from, to *host, fromRole, toRole string, port int) passage {
-	pass := j.p.x.pass(from, to, port)
-	j.pr.Hops = append(j.pr.Hops, Hop{
-		From: fromRole, To: toRole, At: to.id, Name: to.name, Port: port, Admits: pass.admits, State: pass.state,
+// hop appends a hop that security groups decide on, and returns their verdict.
+func (tr *trace) hop(from, to *host, fromRole, toRole string, port int) verdict {
+	sg := tr.p.x.connection(from, to, port)
+	tr.pr.Hops = append(tr.pr.Hops, Hop{
+		From: fromRole, To: toRole, At: to.id, Name: to.name, Port: port, Admits: sg.admits, State: sg.state,
 	})
-	for _, b := range pass.blocks {
-		b.Hop = len(j.pr.Hops) - 1
-		j.pr.Blocks = append(j.pr.Blocks, b)
+	for _, b := range sg.blocks {
+		b.Hop = len(tr.pr.Hops) - 1
+		tr.pr.Blocks = append(tr.pr.Blocks, b)
 	}
-	return pass
+	return sg
 }
 
-// inside appends a hop within a task, where no security group is asked.
-func (j *journey) inside(from, to string, s *topology.Service, port int, through string) {
-	j.pr.Hops = append(j.pr.Hops, Hop{
-		From: from, To: to, At: s.ID, Name: label(s.Origin, s.Name), Port: port, Through: through, State: HopOpen,
+// hopInside appends a hop within a task, where no security group is asked.
+func (tr *trace) hopInside(from, to string, s *topology.Service, port int, through string) {
+	tr.pr.Hops = append(tr.pr.Hops, Hop{
+		From: from, To: to, At: s.ID, Name: topology.Label(s.Origin, s.Name), Port: port, Through: through, State: HopOpen,
 	})
 }
 
-// enter continues a journey at the task of s: it names who takes the
-// connection of the last hop and adds the leg from agent to app.
-func (j *journey) enter(s *topology.Service, port int, tls bool) arrival {
-	a := j.p.arrive(s, port, tls)
-	j.pr.Assumes = append(j.pr.Assumes, a.assumes...)
-	last := &j.pr.Hops[len(j.pr.Hops)-1]
-	if a.agent == nil {
+// enter continues a trace at the task of s: it names who takes the connection
+// of the last hop and adds the hop from agent to app.
+func (tr *trace) enter(s *topology.Service, port int, tls bool) Delivery {
+	a := tr.p.Deliver(s, port, tls)
+	tr.pr.Assumes = append(tr.pr.Assumes, a.Assumes...)
+	last := &tr.pr.Hops[len(tr.pr.Hops)-1]
+	if a.Agent == nil {
 		last.To = "app"
-		if a.kind == refused {
+		if a.Kind == DeliveryRefused {
 			last.State = HopClosed
-		} else if a.kind == unsettled {
+		} else if a.Kind == DeliveryUnsettled {
 			last.State = HopUnknown
 		}
 		return a
 	}
 	last.To = "agent"
-	j.http = j.http || a.agent.http()
-	if a.agent.ep.IngressPortOverride.IsAbsent() {
+	tr.http = tr.http || a.Agent.HTTP()
+	if a.Agent.Config.IngressPortOverride.IsAbsent() {
 		last.Through = "redirect"
 	}
-	if a.kind == served || a.kind == appRefuses {
-		n, _ := a.agent.port.Get()
-		j.inside("agent", "app", s, n, "loopback")
-		if a.kind == appRefuses {
-			j.pr.Hops[len(j.pr.Hops)-1].State = HopClosed
+	if a.Kind == DeliveryServed || a.Kind == DeliveryAgentRefused {
+		n, _ := a.Agent.ContainerPort.Get()
+		tr.hopInside("agent", "app", s, n, "loopback")
+		if a.Kind == DeliveryAgentRefused {
+			tr.pr.Hops[len(tr.pr.Hops)-1].State = HopClosed
 		}
 	}
 	return a
 }
 
-// end closes the journey with its outcome.
-func (j *journey) end(o Outcome) Prediction {
-	j.pr.Outcome = o
-	j.exists()
-	j.pr.Path = route(j.pr.Hops)
-	if o.Class == OK && j.pr.Evidence == nil {
-		j.pr.Evidence = evidence(j.pr.Hops)
-		if j.http {
-			j.pr.Evidence.ServerHeader = "envoy"
+// end closes the trace with its outcome.
+func (tr *trace) end(o Outcome) Prediction {
+	tr.pr.Outcome = o
+	tr.exists()
+	tr.pr.Path = route(tr.pr.Hops)
+	if o.Class == OK && tr.pr.Evidence == nil {
+		tr.pr.Evidence = evidence(tr.pr.Hops)
+		if tr.http {
+			tr.pr.Evidence.ServerHeader = "envoy"
 		}
 	}
-	return *j.pr
+	return *tr.pr
 }
 
 // exists states what a condition of the source may leave out.
-func (j *journey) exists() {
-	x := j.p.x
+func (tr *trace) exists() {
+	x := tr.p.x
 	say := func(o topology.Origin, name topology.Opt[string]) {
 		if o.Maybe != "" {
-			j.pr.Assumes = append(j.pr.Assumes, fmt.Sprintf("%s exists, which is not settled: %s", label(o, name), o.Maybe))
+			tr.pr.Assumes = append(tr.pr.Assumes, fmt.Sprintf("%s exists, which is not settled: %s", topology.Label(o, name), o.Maybe))
 		}
 	}
-	for _, id := range []topology.ID{j.pr.Caller.Service, j.pr.Service} {
-		if s := x.services[id]; s != nil {
+	for _, id := range []topology.ID{tr.pr.Caller.Service, tr.pr.Service} {
+		if s := x.Service(id); s != nil {
 			say(s.Origin, s.Name)
 		}
 	}
-	if lb := x.lbs[j.pr.LoadBalancer]; lb != nil {
+	if lb := x.LoadBalancer(tr.pr.LoadBalancer); lb != nil {
 		say(lb.Origin, lb.Name)
 		for _, l := range lb.Listeners {
-			if l.ID == j.pr.Listener {
+			if l.ID == tr.pr.Listener {
 				say(l.Origin, topology.Opt[string]{})
 			}
 		}
 	}
-	if g := x.tgs[j.pr.TargetGroup]; g != nil {
+	if g := x.TargetGroup(tr.pr.TargetGroup); g != nil {
 		say(g.Origin, g.Name)
 	}
 }
 
-func (j *journey) unknown(why string) Prediction {
-	return j.end(Outcome{Class: Unknown, Why: why})
+func (tr *trace) unknown(why string) Prediction {
+	return tr.end(Outcome{Class: Unknown, Why: why})
 }
 
 // route writes the hops that the request gets along, in the words of the design.
@@ -204,7 +207,9 @@ func evidence(hops []Hop) *Evidence {
 }
 
 // The errors as curl prints them, up to the part that its version or a clock decides.
-func curlNoName(host string) string { return "curl: (6) Could not resolve host: " + host }
+
+// CurlNoName returns curl's message for a host that does not resolve.
+func CurlNoName(host string) string { return "curl: (6) Could not resolve host: " + host }
 func curlRefused(host string, port int) string {
 	return fmt.Sprintf("curl: (7) Failed to connect to %s port %d", host, port)
 }
@@ -212,36 +217,37 @@ func curlTimeout(host string, port int) string {
 	return fmt.Sprintf("curl: (28) Failed to connect to %s port %d", host, port)
 }
 
-const curlReset = "curl: (56) Recv failure: Connection reset by peer"
+// CurlReset is curl's message when the connection is closed without an answer.
+const CurlReset = "curl: (56) Recv failure: Connection reset by peer"
 
 // Bodies that the agent writes itself (section 3 of the semantics).
 const (
-	bodyRouteTimeout = "upstream request timeout"
+	BodyRouteTimeout = "upstream request timeout"
 	bodyUpstream     = "upstream connect error or disconnect/reset before headers."
 	bodyNoHost       = "no healthy upstream"
 )
 
 // appOutcome is what the app answers on path once it has the request.
-func appOutcome(a arrival, path string) Outcome {
-	status, known := a.app.status(path)
-	o := Outcome{Class: ClassOf(status), Status: status, By: "app", TimeKnown: true, After: a.app.Delay, Why: "the app answers"}
-	if a.app.Body != "" && known {
-		o.Body, o.Match = a.app.Body, Assumed
+func appOutcome(a Delivery, path string) Outcome {
+	status, known := a.App.status(path)
+	o := Outcome{Class: ClassOf(status), Status: status, By: "app", TimeKnown: true, After: a.App.Delay, Why: "the app answers"}
+	if a.App.Body != "" && known {
+		o.Body, o.Match = a.App.Body, Assumed
 	}
 	return o
 }
 
 // agentRefused is the answer of a server agent whose app does not listen on loopback.
-func agentRefused(a arrival) Outcome {
-	if a.agent.http() {
+func agentRefused(a Delivery) Outcome {
+	if a.Agent.HTTP() {
 		return Outcome{
 			Class: HTTPError, Status: 503, Body: bodyUpstream, Match: Contains, By: "agent", TimeKnown: true, Inferred: true,
-			Basis: "3, 10 row 14", Why: a.why,
+			Basis: "3, 10 row 14", Why: a.Why,
 		}
 	}
 	return Outcome{
 		Class: Reset, By: "agent", Inferred: true, TimeKnown: true,
-		Basis: "3, 10 row 14", Why: a.why + "; as a TCP proxy it closes the connection",
+		Basis: "3, 10 row 14", Why: a.Why + "; as a TCP proxy it closes the connection",
 	}
 }
 

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/hoplab/hoplab/internal/topology"
@@ -25,14 +26,14 @@ type Probe struct {
 	// TimeoutSeconds and IntervalSeconds too.
 	TimeoutSeconds, IntervalSeconds int
 	// Out and In are the security groups of the load balancer and of the target.
-	Out, In Side
+	Out, In GroupVerdict
 	// Refused lists what keeps the service from being deployed; empty when nothing does.
 	Refused []string
 	// Tasks is whether the service wants any task; true for an instance.
 	Tasks bool
 	// Answer is what would happen to a probe behind the security groups;
 	// Agent is set when the server's agent takes it. Why explains Answer.
-	Answer ProbeAnswer
+	Answer DeliveryKind
 	Agent  bool
 	Why    string
 	// Declared is whether a container of the task declares CheckPort.
@@ -43,21 +44,8 @@ type Probe struct {
 	Prediction Prediction
 }
 
-// ProbeAnswer is what happens to a probe that arrives.
-type ProbeAnswer string
-
-// The fates of a probe.
-const (
-	ProbeServed       ProbeAnswer = "served"        // the app reads it, as far as the source tells
-	ProbeRefused      ProbeAnswer = "refused"       // nothing listens
-	ProbeAgentRefused ProbeAnswer = "agent-refused" // the agent takes it and finds the app's port closed
-	ProbeWantsTLS     ProbeAnswer = "wants-tls"     // the receiver expects TLS
-	ProbeWantsPlain   ProbeAnswer = "wants-plain"   // the receiver speaks plain HTTP
-	ProbeUnknown      ProbeAnswer = "unknown"
-)
-
-// Side is what the security groups of one end say about a connection.
-type Side struct {
+// GroupVerdict is what the security groups of one end say about a connection.
+type GroupVerdict struct {
 	State  string // HopOpen, HopClosed or HopUnknown
 	Admits []Admission
 	Block  *Block
@@ -68,36 +56,36 @@ type Side struct {
 // the target groups.
 func (p *Predictor) Probes() []Probe {
 	var out []Probe
-	for _, g := range p.x.t.TargetGroups {
+	for _, g := range p.x.Topology.TargetGroups {
 		var lb *topology.LoadBalancer
-		if fs := p.x.fronts[g.ID]; len(fs) > 0 {
-			lb = fs[0].lb
+		if fs := p.x.Forwards(g.ID); len(fs) > 0 {
+			lb = fs[0].LoadBalancer
 		}
-		for _, r := range p.x.registered[g.ID] {
+		for _, r := range p.x.Registrations(g.ID) {
 			out = append(out, p.probeFacts(lb, g, r))
 		}
 	}
 	return out
 }
 
-func (p *Predictor) probeFacts(lb *topology.LoadBalancer, g *topology.TargetGroup, r registration) Probe {
+func (p *Predictor) probeFacts(lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration) Probe {
 	f := Probe{
-		Group: g, LB: lb, Service: r.service, Port: r.port, CheckPort: checkPort(g, r),
+		Group: g, LB: lb, Service: r.Service, Port: r.Port, CheckPort: CheckPort(g, r),
 		Path: orDefault(g.Health.Path, checkPath), Protocol: orDefault(g.Health.Protocol, "HTTP"), Matcher: orDefault(g.Health.Matcher, checkMatcher),
 		TimeoutSeconds: g.Health.TimeoutSeconds.Or(checkTimeout), IntervalSeconds: g.Health.IntervalSeconds.Or(checkInterval),
 		Tasks: true, Prediction: *p.health(lb, g, r),
 	}
 	f.Target, _ = p.targetName(r)
-	if r.service != nil {
-		f.Tasks, _ = running(r.service)
-		f.App = p.app(r.service)
-		for _, w := range p.x.flaws(r.service) {
-			f.Refused = append(f.Refused, w.text)
+	if r.Service != nil {
+		f.Tasks, _ = running(r.Service)
+		f.App = p.app(r.Service)
+		for _, w := range p.x.flaws(r.Service) {
+			f.Refused = append(f.Refused, w.Text)
 		}
-	} else if id, ok := r.target.Instance.Get(); ok {
-		f.Instance = p.x.instances[id]
+	} else if id, ok := r.Target.Instance.Get(); ok {
+		f.Instance = p.x.Instance(id)
 	}
-	p.sides(&f)
+	p.groupVerdicts(&f)
 	p.taker(&f)
 	return f
 }
@@ -109,12 +97,12 @@ func orDefault(o topology.Opt[string], def string) topology.Opt[string] {
 	return o
 }
 
-// sides asks both security groups about the probe, each for itself.
-func (p *Predictor) sides(f *Probe) {
-	unknown := func(why string) Side { return Side{State: HopUnknown, Why: why} }
+// groupVerdicts asks both security groups about the probe, each for itself.
+func (p *Predictor) groupVerdicts(f *Probe) {
+	unknown := func(why string) GroupVerdict { return GroupVerdict{State: HopUnknown, Why: why} }
 	port, ok := f.CheckPort.Get()
 	if !ok {
-		f.Out = unknown("the port of the check is not settled: " + orElse(f.CheckPort.Why(), "the source gives none"))
+		f.Out = unknown("the port of the check is not settled: " + cmp.Or(f.CheckPort.Why(), "the source gives none"))
 		f.In = f.Out
 		return
 	}
@@ -135,36 +123,43 @@ func (p *Predictor) sides(f *Probe) {
 		return
 	}
 	from := p.x.lbHost(f.LB)
-	f.Out, f.In = p.x.oneSide(from, to, port, Egress), p.x.oneSide(to, from, port, Ingress)
+	f.Out, f.In = p.x.groupVerdict(from, to, port, Egress), p.x.groupVerdict(to, from, port, Ingress)
 }
 
-func (x *index) oneSide(h, peer *host, port int, dir Direction) Side {
-	p := passage{state: HopOpen}
-	x.side(&p, h, peer, port, dir)
-	s := Side{State: p.state, Admits: p.admits, Why: p.why}
+func (x *index) groupVerdict(h, peer *host, port int, dir Direction) GroupVerdict {
+	p := verdict{state: HopOpen}
+	x.askGroups(&p, h, peer, port, dir)
+	s := GroupVerdict{State: p.state, Admits: p.admits, Why: p.why}
 	if len(p.blocks) > 0 {
 		s.Block = &p.blocks[0]
 	}
 	return s
 }
 
+// TaskIngress returns what the security groups of the tasks of s say about a
+// connection on port from a node of lb, or from anybody at all when lb is nil.
+func (p *Predictor) TaskIngress(s *topology.Service, port int, lb *topology.LoadBalancer) GroupVerdict {
+	from := &host{name: "anybody", anybody: true}
+	if lb != nil {
+		from = p.x.lbHost(lb)
+	}
+	return p.x.groupVerdict(p.x.taskHost(s), from, port, Ingress)
+}
+
 // taker says who would take and answer the probe behind the security groups.
 func (p *Predictor) taker(f *Probe) {
-	f.Answer = ProbeUnknown
+	f.Answer = DeliveryUnsettled
 	port, ok := f.CheckPort.Get()
 	if !ok {
-		f.Why = orElse(f.CheckPort.Why(), "the source gives no port")
+		f.Why = cmp.Or(f.CheckPort.Why(), "the source gives no port")
 		return
 	}
 	if f.Service == nil {
 		f.Why = fmt.Sprintf("what listens on port %d of %s is not in the source", port, f.Target)
 		return
 	}
-	f.Declared = f.Service.Task != nil && declares(f.Service.Task, port)
-	a := p.arrive(f.Service, port, f.Protocol.Or("HTTP") == "HTTPS")
-	f.Agent, f.Why = a.agent != nil, a.why
-	f.Answer = map[arrivalKind]ProbeAnswer{
-		served: ProbeServed, refused: ProbeRefused, appRefuses: ProbeAgentRefused,
-		wantsTLS: ProbeWantsTLS, wantsPlain: ProbeWantsPlain, unsettled: ProbeUnknown,
-	}[a.kind]
+	f.Declared = f.Service.Task != nil && f.Service.Task.Declares(port)
+	a := p.Deliver(f.Service, port, f.Protocol.Or("HTTP") == "HTTPS")
+	f.Agent, f.Why = a.Agent != nil, a.Why
+	f.Answer = a.Kind
 }

@@ -32,8 +32,6 @@ type Options struct {
 	// means 400. Above it only pairs are predicted that the source hints at,
 	// and Report.Notes says so.
 	MaxPairs int
-	// Suppress holds the entries of a suppression file.
-	Suppress []SuppressEntry
 }
 
 const (

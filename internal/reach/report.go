@@ -1,7 +1,9 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -12,7 +14,7 @@ func (p *Predictor) Report() *Report {
 	if p.report != nil {
 		return p.report
 	}
-	r := &Report{Topology: p.x.t.Name}
+	r := &Report{Topology: p.x.Topology.Name}
 	r.Ports = p.portRows()
 	r.Predictions = append(r.Predictions, p.listeners()...)
 	pairs, notes := p.pairs()
@@ -20,7 +22,7 @@ func (p *Predictor) Report() *Report {
 	r.Predictions = append(r.Predictions, p.meshes(pairs)...)
 	r.Predictions = append(r.Predictions, p.healths()...)
 	r.Predictions = append(r.Predictions, p.directs(pairs)...)
-	r.Predictions = append(r.Predictions, p.outsiders()...)
+	r.Predictions = append(r.Predictions, p.unconnected()...)
 	p.report = r
 	return r
 }
@@ -30,7 +32,7 @@ func (p *Predictor) Report() *Report {
 func (p *Predictor) listeners() []Prediction {
 	var out []Prediction
 	byGroup := p.servicesByGroup()
-	for _, lb := range p.x.t.LoadBalancers {
+	for _, lb := range p.x.Topology.LoadBalancers {
 		for _, l := range lb.Listeners {
 			out = append(out, p.listener(Caller{Kind: CallerAdmitted, Name: "an admitted caller"}, lb, l)...)
 			for _, s := range p.namedBy(lb, byGroup) {
@@ -46,7 +48,7 @@ func (p *Predictor) listeners() []Prediction {
 
 func (p *Predictor) servicesByGroup() map[topology.ID][]*topology.Service {
 	m := map[topology.ID][]*topology.Service{}
-	for _, s := range p.x.t.Services {
+	for _, s := range p.x.Topology.Services {
 		for _, g := range s.Groups {
 			if id, ok := g.Get(); ok {
 				m[id] = append(m[id], s)
@@ -64,10 +66,10 @@ func (p *Predictor) namedBy(lb *topology.LoadBalancer, byGroup map[topology.ID][
 	seen := map[topology.ID]bool{}
 	for _, o := range lb.Groups {
 		id, ok := o.Get()
-		if !ok || p.x.groups[id] == nil {
+		if !ok || p.x.SecurityGroup(id) == nil {
 			continue
 		}
-		for _, r := range p.x.groups[id].Ingress {
+		for _, r := range p.x.SecurityGroup(id).Ingress {
 			for _, s := range byGroup[r.Peer.Group][:min(maxMembers, len(byGroup[r.Peer.Group]))] {
 				if r.Peer.Group != "" && !seen[s.ID] {
 					seen[s.ID] = true
@@ -85,7 +87,7 @@ func (p *Predictor) meshes(pairs []pair) []Prediction {
 		pr := p.mesh(q.client, q.name, KindMesh)
 		pr.Likely = q.likely
 		out = append(out, pr)
-		for _, off := range p.x.offPorts(q.space, q.name) {
+		for _, off := range p.x.offPorts(q.namespace, q.name) {
 			what := p.wrongPort(q.client, q.name, off.port, off.what)
 			what.Likely = q.likely
 			out = append(out, what)
@@ -97,12 +99,12 @@ func (p *Predictor) meshes(pairs []pair) []Prediction {
 // healths predicts every target of every group.
 func (p *Predictor) healths() []Prediction {
 	var out []Prediction
-	for _, g := range p.x.t.TargetGroups {
+	for _, g := range p.x.Topology.TargetGroups {
 		var lb *topology.LoadBalancer
-		if fs := p.x.fronts[g.ID]; len(fs) > 0 {
-			lb = fs[0].lb
+		if fs := p.x.Forwards(g.ID); len(fs) > 0 {
+			lb = fs[0].LoadBalancer
 		}
-		for _, r := range p.x.registered[g.ID] {
+		for _, r := range p.x.Registrations(g.ID) {
 			out = append(out, *p.health(lb, g, r))
 		}
 	}
@@ -115,12 +117,12 @@ func (p *Predictor) directs(pairs []pair) []Prediction {
 	var out []Prediction
 	seen := map[string]bool{}
 	for _, q := range pairs {
-		for _, o := range []topology.Opt[int]{q.name.ep.port, q.name.ep.ep.IngressPortOverride} {
+		for _, o := range []topology.Opt[int]{q.name.Endpoint.ContainerPort, q.name.Endpoint.Config.IngressPortOverride} {
 			port, ok := o.Get()
 			if !ok {
 				continue
 			}
-			pr := p.direct(serviceCaller(q.client), q.name.ep.svc, port)
+			pr := p.direct(serviceCaller(q.client), q.name.Endpoint.Service, port)
 			pr.Likely = q.likely
 			if !seen[pr.ID] {
 				seen[pr.ID] = true
@@ -134,63 +136,63 @@ func (p *Predictor) directs(pairs []pair) []Prediction {
 // direct predicts c calling a task of s by its address. The client's agent
 // takes only the addresses of endpoints, so it is not involved.
 func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
-	who := label(s.Origin, s.Name)
-	j := p.begin(fmt.Sprintf("direct/%s/%s:%d", orElse(string(c.Service), c.Name), s.ID, port), KindDirect, c,
-		"http://"+who+":"+itoa(port)+"/", fmt.Sprintf("%s calls a task of %s by its address", c.Name, who))
-	j.pr.Service, j.pr.Likely = s.ID, false
+	who := topology.Label(s.Origin, s.Name)
+	tr := p.begin(fmt.Sprintf("direct/%s/%s:%d", cmp.Or(string(c.Service), c.Name), s.ID, port), KindDirect, c,
+		"http://"+who+":"+strconv.Itoa(port)+"/", fmt.Sprintf("%s calls a task of %s by its address", c.Name, who))
+	tr.pr.Service, tr.pr.Likely = s.ID, false
 	if o := p.deployOutcome(s); o != nil {
-		return j.end(*o)
+		return tr.end(*o)
 	}
 	if has, _ := running(s); !has {
-		return j.end(Outcome{Class: NoTraffic, By: "ecs", Why: "the service has a desired count of 0: there is no task to call"})
+		return tr.end(Outcome{Class: NoTraffic, By: "ecs", Why: "the service has a desired count of 0: there is no task to call"})
 	}
 	from := p.callerHost(c)
-	pass := j.leg(from, p.x.taskHost(s), "client", "app", port)
-	switch pass.state {
+	sg := tr.hop(from, p.x.taskHost(s), "client", "app", port)
+	switch sg.state {
 	case HopUnknown:
-		return j.unknown(pass.why)
+		return tr.unknown(sg.why)
 	case HopClosed:
-		j.name(s, port)
-		return j.end(Outcome{
+		tr.name(s, port)
+		return tr.end(Outcome{
 			Class: Timeout, By: "network", Curl: curlTimeout(who, port), Basis: "7", Inferred: true,
-			Why: pass.why + "; a security group drops packets, so the caller waits until it gives up",
+			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up",
 		})
 	}
-	a := j.enter(s, port, false)
-	switch a.kind {
-	case served:
+	a := tr.enter(s, port, false)
+	switch a.Kind {
+	case DeliveryServed:
 		o := appOutcome(a, "/")
 		o.Basis = "1"
-		if a.agent != nil && a.agent.http() && a.app.Delay > 0 {
-			if limit, ok := a.agent.requestTimeout().Get(); !ok || limit > 0 && a.app.Delay > seconds(limit) {
-				return j.end(Outcome{Class: Unknown, Basis: "12",
+		if a.Agent != nil && a.Agent.HTTP() && a.App.Delay > 0 {
+			if limit, ok := RequestTimeout(a.Agent).Get(); !ok || limit > 0 && a.App.Delay > seconds(limit) {
+				return tr.end(Outcome{Class: Unknown, Basis: "12",
 					Why: "whether the server's agent applies the per-request timeout to its own callers is not documented"})
 			}
 		}
-		return j.end(o)
-	case refused:
-		return j.end(Outcome{Class: Refused, By: "network", Curl: curlRefused(who, port), TimeKnown: true, Basis: "1", Why: a.why})
-	case appRefuses:
-		return j.end(agentRefused(a))
-	case wantsTLS:
-		return j.end(Outcome{Class: Reset, By: "agent", TimeKnown: true, Inferred: true, Basis: "4", Why: a.why})
+		return tr.end(o)
+	case DeliveryRefused:
+		return tr.end(Outcome{Class: Refused, By: "network", Curl: curlRefused(who, port), TimeKnown: true, Basis: "1", Why: a.Why})
+	case DeliveryAgentRefused:
+		return tr.end(agentRefused(a))
+	case DeliveryWantsTLS:
+		return tr.end(Outcome{Class: Reset, By: "agent", TimeKnown: true, Inferred: true, Basis: "4", Why: a.Why})
 	}
-	return j.unknown(a.why)
+	return tr.unknown(a.Why)
 }
 
 // outsiders predicts callers without Service Connect: their system does not
 // know the endpoints' names, and the load balancer or a task's address is
 // their only way in.
-func (p *Predictor) outsiders() []Prediction {
+func (p *Predictor) unconnected() []Prediction {
 	var out []Prediction
 	callers := append([]Caller(nil), p.o.Callers...)
-	for _, d := range p.x.t.Standalone {
-		callers = append(callers, Caller{Kind: CallerStandalone, Name: label(d.Origin, d.Family)})
+	for _, d := range p.x.Topology.Standalone {
+		callers = append(callers, Caller{Kind: CallerStandalone, Name: topology.Label(d.Origin, d.Family)})
 	}
 	for _, c := range callers {
-		for _, key := range p.x.spaceOrder {
-			for _, n := range p.x.spaces[key].names {
-				name, ok := n.name.Get()
+		for _, ns := range p.x.ConnectNamespaces() {
+			for _, n := range ns.Names {
+				name, ok := n.Name.Get()
 				if !ok {
 					continue
 				}
@@ -200,9 +202,9 @@ func (p *Predictor) outsiders() []Prediction {
 		if len(c.Groups) == 0 {
 			continue
 		}
-		for _, s := range p.x.t.Services {
-			for _, e := range p.x.endpoints[s.ID] {
-				if port, ok := e.port.Get(); ok {
+		for _, s := range p.x.Topology.Services {
+			for _, e := range p.x.Endpoints(s.ID) {
+				if port, ok := e.ContainerPort.Get(); ok {
 					out = append(out, p.direct(c, s, port))
 				}
 			}
@@ -211,22 +213,22 @@ func (p *Predictor) outsiders() []Prediction {
 	return out
 }
 
-func (p *Predictor) outside(c Caller, n endpointName, name string) Prediction {
-	port := n.port.Or(0)
-	j := p.begin(fmt.Sprintf("outside/%s/%s:%d", c.Name, name, port), KindOutside, c,
-		"http://"+name+":"+itoa(port)+"/", fmt.Sprintf("%s calls %s without Service Connect", c.Name, name))
-	j.pr.Service, j.pr.Likely = n.ep.svc.ID, false
-	return j.end(noName(name, "ECS writes the names of a namespace only into tasks of services with Service Connect; use the load balancer"))
+func (p *Predictor) outside(c Caller, n *topology.EndpointName, name string) Prediction {
+	port := n.Port.Or(0)
+	tr := p.begin(fmt.Sprintf("outside/%s/%s:%d", c.Name, name, port), KindOutside, c,
+		"http://"+name+":"+strconv.Itoa(port)+"/", fmt.Sprintf("%s calls %s without Service Connect", c.Name, name))
+	tr.pr.Service, tr.pr.Likely = n.Endpoint.Service.ID, false
+	return tr.end(noName(name, "ECS writes the names of a namespace only into tasks of services with Service Connect; use the load balancer"))
 }
 
 // portRows returns the three-port table, one row per name, then one per
 // registered container port without an endpoint.
 func (p *Predictor) portRows() []PortRow {
 	var out []PortRow
-	for _, s := range p.x.t.Services {
+	for _, s := range p.x.Topology.Services {
 		named := map[int]bool{}
-		for _, e := range p.x.endpoints[s.ID] {
-			for _, n := range p.x.endpointNames(e) {
+		for _, e := range p.x.Endpoints(s.ID) {
+			for _, n := range e.Names {
 				row := p.portRow(s, e, n)
 				named[row.ContainerPort] = true
 				out = append(out, row)
@@ -235,30 +237,27 @@ func (p *Predictor) portRows() []PortRow {
 		for _, lb := range s.LoadBalancers {
 			if port, ok := lb.Port.Get(); ok && !named[port] {
 				named[port] = true
-				out = append(out, PortRow{Service: s.ID, Label: label(s.Origin, s.Name), Mode: "none", ContainerPort: port})
+				out = append(out, PortRow{Service: s.ID, Label: topology.Label(s.Origin, s.Name), Mode: "none", ContainerPort: port})
 			}
 		}
 	}
 	return out
 }
 
-func (p *Predictor) portRow(s *topology.Service, e *endpoint, n endpointName) PortRow {
+func (p *Predictor) portRow(s *topology.Service, e *topology.ConnectEndpoint, n *topology.EndpointName) PortRow {
 	row := PortRow{
-		Service: s.ID, Label: label(s.Origin, s.Name), Endpoint: n.name.Or(""), PortName: e.ep.PortName.Or(""),
-		ClientPort: n.port.Or(0), IngressPort: e.ingress().Or(0), ContainerPort: e.port.Or(0),
-		AppProtocol: e.protocol, TLS: e.ep.TLS, Mode: "default",
+		Service: s.ID, Label: topology.Label(s.Origin, s.Name), Endpoint: n.Name.Or(""), PortName: e.Config.PortName.Or(""),
+		ClientPort: n.Port.Or(0), IngressPort: e.IngressPort.Or(0), ContainerPort: e.ContainerPort.Or(0),
+		AppProtocol: e.Protocol.Or(""), TLS: e.Config.TLS, Mode: "default",
 	}
 	switch {
-	case e.ep.IngressPortOverride.IsUnknown():
+	case e.Config.IngressPortOverride.IsUnknown():
 		row.Mode = "unknown"
-	case !e.ep.IngressPortOverride.IsAbsent():
+	case !e.Config.IngressPortOverride.IsAbsent():
 		row.Mode = "override"
 	}
-	if e.protoWhy != "" {
-		row.AppProtocol = ""
-	}
-	for _, why := range []string{e.missing, n.name.Why(), n.port.Why(), e.ingress().Why(), e.protoWhy} {
-		row.Why = orElse(row.Why, why)
+	for _, why := range []string{e.Missing, n.Name.Why(), n.Port.Why(), e.IngressPort.Why(), e.Protocol.Why()} {
+		row.Why = cmp.Or(row.Why, why)
 	}
 	return row
 }

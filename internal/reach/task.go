@@ -1,133 +1,123 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// arrival is what a task does with a connection that its security groups let in.
-type arrival struct {
-	kind  arrivalKind
-	agent *endpoint // the endpoint whose agent takes the connection; nil when the app does
-	app   App
-	why   string
-	// assumes lists what was taken for granted.
-	assumes []string
+// Delivery is what a task does with a connection that its security groups let in.
+type Delivery struct {
+	Kind  DeliveryKind
+	Agent *topology.ConnectEndpoint // the endpoint whose agent takes the connection; nil when the app does
+	App   App
+	Why   string
+	// Assumes lists what was taken for granted.
+	Assumes []string
 }
 
-type arrivalKind int
+// DeliveryKind is what happens to a connection, or to a probe, that arrives.
+type DeliveryKind string
 
+// The kinds of delivery.
 const (
-	served     arrivalKind = iota // the app reads the request
-	refused                       // nothing listens: the kernel answers with a reset
-	wantsTLS                      // an agent with TLS gets plain text
-	wantsPlain                    // somebody who speaks plain text gets a TLS handshake
-	appRefuses                    // the agent takes it and finds the app's port closed
-	unsettled
+	DeliveryServed       DeliveryKind = "served"        // the app reads the request, as far as the source tells
+	DeliveryRefused      DeliveryKind = "refused"       // nothing listens: the kernel answers with a reset
+	DeliveryAgentRefused DeliveryKind = "agent-refused" // the agent takes it and finds the app's port closed
+	DeliveryWantsTLS     DeliveryKind = "wants-tls"     // an agent with TLS gets plain text
+	DeliveryWantsPlain   DeliveryKind = "wants-plain"   // somebody who speaks plain text gets a TLS handshake
+	DeliveryUnsettled    DeliveryKind = "unknown"
 )
 
-// arrive says who takes a TCP connection from outside to the port of a task
+// Deliver says who takes a TCP connection from outside to the port of a task
 // of s (section 1 of the semantics): in default mode the redirect gives the
 // container port to the agent, in override mode the agent binds its own port
 // and the app's is open.
-func (p *Predictor) arrive(s *topology.Service, port int, tls bool) arrival {
+func (p *Predictor) Deliver(s *topology.Service, port int, tls bool) Delivery {
 	app := p.app(s)
 	if s.ConnectUnknown != "" {
-		return arrival{kind: unsettled, why: "whether the agent takes the connection is not settled: " + s.ConnectUnknown}
+		return Delivery{Kind: DeliveryUnsettled, Why: "whether the agent takes the connection is not settled: " + s.ConnectUnknown}
 	}
 	if s.Connect != nil && s.Connect.Enabled.IsUnknown() {
-		return arrival{kind: unsettled, why: "whether Service Connect is enabled is not settled: " + s.Connect.Enabled.Why()}
+		return Delivery{Kind: DeliveryUnsettled, Why: "whether Service Connect is enabled is not settled: " + s.Connect.Enabled.Why()}
 	}
-	var vague string
-	for _, e := range p.x.endpoints[s.ID] {
-		in := e.ingress()
+	var why string
+	for _, e := range p.x.Endpoints(s.ID) {
+		in := e.IngressPort
 		if n, ok := in.Get(); ok && n == port {
 			return p.atAgent(e, app, tls)
 		} else if !ok {
-			vague = orElse(vague, "the port on which the agent listens is not settled: "+in.Why())
+			why = cmp.Or(why, "the port on which the agent listens is not settled: "+in.Why())
 		}
 	}
 	if s.Connect != nil {
-		vague = orElse(vague, s.Connect.Uncertain)
+		why = cmp.Or(why, s.Connect.Uncertain)
 	}
-	if vague != "" {
-		return arrival{kind: unsettled, why: vague}
+	if why != "" {
+		return Delivery{Kind: DeliveryUnsettled, Why: why}
 	}
 	return atApp(s, app, port, tls)
 }
 
-func (p *Predictor) atAgent(e *endpoint, app App, tls bool) arrival {
-	a := arrival{agent: e, app: app}
+func (p *Predictor) atAgent(e *topology.ConnectEndpoint, app App, tls bool) Delivery {
+	a := Delivery{Kind: DeliveryServed, Agent: e, App: app}
 	switch {
-	case e.protoWhy != "":
-		a.kind, a.why = unsettled, "the endpoint's protocol is not settled: "+e.protoWhy
+	case e.Protocol.IsUnknown():
+		a.Kind, a.Why = DeliveryUnsettled, "the endpoint's protocol is not settled: "+e.Protocol.Why()
 		return a
-	case e.ep.TLS && !tls:
-		a.kind, a.why = wantsTLS, "the agent of an endpoint with TLS accepts only TLS on its ingress port"
+	case e.Config.TLS && !tls:
+		a.Kind, a.Why = DeliveryWantsTLS, "the agent of an endpoint with TLS accepts only TLS on its ingress port"
 		return a
-	case !e.ep.TLS && tls && e.http():
-		a.kind, a.why = wantsPlain, "the agent of an endpoint without TLS reads plain HTTP"
+	case !e.Config.TLS && tls && e.HTTP():
+		a.Kind, a.Why = DeliveryWantsPlain, "the agent of an endpoint without TLS reads plain HTTP"
 		return a
-	case !e.ep.TLS && tls && app.Ports == nil:
-		a.kind, a.why = unsettled, "whether the app itself speaks TLS is not in the source"
+	case !e.Config.TLS && tls && app.Ports == nil:
+		a.Kind, a.Why = DeliveryUnsettled, "whether the app itself speaks TLS is not in the source"
 		return a
-	case !e.ep.TLS && tls:
-		a.kind, a.why = wantsPlain, "the agent passes the TLS handshake on to an app that speaks plain HTTP"
+	case !e.Config.TLS && tls:
+		a.Kind, a.Why = DeliveryWantsPlain, "the agent passes the TLS handshake on to an app that speaks plain HTTP"
 		return a
 	}
-	port, ok := e.port.Get()
+	port, ok := e.ContainerPort.Get()
 	if !ok {
-		a.kind, a.why = unsettled, "the container port is not settled: "+e.port.Why()
+		a.Kind, a.Why = DeliveryUnsettled, "the container port is not settled: "+e.ContainerPort.Why()
 		return a
 	}
 	if app.Bind == BindInterface || app.Ports != nil && !slices.Contains(app.Ports, port) {
-		a.kind = appRefuses
-		a.why = fmt.Sprintf("the agent dials 127.0.0.1:%d, and the app does not listen there", port)
+		a.Kind = DeliveryAgentRefused
+		a.Why = fmt.Sprintf("the agent dials 127.0.0.1:%d, and the app does not listen there", port)
 		return a
 	}
 	if app.Ports == nil {
-		a.assumes = append(a.assumes, fmt.Sprintf("the app listens on port %d, loopback included", port))
+		a.Assumes = append(a.Assumes, fmt.Sprintf("the app listens on port %d, loopback included", port))
 	}
 	return a
 }
 
-func atApp(s *topology.Service, app App, port int, tls bool) arrival {
-	a := arrival{app: app}
-	who := label(s.Origin, s.Name)
+func atApp(s *topology.Service, app App, port int, tls bool) Delivery {
+	a := Delivery{Kind: DeliveryServed, App: app}
+	who := topology.Label(s.Origin, s.Name)
 	switch {
 	case app.Ports != nil && !slices.Contains(app.Ports, port):
-		a.kind, a.why = refused, fmt.Sprintf("nothing in a task of %s listens on port %d", who, port)
+		a.Kind, a.Why = DeliveryRefused, fmt.Sprintf("nothing in a task of %s listens on port %d", who, port)
 	case app.Ports == nil && s.Task == nil:
-		a.kind, a.why = unsettled, orElse(s.TaskUnknown, "the task definition is not in the source")
-	case app.Ports == nil && !declares(s.Task, port):
-		a.kind = unsettled
-		a.why = fmt.Sprintf("no container of %s declares port %d, so whether anything listens there is not in the source", who, port)
+		a.Kind, a.Why = DeliveryUnsettled, cmp.Or(s.TaskUnknown, "the task definition is not in the source")
+	case app.Ports == nil && !s.Task.Declares(port):
+		a.Kind = DeliveryUnsettled
+		a.Why = fmt.Sprintf("no container of %s declares port %d, so whether anything listens there is not in the source", who, port)
 	case app.Bind == BindLoopback:
-		a.kind, a.why = refused, fmt.Sprintf("the app listens on 127.0.0.1:%d only, which nobody outside the task reaches", port)
+		a.Kind, a.Why = DeliveryRefused, fmt.Sprintf("the app listens on 127.0.0.1:%d only, which nobody outside the task reaches", port)
 	case tls && app.Ports == nil:
-		a.kind, a.why = unsettled, "whether the app itself speaks TLS is not in the source"
+		a.Kind, a.Why = DeliveryUnsettled, "whether the app itself speaks TLS is not in the source"
 	case tls:
-		a.kind, a.why = wantsPlain, "the app speaks plain HTTP"
+		a.Kind, a.Why = DeliveryWantsPlain, "the app speaks plain HTTP"
 	case app.Ports == nil:
-		a.assumes = append(a.assumes, fmt.Sprintf("the app listens on port %d", port))
+		a.Assumes = append(a.Assumes, fmt.Sprintf("the app listens on port %d", port))
 	}
 	return a
-}
-
-// declares reports whether a container of the task maps the TCP port.
-func declares(d *topology.TaskDefinition, port int) bool {
-	for i := range d.Containers {
-		for _, m := range d.Containers[i].Ports {
-			if n, ok := m.Port.Get(); ok && n == port && strings.EqualFold(m.Protocol.Or("tcp"), "tcp") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // AppOf is the default of Options.App. It assumes an app that listens on its
@@ -175,7 +165,7 @@ func (x *index) taskHost(s *topology.Service) *host {
 	if h := x.hosts[s.ID]; h != nil {
 		return h
 	}
-	h := &host{role: "task", name: label(s.Origin, s.Name), id: s.ID, origin: s.Origin, groups: s.Groups}
+	h := &host{role: "task", name: topology.Label(s.Origin, s.Name), id: s.ID, origin: s.Origin, groups: s.Groups}
 	h.addrs, _ = x.places(s.Subnets)
 	x.hosts[s.ID] = h
 	return h
@@ -185,7 +175,7 @@ func (x *index) lbHost(lb *topology.LoadBalancer) *host {
 	if h := x.hosts[lb.ID]; h != nil {
 		return h
 	}
-	h := &host{role: "alb", name: label(lb.Origin, lb.Name), id: lb.ID, origin: lb.Origin, groups: lb.Groups}
+	h := &host{role: "alb", name: topology.Label(lb.Origin, lb.Name), id: lb.ID, origin: lb.Origin, groups: lb.Groups}
 	h.addrs, _ = x.places(lb.Subnets)
 	x.hosts[lb.ID] = h
 	return h
@@ -195,7 +185,7 @@ func (x *index) instanceHost(i *topology.Instance) *host {
 	if h := x.hosts[i.ID]; h != nil {
 		return h
 	}
-	h := &host{role: "app", name: label(i.Origin, i.Name), id: i.ID, origin: i.Origin, groups: i.Groups}
+	h := &host{role: "app", name: topology.Label(i.Origin, i.Name), id: i.ID, origin: i.Origin, groups: i.Groups}
 	if !i.Subnet.IsAbsent() {
 		h.addrs, _ = x.places([]topology.Opt[topology.ID]{i.Subnet})
 	}
@@ -207,7 +197,7 @@ func (x *index) instanceHost(i *topology.Instance) *host {
 func (p *Predictor) callerHost(c Caller) *host {
 	switch c.Kind {
 	case CallerService:
-		if s := p.x.services[c.Service]; s != nil {
+		if s := p.x.Service(c.Service); s != nil {
 			return p.x.taskHost(s)
 		}
 	case CallerAdmitted:
@@ -224,9 +214,9 @@ func (p *Predictor) callerHost(c Caller) *host {
 		}
 		h.addrs, _ = p.x.places(subnets)
 	}
-	if len(h.addrs) == 0 && len(p.x.t.VPCs) == 1 {
+	if len(h.addrs) == 0 && len(p.x.Topology.VPCs) == 1 {
 		// Nobody said where the caller is; its kinds are all inside the VPC.
-		if r, ok := p.x.t.VPCs[0].CIDR.Get(); ok {
+		if r, ok := p.x.Topology.VPCs[0].CIDR.Get(); ok {
 			h.addrs = []netip.Prefix{r}
 		}
 	}
@@ -236,7 +226,7 @@ func (p *Predictor) callerHost(c Caller) *host {
 // running reports whether s has tasks: the desired count, 1 when absent.
 func running(s *topology.Service) (ok bool, assumes string) {
 	if s.DesiredCount.IsUnknown() {
-		return true, "the desired count of " + label(s.Origin, s.Name) + " is at least 1"
+		return true, "the desired count of " + topology.Label(s.Origin, s.Name) + " is at least 1"
 	}
 	return s.DesiredCount.Or(1) > 0, ""
 }

@@ -1,8 +1,7 @@
 package topology
 
 import (
-	"fmt"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -95,159 +94,6 @@ func (d *TaskDefinition) Container(name string) *Container {
 	return nil
 }
 
-// NamespaceName returns the name of the namespace that c uses: the name of
-// the declared namespace, or the name as written. It is absent when c names
-// none, and unknown when the source does not settle it; an ARN holds the id
-// of a namespace and not its name, so a literal ARN is unknown too.
-func (t *Topology) NamespaceName(c *ServiceConnect) Opt[string] {
-	if c == nil {
-		return Opt[string]{}
-	}
-	ns, ok := c.Namespace.Get()
-	if !ok {
-		return c.Namespace
-	}
-	if c.NamespaceByID {
-		if n := t.Namespace(ID(ns)); n != nil {
-			return n.Name
-		}
-		return Unknown[string](fmt.Sprintf("namespace %s is not declared in the source", ns))
-	}
-	if strings.HasPrefix(ns, "arn:") {
-		return Unknown[string](fmt.Sprintf("namespace %s is not declared in the source, and an ARN does not hold its name", ns))
-	}
-	return Known(ns)
-}
-
-// SameNamespace reports whether two services use the same namespace. It is
-// absent when either uses none and unknown when the source does not settle it.
-func (t *Topology) SameNamespace(a, b *ServiceConnect) Opt[bool] {
-	if a == nil || b == nil || a.Namespace.IsAbsent() || b.Namespace.IsAbsent() {
-		return Opt[bool]{}
-	}
-	x, okx := a.Namespace.Get()
-	y, oky := b.Namespace.Get()
-	switch {
-	case okx && oky && x == y && a.NamespaceByID == b.NamespaceByID:
-		return Known(true)
-	case okx && oky && a.NamespaceByID && b.NamespaceByID:
-		return Known(false)
-	}
-	n, okn := t.NamespaceName(a).Get()
-	m, okm := t.NamespaceName(b).Get()
-	if okn && okm {
-		return Known(n == m)
-	}
-	for _, o := range []Opt[string]{t.NamespaceName(a), t.NamespaceName(b)} {
-		if o.IsUnknown() {
-			return Unknown[bool](o.Why())
-		}
-	}
-	return Unknown[bool]("the name of a namespace is not in the source")
-}
-
-// SameGroup reports whether two IDs mean the same security group. A group
-// that is declared is no other; an external one may turn out to be a declared
-// group of another stack, which only the deployment settles, but not one of
-// the stack that takes it from outside.
-func (t *Topology) SameGroup(a, b ID) Opt[bool] {
-	if a == b {
-		return Known(true)
-	}
-	g, h := t.SecurityGroup(a), t.SecurityGroup(b)
-	switch {
-	case g == nil || h == nil:
-		return Unknown[bool](fmt.Sprintf("security group %s or %s is not in the source", a, b))
-	case !g.External && !h.External:
-		return Known(false)
-	case g.External != h.External && g.Stack == h.Stack:
-		return Known(false)
-	case strings.HasPrefix(string(a), "sg-") && strings.HasPrefix(string(b), "sg-"):
-		return Known(false)
-	}
-	return Unknown[bool](fmt.Sprintf("%s and %s may be the same security group; only the deployment settles that", a, b))
-}
-
-// EndpointName is one name and port that clients of a namespace may call.
-type EndpointName struct {
-	Name     Opt[string]
-	Port     Opt[int] // the client alias port
-	Index    int      // from 1, one per distinct name, in order of names: the n of the virtual address 127.255.0.n; 0 when the name is unknown
-	Service  *Service
-	Endpoint *Endpoint
-	Alias    *Alias // nil when the endpoint gives no alias and the default applies
-}
-
-// EndpointNames returns every name that a client with configuration c can
-// call in its namespace, ordered by name, port and service ID, unknown names
-// last. Services whose namespace is not certain to be the same are left out;
-// SameNamespace tells which those are. Whether a running client already has
-// the name is not decided here: see Service.After.
-//
-// An endpoint without alias gets the container port as
-// <discoveryName>.<namespace> (section 2 of the semantics).
-func (t *Topology) EndpointNames(c *ServiceConnect) []EndpointName {
-	var out []EndpointName
-	for _, s := range t.Services {
-		if s.Connect == nil {
-			continue
-		}
-		if same, ok := t.SameNamespace(c, s.Connect).Get(); !ok || !same {
-			continue
-		}
-		for i := range s.Connect.Endpoints {
-			out = append(out, t.names(s, &s.Connect.Endpoints[i])...)
-		}
-	}
-	sort.SliceStable(out, func(i, j int) bool { return out[i].less(out[j]) })
-	n, last := 0, ""
-	for i := range out {
-		name, ok := out[i].Name.Get()
-		if !ok {
-			continue
-		}
-		if n == 0 || name != last {
-			n, last = n+1, name
-		}
-		out[i].Index = n
-	}
-	return out
-}
-
-func (a EndpointName) less(b EndpointName) bool {
-	x, okx := a.Name.Get()
-	y, oky := b.Name.Get()
-	if okx != oky {
-		return okx
-	}
-	if x != y {
-		return x < y
-	}
-	if p, q := a.Port.Or(0), b.Port.Or(0); p != q {
-		return p < q
-	}
-	return a.Service.ID < b.Service.ID
-}
-
-// names returns the names under which one endpoint of s is called.
-func (t *Topology) names(s *Service, e *Endpoint) []EndpointName {
-	if len(e.Aliases) == 0 {
-		return []EndpointName{{
-			Name: t.defaultName(s, e), Port: containerPort(s, e), Service: s, Endpoint: e,
-		}}
-	}
-	var out []EndpointName
-	for i := range e.Aliases {
-		a := &e.Aliases[i]
-		n := EndpointName{Name: a.DNSName, Port: a.Port, Service: s, Endpoint: e, Alias: a}
-		if n.Name.IsAbsent() {
-			n.Name = t.defaultName(s, e)
-		}
-		out = append(out, n)
-	}
-	return out
-}
-
 // Discovery returns the endpoint's discovery name: as given, else the port name.
 func (e *Endpoint) Discovery() Opt[string] {
 	if e.DiscoveryName.IsAbsent() {
@@ -256,31 +102,22 @@ func (e *Endpoint) Discovery() Opt[string] {
 	return e.DiscoveryName
 }
 
-func (t *Topology) defaultName(s *Service, e *Endpoint) Opt[string] {
-	d, ns := e.Discovery(), t.NamespaceName(s.Connect)
-	name, okn := d.Get()
-	space, oks := ns.Get()
-	switch {
-	case okn && oks:
-		return Known(name + "." + space)
-	case d.IsUnknown():
-		return d
-	case ns.IsUnknown():
-		return ns
+// Declares reports whether a container of the task maps the TCP port.
+func (d *TaskDefinition) Declares(port int) bool {
+	for i := range d.Containers {
+		for _, m := range d.Containers[i].Ports {
+			if n, ok := m.Port.Get(); ok && n == port && strings.EqualFold(m.Protocol.Or("tcp"), "tcp") {
+				return true
+			}
+		}
 	}
-	return Unknown[string]("the endpoint has no port name or the service no namespace")
+	return false
 }
 
-func containerPort(s *Service, e *Endpoint) Opt[int] {
-	name, ok := e.PortName.Get()
-	if !ok {
-		return Unknown[int]("the endpoint's port name is not settled: " + e.PortName.Why())
-	}
-	if s.Task == nil {
-		return Unknown[int](s.TaskUnknown)
-	}
-	if _, m := s.PortMapping(name); m != nil {
-		return m.Port
-	}
-	return Unknown[int](fmt.Sprintf("no port mapping is named %q", name))
+// MayMap reports whether the container maps the port, or a port that is not settled.
+func (c *Container) MayMap(port int) bool {
+	return slices.ContainsFunc(c.Ports, func(m PortMapping) bool {
+		n, ok := m.Port.Get()
+		return !ok || n == port
+	})
 }

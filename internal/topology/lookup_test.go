@@ -57,9 +57,10 @@ func TestEndpointNames(t *testing.T) {
 		},
 	}
 	var got []string
-	for _, n := range top.EndpointNames(client.Connect) {
+	x := topology.NewIndex(top)
+	for _, n := range x.NamespaceOf(client.Connect).Numbered {
 		name, _ := n.Name.Get()
-		got = append(got, fmt.Sprintf("%d %s:%d %s", n.Index, name, n.Port.Or(-1), n.Service.ID))
+		got = append(got, fmt.Sprintf("%d %s:%d %s", n.Index, name, n.Port.Or(-1), n.Endpoint.Service.ID))
 	}
 	want := []string{
 		"1 api.shop:80 s/Api",

@@ -22,6 +22,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 //go:generate go test . -run TestGolden$ -count=1 -update
@@ -43,17 +44,15 @@ func config(t *testing.T, variant string, client bool) (agent.Config, agent.Upda
 	at := Places{Outbound: addr("127.0.0.1:40001"), Admin: "/tmp/envoy_admin.sock"}
 	cfg := agent.Config{Task: "0123abcd", AccessLog: &agent.AccessLog{Format: "TEXT"}}
 	hosts := agent.Update{Hosts: map[string][]netip.AddrPort{}}
+	index := topology.NewIndex(topo)
 	for _, s := range topo.Services {
 		if s.Connect == nil || (len(s.Connect.Endpoints) == 0) != client {
 			continue
 		}
-		for i := range s.Connect.Endpoints {
-			e := &s.Connect.Endpoints[i]
-			port, _ := e.PortName.Get()
-			_, m := s.PortMapping(port)
-			p := agent.Protocol(m.AppProtocol.Or("tcp"))
-			in := agent.Ingress{Discovery: e.Discovery().Or(""), Protocol: p, App: uint16(m.Port.Or(0)),
-				Listen: uint16(e.IngressPortOverride.Or(0)), Timeouts: agent.DefaultTimeouts(p)}
+		for _, e := range index.Endpoints(s.ID) {
+			p := agent.Protocol(e.Protocol.Or(""))
+			in := agent.Ingress{Discovery: e.Config.Discovery().Or(""), Protocol: p, App: uint16(e.ContainerPort.Or(0)),
+				Listen: uint16(e.Config.IngressPortOverride.Or(0)), Timeouts: agent.DefaultTimeouts(p)}
 			listen := uint16(40000) // ephemeral, behind the redirect
 			if in.Listen != 0 {
 				listen = in.Listen
@@ -64,14 +63,12 @@ func config(t *testing.T, variant string, client bool) (agent.Config, agent.Upda
 		if !client {
 			continue
 		}
-		for _, n := range topo.EndpointNames(s.Connect) {
-			port, _ := n.Endpoint.PortName.Get()
-			_, m := n.Service.PortMapping(port)
-			p := agent.Protocol(m.AppProtocol.Or("tcp"))
-			e := agent.Egress{Name: n.Name.Or(""), Discovery: n.Endpoint.Discovery().Or(""), Protocol: p, Timeouts: agent.DefaultTimeouts(p),
+		for _, n := range index.NamespaceOf(s.Connect).Numbered {
+			p := agent.Protocol(n.Endpoint.Protocol.Or(""))
+			e := agent.Egress{Name: n.Name.Or(""), Discovery: n.Endpoint.Config.Discovery().Or(""), Protocol: p, Timeouts: agent.DefaultTimeouts(p),
 				At: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 255, 0, byte(n.Index)}), uint16(n.Port.Or(0)))}
 			cfg.Egress = append(cfg.Egress, e)
-			ingress := uint16(n.Endpoint.IngressPortOverride.Or(m.Port.Or(0)))
+			ingress := uint16(n.Endpoint.IngressPort.Or(0))
 			hosts.Hosts[key(e)] = []netip.AddrPort{
 				netip.AddrPortFrom(netip.MustParseAddr("10.0.1.10"), ingress), netip.AddrPortFrom(netip.MustParseAddr("10.0.2.11"), ingress),
 			}

@@ -29,7 +29,7 @@ func Explain(w io.Writer, r *reach.Report, o TextOptions) error {
 		fmt.Fprint(b, "  no caller found\n\n")
 	}
 	if rest > 0 {
-		writeWrapped(b, fmt.Sprintf("%s, to a task's own address or between services that nothing in the source connects; --all shows them.", plural(rest, "more path")), 0, 0, o.width())
+		writeWrapped(b, fmt.Sprintf("%s, to a task's own address or between services that nothing in the source connects; --all shows them.", Plural(rest, "more path")), 0, 0, o.width())
 	}
 	for _, n := range r.Notes {
 		writeWrapped(b, "Note: "+n+".", 0, 2, o.width())
@@ -233,22 +233,22 @@ func writeAdmissions(b io.Writer, h reach.Hop, o TextOptions) {
 }
 
 func writeOutcome(b io.Writer, p reach.Prediction, o TextOptions) {
-	color := green
+	color := Green
 	switch p.Outcome.Class {
 	case reach.OK, reach.NoTraffic:
 	case reach.Unknown:
-		color = yellow
+		color = Yellow
 	default:
-		color = red
+		color = Red
 	}
 	text := outcomeText(p.Outcome)
 	if len(p.Blocks) > 0 {
 		text = strings.TrimSuffix(text, ": "+p.Outcome.Why) // the blocks below say it
 	}
 	if t := p.Target; t != nil && t.State != reach.StateUnknown {
-		color = green
+		color = Green
 		if t.State != reach.StateHealthy {
-			color = red
+			color = Red
 		}
 		state := t.State
 		if t.Reason != "" {
@@ -261,7 +261,7 @@ func writeOutcome(b io.Writer, p reach.Prediction, o TextOptions) {
 	}
 	var buf strings.Builder
 	writeWrapped(&buf, "= "+text, 4, 6, o.width())
-	fmt.Fprint(b, o.paint(color, strings.TrimRight(buf.String(), "\n")), "\n")
+	fmt.Fprint(b, o.Paint(color, strings.TrimRight(buf.String(), "\n")), "\n")
 }
 
 // outcomeText says an outcome in one sentence.

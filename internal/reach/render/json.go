@@ -7,36 +7,8 @@ import (
 	"github.com/hoplab/hoplab/internal/reach"
 )
 
-// The schemas of the JSON documents.
-const (
-	CheckSchema   = "hoplab/check/v1"
-	ExplainSchema = "hoplab/explain/v1"
-)
-
-// checkDoc is hoplab/check/v1.
-type checkDoc struct {
-	Schema   string          `json:"schema"`
-	Topology string          `json:"topology"`
-	Counts   map[string]int  `json:"counts"` // by severity; suppressed findings under "suppressed"
-	Findings []reach.Finding `json:"findings"`
-}
-
-// CheckJSON writes the findings as hoplab/check/v1, suppressed ones included.
-// topology is what was read, for the reader.
-func CheckJSON(w io.Writer, topology string, findings []reach.Finding) error {
-	d := checkDoc{Schema: CheckSchema, Topology: topology, Findings: findings, Counts: map[string]int{"error": 0, "warning": 0, "note": 0, "suppressed": 0}}
-	if d.Findings == nil {
-		d.Findings = []reach.Finding{}
-	}
-	for _, f := range findings {
-		if f.Suppressed != nil {
-			d.Counts["suppressed"]++
-		} else {
-			d.Counts[f.Severity.String()]++
-		}
-	}
-	return indent(w, d)
-}
+// ExplainSchema is the schema of the JSON document.
+const ExplainSchema = "hoplab/explain/v1"
 
 // explainDoc is hoplab/explain/v1: reach.Report with times in seconds.
 type explainDoc struct {

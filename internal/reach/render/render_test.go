@@ -10,8 +10,6 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
-
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
 	"github.com/hoplab/hoplab/internal/source/cfn"
@@ -37,15 +35,6 @@ func read(t testing.TB, paths ...string) *topology.Topology {
 		t.Fatal(err)
 	}
 	return top
-}
-
-func findings(t testing.TB, top *topology.Topology) []reach.Finding {
-	t.Helper()
-	fs, err := reach.Check(top, reach.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fs
 }
 
 func report(t testing.TB, top *topology.Topology) *reach.Report {
@@ -87,7 +76,7 @@ func TestGolden(t *testing.T) {
 	for _, in := range inputs {
 		t.Run(in.name, func(t *testing.T) {
 			top := read(t, in.path)
-			fs, r := findings(t, top), report(t, top)
+			r := report(t, top)
 			var b bytes.Buffer
 			out := func(suffix string, err error) {
 				t.Helper()
@@ -97,15 +86,12 @@ func TestGolden(t *testing.T) {
 				golden(t, in.name+suffix, b.Bytes())
 				b.Reset()
 			}
-			out(".check.txt", render.Check(&b, fs, render.TextOptions{}))
 			out(".explain.txt", render.Explain(&b, r, render.TextOptions{}))
 			out(".mmd", render.Mermaid(&b, r, false))
 			if in.name != "article-override-closed" {
 				return
 			}
-			out(".check.json", render.CheckJSON(&b, top.Name, fs))
 			out(".explain.json", render.ExplainJSON(&b, r))
-			out(".sarif", render.SARIF(&b, fs, render.SARIFOptions{Version: "1.2.3", Root: "../.."}))
 		})
 	}
 }
@@ -117,9 +103,6 @@ func TestTextKeepsItsWidth(t *testing.T) {
 			limit := min(max(width, 80), 100)
 			var b bytes.Buffer
 			o := render.TextOptions{Width: width, All: true}
-			if err := render.Check(&b, findings(t, top), o); err != nil {
-				t.Fatal(err)
-			}
 			if err := render.Explain(&b, report(t, top), o); err != nil {
 				t.Fatal(err)
 			}
@@ -131,122 +114,6 @@ func TestTextKeepsItsWidth(t *testing.T) {
 					t.Errorf("%s: an escape sequence without colour: %q", in.name, line)
 				}
 			}
-		}
-	}
-}
-
-func TestColour(t *testing.T) {
-	top := read(t, inputs[1].path)
-	var plain, colour bytes.Buffer
-	if err := render.Check(&plain, findings(t, top), render.TextOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := render.Check(&colour, findings(t, top), render.TextOptions{Color: true}); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(colour.String(), "\x1b[31merror\x1b[0m") {
-		t.Error("an error is not red")
-	}
-	bare := strings.NewReplacer("\x1b[31m", "", "\x1b[33m", "", "\x1b[32m", "", "\x1b[2m", "", "\x1b[0m", "").Replace(colour.String())
-	if bare != plain.String() {
-		t.Error("colour changes more than colour")
-	}
-}
-
-// TestSARIF validates the log against the SARIF 2.1.0 schema that go-sarif
-// carries, and against what GitHub's code scanning needs beyond it.
-func TestSARIF(t *testing.T) {
-	for _, in := range inputs {
-		fs := findings(t, read(t, in.path))
-		var b bytes.Buffer
-		if err := render.SARIF(&b, fs, render.SARIFOptions{Root: "../../.."}); err != nil {
-			t.Fatal(err)
-		}
-		log, err := sarif.FromBytes(b.Bytes(), sarif.WithStrictValidation())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := log.Validate(); err != nil {
-			t.Errorf("%s: %v", in.name, err)
-		}
-		uploadable(t, in.name, b.Bytes(), len(fs))
-	}
-}
-
-func TestSARIFWithoutFindings(t *testing.T) {
-	var b bytes.Buffer
-	if err := render.SARIF(&b, nil, render.SARIFOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	log, err := sarif.FromBytes(b.Bytes(), sarif.WithStrictValidation())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Validate(); err != nil {
-		t.Error(err)
-	}
-	uploadable(t, "empty", b.Bytes(), 0)
-}
-
-// uploadable checks the properties that code scanning requires of a log.
-func uploadable(t *testing.T, name string, text []byte, results int) {
-	t.Helper()
-	var log struct {
-		Schema  string `json:"$schema"`
-		Version string
-		Runs    []struct {
-			Tool struct {
-				Driver struct {
-					Name  string
-					Rules []struct {
-						ID               string
-						ShortDescription struct{ Text string }
-						FullDescription  struct{ Text string }
-						Help             struct{ Text string }
-					}
-				}
-			}
-			Results []struct {
-				RuleID    string
-				RuleIndex int
-				Level     string
-				Message   struct{ Text string }
-				Locations []struct {
-					PhysicalLocation struct {
-						ArtifactLocation struct{ URI string }
-						Region           struct{ StartLine int }
-					}
-				}
-				PartialFingerprints map[string]string
-			}
-		}
-	}
-	if err := json.Unmarshal(text, &log); err != nil {
-		t.Fatal(err)
-	}
-	if log.Version != "2.1.0" || log.Schema == "" || len(log.Runs) != 1 {
-		t.Fatalf("%s: version %q, schema %q, %d runs", name, log.Version, log.Schema, len(log.Runs))
-	}
-	run := log.Runs[0]
-	if run.Tool.Driver.Name != "hoplab" || len(run.Tool.Driver.Rules) != len(reach.Rules()) || len(run.Results) != results {
-		t.Errorf("%s: driver %q with %d rules, %d results", name, run.Tool.Driver.Name, len(run.Tool.Driver.Rules), len(run.Results))
-	}
-	for _, r := range run.Tool.Driver.Rules {
-		if r.ID == "" || r.ShortDescription.Text == "" || r.FullDescription.Text == "" || r.Help.Text == "" || len(r.ShortDescription.Text) > 1024 {
-			t.Errorf("%s: rule %+v lacks a text", name, r)
-		}
-	}
-	for _, r := range run.Results {
-		if r.RuleIndex < 0 || run.Tool.Driver.Rules[r.RuleIndex].ID != r.RuleID {
-			t.Errorf("%s: rule index of %s points elsewhere", name, r.RuleID)
-		}
-		if r.Message.Text == "" || len(r.Locations) == 0 || len(r.PartialFingerprints) == 0 {
-			t.Errorf("%s: result of %s lacks message, location or fingerprint", name, r.RuleID)
-			continue
-		}
-		at := r.Locations[0].PhysicalLocation
-		if at.ArtifactLocation.URI == "" || filepath.IsAbs(at.ArtifactLocation.URI) || strings.HasPrefix(at.ArtifactLocation.URI, "..") || at.Region.StartLine < 1 {
-			t.Errorf("%s: %s is at %+v; an upload needs a file in the repository and a line", name, r.RuleID, at)
 		}
 	}
 }

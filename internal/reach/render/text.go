@@ -1,17 +1,13 @@
-// Package render writes what reach found and predicted: findings as text,
-// JSON and SARIF, predictions as text, JSON and Mermaid. Every function is
-// pure: the same value gives the same bytes.
+// Package render writes what reach predicted as text, JSON and Mermaid, and
+// lays out text for whoever else writes to people. Every function is pure: the
+// same value gives the same bytes.
 package render
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // TextOptions adjusts text for people.
@@ -38,114 +34,34 @@ func (o TextOptions) width() int {
 	return o.Width
 }
 
+// Colours of a terminal.
 const (
-	red    = "\x1b[31m"
-	yellow = "\x1b[33m"
-	green  = "\x1b[32m"
-	dim    = "\x1b[2m"
-	reset  = "\x1b[0m"
+	Red    = "\x1b[31m"
+	Yellow = "\x1b[33m"
+	Green  = "\x1b[32m"
+	Dim    = "\x1b[2m"
+
+	reset = "\x1b[0m"
 )
 
-func (o TextOptions) paint(color, s string) string {
+// Paint returns s in the colour, or s itself when the options ask for none.
+func (o TextOptions) Paint(color, s string) string {
 	if !o.Color || color == "" {
 		return s
 	}
 	return color + s + reset
 }
 
-func severityColor(s reach.Severity) string {
-	switch s {
-	case reach.Error:
-		return red
-	case reach.Warning:
-		return yellow
-	}
-	return dim
-}
-
-// Check writes the findings as text: one block each, the worst first, then a
-// line that counts them.
-func Check(w io.Writer, findings []reach.Finding, o TextOptions) error {
-	b := bufio.NewWriter(w)
-	hidden := 0
-	for _, f := range findings {
-		if f.Suppressed != nil && !o.All {
-			hidden++
-			continue
-		}
-		writeFinding(b, f, o)
-	}
-	fmt.Fprintln(b, count(findings, hidden))
-	return b.Flush()
-}
-
-func writeFinding(b io.Writer, f reach.Finding, o TextOptions) {
-	fmt.Fprintf(b, "%s  %s  %s\n", o.paint(severityColor(f.Severity), f.Severity.String()), f.Rule, f.Label)
-	if at := place(f.Origin); at != "" {
-		writeWrapped(b, at, 2, 4, o.width())
-	}
-	writeWrapped(b, capital(f.Message)+".", 2, 2, o.width())
-	if f.Effect != "" {
-		writeWrapped(b, "Effect: "+f.Effect+".", 2, 10, o.width())
-	}
-	writeWrapped(b, "Fix:    "+f.Fix, 2, 10, o.width())
-	if f.Suppressed != nil {
-		writeWrapped(b, fmt.Sprintf("Suppressed (%s): %s", f.Suppressed.By, f.Suppressed.Reason), 2, 4, o.width())
-	}
-	fmt.Fprintln(b)
-}
-
-// place names the file and line, the construct and the resource of an origin.
-func place(o topology.Origin) string {
-	var parts []string
-	if o.File != "" {
-		at := o.File
-		if o.Line > 0 {
-			at = fmt.Sprintf("%s:%d", o.File, o.Line)
-		}
-		parts = append(parts, at)
-	}
-	if o.Path != "" {
-		parts = append(parts, o.Path)
-	}
-	if o.ID != "" {
-		parts = append(parts, strings.TrimSpace(o.Type+" "+string(o.ID)))
-	}
-	return strings.Join(parts, "  ")
-}
-
-func count(fs []reach.Finding, hidden int) string {
-	var n [3]int
-	for _, f := range fs {
-		if f.Suppressed == nil {
-			n[f.Severity]++
-		}
-	}
-	var parts []string
-	for s := reach.Error; s >= reach.Note; s-- {
-		if n[s] > 0 {
-			parts = append(parts, plural(n[s], s.String()))
-		}
-	}
-	text := "nothing found"
-	if len(parts) > 0 {
-		text = strings.Join(parts, ", ")
-	}
-	if hidden > 0 {
-		text += fmt.Sprintf("; %d suppressed (--all shows them)", hidden)
-	}
-	return text
-}
-
-func plural(n int, what string) string {
+// Plural returns n and the noun, with an s unless n is 1.
+func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// capital raises the first letter of a sentence, unless it starts with a name.
-func capital(s string) string {
+// Capital raises the first letter of a sentence, unless it starts with a name.
+func Capital(s string) string {
 	for _, word := range []string{"a ", "an ", "the ", "nothing ", "no ", "requests ", "listener ", "port ", "task ", "container ", "endpoints ", "health "} {
 		if strings.HasPrefix(s, word) {
 			return strings.ToUpper(s[:1]) + s[1:]

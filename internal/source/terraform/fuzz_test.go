@@ -51,7 +51,7 @@ func FuzzDirectory(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		check(t, dir)
+		agree(t, dir)
 	})
 }
 
@@ -73,7 +73,7 @@ func FuzzPlan(f *testing.F) {
 			t.Fatal(err)
 		}
 		terraform.Detect(path)
-		check(t, path)
+		agree(t, path)
 	})
 }
 
@@ -95,7 +95,7 @@ func seeds(f *testing.F, add func(path string, src []byte)) {
 
 // check loads a path twice: it must answer in time, the same both times,
 // with an error for the user or a topology in which no symbol is left.
-func check(t *testing.T, path string) {
+func agree(t *testing.T, path string) {
 	t.Helper()
 	start := time.Now()
 	first, err := terraform.Load(path, terraform.Options{})

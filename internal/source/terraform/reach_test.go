@@ -3,7 +3,7 @@ package terraform_test
 import (
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/source/terraform"
 )
 
@@ -28,13 +28,13 @@ func TestFindings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			findings, err := reach.Check(top, reach.Options{})
+			findings, err := check.Run(top, check.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			found := false
 			for _, f := range findings {
-				if f.Severity == reach.Note {
+				if f.Severity == check.Note {
 					continue
 				}
 				if f.Rule != tt.rule || string(f.Origin.ID) != tt.on {

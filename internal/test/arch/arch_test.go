@@ -50,12 +50,19 @@ var rules = []rule{
 	},
 	{
 		from:  []string{"internal/reach/..."},
-		never: []string{"./internal/lab"},
-		why:   "prediction and observation are independent: one checks the other",
+		never: []string{"./internal/"},
+		but:   []string{"./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics", "./internal/ports", "./internal/fail"},
+		why:   "prediction and observation are independent: one checks the other; and a prediction knows no finding",
+	},
+	{
+		from:  []string{"internal/check"},
+		never: []string{"./internal/"},
+		but:   []string{"./internal/check", "./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics", "./internal/ports", "./internal/fail"},
+		why:   "findings follow from the source and what is predicted of it, never from what was seen",
 	},
 	{
 		from:  []string{"internal/lab/..."},
-		never: []string{"./internal/reach", "./internal/diagnose"},
+		never: []string{"./internal/reach", "./internal/check", "./internal/diagnose", "./internal/experiment", "./internal/learn"},
 		why:   "prediction and observation are independent: one checks the other",
 	},
 	{
@@ -77,15 +84,25 @@ var rules = []rule{
 		why:   "a report is a pure function of one value",
 	},
 	{
-		from:  []string{"internal/source/cfn", "internal/topology"},
+		from:  []string{"internal/source/..."},
 		never: []string{"./internal/"},
-		but:   []string{"./internal/source/cfn", "./internal/topology", "./internal/fail", "./internal/ports"},
+		but:   []string{"./internal/source", "./internal/topology", "./internal/fail", "./internal/ports"},
 		why:   "reading a template knows nothing of what is later made of it",
 	},
 	{
 		from:  []string{"internal/analysis", "internal/compare", "internal/stats", "internal/run", "internal/plan", "internal/sim"},
-		never: []string{"./internal/lab", "./internal/reach", "./internal/topology", "./internal/report", "./internal/cli"},
+		never: []string{"./internal/lab", "./internal/reach", "./internal/check", "./internal/topology", "./internal/source", "./internal/experiment", "./internal/report", "./internal/cli"},
 		why:   "data moves one way: samples to intervals, whoever made the samples",
+	},
+	{
+		from:  []string{"internal/experiment"},
+		never: []string{"./internal/check", "./internal/diagnose", "./internal/source", "./internal/analysis", "./internal/compare", "./internal/summary", "./internal/report", "./internal/learn"},
+		why:   "an experiment measures and counts; it may ask what is predicted, and judges nothing",
+	},
+	{
+		from:  []string{"internal/learn"},
+		never: []string{"./internal/experiment", "./internal/plan", "./internal/run", "./internal/analysis", "./internal/report", "./internal/awsrun", "github.com/aws/"},
+		why:   "a lesson shows a deployment on the lab in seconds; it measures nothing and needs no account",
 	},
 	{
 		from:  []string{"internal/..."},
@@ -94,7 +111,7 @@ var rules = []rule{
 		why:   "the parts meet in the command line, and nothing is downstream of it",
 	},
 	{
-		from:  []string{"internal/analysis", "internal/source/cfn", "internal/lab/...", "internal/plan", "internal/reach/...", "internal/report", "internal/run", "internal/stats", "internal/topology", "internal/summary"},
+		from:  []string{"internal/analysis", "internal/source/...", "internal/experiment", "internal/learn", "internal/compare", "internal/lab/...", "internal/plan", "internal/reach/...", "internal/check", "internal/report/...", "internal/run", "internal/stats", "internal/topology", "internal/summary"},
 		never: []string{"github.com/spf13/"},
 		but:   []string{"./internal/cli"},
 		why:   "flags and commands are the command line's business",

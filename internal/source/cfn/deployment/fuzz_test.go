@@ -39,13 +39,14 @@ func FuzzFromTemplates(f *testing.F) {
 				t.Errorf("a note without text at %v", u.Origin)
 			}
 		}
+		x := topology.NewIndex(first)
 		for _, s := range first.Services {
 			if s.Task == nil && s.TaskUnknown == "" {
 				t.Errorf("%s: no task and no reason", s.ID)
 			}
-			first.EndpointNames(s.Connect)
+			x.NamespaceOf(s.Connect)
 			for _, id := range s.Groups {
-				if g, ok := id.Get(); ok && first.SecurityGroup(g) == nil {
+				if g, ok := id.Get(); ok && x.SecurityGroup(g) == nil {
 					t.Errorf("%s: group %s is not in the topology", s.ID, g)
 				}
 			}

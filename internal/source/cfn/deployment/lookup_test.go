@@ -9,38 +9,37 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-func TestSameNamespace(t *testing.T) {
-	top := build(t, nil, "testdata/shapes/namespace-forms.yaml")
-	connect := func(id string) *topology.ServiceConnect {
-		return top.Service(topology.ID("namespace-forms/" + id)).Connect
-	}
-	tests := []struct{ a, b, want string }{
-		{"ByArn", "ByRef", "true"},
-		{"ByArn", "ByName", "true"},
-		{"ByArn", "BySub", "true"},
-		{"ByArn", "ByCluster", "false"},
-		{"ByArn", "ByOtherName", "false"},
-		{"ByArn", "ByLiteral", "unknown"},
-		{"ByLiteral", "ByLiteral", "true"},
-		{"ByArn", "ByPlain", "absent"},
-		{"ByArn", "ByNothing", "unknown"},
-	}
-	for _, tt := range tests {
-		got := "absent"
-		o := top.SameNamespace(connect(tt.a), connect(tt.b))
-		if v, ok := o.Get(); ok {
-			got = fmt.Sprint(v)
-		} else if o.IsUnknown() {
-			got = "unknown"
+// Two services that refer to one namespace in different ways share it; an ARN
+// that is no reference stands for itself.
+func TestNamespaceForms(t *testing.T) {
+	x := topology.NewIndex(build(t, nil, "testdata/shapes/namespace-forms.yaml"))
+	key := func(id string) string {
+		n := x.NamespaceOf(x.Service(topology.ID("namespace-forms/" + id)).Connect)
+		if n == nil {
+			return ""
 		}
-		if got != tt.want || got == "unknown" && o.Why() == "" {
-			t.Errorf("%s and %s: %s (%s), want %s", tt.a, tt.b, got, o.Why(), tt.want)
+		return n.Key
+	}
+	want := key("ByArn")
+	for _, id := range []string{"ByArn", "ByRef", "ByName", "BySub"} {
+		if got := key(id); got != want || got == "" {
+			t.Errorf("%s is in namespace %q, ByArn in %q", id, got, want)
+		}
+	}
+	for _, id := range []string{"ByCluster", "ByOtherName", "ByLiteral"} {
+		if got := key(id); got == want || got == "" {
+			t.Errorf("%s is in namespace %q, ByArn in %q", id, got, want)
+		}
+	}
+	for _, id := range []string{"ByPlain", "ByNothing"} {
+		if got := key(id); got != "" {
+			t.Errorf("%s is in namespace %q", id, got)
 		}
 	}
 }
 
 func TestSameGroup(t *testing.T) {
-	top := build(t, nil, "testdata/shapes/imported-groups/network.yaml", "testdata/shapes/imported-groups/app.yaml", "testdata/shapes/parameter-types.yaml")
+	x := topology.NewIndex(build(t, nil, "testdata/shapes/imported-groups/network.yaml", "testdata/shapes/imported-groups/app.yaml", "testdata/shapes/parameter-types.yaml"))
 	tests := []struct {
 		a, b topology.ID
 		want string
@@ -55,7 +54,7 @@ func TestSameGroup(t *testing.T) {
 		{"sg-0123456789abcdef0", "nowhere", "unknown"},                         // not in the source
 	}
 	for _, tt := range tests {
-		o := top.SameGroup(tt.a, tt.b)
+		o := x.SameGroup(tt.a, tt.b)
 		got := "unknown"
 		if v, ok := o.Get(); ok {
 			got = fmt.Sprint(v)
@@ -63,7 +62,7 @@ func TestSameGroup(t *testing.T) {
 		if got != tt.want || got == "unknown" && o.Why() == "" {
 			t.Errorf("%s and %s: %s (%s), want %s", tt.a, tt.b, got, o.Why(), tt.want)
 		}
-		if back, ok := top.SameGroup(tt.b, tt.a).Get(); ok != (got != "unknown") || ok && fmt.Sprint(back) != got {
+		if back, ok := x.SameGroup(tt.b, tt.a).Get(); ok != (got != "unknown") || ok && fmt.Sprint(back) != got {
 			t.Errorf("%s and %s: the answer depends on the order", tt.a, tt.b)
 		}
 	}
@@ -114,8 +113,9 @@ Parameters:
 		fmt.Println(err)
 		return
 	}
-	web := top.Service("web/Web")
-	for _, n := range top.EndpointNames(web.Connect) {
+	x := topology.NewIndex(top)
+	web := x.Service("web/Web")
+	for _, n := range x.NamespaceOf(web.Connect).Numbered {
 		fmt.Printf("http://%s:%d\n", n.Name.Or("?"), n.Port.Or(0))
 	}
 	_, mapping := web.PortMapping("web")

@@ -1,9 +1,10 @@
-package reach
+package check
 
 import (
 	"fmt"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -37,42 +38,42 @@ var suppressionRules = []Rule{
 func flawRule(id, title, explain, fix, source string) Rule {
 	return Rule{ID: id, Severity: Error, Title: title, Explain: explain, Fix: fix, Source: source, run: func(c *checker) {
 		for _, f := range c.flaws[id] {
-			g := c.add(f.at, f.fix, "%s", f.text)
+			g := c.add(f.At, f.Fix, "%s", f.Text)
 			g.Effect = "the deployment fails"
-			if f.error != "" {
-				g.Effect += ": " + f.error
+			if f.Error != "" {
+				g.Effect += ": " + f.Error
 			}
 		}
 	}}
 }
 
 // effect says in one sentence what the caller of p sees.
-func effect(p *Prediction) string {
+func effect(p *reach.Prediction) string {
 	o := p.Outcome
 	who, gets, waits := p.Caller.Name, "gets", "waits until its own connect timeout"
-	if p.Caller.Kind == CallerAdmitted {
+	if p.Caller.Kind == reach.CallerAdmitted {
 		who, gets, waits = "callers", "get", "wait until their own connect timeout"
 	}
 	switch o.Class {
-	case HTTPError, OK:
+	case reach.HTTPError, reach.OK:
 		s := fmt.Sprintf("%s %s %d", who, gets, o.Status)
 		if o.Body != "" {
 			s += fmt.Sprintf(" %q", o.Body)
 		}
 		return s + afterText(o.After)
-	case Timeout:
+	case reach.Timeout:
 		if p.Target != nil {
 			return fmt.Sprintf("the target is %s (%s)", p.Target.State, p.Target.Reason)
 		}
 		return who + " " + waits
-	case Reset:
+	case reach.Reset:
 		if o.Curl == "" {
 			return who + "'s connection is closed without an answer"
 		}
 		return who + " reads " + o.Curl
-	case NoName:
+	case reach.NoName:
 		return who + " reads " + o.Curl
-	case DeployFails:
+	case reach.DeployFails:
 		return "the deployment fails"
 	}
 	return ""
@@ -99,16 +100,16 @@ func once() func(parts ...any) bool {
 }
 
 // eachEndpoint calls f for every endpoint of every service, in order.
-func (c *checker) eachEndpoint(f func(*endpoint)) {
-	for _, s := range c.p.x.t.Services {
-		for _, e := range c.p.x.endpoints[s.ID] {
+func (c *checker) eachEndpoint(f func(*topology.ConnectEndpoint)) {
+	for _, s := range c.x.Topology.Services {
+		for _, e := range c.x.Endpoints(s.ID) {
 			f(e)
 		}
 	}
 }
 
 func (c *checker) eachListener(f func(*topology.LoadBalancer, *topology.Listener)) {
-	for _, lb := range c.p.x.t.LoadBalancers {
+	for _, lb := range c.x.Topology.LoadBalancers {
 		for _, l := range lb.Listeners {
 			f(lb, l)
 		}
@@ -118,13 +119,13 @@ func (c *checker) eachListener(f func(*topology.LoadBalancer, *topology.Listener
 // eachTask calls f for every task definition once, with the first service that runs it or nil.
 func (c *checker) eachTask(f func(*topology.TaskDefinition, *topology.Service)) {
 	seen := map[*topology.TaskDefinition]bool{}
-	for _, s := range c.p.x.t.Services {
+	for _, s := range c.x.Topology.Services {
 		if s.Task != nil && !seen[s.Task] {
 			seen[s.Task] = true
 			f(s.Task, s)
 		}
 	}
-	for _, d := range c.p.x.t.Standalone {
+	for _, d := range c.x.Topology.Standalone {
 		if !seen[d] {
 			seen[d] = true
 			f(d, nil)

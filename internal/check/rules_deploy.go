@@ -1,8 +1,9 @@
-package reach
+package check
 
 import (
 	"fmt"
 
+	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -63,7 +64,7 @@ var deployRules = []Rule{
 			c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
 				if p, ok := l.Protocol.Get(); ok && p == "HTTPS" && len(l.Certificates) == 0 {
 					f := c.add(l.Origin, "Add Certificates with the ARN of an ACM certificate.",
-						"HTTPS listener %s of %s has no certificate", portText(l.Port), label(lb.Origin, lb.Name))
+						"HTTPS listener %s of %s has no certificate", reach.PortText(l.Port), topology.Label(lb.Origin, lb.Name))
 					f.Effect = "the deployment fails"
 				}
 			})
@@ -74,11 +75,11 @@ var deployRules = []Rule{
 		Explain: "A target group with the algorithm least_outstanding_requests cannot have a slow start.",
 		Fix:     "Drop one of the two attributes.", Source: "semantics 6",
 		run: func(c *checker) {
-			for _, g := range c.p.x.t.TargetGroups {
+			for _, g := range c.x.Topology.TargetGroups {
 				slow := g.Attributes["slow_start.duration_seconds"].Or("0")
 				if g.Attributes["load_balancing.algorithm.type"].Or("") == "least_outstanding_requests" && slow != "0" {
 					f := c.add(g.Origin, "Set slow_start.duration_seconds to 0 or the algorithm to round_robin.",
-						"%s has a slow start of %s s with least_outstanding_requests", label(g.Origin, g.Name), slow)
+						"%s has a slow start of %s s with least_outstanding_requests", topology.Label(g.Origin, g.Name), slow)
 					f.Effect = "the deployment fails"
 				}
 			}
@@ -87,13 +88,12 @@ var deployRules = []Rule{
 }
 
 func duplicateNames(c *checker) {
-	for _, key := range c.p.x.spaceOrder {
-		sp := c.p.x.spaces[key]
-		first := map[string]*endpoint{}
-		seen := map[*endpoint]bool{}
-		for _, n := range sp.names {
-			e := n.ep
-			if d, ok := discovery(e); ok && !seen[e] {
+	for _, ns := range c.x.ConnectNamespaces() {
+		first := map[string]*topology.ConnectEndpoint{}
+		seen := map[*topology.ConnectEndpoint]bool{}
+		for _, n := range ns.Names {
+			e := n.Endpoint
+			if d, ok := e.Config.Discovery().Get(); ok && !seen[e] {
 				seen[e] = true
 				if other := first["d/"+d]; other != nil {
 					c.duplicate(e, other, fmt.Sprintf("discovery name %q", d))
@@ -101,8 +101,8 @@ func duplicateNames(c *checker) {
 				}
 				first["d/"+d] = e
 			}
-			name, okn := n.name.Get()
-			port, okp := n.port.Get()
+			name, okn := n.Name.Get()
+			port, okp := n.Port.Get()
 			if !okn || !okp {
 				continue
 			}
@@ -116,19 +116,9 @@ func duplicateNames(c *checker) {
 	}
 }
 
-func discovery(e *endpoint) (string, bool) {
-	if d, ok := e.ep.DiscoveryName.Get(); ok {
-		return d, true
-	}
-	if e.ep.DiscoveryName.IsUnknown() {
-		return "", false
-	}
-	return e.ep.PortName.Get()
-}
-
-func (c *checker) duplicate(e, other *endpoint, what string) {
-	f := c.add(e.svc.Origin, "Give one of the two a discovery name of its own.",
-		"%s publishes %s, which %s publishes already in the same namespace", label(e.svc.Origin, e.svc.Name), what, label(other.svc.Origin, other.svc.Name))
-	f.Related = []topology.Origin{other.svc.Origin}
+func (c *checker) duplicate(e, other *topology.ConnectEndpoint, what string) {
+	f := c.add(e.Service.Origin, "Give one of the two a discovery name of its own.",
+		"%s publishes %s, which %s publishes already in the same namespace", topology.Label(e.Service.Origin, e.Service.Name), what, topology.Label(other.Service.Origin, other.Service.Name))
+	f.Related = []topology.Origin{other.Service.Origin}
 	f.Effect = "the deployment fails"
 }

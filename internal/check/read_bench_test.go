@@ -1,4 +1,4 @@
-package reach_test
+package check_test
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 )
@@ -63,7 +63,7 @@ func BenchmarkReadAndCheck(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				fs, err := reach.Check(t, reach.Options{})
+				fs, err := check.Run(t, check.Options{})
 				if err != nil || len(fs) == 0 {
 					b.Fatal(err, len(fs))
 				}

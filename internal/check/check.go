@@ -1,14 +1,22 @@
-package reach
+// Package check finds what is wrong with a deployment: it holds the rules of
+// hoplab check, applies them to a topology and to what reach predicts of it,
+// marks what the author accepted, and writes the findings as text, JSON and
+// SARIF.
+//
+// A new rule goes into the list of its subject (rules_*.go) and gets an example
+// in the tests; docs/rules.md is written from both.
+package check
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
 
+	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// Rule is one thing that Check looks for.
+// Rule is one thing that a check looks for.
 type Rule struct {
 	ID       string   `json:"id"` // stable; suppressions and SARIF refer to it
 	Severity Severity `json:"severity"`
@@ -32,7 +40,7 @@ type Finding struct {
 	// Effect is what a caller sees, in one sentence; empty when no caller sees it.
 	Effect string `json:"effect,omitempty"`
 	// Add is the security-group rule that mends it, if one does.
-	Add *OpenRule `json:"add,omitempty"`
+	Add *reach.OpenRule `json:"add,omitempty"`
 	// Prediction is the ID of the prediction it rests on, if it does.
 	Prediction string `json:"prediction,omitempty"`
 	// Suppressed is set when the source or a file accepts the finding.
@@ -47,12 +55,14 @@ type Suppressed struct {
 
 // checker runs the rules over one topology and collects findings.
 type checker struct {
-	p    *Predictor
-	r    *Report
-	rule *Rule
-	out  []Finding
+	p            *reach.Predictor
+	x            *topology.Index
+	r            *reach.Report
+	suppressions []SuppressEntry
+	rule         *Rule
+	out          []Finding
 	// flaws by rule, worked out once for all deployment rules.
-	flaws map[string][]flaw
+	flaws map[string][]reach.Flaw
 }
 
 // add records a finding of the current rule.
@@ -65,31 +75,39 @@ func (c *checker) add(at topology.Origin, fix, format string, args ...any) *Find
 
 // label returns the name of the resource with the origin.
 func (c *checker) label(at topology.Origin) string {
-	if s := c.p.x.services[at.ID]; s != nil {
-		return label(s.Origin, s.Name)
+	if s := c.x.Service(at.ID); s != nil {
+		return topology.Label(s.Origin, s.Name)
 	}
-	if g := c.p.x.groups[at.ID]; g != nil {
-		return label(g.Origin, g.Name)
+	if g := c.x.SecurityGroup(at.ID); g != nil {
+		return topology.Label(g.Origin, g.Name)
 	}
-	return originLabel(at)
+	return topology.OriginLabel(at)
 }
 
-// Check applies every rule to t and returns the findings, the worst first,
-// suppressed ones marked. The order is fixed for a given topology.
-func Check(t *topology.Topology, o Options) ([]Finding, error) {
-	p, err := New(t, o)
+// Options adjusts a check. The zero value is usable.
+type Options struct {
+	reach.Options
+	// Suppress holds the entries of a suppression file.
+	Suppress []SuppressEntry
+}
+
+// Run applies every rule to t and returns the findings, the worst first,
+// suppressed ones marked. The order is fixed for a given topology. It fails
+// when an option names something that t does not have.
+func Run(t *topology.Topology, o Options) ([]Finding, error) {
+	p, err := reach.New(t, o.Options)
 	if err != nil {
 		return nil, err
 	}
-	return p.Check(), nil
+	return With(p, o.Suppress), nil
 }
 
-// Check applies every rule to the predictor's topology, as the function Check does.
-func (p *Predictor) Check() []Finding {
-	c := &checker{p: p, r: p.Report(), flaws: map[string][]flaw{}}
-	for _, s := range p.x.t.Services {
-		for _, f := range p.x.flaws(s) {
-			c.flaws[f.rule] = append(c.flaws[f.rule], f)
+// With applies every rule to what p predicts, as Run does.
+func With(p *reach.Predictor, suppress []SuppressEntry) []Finding {
+	c := &checker{p: p, x: p.Index(), r: p.Report(), suppressions: suppress, flaws: map[string][]reach.Flaw{}}
+	for _, s := range c.x.Topology.Services {
+		for _, f := range p.Flaws(s) {
+			c.flaws[f.Rule] = append(c.flaws[f.Rule], f)
 		}
 	}
 	for i := range rules {

@@ -1,4 +1,4 @@
-package reach_test
+package check_test
 
 import (
 	"os"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
@@ -34,9 +35,9 @@ func read(t testing.TB, paths ...string) *topology.Topology {
 	return top
 }
 
-func checkAll(t testing.TB, top *topology.Topology) []reach.Finding {
+func checkAll(t testing.TB, top *topology.Topology) []check.Finding {
 	t.Helper()
-	fs, err := reach.Check(top, reach.Options{})
+	fs, err := check.Run(top, check.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func TestOurStacks(t *testing.T) {
 					}
 				case f.Suppressed != nil:
 					t.Errorf("%s is suppressed: %s", f.Rule, f.Message)
-				case f.Severity >= reach.Warning:
+				case f.Severity >= check.Warning:
 					open = append(open, f.Rule)
 					if !slices.Contains(planted[d.Name()], f.Rule) {
 						t.Errorf("%s %s %s: %s", f.Severity, f.Rule, f.Label, f.Message)
@@ -90,18 +91,18 @@ func TestOurStacks(t *testing.T) {
 func TestArticle(t *testing.T) {
 	for _, tc := range []struct {
 		file string
-		want map[string]reach.Severity // by rule; others must not be errors
+		want map[string]check.Severity // by rule; others must not be errors
 		not  []string
 	}{
-		{"default", map[string]reach.Severity{"needless-agent-hop": reach.Warning, "over-wide-task-role": reach.Note}, []string{"ingress-port-closed"}},
-		{"override-closed", map[string]reach.Severity{"ingress-port-closed": reach.Error, "over-wide-task-role": reach.Note}, []string{"needless-agent-hop"}},
-		{"override-open", map[string]reach.Severity{"over-wide-task-role": reach.Note}, []string{"needless-agent-hop", "ingress-port-closed"}},
+		{"default", map[string]check.Severity{"needless-agent-hop": check.Warning, "over-wide-task-role": check.Note}, []string{"ingress-port-closed"}},
+		{"override-closed", map[string]check.Severity{"ingress-port-closed": check.Error, "over-wide-task-role": check.Note}, []string{"needless-agent-hop"}},
+		{"override-open", map[string]check.Severity{"over-wide-task-role": check.Note}, []string{"needless-agent-hop", "ingress-port-closed"}},
 	} {
 		t.Run(tc.file, func(t *testing.T) {
-			got := map[string]reach.Finding{}
+			got := map[string]check.Finding{}
 			for _, f := range checkAll(t, read(t, filepath.Join(article, tc.file+".template.json"))) {
 				got[f.Rule] = f
-				if _, ok := tc.want[f.Rule]; !ok && f.Severity == reach.Error {
+				if _, ok := tc.want[f.Rule]; !ok && f.Severity == check.Error {
 					t.Errorf("error %s: %s", f.Rule, f.Message)
 				}
 			}

@@ -1,4 +1,4 @@
-package render
+package check
 
 import (
 	"crypto/sha256"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
-	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/reach/render"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -31,7 +31,7 @@ const (
 
 // SARIF writes the findings as a SARIF 2.1.0 log with one run. Suppressed
 // findings are included with their justification, as the format wants it.
-func SARIF(w io.Writer, findings []reach.Finding, o SARIFOptions) error {
+func SARIF(w io.Writer, findings []Finding, o SARIFOptions) error {
 	report := sarifReport(findings, o)
 	if err := report.PrettyWrite(w); err != nil {
 		return err
@@ -40,13 +40,13 @@ func SARIF(w io.Writer, findings []reach.Finding, o SARIFOptions) error {
 	return err
 }
 
-func sarifReport(findings []reach.Finding, o SARIFOptions) *sarif.Report {
+func sarifReport(findings []Finding, o SARIFOptions) *sarif.Report {
 	run := sarif.NewRunWithInformationURI("hoplab", toolURI)
 	if o.Version != "" {
 		run.Tool.Driver.WithVersion(o.Version)
 	}
 	index := map[string]int{}
-	for i, r := range reach.Rules() {
+	for i, r := range Rules() {
 		index[r.ID] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule(r))
 	}
@@ -59,7 +59,7 @@ func sarifReport(findings []reach.Finding, o SARIFOptions) *sarif.Report {
 	return report
 }
 
-func sarifRule(r reach.Rule) *sarif.ReportingDescriptor {
+func sarifRule(r Rule) *sarif.ReportingDescriptor {
 	help := r.Explain + " " + r.Fix
 	markdown := r.Explain + "\n\n**Fix:** " + r.Fix + "\n\n**Source:** " + r.Source
 	tags := sarif.NewPropertyBag()
@@ -76,8 +76,8 @@ func sarifRule(r reach.Rule) *sarif.ReportingDescriptor {
 }
 
 // problem maps a severity to the names that code scanning sorts by.
-func problem(s reach.Severity) string {
-	if s == reach.Note {
+func problem(s Severity) string {
+	if s == Note {
 		return "recommendation"
 	}
 	return s.String()
@@ -92,8 +92,8 @@ func camel(id string) string {
 	return b.String()
 }
 
-func sarifResult(f reach.Finding, rule int, o SARIFOptions) *sarif.Result {
-	text := capital(f.Message) + "."
+func sarifResult(f Finding, rule int, o SARIFOptions) *sarif.Result {
+	text := render.Capital(f.Message) + "."
 	if f.Effect != "" {
 		text += " Effect: " + f.Effect + "."
 	}
@@ -119,7 +119,7 @@ func sarifResult(f reach.Finding, rule int, o SARIFOptions) *sarif.Result {
 }
 
 // fingerprint stays the same while a finding moves within its file.
-func fingerprint(f reach.Finding) string {
+func fingerprint(f Finding) string {
 	sum := sha256.Sum256([]byte(f.Rule + "\x00" + string(f.Origin.ID) + "\x00" + f.Message))
 	return hex.EncodeToString(sum[:16])
 }

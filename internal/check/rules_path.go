@@ -1,9 +1,10 @@
-package reach
+package check
 
 import (
 	"fmt"
 	"slices"
 
+	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -31,21 +32,21 @@ var pathRules = []Rule{
 		ID: "alb-egress-closed", Severity: Error, Title: "The load balancer's security group does not let requests out to the targets",
 		Explain: "The load balancer connects to its targets, for requests and for health checks, so its own security group needs egress to them. Terraform gives a group no egress unless it is written; CloudFormation allows all only while no egress rule stands anywhere. The target is unhealthy with reason Target.Timeout, and the app's log has no line.",
 		Fix:     "Add egress from the load balancer's group to the targets' group on the container port.", Source: "semantics 7; 10 rows 9, 33, 34 and 35",
-		run: func(c *checker) { c.blocked(Egress, "alb-egress-closed", atTraffic) },
+		run: func(c *checker) { c.blocked(reach.Egress, "alb-egress-closed", atTraffic) },
 	},
 	{
 		ID: "target-ingress-closed", Severity: Error, Title: "The targets' security group does not let the load balancer in",
 		Explain: "The target's security group needs ingress from the load balancer's on the container port, in both port modes. Without it the target is unhealthy with reason Target.Timeout, and the app's log has no line.",
 		Fix:     "Add ingress from the load balancer's group on the container port.", Source: "semantics 7; 10 row 10",
-		run: func(c *checker) { c.blocked(Ingress, "target-ingress-closed", atTraffic) },
+		run: func(c *checker) { c.blocked(reach.Ingress, "target-ingress-closed", atTraffic) },
 	},
 	{
 		ID: "health-check-port-closed", Severity: Error, Title: "The health check's port is closed",
 		Explain: "The health check goes to a port of its own, and the security groups open only the traffic port. Requests would pass, but no target gets healthy and ECS replaces the tasks in a loop.",
 		Fix:     "Open the health check's port on both groups, or check the traffic port.", Source: "semantics 7",
 		run: func(c *checker) {
-			c.blocked(Egress, "health-check-port-closed", atCheck)
-			c.blocked(Ingress, "health-check-port-closed", atCheck)
+			c.blocked(reach.Egress, "health-check-port-closed", atCheck)
+			c.blocked(reach.Ingress, "health-check-port-closed", atCheck)
 		},
 	},
 	{
@@ -82,11 +83,11 @@ var pathRules = []Rule{
 
 // atTraffic and atCheck tell a blocked probe or request on the target's
 // registered port from a probe on a port of its own.
-func atTraffic(p *Prediction, port int) bool { return p.Target == nil || p.Target.Port == port }
-func atCheck(p *Prediction, port int) bool   { return p.Target != nil && p.Target.Port != port }
+func atTraffic(p *reach.Prediction, port int) bool { return p.Target == nil || p.Target.Port == port }
+func atCheck(p *reach.Prediction, port int) bool   { return p.Target != nil && p.Target.Port != port }
 
 // finding records a blocked path.
-func (c *checker) finding(p *Prediction, b Block) *Finding {
+func (c *checker) finding(p *reach.Prediction, b reach.Block) *Finding {
 	fix := "Add to " + b.Open.String() + "."
 	msg := b.Why
 	if b.Nearest != "" {
@@ -95,22 +96,23 @@ func (c *checker) finding(p *Prediction, b Block) *Finding {
 	f := c.add(b.At, fix, "%s", msg)
 	f.Add, f.Prediction, f.Effect = b.Open, p.ID, effect(p)
 	for _, id := range []topology.ID{p.Service, p.TargetGroup} {
-		if s := c.p.x.services[id]; s != nil {
+		if s := c.x.Service(id); s != nil {
 			f.Related = append(f.Related, s.Origin)
 		}
-		if g := c.p.x.tgs[id]; g != nil {
+		if g := c.x.TargetGroup(id); g != nil {
 			f.Related = append(f.Related, g.Origin)
 		}
 	}
 	return f
 }
 
-// blocked reports the doors between load balancer and target that are closed in one direction.
-func (c *checker) blocked(dir Direction, rule string, where func(*Prediction, int) bool) {
+// blocked reports the security groups between load balancer and target that let
+// nothing pass in one direction.
+func (c *checker) blocked(dir reach.Direction, rule string, where func(*reach.Prediction, int) bool) {
 	first := once()
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		if p.Kind != KindHealth && p.Kind != KindALB {
+		if p.Kind != reach.KindHealth && p.Kind != reach.KindALB {
 			continue
 		}
 		for _, b := range p.Blocks {
@@ -128,32 +130,31 @@ func ingressClosed(c *checker) {
 	asked := map[topology.ID]bool{}
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		if p.Kind != KindMesh || !p.Likely {
+		if p.Kind != reach.KindMesh || !p.Likely {
 			continue
 		}
 		asked[p.Service] = true
 		for _, b := range p.Blocks {
-			if b.Open.Direction == Ingress && first(b.At.ID, b.Open.String()) {
+			if b.Open.Direction == reach.Ingress && first(b.At.ID, b.Open.String()) {
 				c.finding(p, b)
 			}
 		}
 	}
-	c.eachEndpoint(func(e *endpoint) {
-		in, ok := e.ingress().Get()
-		if !ok || asked[e.svc.ID] || len(c.p.x.flaws(e.svc)) > 0 {
+	c.eachEndpoint(func(e *topology.ConnectEndpoint) {
+		in, ok := e.IngressPort.Get()
+		if !ok || asked[e.Service.ID] || len(c.p.Flaws(e.Service)) > 0 {
 			return
 		}
-		anybody := &host{name: "anybody", anybody: true}
-		pass := c.p.x.pass(anybody, c.p.x.taskHost(e.svc), in)
-		if pass.state != HopClosed || !first(e.svc.ID, in) {
+		sg := c.p.TaskIngress(e.Service, in, nil)
+		if sg.State != reach.HopClosed || !first(e.Service.ID, in) {
 			return
 		}
-		b := pass.blocks[0]
-		f := c.add(b.At, fmt.Sprintf("Add to %s.", b.Open), "%s opens the agent's ingress port %d of %s to nobody", b.Name, in, label(e.svc.Origin, e.svc.Name))
+		b := sg.Block
+		f := c.add(b.At, fmt.Sprintf("Add to %s.", b.Open), "%s opens the agent's ingress port %d of %s to nobody", b.Name, in, topology.Label(e.Service.Origin, e.Service.Name))
 		f.Severity = Warning
-		f.Related = []topology.Origin{e.svc.Origin}
-		f.Effect = fmt.Sprintf("every Service Connect client gets 504 %q", bodyRouteTimeout)
-		if !e.http() {
+		f.Related = []topology.Origin{e.Service.Origin}
+		f.Effect = fmt.Sprintf("every Service Connect client gets 504 %q", reach.BodyRouteTimeout)
+		if !e.HTTP() {
 			f.Effect = "every Service Connect client's connection is closed"
 		}
 	})
@@ -163,16 +164,16 @@ func clientEgressClosed(c *checker) {
 	first := once()
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		if !p.Likely || p.Kind != KindMesh && p.Kind != KindALB {
+		if !p.Likely || p.Kind != reach.KindMesh && p.Kind != reach.KindALB {
 			continue
 		}
 		entry := false // the load balancer is closed to this caller anyway
 		for _, b := range p.Blocks {
-			entry = entry || p.Kind == KindALB && b.Hop == 0 && b.Open.Direction == Ingress
+			entry = entry || p.Kind == reach.KindALB && b.Hop == 0 && b.Open.Direction == reach.Ingress
 		}
 		for _, b := range p.Blocks {
 			h := p.Hops[b.Hop]
-			if b.Open.Direction == Egress && h.From != "alb" && !entry && first(b.At.ID, b.Open.String()) {
+			if b.Open.Direction == reach.Egress && h.From != "alb" && !entry && first(b.At.ID, b.Open.String()) {
 				c.finding(p, b)
 			}
 		}
@@ -183,15 +184,15 @@ func albIngressClosed(c *checker) {
 	first := once()
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		if p.Kind != KindALB || p.Caller.Kind == CallerService {
+		if p.Kind != reach.KindALB || p.Caller.Kind == reach.CallerService {
 			continue
 		}
 		for _, b := range p.Blocks {
-			if b.Hop != 0 || b.Open.Direction != Ingress || !first(b.At.ID, b.Open.Port, p.Caller.Name) {
+			if b.Hop != 0 || b.Open.Direction != reach.Ingress || !first(b.At.ID, b.Open.Port, p.Caller.Name) {
 				continue
 			}
 			f := c.finding(p, b)
-			if p.Caller.Kind == CallerAdmitted {
+			if p.Caller.Kind == reach.CallerAdmitted {
 				f.Message = fmt.Sprintf("%s opens the listener's port %d to nobody", b.Name, b.Open.Port)
 				f.Effect = "every caller waits until its own connect timeout"
 			}
@@ -202,11 +203,11 @@ func albIngressClosed(c *checker) {
 func targetUnhealthy(c *checker) {
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		if p.Kind != KindHealth || p.Target == nil || p.Target.State != StateUnhealthy || len(p.Blocks) > 0 {
+		if p.Kind != reach.KindHealth || p.Target == nil || p.Target.State != reach.StateUnhealthy || len(p.Blocks) > 0 {
 			continue
 		}
-		g := c.p.x.tgs[p.TargetGroup]
-		if s := c.p.x.services[p.Service]; s != nil && c.expectsTLS(s, p.Target.CheckPort) {
+		g := c.x.TargetGroup(p.TargetGroup)
+		if s := c.x.Service(p.Service); s != nil && c.expectsTLS(s, p.Target.CheckPort) {
 			continue // tls-with-http-target-group says it better
 		}
 		f := c.add(g.Origin, "Let the check ask a port and path that answer, with a protocol and codes that fit.",
@@ -219,23 +220,23 @@ func targetUnhealthy(c *checker) {
 // request: the hop is there whether or not a security group lets requests in.
 func needlessHop(c *checker) {
 	first := once()
-	for _, g := range c.p.x.t.TargetGroups {
-		fs := c.p.x.fronts[g.ID]
+	for _, g := range c.x.Topology.TargetGroups {
+		fs := c.x.Forwards(g.ID)
 		if len(fs) == 0 {
 			continue
 		}
-		for _, r := range c.p.x.registered[g.ID] {
-			port, ok := r.port.Get()
-			if r.service == nil || !ok {
+		for _, r := range c.x.Registrations(g.ID) {
+			port, ok := r.Port.Get()
+			if r.Service == nil || !ok {
 				continue
 			}
-			a := c.p.arrive(r.service, port, false)
-			if a.agent == nil || a.agent.ep.TLS || !a.agent.ep.IngressPortOverride.IsAbsent() || !first(r.service.ID, port) {
+			a := c.p.Deliver(r.Service, port, false)
+			if a.Agent == nil || a.Agent.Config.TLS || !a.Agent.Config.IngressPortOverride.IsAbsent() || !first(r.Service.ID, port) {
 				continue
 			}
-			f := c.add(r.service.Origin, fmt.Sprintf("Set ingressPortOverride (1025 to 65535, not a container port) on the endpoint, and open that port instead of %d to its clients.", port),
+			f := c.add(r.Service.Origin, fmt.Sprintf("Set ingressPortOverride (1025 to 65535, not a container port) on the endpoint, and open that port instead of %d to its clients.", port),
 				"requests from %s to %s pass the Service Connect agent, which takes everything that arrives on port %d, although nothing asks for it",
-				label(fs[0].lb.Origin, fs[0].lb.Name), label(r.service.Origin, r.service.Name), port)
+				topology.Label(fs[0].LoadBalancer.Origin, fs[0].LoadBalancer.Name), topology.Label(r.Service.Origin, r.Service.Name), port)
 			f.Effect = "one hop more: higher latency, peer address 127.0.0.1, server: envoy"
 			f.Related = []topology.Origin{g.Origin}
 		}
@@ -244,8 +245,8 @@ func needlessHop(c *checker) {
 
 // expectsTLS reports whether the agent of s accepts only TLS on port.
 func (c *checker) expectsTLS(s *topology.Service, port int) bool {
-	for _, e := range c.p.x.endpoints[s.ID] {
-		if n, ok := e.ingress().Get(); ok && n == port && e.ep.TLS {
+	for _, e := range c.x.Endpoints(s.ID) {
+		if n, ok := e.IngressPort.Get(); ok && n == port && e.Config.TLS {
 			return true
 		}
 	}
@@ -253,42 +254,42 @@ func (c *checker) expectsTLS(s *topology.Service, port int) bool {
 }
 
 func tlsTargetGroup(c *checker) {
-	for _, g := range c.p.x.t.TargetGroups {
-		for _, r := range c.p.x.registered[g.ID] {
-			port, ok := r.port.Get()
-			if r.service == nil || !ok || !c.expectsTLS(r.service, port) {
+	for _, g := range c.x.Topology.TargetGroups {
+		for _, r := range c.x.Registrations(g.ID) {
+			port, ok := r.Port.Get()
+			if r.Service == nil || !ok || !c.expectsTLS(r.Service, port) {
 				continue
 			}
 			what := ""
-			if tls, ok := speaksTLS(g); ok && !tls {
+			if tls, ok := reach.SpeaksTLS(g); ok && !tls {
 				what = "speaks HTTP"
-			} else if at, ok := checkPort(g, r).Get(); ok && c.expectsTLS(r.service, at) && !g.Health.Protocol.IsUnknown() && g.Health.Protocol.Or("HTTP") == "HTTP" {
+			} else if at, ok := reach.CheckPort(g, r).Get(); ok && c.expectsTLS(r.Service, at) && !g.Health.Protocol.IsUnknown() && g.Health.Protocol.Or("HTTP") == "HTTP" {
 				what = "checks health with HTTP"
 			}
 			if what == "" {
 				continue
 			}
 			f := c.add(g.Origin, "Set Protocol and HealthCheckProtocol to HTTPS.",
-				"%s %s on port %d of %s, where the agent accepts only TLS", label(g.Origin, g.Name), what, port, label(r.service.Origin, r.service.Name))
+				"%s %s on port %d of %s, where the agent accepts only TLS", topology.Label(g.Origin, g.Name), what, port, topology.Label(r.Service.Origin, r.Service.Name))
 			f.Effect = "the target is unhealthy (Target.FailedHealthChecks) and callers get 502"
-			f.Related = []topology.Origin{r.service.Origin}
+			f.Related = []topology.Origin{r.Service.Origin}
 		}
 	}
 }
 
 func listenerWithoutTargets(c *checker) {
-	if c.p.x.openTargets != "" {
+	if c.x.OpenTargets() != "" {
 		return
 	}
-	for _, g := range c.p.x.t.TargetGroups {
-		fs := c.p.x.fronts[g.ID]
-		idle := !slices.ContainsFunc(fs, func(f front) bool { return f.weight > 0 }) // the other colour of a blue/green pair
-		if idle || c.p.x.alternates[g.ID] != nil || len(c.p.x.registered[g.ID]) > 0 || g.TargetType.Or("") == "lambda" {
+	for _, g := range c.x.Topology.TargetGroups {
+		fs := c.x.Forwards(g.ID)
+		idle := !slices.ContainsFunc(fs, func(f topology.Forward) bool { return f.Weight > 0 }) // the other colour of a blue/green pair
+		if idle || c.x.AlternateOf(g.ID) != nil || len(c.x.Registrations(g.ID)) > 0 || g.TargetType.Or("") == "lambda" {
 			continue
 		}
 		f := c.add(g.Origin, "Register a service with the target group, or remove the group from the listener.",
-			"listener %s of %s forwards to %s, with which nothing registers targets", portText(fs[0].listener.Port), label(fs[0].lb.Origin, fs[0].lb.Name), label(g.Origin, g.Name))
-		f.Related = []topology.Origin{fs[0].listener.Origin}
+			"listener %s of %s forwards to %s, with which nothing registers targets", reach.PortText(fs[0].Listener.Port), topology.Label(fs[0].LoadBalancer.Origin, fs[0].LoadBalancer.Name), topology.Label(g.Origin, g.Name))
+		f.Related = []topology.Origin{fs[0].Listener.Origin}
 		f.Effect = "callers get 503"
 	}
 }
@@ -297,7 +298,7 @@ func pathUnknown(c *checker) {
 	first := once()
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		if p.Outcome.Class != Unknown || !p.Likely || p.Kind == KindWhatIf || p.Kind == KindDirect {
+		if p.Outcome.Class != reach.Unknown || !p.Likely || p.Kind == reach.KindWhatIf || p.Kind == reach.KindDirect {
 			continue
 		}
 		at := c.place(p)
@@ -309,14 +310,14 @@ func pathUnknown(c *checker) {
 }
 
 // place returns the resource that a prediction is about.
-func (c *checker) place(p *Prediction) topology.Origin {
-	if s := c.p.x.services[p.Service]; s != nil {
+func (c *checker) place(p *reach.Prediction) topology.Origin {
+	if s := c.x.Service(p.Service); s != nil {
 		return s.Origin
 	}
-	if g := c.p.x.tgs[p.TargetGroup]; g != nil {
+	if g := c.x.TargetGroup(p.TargetGroup); g != nil {
 		return g.Origin
 	}
-	if lb := c.p.x.lbs[p.LoadBalancer]; lb != nil {
+	if lb := c.x.LoadBalancer(p.LoadBalancer); lb != nil {
 		return lb.Origin
 	}
 	return topology.Origin{}

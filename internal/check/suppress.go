@@ -1,11 +1,13 @@
-package reach
+package check
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"path"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -127,13 +129,13 @@ func (c *checker) suppress() {
 				used[templateKey(f.Origin, s.Rule)] = true
 			}
 		}
-		for _, s := range c.p.x.t.Suppressions {
+		for _, s := range c.x.Topology.Suppressions {
 			if s.Rule == f.Rule && strings.TrimSpace(s.Reason) != "" {
 				f.Suppressed = &Suppressed{Reason: s.Reason, By: "template"}
 				used[templateKey(topology.Origin{}, s.Rule)] = true
 			}
 		}
-		for j, e := range c.p.o.Suppress {
+		for j, e := range c.suppressions {
 			if e.covers(f) {
 				used[fileKey(j)] = true
 				if f.Suppressed == nil {
@@ -146,7 +148,7 @@ func (c *checker) suppress() {
 }
 
 func templateKey(o topology.Origin, rule string) string { return "t/" + string(o.ID) + "/" + rule }
-func fileKey(i int) string                              { return "f/" + itoa(i) }
+func fileKey(i int) string                              { return "f/" + strconv.Itoa(i) }
 
 func (c *checker) unused(used map[string]bool) {
 	find := func(id string) *Rule {
@@ -168,18 +170,18 @@ func (c *checker) unused(used map[string]bool) {
 			c.add(o, "Remove the suppression.", "the suppression of %s suppresses nothing%s", s.Rule, unknownRule(s.Rule))
 		}
 	}
-	for _, o := range c.p.x.suppressing() {
+	for _, o := range suppressing(c.x.Topology) {
 		for _, s := range o.Suppress {
 			template(o, s)
 		}
 	}
-	for _, s := range c.p.x.t.Suppressions {
+	for _, s := range c.x.Topology.Suppressions {
 		template(topology.Origin{}, s)
 	}
-	for i, e := range c.p.o.Suppress {
+	for i, e := range c.suppressions {
 		if !used[fileKey(i)] {
 			c.rule = find(ruleUnusedSuppression)
-			c.add(topology.Origin{File: e.File, Line: e.Line}, "Remove the entry.", "the suppression of %s for %s suppresses nothing", e.Rule, orElse(e.Resource, "any resource"))
+			c.add(topology.Origin{File: e.File, Line: e.Line}, "Remove the entry.", "the suppression of %s for %s suppresses nothing", e.Rule, cmp.Or(e.Resource, "any resource"))
 		}
 	}
 }
@@ -192,14 +194,13 @@ func unknownRule(id string) string {
 }
 
 // suppressing returns the origins of all resources that carry suppressions.
-func (x *index) suppressing() []topology.Origin {
+func suppressing(t *topology.Topology) []topology.Origin {
 	var out []topology.Origin
 	add := func(o topology.Origin) {
 		if len(o.Suppress) > 0 {
 			out = append(out, o)
 		}
 	}
-	t := x.t
 	for _, v := range t.VPCs {
 		add(v.Origin)
 	}

@@ -1,4 +1,4 @@
-package reach
+package check
 
 import (
 	"fmt"
@@ -7,10 +7,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// connectRules are about Service Connect: names, timeouts, logs, doors.
+// connectRules are about Service Connect: names, timeouts, logs, open ports.
 var connectRules = []Rule{
 	{
 		ID: "client-without-dependency", Severity: Warning, Title: "A client is not ordered after the endpoint it calls",
@@ -41,10 +42,10 @@ var connectRules = []Rule{
 		Explain: "Without AppProtocol the agent proxies TCP: no per-request timeout, no retries on responses, no HTTP metrics, no x-envoy headers. It cannot be changed on a live Service Connect service.",
 		Fix:     "Set AppProtocol to http, http2 or grpc if the app speaks that.", Source: "semantics 3; 10 row 31",
 		run: func(c *checker) {
-			c.eachEndpoint(func(e *endpoint) {
-				if e.mapping != nil && e.mapping.AppProtocol.IsAbsent() {
-					c.add(e.svc.Origin, "Set AppProtocol on the port mapping before the first deployment.",
-						"port mapping %q of %s has no AppProtocol, so its agent proxies TCP", e.ep.PortName.Or("?"), label(e.svc.Origin, e.svc.Name))
+			c.eachEndpoint(func(e *topology.ConnectEndpoint) {
+				if e.Mapping != nil && e.Mapping.AppProtocol.IsAbsent() {
+					c.add(e.Service.Origin, "Set AppProtocol on the port mapping before the first deployment.",
+						"port mapping %q of %s has no AppProtocol, so its agent proxies TCP", e.Config.PortName.Or("?"), topology.Label(e.Service.Origin, e.Service.Name))
 				}
 			})
 		},
@@ -54,12 +55,12 @@ var connectRules = []Rule{
 		Explain: "When the idle timeout is shorter than the per-request timeout it ends the request first, so the longer setting never applies.",
 		Fix:     "Make the idle timeout at least as long.", Source: "semantics 3",
 		run: func(c *checker) {
-			c.eachEndpoint(func(e *endpoint) {
-				idle, ok1 := e.ep.IdleTimeoutSeconds.Get()
-				limit, ok2 := e.requestTimeout().Get()
-				if ok1 && ok2 && e.http() && idle > 0 && idle < limit {
-					c.add(e.svc.Origin, fmt.Sprintf("Set IdleTimeoutSeconds to %d or more.", limit),
-						"%s: the idle timeout of %d s ends requests before the per-request timeout of %d s", label(e.svc.Origin, e.svc.Name), idle, limit)
+			c.eachEndpoint(func(e *topology.ConnectEndpoint) {
+				idle, ok1 := e.Config.IdleTimeoutSeconds.Get()
+				limit, ok2 := reach.RequestTimeout(e).Get()
+				if ok1 && ok2 && e.HTTP() && idle > 0 && idle < limit {
+					c.add(e.Service.Origin, fmt.Sprintf("Set IdleTimeoutSeconds to %d or more.", limit),
+						"%s: the idle timeout of %d s ends requests before the per-request timeout of %d s", topology.Label(e.Service.Origin, e.Service.Name), idle, limit)
 				}
 			})
 		},
@@ -75,10 +76,10 @@ var connectRules = []Rule{
 		Explain: "Service Connect TLS covers only what passes the agents. In override mode the load balancer reaches the app directly and without TLS; AWS advises against the combination.",
 		Fix:     "Leave the override out and use an HTTPS target group, or let the app itself speak TLS.", Source: "semantics 4",
 		run: func(c *checker) {
-			c.eachEndpoint(func(e *endpoint) {
-				if e.ep.TLS && !e.ep.IngressPortOverride.IsAbsent() && len(e.svc.LoadBalancers) > 0 {
-					c.add(e.svc.Origin, "Leave ingressPortOverride out on the endpoint with TLS.",
-						"%s has TLS and an override; its load balancer reaches the app past the agent, without Service Connect's TLS", label(e.svc.Origin, e.svc.Name))
+			c.eachEndpoint(func(e *topology.ConnectEndpoint) {
+				if e.Config.TLS && !e.Config.IngressPortOverride.IsAbsent() && len(e.Service.LoadBalancers) > 0 {
+					c.add(e.Service.Origin, "Leave ingressPortOverride out on the endpoint with TLS.",
+						"%s has TLS and an override; its load balancer reaches the app past the agent, without Service Connect's TLS", topology.Label(e.Service.Origin, e.Service.Name))
 				}
 			})
 		},
@@ -88,10 +89,10 @@ var connectRules = []Rule{
 		Explain: "The agent writes access logs to its own output, which LogConfiguration of the Service Connect block sends somewhere. Without it they are not kept.",
 		Fix:     "Add LogConfiguration beside AccessLogConfiguration.", Source: "semantics 4",
 		run: func(c *checker) {
-			for _, s := range c.p.x.t.Services {
-				if connected(s) && !s.Connect.AccessLog.IsAbsent() && !s.Connect.HasLog {
+			for _, s := range c.x.Topology.Services {
+				if s.Connected() && !s.Connect.AccessLog.IsAbsent() && !s.Connect.HasLog {
 					c.add(s.Origin, "Add LogConfiguration to the Service Connect configuration.",
-						"%s asks for agent access logs and has no LogConfiguration for the agent", label(s.Origin, s.Name))
+						"%s asks for agent access logs and has no LogConfiguration for the agent", topology.Label(s.Origin, s.Name))
 				}
 			}
 		},
@@ -113,10 +114,10 @@ var connectRules = []Rule{
 		Explain: "With a desired count of 0 the load balancer answers 503 and so does the clients' agent.",
 		Fix:     "Set the desired count.", Source: "semantics 10 row 28",
 		run: func(c *checker) {
-			for _, s := range c.p.x.t.Services {
+			for _, s := range c.x.Topology.Services {
 				n, ok := s.DesiredCount.Get()
-				if ok && n == 0 && (len(s.LoadBalancers) > 0 || len(c.p.x.endpoints[s.ID]) > 0) {
-					f := c.add(s.Origin, "Set DesiredCount to 1 or more.", "%s has a desired count of 0", label(s.Origin, s.Name))
+				if ok && n == 0 && (len(s.LoadBalancers) > 0 || len(c.x.Endpoints(s.ID)) > 0) {
+					f := c.add(s.Origin, "Set DesiredCount to 1 or more.", "%s has a desired count of 0", topology.Label(s.Origin, s.Name))
 					f.Effect = "callers get 503"
 				}
 			}
@@ -128,12 +129,12 @@ func clientWithoutDependency(c *checker) {
 	first := once()
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		late := p.Outcome.Class == NoName
-		if p.Kind != KindMesh || !p.Likely || p.Otherwise == nil && !late || !first(p.Caller.Service, p.Service) {
+		late := p.Outcome.Class == reach.NoName
+		if p.Kind != reach.KindMesh || !p.Likely || p.Otherwise == nil && !late || !first(p.Caller.Service, p.Service) {
 			continue
 		}
-		client, server := c.p.x.services[p.Caller.Service], c.p.x.services[p.Service]
-		who, whom := label(client.Origin, client.Name), label(server.Origin, server.Name)
+		client, server := c.x.Service(p.Caller.Service), c.x.Service(p.Service)
+		who, whom := topology.Label(client.Origin, client.Name), topology.Label(server.Origin, server.Name)
 		if late {
 			f := c.add(client.Origin, fmt.Sprintf("Turn the dependency round: %s must come after %s.", who, whom),
 				"%s is deployed before %s, whose endpoint it is meant to call", who, whom)
@@ -148,121 +149,112 @@ func clientWithoutDependency(c *checker) {
 	}
 }
 
-// allNames returns every endpoint name of the topology with its namespace key.
-func (x *index) allNames() map[string][]string {
-	out := map[string][]string{}
-	for _, key := range x.spaceOrder {
-		for name := range x.spaces[key].byName {
-			out[name] = append(out[name], key)
+// publishedNames returns every endpoint name of the topology.
+func publishedNames(x *topology.Index) map[string]bool {
+	out := map[string]bool{}
+	for _, ns := range x.ConnectNamespaces() {
+		for _, name := range ns.Published() {
+			out[name] = true
 		}
 	}
 	return out
 }
 
 func namespaceMismatch(c *checker) {
-	x := c.p.x
-	names := x.allNames()
-	for _, s := range x.t.Services {
-		if !connected(s) {
+	x := c.x
+	names := publishedNames(x)
+	for _, s := range x.Topology.Services {
+		if !s.Connected() {
 			continue
 		}
-		key, ok := x.spaceKey(s.Connect)
-		if !ok {
+		ns := x.NamespaceOf(s.Connect)
+		if ns == nil {
 			continue
 		}
-		who := label(s.Origin, s.Name)
+		who := topology.Label(s.Origin, s.Name)
 		found := false
-		eachURL(s, func(host string, _ int, variable string) {
-			keys := names[host]
-			if len(keys) == 0 || len(x.spaces[key].byName[host]) > 0 {
+		reach.EachURL(s.Task, func(host string, _ int, variable string) {
+			if !names[host] || len(ns.Named(host)) > 0 {
 				return
 			}
 			found = true
 			f := c.add(s.Origin, "Use the same namespace for client and server.",
-				"%s calls %s (%s), which is published in another namespace than its own (%s)", who, host, variable, x.spaceTitle(key))
-			f.Effect = who + " reads " + curlNoName(host)
+				"%s calls %s (%s), which is published in another namespace than its own (%s)", who, host, variable, ns.Title())
+			f.Effect = who + " reads " + reach.CurlNoName(host)
 		})
-		if found || len(s.Connect.Endpoints) > 0 || len(x.spaces[key].names) > 0 || len(names) == 0 || s.Connect.Uncertain != "" {
+		if found || len(s.Connect.Endpoints) > 0 || len(ns.Names) > 0 || len(names) == 0 || s.Connect.Uncertain != "" {
 			continue
 		}
 		f := c.add(s.Origin, "Use the servers' namespace.",
-			"%s is a client in namespace %s, where no service of the source publishes anything; the endpoints are in %s", who, x.spaceTitle(key), x.published())
+			"%s is a client in namespace %s, where no service of the source publishes anything; the endpoints are in %s", who, ns.Title(), publishing(x))
 		f.Severity = Warning
 		f.Effect = who + " resolves none of them"
 	}
 }
 
-func (x *index) spaceTitle(key string) string {
-	if name, ok := x.spaces[key].name.Get(); ok {
-		return name
-	}
-	_, rest, _ := strings.Cut(key, ":")
-	return rest
-}
-
-// published lists the namespaces that have endpoints.
-func (x *index) published() string {
+// publishing lists the namespaces that have endpoints.
+func publishing(x *topology.Index) string {
 	var out []string
-	for _, key := range x.spaceOrder {
-		if len(x.spaces[key].names) > 0 {
-			out = append(out, x.spaceTitle(key))
+	for _, ns := range x.ConnectNamespaces() {
+		if len(ns.Names) > 0 {
+			out = append(out, ns.Title())
 		}
 	}
 	return strings.Join(out, ", ")
 }
 
 func wrongURLPort(c *checker) {
-	x := c.p.x
-	for _, s := range x.t.Services {
-		if !connected(s) {
+	x := c.x
+	for _, s := range x.Topology.Services {
+		if !s.Connected() {
 			continue
 		}
-		key, ok := x.spaceKey(s.Connect)
-		if !ok {
+		ns := x.NamespaceOf(s.Connect)
+		if ns == nil {
 			continue
 		}
-		eachURL(s, func(host string, port int, variable string) {
-			ns := x.spaces[key].byName[host]
+		reach.EachURL(s.Task, func(host string, port int, variable string) {
+			called := ns.Named(host)
 			var ports []string
-			for _, n := range ns {
-				p, ok := n.port.Get()
+			for _, n := range called {
+				p, ok := n.Port.Get()
 				if !ok || p == port {
 					return
 				}
-				ports = append(ports, itoa(p))
+				ports = append(ports, strconv.Itoa(p))
 			}
-			if len(ns) == 0 {
+			if len(called) == 0 {
 				return
 			}
 			f := c.add(s.Origin, fmt.Sprintf("Use port %s in the URL.", strings.Join(ports, " or ")),
-				"%s calls %s:%d (%s), and the client port of %s is %s", label(s.Origin, s.Name), host, port, variable, host, strings.Join(ports, ", "))
-			f.Effect = label(s.Origin, s.Name) + " reads " + curlReset
+				"%s calls %s:%d (%s), and the client port of %s is %s", topology.Label(s.Origin, s.Name), host, port, variable, host, strings.Join(ports, ", "))
+			f.Effect = topology.Label(s.Origin, s.Name) + " reads " + reach.CurlReset
 		})
 	}
 }
 
 func endpointNeedsConnect(c *checker) {
-	x := c.p.x
-	names := x.allNames()
+	x := c.x
+	names := publishedNames(x)
 	report := func(o topology.Origin, who, host, variable string) {
 		f := c.add(o, "Enable Service Connect on the calling service, or call the load balancer.",
 			"%s calls %s (%s) and has no Service Connect, so the name does not resolve", who, host, variable)
-		f.Effect = who + " reads " + curlNoName(host)
+		f.Effect = who + " reads " + reach.CurlNoName(host)
 	}
-	for _, s := range x.t.Services {
-		if connected(s) || s.ConnectUnknown != "" {
+	for _, s := range x.Topology.Services {
+		if s.Connected() || s.ConnectUnknown != "" {
 			continue
 		}
-		eachURL(s, func(host string, _ int, variable string) {
-			if len(names[host]) > 0 {
-				report(s.Origin, label(s.Origin, s.Name), host, variable)
+		reach.EachURL(s.Task, func(host string, _ int, variable string) {
+			if names[host] {
+				report(s.Origin, topology.Label(s.Origin, s.Name), host, variable)
 			}
 		})
 	}
-	for _, d := range x.t.Standalone {
-		taskURLs(d, func(host string, _ int, variable string) {
-			if len(names[host]) > 0 {
-				report(d.Origin, label(d.Origin, d.Family), host, variable)
+	for _, d := range x.Topology.Standalone {
+		reach.EachURL(d, func(host string, _ int, variable string) {
+			if names[host] {
+				report(d.Origin, topology.Label(d.Origin, d.Family), host, variable)
 			}
 		})
 	}
@@ -271,31 +263,31 @@ func endpointNeedsConnect(c *checker) {
 var nodeImage = regexp.MustCompile(`(^|/)node(:|@|$)`)
 
 func shortKeepAlive(c *checker) {
-	for _, g := range c.p.x.t.TargetGroups {
-		fs := c.p.x.fronts[g.ID]
+	for _, g := range c.x.Topology.TargetGroups {
+		fs := c.x.Forwards(g.ID)
 		if len(fs) == 0 {
 			continue
 		}
-		idle, ok := idleTimeout(fs[0].lb)
+		idle, ok := reach.IdleTimeout(fs[0].LoadBalancer).Get()
 		if !ok {
 			continue
 		}
-		for _, r := range c.p.x.registered[g.ID] {
-			if port, ok := r.port.Get(); ok && r.service != nil {
-				c.keepAlive(g, r.service, port, idle)
+		for _, r := range c.x.Registrations(g.ID) {
+			if port, ok := r.Port.Get(); ok && r.Service != nil {
+				c.keepAlive(g, r.Service, port, idle)
 			}
 		}
 	}
 }
 
 func (c *checker) keepAlive(g *topology.TargetGroup, s *topology.Service, port, idle int) {
-	a := c.p.arrive(s, port, false)
-	who := label(s.Origin, s.Name)
+	a := c.p.Deliver(s, port, false)
+	who := topology.Label(s.Origin, s.Name)
 	switch {
-	case a.kind != served:
-	case a.agent != nil:
-		own, ok := a.agent.ep.IdleTimeoutSeconds.Get()
-		if ok && a.agent.http() && own > 0 && own < idle {
+	case a.Kind != reach.DeliveryServed:
+	case a.Agent != nil:
+		own, ok := a.Agent.Config.IdleTimeoutSeconds.Get()
+		if ok && a.Agent.HTTP() && own > 0 && own < idle {
 			f := c.add(s.Origin, fmt.Sprintf("Set IdleTimeoutSeconds above %d, or lower the load balancer's idle timeout.", idle),
 				"the agent of %s closes idle connections after %d s, the load balancer keeps them for %d s", who, own, idle)
 			f.Effect = "now and then a caller gets 502"
@@ -304,7 +296,7 @@ func (c *checker) keepAlive(g *topology.TargetGroup, s *topology.Service, port, 
 	default:
 		for i := range s.Task.Containers {
 			ct := &s.Task.Containers[i]
-			if !nodeImage.MatchString(ct.Image.Or("")) || !maps(ct, port) {
+			if !nodeImage.MatchString(ct.Image.Or("")) || !ct.MayMap(port) {
 				continue
 			}
 			f := c.add(s.Origin, fmt.Sprintf("Set the server's keepAliveTimeout above %d s.", idle),
@@ -314,37 +306,23 @@ func (c *checker) keepAlive(g *topology.TargetGroup, s *topology.Service, port, 
 	}
 }
 
-// idleTimeout returns the load balancer's idle timeout in seconds.
-func idleTimeout(lb *topology.LoadBalancer) (int, bool) {
-	a, set := lb.Attributes["idle_timeout.timeout_seconds"]
-	if !set || a.IsAbsent() {
-		return albIdleSeconds, true
-	}
-	s, ok := a.Get()
-	if !ok {
-		return 0, false
-	}
-	n, err := strconv.Atoi(s)
-	return n, err == nil
-}
-
 func twoOpenDoors(c *checker) {
 	first := once()
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		if p.Kind != KindDirect || p.Caller.Kind != CallerService || len(p.Hops) != 1 || p.Hops[0].State != HopOpen {
+		if p.Kind != reach.KindDirect || p.Caller.Kind != reach.CallerService || len(p.Hops) != 1 || p.Hops[0].State != reach.HopOpen {
 			continue
 		}
-		server := c.p.x.services[p.Service]
+		server := c.x.Service(p.Service)
 		if !c.overrides(server, p.Hops[0].Port) {
 			continue
 		}
 		for _, a := range p.Hops[0].Admits {
-			if a.Direction != Ingress || !first(a.Group, a.Text) || c.admitsALB(server, a, p.Hops[0].Port) {
+			if a.Direction != reach.Ingress || !first(a.Group, a.Text) || c.admitsALB(server, a, p.Hops[0].Port) {
 				continue
 			}
 			at := server.Origin
-			if g := c.p.x.groups[a.Group]; g != nil {
+			if g := c.x.SecurityGroup(a.Group); g != nil {
 				at = g.Origin
 			}
 			f := c.add(at, "Remove the rule, unless something other than Service Connect needs it.",
@@ -356,9 +334,9 @@ func twoOpenDoors(c *checker) {
 
 // overrides reports whether port is the container port of an endpoint of s in override mode.
 func (c *checker) overrides(s *topology.Service, port int) bool {
-	for _, e := range c.p.x.endpoints[s.ID] {
-		n, ok := e.port.Get()
-		if _, o := e.ep.IngressPortOverride.Get(); ok && o && n == port {
+	for _, e := range c.x.Endpoints(s.ID) {
+		n, ok := e.ContainerPort.Get()
+		if _, o := e.Config.IngressPortOverride.Get(); ok && o && n == port {
 			return true
 		}
 	}
@@ -366,16 +344,15 @@ func (c *checker) overrides(s *topology.Service, port int) bool {
 }
 
 // admitsALB reports whether the same rule is also what lets the load balancer in.
-func (c *checker) admitsALB(s *topology.Service, a Admission, port int) bool {
+func (c *checker) admitsALB(s *topology.Service, a reach.Admission, port int) bool {
 	for _, t := range s.LoadBalancers {
 		id, ok := t.Group.Get()
 		if !ok {
 			continue
 		}
-		for _, f := range c.p.x.fronts[id] {
-			pass := c.p.x.pass(c.p.x.lbHost(f.lb), c.p.x.taskHost(s), port)
-			for _, b := range pass.admits {
-				if b.Direction == Ingress && b.Group == a.Group && b.Text == a.Text {
+		for _, f := range c.x.Forwards(id) {
+			for _, b := range c.p.TaskIngress(s, port, f.LoadBalancer).Admits {
+				if b.Group == a.Group && b.Text == a.Text {
 					return true
 				}
 			}
@@ -386,19 +363,19 @@ func (c *checker) admitsALB(s *topology.Service, a Admission, port int) bool {
 
 func aliasPortInRule(c *checker) {
 	first := once()
-	c.eachEndpoint(func(e *endpoint) {
-		in, ok := e.ingress().Get()
-		if !ok || e.svc.Task == nil {
+	c.eachEndpoint(func(e *topology.ConnectEndpoint) {
+		in, ok := e.IngressPort.Get()
+		if !ok || e.Service.Task == nil {
 			return
 		}
-		for _, n := range c.p.x.endpointNames(e) {
-			alias, ok := n.port.Get()
-			if !ok || alias == in || declares(e.svc.Task, alias) {
+		for _, n := range e.Names {
+			alias, ok := n.Port.Get()
+			if !ok || alias == in || e.Service.Task.Declares(alias) {
 				continue
 			}
-			for _, o := range e.svc.Groups {
+			for _, o := range e.Service.Groups {
 				id, _ := o.Get()
-				g := c.p.x.groups[id]
+				g := c.x.SecurityGroup(id)
 				if g == nil {
 					continue
 				}
@@ -406,7 +383,7 @@ func aliasPortInRule(c *checker) {
 					r := &g.Ingress[i]
 					if r.Protocol == "tcp" && r.From == alias && r.To == alias && first(g.ID, i) {
 						c.add(ruleOrigin(r, g), fmt.Sprintf("Open %d instead.", in),
-							"%s has %s, the client port of %s; its tasks listen on %d", label(g.Origin, g.Name), c.p.x.ruleText(r, Ingress), n.name.Or("the endpoint"), in)
+							"%s has %s, the client port of %s; its tasks listen on %d", topology.Label(g.Origin, g.Name), c.p.RuleText(r, reach.Ingress), n.Name.Or("the endpoint"), in)
 					}
 				}
 			}

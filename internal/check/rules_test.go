@@ -1,4 +1,4 @@
-package reach
+package check
 
 import (
 	"bytes"
@@ -8,15 +8,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hoplab/hoplab/internal/test/topologytest"
 )
 
 //go:generate go test . -count=1 -update
 
 var update = flag.Bool("update", false, "rewrite golden files and docs/rules.md")
 
-func check(t *testing.T, f *fixture, o Options) []Finding {
+func check(t *testing.T, f *topologytest.Fixture, o Options) []Finding {
 	t.Helper()
-	fs, err := Check(f.Topology, o)
+	fs, err := Run(f.Topology, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func TestRulesFireAndKeepQuiet(t *testing.T) {
 	for _, r := range Rules() {
 		t.Run(r.ID, func(t *testing.T) {
 			ex := examples[r.ID]
-			f := healthy()
+			f := topologytest.Healthy()
 			ex.fires(f)
 			got := ofRule(check(t, f, Options{}), r.ID)
 			if len(got) == 0 {
@@ -58,7 +60,7 @@ func TestRulesFireAndKeepQuiet(t *testing.T) {
 					t.Errorf("finding lacks message, fix, place or label: %+v", g)
 				}
 			}
-			f = healthy()
+			f = topologytest.Healthy()
 			ex.quiet(f)
 			for _, g := range ofRule(check(t, f, Options{}), r.ID) {
 				t.Errorf("fires on the near miss: %s", g.Message)
@@ -68,7 +70,7 @@ func TestRulesFireAndKeepQuiet(t *testing.T) {
 }
 
 func TestHealthyHasNoFindings(t *testing.T) {
-	for _, g := range check(t, healthy(), Options{}) {
+	for _, g := range check(t, topologytest.Healthy(), Options{}) {
 		t.Errorf("%s %s: %s", g.Severity, g.Rule, g.Message)
 	}
 }
@@ -78,7 +80,7 @@ func TestHealthyHasNoFindings(t *testing.T) {
 func TestRulesDoc(t *testing.T) {
 	const file = "../../docs/rules.md"
 	var b bytes.Buffer
-	fmt.Fprint(&b, "# Rules of hoplab check\n\nGenerated from the registry by `go test ./internal/reach -run TestRulesDoc -update`; the findings are what the\nexamples really produce. \"semantics\" is the fact sheet of Service Connect behaviour that hoplab works from.\n\n")
+	fmt.Fprint(&b, "# Rules of hoplab check\n\nGenerated from the registry by `go test ./internal/check -run TestRulesDoc -update`; the findings are what the\nexamples really produce. \"semantics\" is the fact sheet of Service Connect behaviour that hoplab works from.\n\n")
 	fmt.Fprint(&b, "Suppress a finding in the template (`Metadata: {hoplab: {suppress: [{rule, reason}]}}` on the resource) or in\n`"+SuppressFile+"` (a list `suppress` of `rule`, `resource` pattern and `reason`). A reason is required; a\nsuppression that matches nothing is itself reported.\n\n")
 	fmt.Fprint(&b, "| rule | severity | what |\n| --- | --- | --- |\n")
 	for _, r := range Rules() {
@@ -86,7 +88,7 @@ func TestRulesDoc(t *testing.T) {
 	}
 	for _, r := range Rules() {
 		ex := examples[r.ID]
-		f := healthy()
+		f := topologytest.Healthy()
 		ex.fires(f)
 		got := ofRule(check(t, f, Options{}), r.ID)
 		if len(got) == 0 {
@@ -126,7 +128,7 @@ suppress:
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := healthy().defaultMode()
+	f := topologytest.Healthy().DefaultMode()
 	fs := check(t, f, Options{Suppress: entries})
 	hop := ofRule(fs, "needless-agent-hop")
 	if len(hop) != 1 || hop[0].Suppressed == nil || hop[0].Suppressed.Reason != "it is what we measure" {

@@ -1,10 +1,12 @@
-package reach
+package check
 
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -50,9 +52,9 @@ var taskRules = []Rule{
 
 func headroom(c *checker) {
 	seen := map[*topology.TaskDefinition]bool{}
-	for _, s := range c.p.x.t.Services {
+	for _, s := range c.x.Topology.Services {
 		d := s.Task
-		if !connected(s) || d == nil || seen[d] || d.Uncertain != "" {
+		if !s.Connected() || d == nil || seen[d] || d.Uncertain != "" {
 			continue
 		}
 		seen[d] = true
@@ -78,7 +80,7 @@ func headroom(c *checker) {
 		}
 		if len(lacks) > 0 {
 			f := c.add(d.Origin, fmt.Sprintf("Leave %d CPU units and %d MiB to the agent.", agentCPU, agentMemory),
-				"the task of %s leaves its agent %s", label(s.Origin, s.Name), strings.Join(lacks, " and "))
+				"the task of %s leaves its agent %s", topology.Label(s.Origin, s.Name), strings.Join(lacks, " and "))
 			f.Related = []topology.Origin{s.Origin}
 		}
 	}
@@ -110,7 +112,7 @@ func wideRole(c *checker) {
 		}
 	})
 	for _, id := range order {
-		r := c.p.x.roles[id]
+		r := c.x.Role(id)
 		if r == nil {
 			continue
 		}
@@ -119,7 +121,7 @@ func wideRole(c *checker) {
 			continue
 		}
 		f := c.add(r.Origin, "Replace them by the actions and resources that the app uses.",
-			"task role %s allows %s", originLabel(r.Origin), strings.Join(wide, ", "))
+			"task role %s allows %s", topology.OriginLabel(r.Origin), strings.Join(wide, ", "))
 		if all {
 			f.Severity = Warning
 		}
@@ -166,17 +168,17 @@ func widths(r *topology.Role) (wide []string, all bool) {
 var execActions = []string{"CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"}
 
 func execWithoutPermissions(c *checker) {
-	for _, s := range c.p.x.t.Services {
+	for _, s := range c.x.Topology.Services {
 		on, ok := s.ExecuteCommand.Get()
 		if !ok || !on || s.Task == nil {
 			continue
 		}
 		if s.Task.TaskRole.IsAbsent() {
-			c.add(s.Task.Origin, "Give the task a role with the four ssmmessages actions.", "%s has ECS Exec on and no task role", label(s.Origin, s.Name))
+			c.add(s.Task.Origin, "Give the task a role with the four ssmmessages actions.", "%s has ECS Exec on and no task role", topology.Label(s.Origin, s.Name))
 			continue
 		}
 		id, ok := s.Task.TaskRole.Get()
-		r := c.p.x.roles[id]
+		r := c.x.Role(id)
 		if !ok || r == nil || len(r.Managed) > 0 {
 			continue // a managed policy may grant it
 		}
@@ -188,7 +190,7 @@ func execWithoutPermissions(c *checker) {
 		}
 		if len(missing) > 0 {
 			f := c.add(r.Origin, "Allow the four ssmmessages channel actions on *.",
-				"%s has ECS Exec on, and its task role lacks ssmmessages:%s", label(s.Origin, s.Name), strings.Join(missing, ", "))
+				"%s has ECS Exec on, and its task role lacks ssmmessages:%s", topology.Label(s.Origin, s.Name), strings.Join(missing, ", "))
 			f.Related = []topology.Origin{s.Origin}
 		}
 	}
@@ -201,7 +203,7 @@ func allows(r *topology.Role, action string) bool {
 			return true
 		}
 		for _, a := range s.Actions {
-			if wild(strings.ToLower(a), strings.ToLower(action)) {
+			if reach.Wildcard(strings.ToLower(a), strings.ToLower(action)) {
 				return true
 			}
 		}
@@ -221,8 +223,8 @@ func boundToLoopback(c *checker) {
 		direct := false
 		for _, lb := range s.LoadBalancers {
 			if port, ok := lb.Port.Get(); ok {
-				a := c.p.arrive(s, port, false)
-				direct = direct || a.agent == nil && a.kind != unsettled
+				a := c.p.Deliver(s, port, false)
+				direct = direct || a.Agent == nil && a.Kind != reach.DeliveryUnsettled
 			}
 		}
 		if !direct {
@@ -235,7 +237,7 @@ func boundToLoopback(c *checker) {
 					continue
 				}
 				f := c.add(d.Origin, "Listen on 0.0.0.0.", "%s=%s tells container %s of %s to listen on loopback, and its load balancer reaches it from outside",
-					k, v, d.Containers[i].Name, label(s.Origin, s.Name))
+					k, v, d.Containers[i].Name, topology.Label(s.Origin, s.Name))
 				f.Effect = "the target is unhealthy and callers get 502"
 				f.Related = []topology.Origin{s.Origin}
 			}
@@ -247,8 +249,8 @@ func portVariable(c *checker) {
 	c.eachTask(func(d *topology.TaskDefinition, _ *topology.Service) {
 		for i := range d.Containers {
 			k := &d.Containers[i]
-			port := atoi(k.Environment["PORT"].Or(""))
-			if port == 0 || len(k.Ports) == 0 || maps(k, port) {
+			port, err := strconv.Atoi(k.Environment["PORT"].Or(""))
+			if err != nil || port == 0 || len(k.Ports) == 0 || k.MayMap(port) {
 				continue
 			}
 			c.add(d.Origin, "Make PORT and the port mapping agree.", "container %s has PORT=%d and declares no such port", k.Name, port)

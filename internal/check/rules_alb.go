@@ -1,8 +1,9 @@
-package reach
+package check
 
 import (
 	"fmt"
 
+	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -31,11 +32,11 @@ var loadBalancerRules = []Rule{
 		Explain: "Targets of a group without a listener stay unused (Target.NotInUse), and no health check runs.",
 		Fix:     "Forward to the group from a listener.", Source: "semantics 6",
 		run: func(c *checker) {
-			for _, g := range c.p.x.t.TargetGroups {
-				if len(c.p.x.fronts[g.ID]) > 0 || len(c.p.x.registered[g.ID]) == 0 || c.p.x.openForward != "" {
+			for _, g := range c.x.Topology.TargetGroups {
+				if len(c.x.Forwards(g.ID)) > 0 || len(c.x.Registrations(g.ID)) == 0 || c.x.OpenForward() != "" {
 					continue
 				}
-				f := c.add(g.Origin, "Add a listener or a listener rule that forwards to it.", "no listener forwards to %s, with which targets are registered", label(g.Origin, g.Name))
+				f := c.add(g.Origin, "Add a listener or a listener rule that forwards to it.", "no listener forwards to %s, with which targets are registered", topology.Label(g.Origin, g.Name))
 				f.Effect = "its targets stay unused (Target.NotInUse)"
 			}
 		},
@@ -57,10 +58,10 @@ var loadBalancerRules = []Rule{
 		Explain: "The default is 0 s: a task that needs longer to start than the health check allows is replaced before it is ready, again and again.",
 		Fix:     "Set HealthCheckGracePeriodSeconds to more than the app's start time.", Source: "semantics 8",
 		run: func(c *checker) {
-			for _, s := range c.p.x.t.Services {
+			for _, s := range c.x.Topology.Services {
 				n, ok := s.GraceSeconds.Get()
 				if len(s.LoadBalancers) > 0 && (s.GraceSeconds.IsAbsent() || ok && n == 0) {
-					c.add(s.Origin, "Set HealthCheckGracePeriodSeconds, 60 for example.", "%s is behind a load balancer and has no health check grace period", label(s.Origin, s.Name))
+					c.add(s.Origin, "Set HealthCheckGracePeriodSeconds, 60 for example.", "%s is behind a load balancer and has no health check grace period", topology.Label(s.Origin, s.Name))
 				}
 			}
 		},
@@ -72,7 +73,7 @@ var loadBalancerRules = []Rule{
 		run: func(c *checker) {
 			c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
 				if l.Protocol.Or("") == "HTTPS" && l.SSLPolicy.IsAbsent() {
-					c.add(l.Origin, "Set SslPolicy to ELBSecurityPolicy-TLS13-1-2-2021-06.", "HTTPS listener %s of %s sets no SslPolicy", portText(l.Port), label(lb.Origin, lb.Name))
+					c.add(l.Origin, "Set SslPolicy to ELBSecurityPolicy-TLS13-1-2-2021-06.", "HTTPS listener %s of %s sets no SslPolicy", reach.PortText(l.Port), topology.Label(lb.Origin, lb.Name))
 				}
 			})
 		},
@@ -88,9 +89,9 @@ var loadBalancerRules = []Rule{
 		Explain: "An allow-all egress rule in the group's own properties and standalone egress resources fight each other: CloudFormation removes the default allow-all when it creates the first standalone rule, and users report an explicit one lost the same way. Whatever relied on it stops working, and the diff does not show it.",
 		Fix:     "Write all egress rules inline, or all of them standalone.", Source: "semantics 7; 10 row 36",
 		run: func(c *checker) {
-			for _, g := range c.p.x.t.SecurityGroups {
+			for _, g := range c.x.Topology.SecurityGroups {
 				if g.UncertainEgress != "" && !g.External && g.Type != "" {
-					c.add(g.Origin, "Write all egress rules of the group in one way.", "%s: %s", label(g.Origin, g.Name), g.UncertainEgress)
+					c.add(g.Origin, "Write all egress rules of the group in one way.", "%s: %s", topology.Label(g.Origin, g.Name), g.UncertainEgress)
 				}
 			}
 		},
@@ -99,24 +100,24 @@ var loadBalancerRules = []Rule{
 
 func worldOpen(c *checker) {
 	first := once()
-	for _, lb := range c.p.x.t.LoadBalancers {
+	for _, lb := range c.x.Topology.LoadBalancers {
 		inside, ok := lb.Internal.Get()
 		if !ok || !inside {
 			continue
 		}
 		for _, o := range lb.Groups {
 			id, _ := o.Get()
-			g := c.p.x.groups[id]
+			g := c.x.SecurityGroup(id)
 			if g == nil {
 				continue
 			}
 			for i := range g.Ingress {
 				r := &g.Ingress[i]
-				if !world(r, false) || !tcpOrAll(r.Protocol) || !first(g.ID, i) {
+				if !world(r, false) || !reach.IsTCP(r.Protocol) || !first(g.ID, i) {
 					continue
 				}
 				f := c.add(ruleOrigin(r, g), "Replace 0.0.0.0/0 by the callers' security group or the VPC's range.",
-					"%s of the internal load balancer %s has %s", label(g.Origin, g.Name), label(lb.Origin, lb.Name), c.p.x.ruleText(r, Ingress))
+					"%s of the internal load balancer %s has %s", topology.Label(g.Origin, g.Name), topology.Label(lb.Origin, lb.Name), c.p.RuleText(r, reach.Ingress))
 				f.Related = []topology.Origin{lb.Origin}
 			}
 		}
@@ -125,11 +126,11 @@ func worldOpen(c *checker) {
 
 // families compares a load balancer's address type with the families of its ingress rules.
 func families(c *checker, kind string) {
-	for _, lb := range c.p.x.t.LoadBalancers {
+	for _, lb := range c.x.Topology.LoadBalancers {
 		if lb.IPAddressType.IsUnknown() || lb.Kind != "application" {
 			continue
 		}
-		dual := dualStack(lb)
+		dual := reach.DualStack(lb)
 		if dual != (kind == "dualstack") {
 			continue
 		}
@@ -138,61 +139,29 @@ func families(c *checker, kind string) {
 			if !ok {
 				continue
 			}
-			v6, settled := c.p.x.ipv6Rule(lb, port)
+			v6, settled := c.p.IPv6Rule(lb, port)
 			switch {
 			case dual && v6 == nil && settled:
 				f := c.add(l.Origin, fmt.Sprintf("Open tcp %d to ::/0 or to the callers' IPv6 range.", port),
-					"listener %d of the dual-stack load balancer %s admits no IPv6 address", port, label(lb.Origin, lb.Name))
+					"listener %d of the dual-stack load balancer %s admits no IPv6 address", port, topology.Label(lb.Origin, lb.Name))
 				f.Effect = "IPv6 callers wait until their own connect timeout"
 			case !dual && v6 != nil:
 				c.add(l.Origin, "Remove the rule, or set IpAddressType to dualstack.",
-					"the load balancer %s has no IPv6 addresses, so %s admits nobody", label(lb.Origin, lb.Name), c.p.x.ruleText(v6, Ingress))
+					"the load balancer %s has no IPv6 addresses, so %s admits nobody", topology.Label(lb.Origin, lb.Name), c.p.RuleText(v6, reach.Ingress))
 			}
 		}
 	}
-}
-
-// ipv6Rule returns an ingress rule for an IPv6 range on the port; settled is
-// false when a rule or a group that is not known may admit IPv6 callers, a
-// rule for a group included.
-func (x *index) ipv6Rule(lb *topology.LoadBalancer, port int) (rule *topology.Rule, settled bool) {
-	settled = len(lb.Groups) > 0
-	for _, o := range lb.Groups {
-		id, ok := o.Get()
-		g := x.groups[id]
-		if !ok || g == nil || g.UncertainIngress != "" {
-			settled = false
-			continue
-		}
-		for i := range g.Ingress {
-			r := &g.Ingress[i]
-			switch {
-			case r.Unknown != "" || r.Maybe != "" || r.Peer.PrefixList != "":
-				settled = false
-			case !tcpOrAll(r.Protocol) || !covers(r, port):
-			case r.Peer.Group != "":
-				settled = false
-			case r.Peer.CIDR.IsValid() && r.Peer.CIDR.Addr().Is6():
-				return r, settled
-			}
-		}
-	}
-	return nil, settled
 }
 
 func wideMatcher(c *checker) {
-	for _, g := range c.p.x.t.TargetGroups {
+	for _, g := range c.x.Topology.TargetGroups {
 		m, ok := g.Health.Matcher.Get()
 		if !ok || g.ProtocolVersion.Or("HTTP1") == "GRPC" {
 			continue
 		}
-		codes, err := parseMatcher(m)
-		if err != nil {
-			continue
-		}
-		for _, r := range codes {
-			if r.to >= 400 {
-				c.add(g.Origin, "Accept 200, or the codes that the path really answers.", "%s calls a target healthy that answers %s", label(g.Origin, g.Name), m)
+		for status := 400; status < 600; status++ {
+			if reach.Matches(m, status) {
+				c.add(g.Origin, "Accept 200, or the codes that the path really answers.", "%s calls a target healthy that answers %s", topology.Label(g.Origin, g.Name), m)
 				break
 			}
 		}
@@ -200,27 +169,27 @@ func wideMatcher(c *checker) {
 }
 
 func undeclaredCheckPort(c *checker) {
-	for _, g := range c.p.x.t.TargetGroups {
-		for _, r := range c.p.x.registered[g.ID] {
-			at, ok := checkPort(g, r).Get()
-			if r.service == nil || !ok || r.service.Task == nil || r.service.Task.Uncertain != "" || at == r.port.Or(0) || declares(r.service.Task, at) {
+	for _, g := range c.x.Topology.TargetGroups {
+		for _, r := range c.x.Registrations(g.ID) {
+			at, ok := reach.CheckPort(g, r).Get()
+			if r.Service == nil || !ok || r.Service.Task == nil || r.Service.Task.Uncertain != "" || at == r.Port.Or(0) || r.Service.Task.Declares(at) {
 				continue
 			}
-			who := label(r.service.Origin, r.service.Name)
+			who := topology.Label(r.Service.Origin, r.Service.Name)
 			what := "no container of " + who + " declares it"
-			for _, e := range c.p.x.endpoints[r.service.ID] {
-				if n, ok := e.ep.IngressPortOverride.Get(); ok && n == at {
+			for _, e := range c.x.Endpoints(r.Service.ID) {
+				if n, ok := e.Config.IngressPortOverride.Get(); ok && n == at {
 					what = "it is the agent's own port of " + who + ", so the check asks the app through the agent"
 				}
 			}
-			f := c.add(g.Origin, "Use traffic-port for the health check.", "the health check of %s asks port %d; %s", label(g.Origin, g.Name), at, what)
-			f.Related = []topology.Origin{r.service.Origin}
+			f := c.add(g.Origin, "Use traffic-port for the health check.", "the health check of %s asks port %d; %s", topology.Label(g.Origin, g.Name), at, what)
+			f.Related = []topology.Origin{r.Service.Origin}
 		}
 	}
 }
 
 func httpBesideHTTPS(c *checker) {
-	for _, lb := range c.p.x.t.LoadBalancers {
+	for _, lb := range c.x.Topology.LoadBalancers {
 		secure := map[topology.ID]bool{}
 		for _, l := range lb.Listeners {
 			if l.Protocol.Or("") == "HTTPS" {
@@ -234,7 +203,7 @@ func httpBesideHTTPS(c *checker) {
 			eachForward(l.Default, func(id topology.ID) {
 				if secure[id] {
 					c.add(l.Origin, "Use a redirect action to HTTPS on port 443 with HTTP_301.",
-						"HTTP listener %s of %s forwards to the same target group as HTTPS", portText(l.Port), label(lb.Origin, lb.Name))
+						"HTTP listener %s of %s forwards to the same target group as HTTPS", reach.PortText(l.Port), topology.Label(lb.Origin, lb.Name))
 				}
 			})
 		}
