@@ -61,13 +61,13 @@ func (r *runner) expect(c *counts, again int) []run.MetricCount {
 	return out
 }
 
-// toll is what one counter must have seen.
-type toll struct {
+// expectation is what one counter must have seen.
+type expectation struct {
 	arms      []string
 	low, high int64
 }
 
-func (t *toll) add(arm string, low, high int64) {
+func (t *expectation) add(arm string, low, high int64) {
 	t.arms = append(t.arms, arm)
 	t.low += low
 	t.high += high
@@ -75,7 +75,7 @@ func (t *toll) add(arm string, low, high int64) {
 
 // tally adds up the arms that pass a service's agent, the load balancer on the
 // way to it, and a client's agent on the way to it.
-func (r *runner) tally(c *counts, svc *service, again int) (agent, lb, mesh toll) {
+func (r *runner) tally(c *counts, svc *service, again int) (agent, lb, mesh expectation) {
 	for i, a := range r.plan.Arms {
 		if r.serves(a) != svc {
 			continue

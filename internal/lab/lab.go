@@ -215,7 +215,7 @@ func (l *Lab) external(ctx context.Context) (*externalHost, error) {
 
 func (l *Lab) applyPolicy() error {
 	if f, ok := l.fabric.(fabric.Isolated); ok {
-		return f.SetSides(l.network.Egress, l.network.Ingress)
+		return f.SetPolicies(l.network.Egress, l.network.Ingress)
 	}
 	return l.fabric.SetPolicy(l.network.Open)
 }

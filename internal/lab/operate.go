@@ -21,8 +21,8 @@ const (
 	AppPart   Part = "app"
 )
 
-// Place names a service, or one of its tasks.
-type Place struct {
+// TaskRef names a service, or one of its tasks.
+type TaskRef struct {
 	Service topology.ID
 	Twin    string // the twin's instead, when set
 	Task    string // a task's id; empty means the first that runs
@@ -30,7 +30,7 @@ type Place struct {
 
 // Kill kills processes of a task with SIGKILL, as an out-of-memory kill or a
 // lost host does. The service then replaces the task.
-func (l *Lab) Kill(p Place, part Part) error {
+func (l *Lab) Kill(p TaskRef, part Part) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, t, err := l.find(p)
@@ -70,7 +70,7 @@ func (l *Lab) KillLoadBalancer(id topology.ID, twin string) error {
 }
 
 // Drain stops a task gracefully, as StopTask does; the service replaces it.
-func (l *Lab) Drain(p Place) error {
+func (l *Lab) Drain(p TaskRef) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, t, err := l.find(p)
@@ -84,7 +84,7 @@ func (l *Lab) Drain(p Place) error {
 
 // Scale sets a service's desired count. Tasks start before it returns and
 // stop after it.
-func (l *Lab) Scale(p Place, count int) error {
+func (l *Lab) Scale(p TaskRef, count int) error {
 	if count < 0 {
 		return fail.Newf(fail.Usage, "Give 0 or more.", "a service cannot have %d tasks", count)
 	}
@@ -103,7 +103,7 @@ func (l *Lab) Scale(p Place, count int) error {
 // exist now, within its minimum and maximum percent. It returns when the old
 // tasks have been taken out of service, or with an error when ctx ends before
 // the new ones are healthy.
-func (l *Lab) Redeploy(ctx context.Context, p Place) error {
+func (l *Lab) Redeploy(ctx context.Context, p TaskRef) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, err := l.findService(p)
@@ -199,7 +199,7 @@ func (t *task) ready() bool {
 	return true
 }
 
-func (l *Lab) findService(p Place) (*service, error) {
+func (l *Lab) findService(p TaskRef) (*service, error) {
 	if dc := l.copyNamed(p.Twin); dc != nil {
 		if s := dc.service(p.Service); s != nil {
 			return s, nil
@@ -208,7 +208,7 @@ func (l *Lab) findService(p Place) (*service, error) {
 	return nil, fail.Newf(fail.Usage, "`hoplab lab status` lists what there is.", "the lab has no service %s", p.Service)
 }
 
-func (l *Lab) find(p Place) (*service, *task, error) {
+func (l *Lab) find(p TaskRef) (*service, *task, error) {
 	s, err := l.findService(p)
 	if err != nil {
 		return nil, nil, err

@@ -64,7 +64,7 @@ func TestKill(t *testing.T) {
 	url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
 	for _, part := range []lab.Part{lab.AppPart, lab.AgentPart, lab.WholeTask} {
 		before := tasksOf(l, id)[0]
-		if err := l.Kill(lab.Place{Service: id}, part); err != nil {
+		if err := l.Kill(lab.TaskRef{Service: id}, part); err != nil {
 			t.Fatal(err)
 		}
 		waitFor(t, func() bool {
@@ -116,7 +116,7 @@ func TestScale(t *testing.T) {
 	id := appID(t, topo)
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
-	if err := l.Scale(lab.Place{Service: id}, 3); err != nil {
+	if err := l.Scale(lab.TaskRef{Service: id}, 3); err != nil {
 		t.Fatal(err)
 	}
 	healthy(t, l)
@@ -129,14 +129,14 @@ func TestScale(t *testing.T) {
 			t.Errorf("%s: six requests went to %v, want three tasks in turn", name, got)
 		}
 	}
-	if err := l.Scale(lab.Place{Service: id}, 1); err != nil {
+	if err := l.Scale(lab.TaskRef{Service: id}, 1); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool { return len(tasksOf(l, id)) == 1 })
 	if got := who(t, l, lab.Caller{}, url, 3); len(slices.Compact(got)) != 1 {
 		t.Errorf("after scaling in: %v", got)
 	}
-	if err := l.Scale(lab.Place{Service: id}, 0); err != nil {
+	if err := l.Scale(lab.TaskRef{Service: id}, 0); err != nil {
 		t.Fatal(err)
 	}
 	o, err := l.Curl(context.Background(), lab.Caller{}, url)
@@ -197,7 +197,7 @@ func TestRedeployUnderLoad(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := l.Redeploy(ctx, lab.Place{Service: id}); err != nil {
+	if err := l.Redeploy(ctx, lab.TaskRef{Service: id}); err != nil {
 		t.Error(err)
 	}
 	waitFor(t, func() bool { return len(tasksOf(l, id)) == 2 })
@@ -228,7 +228,7 @@ func TestFrozenNames(t *testing.T) {
 	if err != nil || o.Exit != 6 {
 		t.Errorf("before a redeployment: %+v %v, want curl's 6", o, err)
 	}
-	if err := l.Redeploy(context.Background(), lab.Place{Service: client.ID}); err != nil {
+	if err := l.Redeploy(context.Background(), lab.TaskRef{Service: client.ID}); err != nil {
 		t.Fatal(err)
 	}
 	who(t, l, c, "http://app.sample-namespace", 1)

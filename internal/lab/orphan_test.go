@@ -79,7 +79,7 @@ func TestGuardedApps(t *testing.T) {
 	url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
 	who(t, l, lab.Caller{}, url, 1)
 	before := tasksOf(l, id)[0]
-	if err := l.Kill(lab.Place{Service: id}, lab.AppPart); err != nil {
+	if err := l.Kill(lab.TaskRef{Service: id}, lab.AppPart); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool {

@@ -104,7 +104,7 @@ func (l *Lab) startAppProcess(name string, h fabric.Host, env []string, log stri
 	}
 	defer f.Close()
 	if guardApps {
-		return l.startGuarded(name, h, node.App{Command: l.opts.App.Command, Env: env, Log: log})
+		return l.startAppThroughNode(name, h, node.App{Command: l.opts.App.Command, Env: env, Log: log})
 	}
 	cmd := exec.Command(l.opts.App.Command[0], l.opts.App.Command[1:]...)
 	cmd.Env = env
@@ -113,9 +113,9 @@ func (l *Lab) startAppProcess(name string, h fabric.Host, env []string, log stri
 	return l.spawner.Start(name, cmd, l.opts.Log, h.Start)
 }
 
-// startGuarded starts a node that starts the app. A signal to the node ends
+// startAppThroughNode starts a node that starts the app. A signal to the node ends
 // both: its standard input closes with it.
-func (l *Lab) startGuarded(name string, h fabric.Host, app node.App) (*proc.Process, error) {
+func (l *Lab) startAppThroughNode(name string, h fabric.Host, app node.App) (*proc.Process, error) {
 	cmd := exec.Command(l.opts.Node[0], l.opts.Node[1:]...)
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -99,8 +99,8 @@ func (l *Lab) healthEvents() {
 
 // healthEvent is a change of a target's health, as a load balancer reports it.
 type healthEvent struct {
-	from   *balancer
-	change alb.HealthChange
+	balancer *balancer
+	change   alb.HealthChange
 }
 
 func (e healthEvent) apply() {
@@ -108,7 +108,7 @@ func (e healthEvent) apply() {
 	if err != nil {
 		return
 	}
-	for _, s := range e.from.copy.services {
+	for _, s := range e.balancer.copy.services {
 		for _, t := range slices.Concat(s.tasks, s.leaving) {
 			if t.iface.IP != addr.Addr() {
 				continue

@@ -13,7 +13,7 @@ const patience = 2 * time.Minute
 // operate does to the running deployment what its operator, or bad luck,
 // would. It reports whether it knows the operation.
 func (s *server) operate(ctx context.Context, r Request) (known bool, err error) {
-	p := lab.Place{Service: r.Service, Task: r.Task}
+	p := lab.TaskRef{Service: r.Service, Task: r.Task}
 	switch r.Op {
 	case OpKill:
 		if r.LoadBalancer != "" {

@@ -71,7 +71,7 @@ func (c call) show(ctx context.Context, s *stage) (Shown, error) {
 	}
 	seen := &Call{Caller: name, URL: target, Predicted: p, Seen: o, Peer: o.Header.Get("X-Hoplab-Peer")}
 	fromApp := o.Header.Get("X-Hoplab-App") != ""
-	seen.Path = s.way(ctx, before, fromApp || strings.HasSuffix(p.Path, "app") && p.Outcome.After > 0, seen.Peer)
+	seen.Path = s.path(ctx, before, fromApp || strings.HasSuffix(p.Path, "app") && p.Outcome.After > 0, seen.Peer)
 	seen.Predicted.Outcome.Location = named(p.Outcome.Location, target)
 	out.Call = seen
 	out.Differs = c.differs(seen)

@@ -220,7 +220,7 @@ func (r redeploy) show(ctx context.Context, s *stage) (Shown, error) {
 	}
 	limit, cancel := context.WithTimeout(ctx, settleWithin)
 	defer cancel()
-	if err := l.Redeploy(limit, lab.Place{Service: s.client.ID}); err != nil {
+	if err := l.Redeploy(limit, lab.TaskRef{Service: s.client.ID}); err != nil {
 		return out, err
 	}
 	later := s.act.Config

@@ -62,9 +62,9 @@ func taken(es []agent.EndpointStatus) (n int64) {
 	return n
 }
 
-// way waits for the app's line in its log when there must be one, and says
+// path waits for the app's line in its log when there must be one, and says
 // which hops have counted the call since before.
-func (s *stage) way(ctx context.Context, before counts, reached bool, peer string) string {
+func (s *stage) path(ctx context.Context, before counts, reached bool, peer string) string {
 	now := s.count()
 	for end := time.Now().Add(2 * time.Second); reached && now.app == before.app && time.Now().Before(end) && ctx.Err() == nil; now = s.count() {
 		time.Sleep(10 * time.Millisecond)

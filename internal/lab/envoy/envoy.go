@@ -28,8 +28,8 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/agent"
 )
 
-// Places says where an Envoy listens, which it cannot report itself.
-type Places struct {
+// Addresses says where an Envoy listens, which it cannot report itself.
+type Addresses struct {
 	// Ingress has a listener's address for each of the configuration's
 	// Ingress, in order. With an override its port is the override; without
 	// one it is where the redirect of the container port leads.
@@ -74,7 +74,7 @@ func Args(bootstrap string) []string {
 //
 // What it leaves out: TLS between agents (its certificates are AWS's), delay
 // injection, and a scaled clock.
-func Bootstrap(cfg agent.Config, hosts agent.Update, at Places) (*bootstrapv3.Bootstrap, error) {
+func Bootstrap(cfg agent.Config, hosts agent.Update, at Addresses) (*bootstrapv3.Bootstrap, error) {
 	if len(at.Ingress) != len(cfg.Ingress) {
 		return nil, fmt.Errorf("envoy for task %s: %d ingress addresses for %d endpoints", cfg.Task, len(at.Ingress), len(cfg.Ingress))
 	}

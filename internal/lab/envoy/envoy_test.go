@@ -31,7 +31,7 @@ var update = flag.Bool("update", false, "rewrite golden files")
 
 // config is what the lab tells the agent of a service in a golden assembly;
 // addresses stand for what a lab draws.
-func config(t *testing.T, variant string, client bool) (agent.Config, agent.Update, Places) {
+func config(t *testing.T, variant string, client bool) (agent.Config, agent.Update, Addresses) {
 	t.Helper()
 	a, err := cfn.Load([]string{filepath.Join("../../../stacks/testdata/golden", variant)}, cfn.Options{})
 	if err != nil {
@@ -41,7 +41,7 @@ func config(t *testing.T, variant string, client bool) (agent.Config, agent.Upda
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := Places{Outbound: addr("127.0.0.1:40001"), Admin: "/tmp/envoy_admin.sock"}
+	at := Addresses{Outbound: addr("127.0.0.1:40001"), Admin: "/tmp/envoy_admin.sock"}
 	cfg := agent.Config{Task: "0123abcd", AccessLog: &agent.AccessLog{Format: "TEXT"}}
 	hosts := agent.Update{Hosts: map[string][]netip.AddrPort{}}
 	index := topology.NewIndex(topo)
@@ -131,9 +131,9 @@ func envoyAccepts(t *testing.T, path string) {
 }
 
 // protocols is a task with an endpoint of each protocol, on both sides.
-func protocols() (agent.Config, agent.Update, Places) {
+func protocols() (agent.Config, agent.Update, Addresses) {
 	cfg := agent.Config{Task: "t", ConnectTimeout: time.Second, AccessLog: &agent.AccessLog{Format: "JSON", Query: true}}
-	at := Places{Outbound: addr("127.0.0.1:40001"), AccessLog: "/tmp/access.log"}
+	at := Addresses{Outbound: addr("127.0.0.1:40001"), AccessLog: "/tmp/access.log"}
 	hosts := agent.Update{Hosts: map[string][]netip.AddrPort{}}
 	for i, p := range []agent.Protocol{agent.HTTP, agent.HTTP2, agent.GRPC, agent.TCP} {
 		cfg.Ingress = append(cfg.Ingress, agent.Ingress{Discovery: string(p), Protocol: p, App: uint16(80 + i), Timeouts: agent.Timeouts{}})
@@ -240,15 +240,15 @@ func TestValidateSeesWhatIsPacked(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		edit func(*agent.Config, *Places)
+		edit func(*agent.Config, *Addresses)
 		want string
 	}{
-		{"TLS", func(c *agent.Config, _ *Places) { c.Ingress[0].TLS = true }, "endpoint http has TLS"},
-		{"TLS out", func(c *agent.Config, _ *Places) { c.Egress[1].TLS = true }, "endpoint http2.ns has TLS"},
-		{"scaled clock", func(c *agent.Config, _ *Places) { c.Scale = 10 }, "no scaled clock"},
-		{"no place to listen", func(_ *agent.Config, p *Places) { p.Ingress = p.Ingress[1:] }, "3 ingress addresses for 4 endpoints"},
-		{"not on the override", func(c *agent.Config, _ *Places) { c.Ingress[0].Listen = 8080 }, "must listen on its override 8080"},
-		{"no outbound", func(_ *agent.Config, p *Places) { p.Outbound = netip.AddrPort{} }, "no address for outbound connections"},
+		{"TLS", func(c *agent.Config, _ *Addresses) { c.Ingress[0].TLS = true }, "endpoint http has TLS"},
+		{"TLS out", func(c *agent.Config, _ *Addresses) { c.Egress[1].TLS = true }, "endpoint http2.ns has TLS"},
+		{"scaled clock", func(c *agent.Config, _ *Addresses) { c.Scale = 10 }, "no scaled clock"},
+		{"no place to listen", func(_ *agent.Config, p *Addresses) { p.Ingress = p.Ingress[1:] }, "3 ingress addresses for 4 endpoints"},
+		{"not on the override", func(c *agent.Config, _ *Addresses) { c.Ingress[0].Listen = 8080 }, "must listen on its override 8080"},
+		{"no outbound", func(_ *agent.Config, p *Addresses) { p.Outbound = netip.AddrPort{} }, "no address for outbound connections"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg, hosts, at := protocols()

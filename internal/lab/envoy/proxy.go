@@ -23,7 +23,7 @@ import (
 // concurrent use.
 type Proxy struct {
 	cfg     agent.Config
-	at      Places
+	at      Addresses
 	spawner *proc.Spawner
 	proc    *proc.Process
 	admin   *http.Client
@@ -46,7 +46,7 @@ const (
 // are real, and the calling process must be in the task's host. Envoy ends
 // with this process, however that ends (Linux).
 func Start(cfg agent.Config, n fabric.Net, path, dir string, log io.Writer) (*Proxy, agent.Bound, error) {
-	p := &Proxy{cfg: cfg, spawner: proc.NewSpawner(), at: Places{Endpoints: dir, Admin: fmt.Sprintf("@hoplab-envoy-%s-%d", cfg.Task, os.Getpid())}}
+	p := &Proxy{cfg: cfg, spawner: proc.NewSpawner(), at: Addresses{Endpoints: dir, Admin: fmt.Sprintf("@hoplab-envoy-%s-%d", cfg.Task, os.Getpid())}}
 	if cfg.AccessLog != nil {
 		p.at.AccessLog = cfg.AccessLog.Path
 	}
@@ -63,7 +63,7 @@ func Start(cfg agent.Config, n fabric.Net, path, dir string, log io.Writer) (*Pr
 }
 
 func (p *Proxy) start(n fabric.Net, path string, log io.Writer) (agent.Bound, error) {
-	b, err := p.place(n)
+	b, err := p.addresses(n)
 	if err != nil {
 		return b, err
 	}
@@ -99,9 +99,9 @@ func (p *Proxy) nobody() map[string][]netip.AddrPort {
 	return out
 }
 
-// place chooses ports. The host's network is the task's own, so a port that
+// addresses chooses ports. The host's network is the task's own, so a port that
 // is free now stays free until Envoy binds it.
-func (p *Proxy) place(n fabric.Net) (b agent.Bound, err error) {
+func (p *Proxy) addresses(n fabric.Net) (b agent.Bound, err error) {
 	free := func(port uint16) (netip.AddrPort, error) {
 		l, err := n.Listen(port)
 		if err != nil {

@@ -104,9 +104,9 @@ type Fabric interface {
 // others, whatever program it is.
 type Isolated interface {
 	Fabric
-	// SetSides takes the place of SetPolicy: what a host may send is decided at
-	// its own interface, and what may reach it at its own too.
-	SetSides(egress, ingress Policy) error
+	// SetPolicies takes the place of SetPolicy: egress says what a host may send
+	// and ingress what may reach it, each decided at that host's own interface.
+	SetPolicies(egress, ingress Policy) error
 	// SetNames sets the names that the network's resolver answers, beside those
 	// in the hosts' own files.
 	SetNames(names map[string]netip.Addr)

@@ -48,7 +48,7 @@ func (f *Fabric) AddHost(_ context.Context, spec fabric.HostSpec) (fabric.Host, 
 	}
 	h := &Host{
 		fabric: f, spec: spec, real: f.address(),
-		outside: map[uint16]netip.AddrPort{}, redirects: map[uint16]netip.AddrPort{},
+		external: map[uint16]netip.AddrPort{}, redirects: map[uint16]netip.AddrPort{},
 		local: map[uint16]netip.AddrPort{}, own: map[uint16]netip.AddrPort{},
 		watchers: map[int]*watcher{},
 	}
@@ -117,7 +117,7 @@ func (f *Fabric) view(h *Host) View {
 		if len(open) == 0 {
 			continue
 		}
-		bound := maps.Clone(p.outside)
+		bound := maps.Clone(p.external)
 		maps.Copy(bound, p.redirects)
 		v.Peers[ip] = Peer{Open: open, Bound: bound}
 	}
@@ -130,7 +130,7 @@ type Host struct {
 	spec   fabric.HostSpec
 	real   netip.Addr
 
-	outside   map[uint16]netip.AddrPort // what others reach at the port, redirects apart
+	external  map[uint16]netip.AddrPort // what others reach at the port, redirects apart
 	redirects map[uint16]netip.AddrPort
 	local     map[uint16]netip.AddrPort
 	own       map[uint16]netip.AddrPort
@@ -196,7 +196,7 @@ func (h *Host) Bound(port uint16, bind fabric.Bind, real netip.AddrPort) error {
 			h.local[port] = real
 		}
 		if bind != fabric.BindLoopback {
-			h.outside[port], h.own[port] = real, real
+			h.external[port], h.own[port] = real, real
 		}
 	})
 }
@@ -209,7 +209,7 @@ func (h *Host) Redirect(port uint16, listener netip.AddrPort) error {
 // Unbound forgets a listener and a redirect.
 func (h *Host) Unbound(port uint16) error {
 	return h.change(func() {
-		delete(h.outside, port)
+		delete(h.external, port)
 		delete(h.own, port)
 		delete(h.local, port)
 	})

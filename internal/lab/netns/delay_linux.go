@@ -54,17 +54,17 @@ func tap(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// wire carries frames between two TAP devices, each after the delay. Closing
+// tapLink carries frames between two TAP devices, each after the delay. Closing
 // both files ends it and removes the devices.
-type wire struct{ ends [2]*os.File }
+type tapLink struct{ ends [2]*os.File }
 
-func newWire(a, b *os.File, delay time.Duration) *wire {
+func newTAPLink(a, b *os.File, delay time.Duration) *tapLink {
 	go carry(a, b, delay)
 	go carry(b, a, delay)
-	return &wire{[2]*os.File{a, b}}
+	return &tapLink{[2]*os.File{a, b}}
 }
 
-func (w *wire) close() {
+func (w *tapLink) close() {
 	for _, f := range w.ends {
 		f.Close()
 	}

@@ -69,13 +69,15 @@ func (f *Fabric) AddHost(_ context.Context, spec fabric.HostSpec) (fabric.Host, 
 	return h, nil
 }
 
-// SetPolicy puts one policy in force at both ends of every connection.
-func (f *Fabric) SetPolicy(p fabric.Policy) error { return f.SetSides(p, p) }
+var _ fabric.Isolated = (*Fabric)(nil)
 
-// SetSides puts the rules of each interface in force where they belong: what
+// SetPolicy puts one policy in force at both ends of every connection.
+func (f *Fabric) SetPolicy(p fabric.Policy) error { return f.SetPolicies(p, p) }
+
+// SetPolicies puts the rules of each interface in force where they belong: what
 // a host may send is decided at its own interface, what may reach it at its
 // own too. Connections that exist go on.
-func (f *Fabric) SetSides(egress, ingress fabric.Policy) error {
+func (f *Fabric) SetPolicies(egress, ingress fabric.Policy) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.egress, f.ingress = egress, ingress

@@ -28,7 +28,7 @@ type Host struct {
 	spec   fabric.HostSpec
 	port   string   // the other end of its link, in the router
 	ns     *os.File // its network namespace
-	wire   *wire    // its link where that is in user space, or nil
+	tap    *tapLink // its link where that is in user space, or nil
 
 	redirects bool // whether the chains of the inbound redirect are there; the thread's
 }
@@ -69,7 +69,7 @@ func newHost(f *Fabric, spec fabric.HostSpec, port string) (_ *Host, err error) 
 		return nil, err
 	}
 	links := []string{bridge.Name}
-	if h.wire == nil { // a TAP device is up at once
+	if h.tap == nil { // a TAP device is up at once
 		links = append(links, port)
 	}
 	return h, f.router.do(func() error { return f.router.awaitUp(links...) })
@@ -92,7 +92,7 @@ func (h *Host) connect(bridge *netlink.Bridge) error {
 	})
 	switch {
 	case errors.Is(err, errNoNetem):
-		return h.connectSlowly(bridge)
+		return h.connectThroughTAP(bridge)
 	case err != nil || delay == 0:
 		return err
 	}
@@ -106,8 +106,8 @@ func (h *Host) connect(bridge *netlink.Bridge) error {
 	})
 }
 
-// connectSlowly is connect with the delay in user space.
-func (h *Host) connectSlowly(bridge *netlink.Bridge) error {
+// connectThroughTAP is connect with the delay in user space.
+func (h *Host) connectThroughTAP(bridge *netlink.Bridge) error {
 	r := h.fabric.router
 	var ends [2]*os.File
 	err := r.do(func() error {
@@ -142,7 +142,7 @@ func (h *Host) connectSlowly(bridge *netlink.Bridge) error {
 		}
 		return err
 	}
-	h.wire = newWire(ends[0], ends[1], h.spec.Delay)
+	h.tap = newTAPLink(ends[0], ends[1], h.spec.Delay)
 	return nil
 }
 
@@ -325,7 +325,7 @@ func (h *Host) Remove() error {
 	}
 	delete(f.hosts, h.spec.IP)
 	var err error
-	if h.wire == nil { // a TAP device goes with its file
+	if h.tap == nil { // a TAP device goes with its file
 		err = f.router.do(func() error {
 			l, err := f.router.links.LinkByName(h.port)
 			if err != nil {
@@ -343,8 +343,8 @@ func (h *Host) Remove() error {
 
 // gone lets go of the namespaces.
 func (h *Host) gone() {
-	if h.wire != nil {
-		h.wire.close()
+	if h.tap != nil {
+		h.tap.close()
 	}
 	h.thread.close()
 	if h.ns != nil {

@@ -60,8 +60,8 @@ func newTable() error {
 	return nil
 }
 
-// opening is a peer with the TCP ports that are open to or from it.
-type opening struct {
+// allowedPeer is a peer with the TCP ports that are open to or from it.
+type allowedPeer struct {
 	name  string
 	peer  netip.Addr
 	ports []fabric.Range
@@ -70,7 +70,7 @@ type opening struct {
 // filter writes the host's security groups anew; Fabric.mu is held. The
 // kernel takes all of it at once, and connections that exist go on.
 func (h *Host) filter() error {
-	var in, out []opening
+	var in, out []allowedPeer
 	for _, p := range h.fabric.sorted() {
 		if p == h {
 			continue
@@ -81,10 +81,10 @@ func (h *Host) filter() error {
 				continue
 			}
 			if r := h.fabric.ingress(theirs[i], mine[i]); len(r) > 0 {
-				in = append(in, opening{p.spec.Name, theirs[i], r})
+				in = append(in, allowedPeer{p.spec.Name, theirs[i], r})
 			}
 			if r := h.fabric.egress(mine[i], theirs[i]); len(r) > 0 {
-				out = append(out, opening{p.spec.Name, theirs[i], r})
+				out = append(out, allowedPeer{p.spec.Name, theirs[i], r})
 			}
 		}
 	}
@@ -110,11 +110,11 @@ func (f *Fabric) sorted() []*Host {
 	return out
 }
 
-func writeGroups(c *nftables.Conn, in, out []opening) {
+func writeGroups(c *nftables.Conn, in, out []allowedPeer) {
 	add := func(chain *nftables.Chain, comment string, parts ...[]expr.Any) {
 		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: all(parts...), UserData: userdata.AppendString(nil, userdata.TypeComment, comment)})
 	}
-	write := func(chain *nftables.Chain, key expr.MetaKey, peer side, open []opening, accepted, dropped string) {
+	write := func(chain *nftables.Chain, key expr.MetaKey, peer side, open []allowedPeer, accepted, dropped string) {
 		add(chain, "inside the task", notDevice(key), verdict(expr.VerdictAccept))
 		add(chain, "stateful", states(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
 		add(chain, "the link", neighbours(), verdict(expr.VerdictAccept))

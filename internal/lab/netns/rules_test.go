@@ -39,7 +39,7 @@ func TestSecurityGroups(t *testing.T) {
 
 	before := counters(t, b)
 	egress := func(from, to netip.Addr) []fabric.Range { return open(80)(from, to) }
-	if err := f.SetSides(egress, func(netip.Addr, netip.Addr) []fabric.Range { return nil }); err != nil {
+	if err := f.SetPolicies(egress, func(netip.Addr, netip.Addr) []fabric.Range { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "closed at the destination", pa.ask("call 10.0.1.11:80"), "timeout")
@@ -47,7 +47,7 @@ func TestSecurityGroups(t *testing.T) {
 		t.Errorf("the destination dropped nothing: %v", n)
 	}
 	before = counters(t, b)
-	if err := f.SetSides(func(netip.Addr, netip.Addr) []fabric.Range { return nil }, egress); err != nil {
+	if err := f.SetPolicies(func(netip.Addr, netip.Addr) []fabric.Range { return nil }, egress); err != nil {
 		t.Fatal(err)
 	}
 	own := counters(t, a)[netns.DroppedOut]

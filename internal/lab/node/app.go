@@ -22,14 +22,14 @@ type AppStarted struct {
 	PID int `json:"pid"`
 }
 
-// guarded is an App at work.
-type guarded struct {
+// appProcess is a running App.
+type appProcess struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 	exit int
 }
 
-func startApp(a App) (*guarded, error) {
+func startApp(a App) (*appProcess, error) {
 	if len(a.Command) == 0 {
 		return nil, errors.New("an app needs a command")
 	}
@@ -38,7 +38,7 @@ func startApp(a App) (*guarded, error) {
 		return nil, err
 	}
 	defer f.Close()
-	g := &guarded{cmd: exec.Command(a.Command[0], a.Command[1:]...), done: make(chan struct{})}
+	g := &appProcess{cmd: exec.Command(a.Command[0], a.Command[1:]...), done: make(chan struct{})}
 	g.cmd.Env, g.cmd.Stdout, g.cmd.Stderr = a.Env, f, os.Stderr
 	if err := g.cmd.Start(); err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func startApp(a App) (*guarded, error) {
 }
 
 // close ends the app: SIGTERM, and after half a second SIGKILL.
-func (g *guarded) close() {
+func (g *appProcess) close() {
 	if g.cmd.Process.Signal(syscall.SIGTERM) == nil {
 		select {
 		case <-g.done:

@@ -18,8 +18,8 @@ type Opener func(fabric.NetSpec) (fabric.Net, error)
 
 // Main serves requests until in ends, and returns the process's exit code.
 func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
-	w := &lines{enc: json.NewEncoder(out)}
-	n := &served{open: open, out: w, errOut: errOut}
+	w := &replyWriter{enc: json.NewEncoder(out)}
+	n := &server{open: open, out: w, errOut: errOut}
 	defer n.close()
 	s := bufio.NewScanner(in)
 	s.Buffer(nil, maxLine)
@@ -44,30 +44,30 @@ func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
 	return 0
 }
 
-// lines writes replies and events, one at a time.
-type lines struct {
+// replyWriter writes replies and events, one at a time.
+type replyWriter struct {
 	mu  sync.Mutex
 	enc *json.Encoder
 }
 
-func (l *lines) write(r Reply) error {
+func (l *replyWriter) write(r Reply) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.enc.Encode(r)
 }
 
-// served is the node of this process.
-type served struct {
+// server is the node of this process.
+type server struct {
 	open   Opener
-	out    *lines
+	out    *replyWriter
 	errOut io.Writer
 	net    fabric.Net
 	alb    *alb.Node
 	agent  sidecar
-	app    *guarded
+	app    *appProcess
 }
 
-func (n *served) do(req Request) (any, error) {
+func (n *server) do(req Request) (any, error) {
 	if (n.net == nil) != (req.Op == OpStart) {
 		return nil, fmt.Errorf("operation %q out of turn: start comes first and once", req.Op)
 	}
@@ -92,7 +92,7 @@ func (n *served) do(req Request) (any, error) {
 	return nil, fmt.Errorf("unknown operation %q", req.Op)
 }
 
-func (n *served) start(body json.RawMessage) (any, error) {
+func (n *server) start(body json.RawMessage) (any, error) {
 	var st Start
 	if err := json.Unmarshal(body, &st); err != nil {
 		return nil, err
@@ -132,13 +132,13 @@ func (n *served) start(body json.RawMessage) (any, error) {
 	return b, nil
 }
 
-func (n *served) healthChanged(c alb.HealthChange) {
+func (n *server) healthChanged(c alb.HealthChange) {
 	if raw, err := json.Marshal(c); err == nil {
 		n.out.write(Reply{Body: raw}) // a lab that does not read any more is about to close the input
 	}
 }
 
-func (n *served) update(body json.RawMessage) error {
+func (n *server) update(body json.RawMessage) error {
 	if n.alb != nil {
 		var u alb.Update
 		if err := json.Unmarshal(body, &u); err != nil {
@@ -154,7 +154,7 @@ func (n *served) update(body json.RawMessage) error {
 	return n.agent.Update(u)
 }
 
-func (n *served) close() {
+func (n *server) close() {
 	if n.alb != nil {
 		n.alb.Close()
 	}

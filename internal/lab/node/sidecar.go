@@ -23,28 +23,28 @@ type sidecar interface {
 	Close()
 }
 
-// own is the lab's own agent, in this process.
-type own struct{ *agent.Agent }
+// labAgent is the lab's own agent, in this process.
+type labAgent struct{ *agent.Agent }
 
-func (o own) Update(u agent.Update) error   { o.Agent.Update(u); return nil }
-func (o own) Status() (agent.Status, error) { return o.Agent.Status(), nil }
-func (o own) Drain() error                  { o.Agent.Drain(); return nil }
+func (o labAgent) Update(u agent.Update) error   { o.Agent.Update(u); return nil }
+func (o labAgent) Status() (agent.Status, error) { return o.Agent.Status(), nil }
+func (o labAgent) Drain() error                  { o.Agent.Drain(); return nil }
 
-// foreign is an Envoy, in a process that ends with this one.
-type foreign struct {
+// envoyAgent is an Envoy, in a process that ends with this one.
+type envoyAgent struct {
 	*envoy.Proxy
 	closing chan struct{}
 }
 
-func (f foreign) Close() {
+func (f envoyAgent) Close() {
 	close(f.closing)
 	f.Proxy.Close()
 }
 
-func (n *served) startSidecar(st Start, net fabric.Net) (sidecar, agent.Bound, error) {
+func (n *server) startSidecar(st Start, net fabric.Net) (sidecar, agent.Bound, error) {
 	if st.Envoy == nil {
 		a, b, err := agent.Start(*st.Agent, net)
-		return own{a}, b, err
+		return labAgent{a}, b, err
 	}
 	if err := os.MkdirAll(st.Envoy.Dir, 0o755); err != nil {
 		return nil, agent.Bound{}, err
@@ -53,7 +53,7 @@ func (n *served) startSidecar(st Start, net fabric.Net) (sidecar, agent.Bound, e
 	if err != nil {
 		return nil, b, err
 	}
-	f := foreign{p, make(chan struct{})}
+	f := envoyAgent{p, make(chan struct{})}
 	go func() {
 		<-p.Ended()
 		select {

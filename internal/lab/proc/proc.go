@@ -47,17 +47,17 @@ func (s *Spawner) Close() {
 
 // Process is a child process.
 type Process struct {
-	Name string
-	cmd  *exec.Cmd
-	err  *tail
-	done chan struct{}
-	exit error
-	soft func() error // how to ask it to end, when not by SIGTERM
+	Name     string
+	cmd      *exec.Cmd
+	err      *tail
+	done     chan struct{}
+	exit     error
+	askToEnd func() error // how to ask it to end, when not by SIGTERM
 }
 
 // OnStop makes Stop and Kill ask the process to end with f, for a process
 // that has something of its own to end first. Call it right after Start.
-func (p *Process) OnStop(f func() error) { p.soft = f }
+func (p *Process) OnStop(f func() error) { p.askToEnd = f }
 
 // Start starts cmd through start, e.g. cmd.Start itself. cmd.Stderr must be
 // unset: what the process writes there is kept to explain its end, and copied
@@ -116,8 +116,8 @@ func (p *Process) Why() string {
 // Stop asks the process to end with SIGTERM and kills it after grace.
 func (p *Process) Stop(grace time.Duration) {
 	if grace > 0 {
-		if p.soft != nil {
-			p.soft()
+		if p.askToEnd != nil {
+			p.askToEnd()
 		} else {
 			p.signal(syscall.SIGTERM)
 		}
@@ -141,8 +141,8 @@ func (p *Process) Wait(limit time.Duration) bool {
 
 // Kill kills the process and waits for its end.
 func (p *Process) Kill() {
-	if p.soft != nil && p.Alive() {
-		p.soft()
+	if p.askToEnd != nil && p.Alive() {
+		p.askToEnd()
 		p.Wait(killWait)
 	}
 	if p.Alive() {

@@ -21,9 +21,9 @@ type Interface struct {
 	Subnet netip.Prefix
 	VPC    topology.ID
 	Groups []topology.ID
-	// Free is set for a host whose security groups nobody named, such as the
-	// one that load comes from: it may send anything and is in no group.
-	Free bool
+	// Unrestricted is set for a host whose security groups nobody named, such as
+	// the one that load comes from: it may send anything and is in no group.
+	Unrestricted bool
 }
 
 // Network hands out addresses and keeps the interfaces. It is safe for
@@ -34,12 +34,12 @@ type Network struct {
 	mu         sync.RWMutex
 	interfaces map[netip.Addr]*Interface
 	used       map[netip.Prefix]int
-	turn       map[string]int // next subnet by the caller's choice of subnets
+	nextSubnet map[string]int // next subnet by the caller's choice of subnets
 }
 
 // New returns a network without interfaces.
 func New(t *topology.Topology) *Network {
-	return &Network{topo: t, interfaces: map[netip.Addr]*Interface{}, used: map[netip.Prefix]int{}, turn: map[string]int{}}
+	return &Network{topo: t, interfaces: map[netip.Addr]*Interface{}, used: map[netip.Prefix]int{}, nextSubnet: map[string]int{}}
 }
 
 // fallback is the VPC of a template that leaves its address range open.
@@ -69,7 +69,7 @@ func (n *Network) Attach(name string, subnets []topology.Opt[topology.ID], group
 func (n *Network) AttachExternal(name string, sameVPC *Interface) (*Interface, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	i := &Interface{Name: name, Subnet: fallback, Free: true}
+	i := &Interface{Name: name, Subnet: fallback, Unrestricted: true}
 	if sameVPC != nil {
 		i.Subnet, i.VPC = sameVPC.Subnet, sameVPC.VPC
 	}
@@ -116,8 +116,8 @@ func (n *Network) subnet(ids []topology.Opt[topology.ID]) (netip.Prefix, topolog
 		}
 		return n.vpcRange(vpc), vpc
 	}
-	s := known[n.turn[key]%len(known)]
-	n.turn[key]++
+	s := known[n.nextSubnet[key]%len(known)]
+	n.nextSubnet[key]++
 	if p, ok := s.CIDR.Get(); ok && p.Addr().Is4() {
 		return p, s.VPC
 	}
@@ -140,12 +140,12 @@ func (n *Network) Open(from, to netip.Addr) []fabric.Range {
 }
 
 // Egress is the half of Open that is decided at the interface that sends.
-func (n *Network) Egress(from, to netip.Addr) []fabric.Range { return n.half(from, to, egress) }
+func (n *Network) Egress(from, to netip.Addr) []fabric.Range { return n.between(from, to, egress) }
 
 // Ingress is the half of Open that is decided at the interface that receives.
-func (n *Network) Ingress(from, to netip.Addr) []fabric.Range { return n.half(from, to, ingress) }
+func (n *Network) Ingress(from, to netip.Addr) []fabric.Range { return n.between(from, to, ingress) }
 
-func (n *Network) half(from, to netip.Addr, d direction) []fabric.Range {
+func (n *Network) between(from, to netip.Addr, d direction) []fabric.Range {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	a, b := n.interfaces[from], n.interfaces[to]
@@ -169,11 +169,11 @@ var everything = []fabric.Range{{From: 0, To: 65535}}
 
 // allowed returns the ports that the groups of i allow in a direction.
 func (n *Network) allowed(i, peer *Interface, d direction) []fabric.Range {
-	if i.Free {
+	if i.Unrestricted {
 		return everything
 	}
 	if len(i.Groups) == 0 { // the VPC's default group: all out, in only from itself
-		if d == egress || len(peer.Groups) == 0 && !peer.Free {
+		if d == egress || len(peer.Groups) == 0 && !peer.Unrestricted {
 			return everything
 		}
 		return nil

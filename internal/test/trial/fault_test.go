@@ -36,17 +36,17 @@ var (
 )
 
 var faults = []fault{
-	{"app of one of two tasks", 2, func(r *rig) error { return r.Kill(lab.Place{Service: r.app}, lab.AppPart) },
+	{"app of one of two tasks", 2, func(r *rig) error { return r.Kill(lab.TaskRef{Service: r.app}, lab.AppPart) },
 		map[string][]string{"alb": gateway, "mesh": gateway}, ""},
-	{"agent of one of two tasks", 2, func(r *rig) error { return r.Kill(lab.Place{Service: r.app}, lab.AgentPart) },
+	{"agent of one of two tasks", 2, func(r *rig) error { return r.Kill(lab.TaskRef{Service: r.app}, lab.AgentPart) },
 		map[string][]string{"alb": gateway, "mesh": gateway}, ""},
-	{"one of two tasks", 2, func(r *rig) error { return r.Kill(lab.Place{Service: r.app}, lab.WholeTask) },
+	{"one of two tasks", 2, func(r *rig) error { return r.Kill(lab.TaskRef{Service: r.app}, lab.WholeTask) },
 		map[string][]string{"alb": gateway, "mesh": gateway}, ""},
-	{"the only task", 1, func(r *rig) error { return r.Kill(lab.Place{Service: r.app}, lab.WholeTask) },
+	{"the only task", 1, func(r *rig) error { return r.Kill(lab.TaskRef{Service: r.app}, lab.WholeTask) },
 		map[string][]string{"alb": gateway, "mesh": gateway}, ""},
 	{"load balancer", 2, func(r *rig) error { return r.KillLoadBalancer(r.balancer, "") },
 		map[string][]string{"alb": append(slices.Clone(gateway), broken...)}, "alb"},
-	{"agent of the client", 2, func(r *rig) error { return r.Kill(lab.Place{Service: r.client}, lab.AgentPart) },
+	{"agent of the client", 2, func(r *rig) error { return r.Kill(lab.TaskRef{Service: r.client}, lab.AgentPart) },
 		map[string][]string{"mesh": append(slices.Clone(gateway), broken...)}, "mesh"},
 }
 
