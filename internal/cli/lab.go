@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
@@ -88,7 +89,7 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 			if err := p.Make(); err != nil {
 				return err
 			}
-			if err := f.detach(cmd.Context(), p, args); err != nil {
+			if err := detach(cmd, p, args); err != nil {
 				return errors.Join(err, p.Remove())
 			}
 			if err := afterUp(cmd.Context(), s, p, healthy); err != nil {
@@ -98,7 +99,7 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 		},
 	}
 	f.registerUp(cmd)
-	cmd.Flags().BoolVar(&healthy, "wait", true, "wait until the first health checks have come to a result")
+	cmd.Flags().BoolVar(&healthy, waitFlag, true, "wait until the first health checks have come to a result")
 	return cmd
 }
 
@@ -122,8 +123,30 @@ func (f *labFlags) check() error {
 // maxScale is where the lab's timers reach their least, a millisecond for each second.
 const maxScale = 1000
 
-// detach starts `lab serve` in a session of its own and waits until it answers.
-func (f *labFlags) detach(ctx context.Context, p labctl.Place, args []string) error {
+// serveArgs are the arguments with which lab serve owns the lab that cmd, lab
+// up, was called for: every flag that was given, but for those of lab up alone.
+func serveArgs(cmd *cobra.Command, args []string) []string {
+	argv := []string{"lab", "serve"}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name == waitFlag {
+			return
+		}
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			argv = append(argv, "--"+f.Name+"="+v)
+		}
+	})
+	return append(append(argv, "--"), args...)
+}
+
+// waitFlag is the one flag that lab up has and lab serve has not.
+const waitFlag = "wait"
+
+// detach starts lab serve in a session of its own and waits until it answers.
+func detach(up *cobra.Command, p labctl.Place, args []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -133,16 +156,7 @@ func (f *labFlags) detach(ctx context.Context, p labctl.Place, args []string) er
 		return fail.Newf(fail.Environment, "make it writable", "the lab's log: %w", err)
 	}
 	defer log.Close()
-	argv := []string{"lab", "serve", "--name", f.name, "--fabric", f.fabric, "--agent", f.agent, "--scale", fmt.Sprint(f.scale), "--link-delay", f.delay.String(), "--seed", fmt.Sprint(f.seed)}
-	if f.situation != "" {
-		argv = append(argv, "--situation", f.situation)
-	}
-	for flag, values := range map[string][]string{"--param": f.params, "--context": f.context, "--var": f.vars, "--var-file": f.varFiles} {
-		for _, v := range values {
-			argv = append(argv, flag, v)
-		}
-	}
-	cmd := exec.Command(self, append(argv, args...)...)
+	cmd := exec.Command(self, serveArgs(up, args)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -155,10 +169,10 @@ func (f *labFlags) detach(ctx context.Context, p labctl.Place, args []string) er
 			return c.Close()
 		}
 		select {
-		case <-ctx.Done():
+		case <-up.Context().Done():
 			_ = cmd.Process.Signal(os.Interrupt)
 			<-ended
-			return ctx.Err()
+			return up.Context().Err()
 		case err := <-ended:
 			return notStarted(err, p.Log())
 		case <-time.After(20 * time.Millisecond):
