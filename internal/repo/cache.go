@@ -14,12 +14,34 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 )
 
-// Artifact is a program that is built from sources of a known digest.
+// Artifact is a program that is built from sources of a known digest, or
+// fetched in a known version.
 type Artifact struct {
 	Name   string // of the file in the cache, before "-" and the digest
 	Digest string
 	What   string // for progress lines: "k6 v1.8.1 with xk6-hoplab"
-	Build  func(ctx context.Context, out string) error
+	// Build writes the program to out, and what else it needs beside it.
+	Build func(ctx context.Context, out string) error
+	// Fetched has progress lines speak of fetching.
+	Fetched bool
+	// Valid, if set, is asked of a file in the cache; one that is not valid
+	// counts as absent and is replaced.
+	Valid func(path string) error
+	// State, if set, is what the progress lines add, e.g. "12 MB so far".
+	State func() string
+}
+
+// verb returns the words of the progress lines: "builds", "building", "built".
+func (a Artifact) verb() (present, progressive, past string) {
+	if a.Fetched {
+		return "fetches", "fetching", "fetched"
+	}
+	return "builds", "building", "built"
+}
+
+// path is where the artifact is, or will be, in the cache directory.
+func (a Artifact) path(dir string) string {
+	return filepath.Join(dir, a.Name+"-"+a.Digest)
 }
 
 // unusedFor is how long an artifact of another digest stays in the cache
@@ -50,18 +72,19 @@ func Cached(ctx context.Context, a Artifact, progress io.Writer) (string, error)
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, a.Name+"-"+a.Digest)
-	if use(path) {
+	path := a.path(dir)
+	if a.use(path) {
 		return path, nil
 	}
+	present, _, _ := a.verb()
 	unlock, err := lock(ctx, filepath.Join(dir, a.Name+".lock"), func() {
-		fmt.Fprintf(progress, "waiting for another hoplab, which builds %s\n", a.What)
+		fmt.Fprintf(progress, "waiting for another hoplab, which %s %s\n", present, a.What)
 	})
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if use(path) { // built while we waited
+	if a.use(path) { // built while we waited
 		return path, nil
 	}
 	if err := build(ctx, a, dir, path, progress); err != nil {
@@ -71,38 +94,53 @@ func Cached(ctx context.Context, a Artifact, progress io.Writer) (string, error)
 	return path, nil
 }
 
+// InCache returns the path of an artifact that the cache directory holds, and
+// marks it as used; empty where it does not hold it.
+func InCache(dir string, a Artifact) string {
+	if path := a.path(dir); a.use(path) {
+		return path
+	}
+	return ""
+}
+
 // use reports whether a finished artifact is there, and marks it as used.
-func use(path string) bool {
+func (a Artifact) use(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
-	now := time.Now()
-	_ = os.Chtimes(path, now, now) // only pruning needs it
-	return true
+	if now := time.Now(); now.Sub(info.ModTime()) > time.Hour {
+		_ = os.Chtimes(path, now, now) // only pruning needs it
+	}
+	return a.Valid == nil || a.Valid(path) == nil
 }
 
 func build(ctx context.Context, a Artifact, dir, path string, progress io.Writer) error {
+	_, doing, did := a.verb()
 	tmp, err := os.MkdirTemp(dir, "build-")
 	if err != nil {
-		return fail.Newf(fail.Environment, "make the cache directory writable", "building %s: %w", a.What, err)
+		return fail.Newf(fail.Environment, "make the cache directory writable", "%s %s: %w", doing, a.What, err)
 	}
 	defer os.RemoveAll(tmp)
 	began := time.Now()
-	fmt.Fprintf(progress, "building %s (once; later runs reuse it)\n", a.What)
+	fmt.Fprintf(progress, "%s %s (once; later runs reuse it)\n", doing, a.What)
 	stop := every(15*time.Second, func() {
-		fmt.Fprintf(progress, "still building %s, %.0f s\n", a.What, time.Since(began).Seconds())
+		state := ""
+		if a.State != nil {
+			state = ", " + a.State()
+		}
+		fmt.Fprintf(progress, "still %s %s, %.0f s%s\n", doing, a.What, time.Since(began).Seconds(), state)
 	})
 	out := filepath.Join(tmp, filepath.Base(path))
 	err = a.Build(ctx, out)
 	stop()
 	if err != nil {
-		return fmt.Errorf("building %s: %w", a.What, err)
+		return fmt.Errorf("%s %s: %w", doing, a.What, err)
 	}
 	if err := os.Rename(out, path); err != nil {
-		return fail.Newf(fail.Environment, "", "building %s: %w", a.What, err)
+		return fail.Newf(fail.Environment, "", "%s %s: %w", doing, a.What, err)
 	}
-	fmt.Fprintf(progress, "built %s in %.0f s: %s\n", a.What, time.Since(began).Seconds(), path)
+	fmt.Fprintf(progress, "%s %s in %.0f s: %s\n", did, a.What, time.Since(began).Seconds(), path)
 	return nil
 }
 
