@@ -16,6 +16,7 @@ func commands(s streams) []*cobra.Command {
 		newLearn(s),
 		newSim(s),
 		newCost(s),
+		newEnvoy(s),
 		newVersion(s),
 		newSpin(s),
 		newNode(s),
