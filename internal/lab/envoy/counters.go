@@ -20,7 +20,7 @@ func statName(name string) string {
 	}, name)
 }
 
-// Counters returns Envoy's own statistics by name.
+// Counters returns Envoy's own counters and gauges by name.
 func (p *Proxy) Counters() (map[string]int64, error) {
 	body, err := p.ask(http.MethodGet, "/stats?format=json")
 	if err != nil {
@@ -29,7 +29,7 @@ func (p *Proxy) Counters() (map[string]int64, error) {
 	var doc struct {
 		Stats []struct {
 			Name  string
-			Value float64
+			Value any
 		}
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
@@ -37,8 +37,9 @@ func (p *Proxy) Counters() (map[string]int64, error) {
 	}
 	out := map[string]int64{}
 	for _, s := range doc.Stats {
-		if s.Name != "" { // histograms have none
-			out[s.Name] = int64(s.Value)
+		// Histograms have no name, and the value of a text readout is a text.
+		if n, ok := s.Value.(float64); ok {
+			out[s.Name] = int64(n)
 		}
 	}
 	return out, nil

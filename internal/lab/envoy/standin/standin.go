@@ -129,7 +129,7 @@ func (p *proxy) admin() http.Handler {
 		for name, n := range p.counters {
 			fmt.Fprintf(w, `{"name":%q,"value":%d},`, name, n)
 		}
-		io.WriteString(w, `{"histograms":{}}]}`)
+		io.WriteString(w, `{"name":"control_plane.identifier","value":"a text"},{"histograms":{}}]}`)
 	})
 	return mux
 }
