@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hoplab/hoplab/internal/envoybin"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
@@ -29,6 +30,7 @@ type labFlags struct {
 	name   string
 	fabric string
 	agent  string
+	envoy  string // the program that the agent envoy is
 	scale  float64
 	delay  time.Duration
 	seed   uint64
@@ -60,7 +62,8 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 	f.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
-	fl.StringVar(&f.agent, "agent", lab.AgentLab, "what runs as the agents: lab (its own) or envoy (the one on PATH, with --fabric netns)")
+	fl.StringVar(&f.agent, "agent", lab.AgentLab, "what runs as the agents: lab (its own) or envoy (a real one, with --fabric netns)")
+	registerEnvoy(cmd, &f.envoy)
 	fl.DurationVar(&f.delay, "link-delay", 0, "how long a packet takes between a host and its subnet, one way (with --fabric netns)")
 	fl.Float64Var(&f.scale, "scale", 1, "run the lab's timers so many times faster than real")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of addresses and start order")
@@ -84,6 +87,9 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 			}
 			// Reading the source here gives its errors at once, and only once.
 			if _, err := f.deployment(cmd.Context(), s, args); err != nil {
+				return err
+			}
+			if err := f.findEnvoy(cmd.Context(), s); err != nil {
 				return err
 			}
 			if err := p.Make(); err != nil {
@@ -117,7 +123,20 @@ func (f *labFlags) check() error {
 	if f.delay > 0 && f.fabric != plan.FabricNetns {
 		return fail.Newf(fail.Usage, "add --fabric netns", "--link-delay %s: hosts of the fabric %s have no links", f.delay, f.fabric)
 	}
+	if f.envoy != "" && f.agent != lab.AgentEnvoy {
+		return fail.Newf(fail.Usage, "add --agent envoy, or leave out --envoy", "--envoy %s: the agents of this lab are not Envoy", f.envoy)
+	}
 	return (&lab.Options{Agent: f.agent, Fabric: f.fabric, Scale: f.scale}).CheckAgent()
+}
+
+// findEnvoy finds or fetches the Envoy that the agents are to be.
+func (f *labFlags) findEnvoy(ctx context.Context, s streams) error {
+	if f.agent != lab.AgentEnvoy {
+		return nil
+	}
+	b, err := envoybin.Get(ctx, envoybin.Wanted{Path: f.envoy, Progress: s.err})
+	f.envoy = b.Path
+	return err
 }
 
 // maxScale is where the lab's timers reach their least, a millisecond for each second.
@@ -263,7 +282,7 @@ func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags,
 	if err != nil {
 		return nil, err
 	}
-	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, App: lab.App{Command: []string{app}}, Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Log: s.err})
+	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: []string{app}}, Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Log: s.err})
 }
 
 func newLabStatus(s streams, f *labFlags) *cobra.Command {

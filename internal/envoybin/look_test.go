@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestNamed: what the user names is what is used, or an error that no caller goes on from.
 func TestNamed(t *testing.T) {
+	layer.Full(t, "starts programs")
 	for _, from := range []string{"--envoy", PathVariable} {
 		t.Run(from, func(t *testing.T) {
 			m := newMachine(t)
@@ -51,6 +53,7 @@ func TestNamed(t *testing.T) {
 }
 
 func TestOnPath(t *testing.T) {
+	layer.Full(t, "starts programs")
 	m := newMachine(t)
 	m.putEnvoy(filepath.Join(m.bin, "envoy"), "1.39.0")
 	b, err := m.f.find(context.Background())
@@ -66,6 +69,7 @@ func TestOnPath(t *testing.T) {
 // TestPassedOver: a program of that name which is not Envoy itself is not
 // taken, and the user is told.
 func TestPassedOver(t *testing.T) {
+	layer.Full(t, "starts programs")
 	m := newMachine(t)
 	m.script(filepath.Join(m.bin, "envoy"), "echo '"+told("1.40.0")+"'") // such as the one that pip installs
 	if _, err := m.f.find(context.Background()); !IsMissing(err) || !strings.Contains(m.out.String(), "is a script") {
@@ -81,6 +85,7 @@ func TestPassedOver(t *testing.T) {
 
 // TestInFuncE: each directory that func-e keeps Envoys in, and which of several is taken.
 func TestInFuncE(t *testing.T) {
+	layer.Full(t, "starts programs")
 	for name, place := range map[string]struct{ variable, value, dir string }{
 		"default":    {dir: "home/.local/share/func-e/envoy-versions"},
 		"old":        {dir: "home/.func-e/versions"},

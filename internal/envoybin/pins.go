@@ -8,10 +8,8 @@ import (
 	"strings"
 )
 
-//go:generate go run ./renew
-
 // Pins say which Envoy is fetched, and what it must be. pins.json is written by
-// the program in the folder renew and by nobody else.
+// scripts/renew-envoy.sh and by nobody else.
 type Pins struct {
 	Default string                    `json:"default"` // the version that is fetched when none is asked for
 	FuncE   string                    `json:"func-e"`  // version of func-e's module

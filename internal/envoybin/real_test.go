@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // lacking skips where a tool of the outside is not there; with CI=true it fails.
@@ -22,9 +24,7 @@ func lacking(t *testing.T, format string, args ...any) {
 // TestReal fetches the pinned Envoy with what this machine has, into a cache
 // of its own, for each of the pinned versions' ends: the default and the oldest.
 func TestReal(t *testing.T) {
-	if testing.Short() {
-		t.Skip("downloads two Envoys")
-	}
+	layer.Full(t, "downloads two Envoys")
 	all := embedded.versions()
 	for _, version := range []string{"", all[len(all)-1]} {
 		t.Run("version "+version, func(t *testing.T) {
@@ -61,9 +61,7 @@ func TestReal(t *testing.T) {
 
 // TestRealUnreachable: the real clients, with an index that nobody serves.
 func TestRealUnreachable(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for clients to give up")
-	}
+	layer.Full(t, "waits for clients to give up")
 	if err := exec.Command("python3", "-m", "pip", "--version").Run(); err != nil {
 		lacking(t, "python3 has no pip here: %v", err)
 	}

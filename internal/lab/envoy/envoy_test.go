@@ -1,12 +1,10 @@
 package envoy
 
 import (
-	"context"
 	"encoding/json"
 	"flag"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,23 +108,7 @@ func TestGolden(t *testing.T) {
 			if string(got) != string(want) {
 				t.Errorf("%s differs; run with -update if that is right. Now:\n%s", path, got)
 			}
-			envoyAccepts(t, path)
 		})
-	}
-}
-
-// envoyAccepts lets a real Envoy judge the file where there is one.
-func envoyAccepts(t *testing.T, path string) {
-	t.Helper()
-	bin, err := Find()
-	if err != nil {
-		t.Logf("not judged by Envoy itself: %v", err)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, bin, append([]string{"--mode", "validate"}, Args(path)...)...).CombinedOutput(); err != nil {
-		t.Errorf("envoy --mode validate: %v\n%s", err, out)
 	}
 }
 

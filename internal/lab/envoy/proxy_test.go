@@ -133,10 +133,3 @@ func TestGone(t *testing.T) {
 		t.Error("an Envoy that has ended has counters")
 	}
 }
-
-func TestFind(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	if path, err := envoy.Find(); err == nil || !strings.Contains(err.Error(), "no envoy on PATH") {
-		t.Errorf("%q %v", path, err)
-	}
-}

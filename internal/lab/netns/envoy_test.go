@@ -18,18 +18,18 @@ import (
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
-// envoyOnPath makes this binary the machine's envoy: a stand-in, see its package.
-func envoyOnPath(t *testing.T) {
+// standIn makes this binary an Envoy, a stand-in (see its package), and returns its path.
+func standIn(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if err := os.Symlink(self, filepath.Join(dir, "envoy")); err != nil {
+	path := filepath.Join(t.TempDir(), "envoy")
+	if err := os.Symlink(self, path); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return path
 }
 
 // TestEnvoy: an Envoy in the place of every agent. The paths are those of the
@@ -37,9 +37,19 @@ func envoyOnPath(t *testing.T) {
 func TestEnvoy(t *testing.T) {
 	layer.Full(t, "needs network namespaces")
 	possible(t)
-	envoyOnPath(t)
+	testEnvoy(t, standIn(t))
+}
+
+// TestRealEnvoy is TestEnvoy with the Envoy that this machine has or can get.
+func TestRealEnvoy(t *testing.T) {
+	layer.Full(t, "needs network namespaces, and a network once")
+	possible(t)
+	testEnvoy(t, labtest.Envoy(t))
+}
+
+func testEnvoy(t *testing.T, path string) {
 	topo := labtest.Deployment(t, "agent")
-	l := startLab(t, lab.Options{Topology: topo, Agent: lab.AgentEnvoy})
+	l := startLab(t, lab.Options{Topology: topo, Agent: lab.AgentEnvoy, Envoy: path})
 	url, err := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
 	if err != nil {
 		t.Fatal(err)
@@ -110,10 +120,9 @@ func TestEnvoyRefused(t *testing.T) {
 		{"loopback", lab.Options{}, fail.Usage, "Envoy cannot be the agent on this fabric"},
 		{"fast clock", lab.Options{Fabric: netns.Name, Scale: 2}, fail.Usage, "timers cannot be scaled"},
 		{"delay", lab.Options{Fabric: netns.Name, Inject: []lab.Injection{{Hop: "agent", Spin: time.Millisecond}}}, fail.Usage, "no delay can be injected"},
-		{"no Envoy", lab.Options{Fabric: netns.Name}, fail.Environment, "there is no envoy on PATH"},
+		{"no Envoy", lab.Options{Fabric: netns.Name}, fail.Usage, "no Envoy is named"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Setenv("PATH", t.TempDir())
 			c.opts.Topology, c.opts.App.Command, c.opts.Agent = topo, []string{"none"}, lab.AgentEnvoy
 			_, err := lab.Start(context.Background(), c.opts)
 			if fail.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.want) {

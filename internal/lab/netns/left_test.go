@@ -69,8 +69,8 @@ func TestNothingLeft(t *testing.T) {
 }
 
 // hold runs a lab on the fabric until it is killed.
-func hold(app, agent string) int {
-	return labtest.Hold(lab.Options{Fabric: netns.Name, Agent: agent, App: lab.App{Command: []string{app}}})
+func hold(app, agent, envoy string) int {
+	return labtest.Hold(lab.Options{Fabric: netns.Name, Agent: agent, Envoy: envoy, App: lab.App{Command: []string{app}}})
 }
 
 // TestKilledParent: a lab whose process is killed takes its processes and its
@@ -78,13 +78,13 @@ func hold(app, agent string) int {
 func TestKilledParent(t *testing.T) {
 	layer.Full(t, "needs network namespaces")
 	possible(t)
-	envoyOnPath(t)
+	envoy := standIn(t)
 	for _, agent := range []string{lab.AgentLab, lab.AgentEnvoy} {
-		t.Run(agent, func(t *testing.T) { killParent(t, agent) })
+		t.Run(agent, func(t *testing.T) { killParent(t, agent, envoy) })
 	}
 }
 
-func killParent(t *testing.T, agent string) {
+func killParent(t *testing.T, agent, envoy string) {
 	app, err := service()
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func killParent(t *testing.T, agent string) {
 	if agent == lab.AgentEnvoy {
 		want += 2
 	}
-	holder, pids := labtest.Held(t, want, "hold", app, agent)
+	holder, pids := labtest.Held(t, want, "hold", app, agent, envoy)
 	held := namespaces(append(pids, holder.Pid)...)
 	if len(held) < 4 {
 		t.Fatalf("the lab has the namespaces %v", held)

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		case "node":
 			os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 		case "hold":
-			os.Exit(hold(os.Args[2], os.Args[3]))
+			os.Exit(hold(os.Args[2], os.Args[3], os.Args[4]))
 		}
 	}
 	if layer.Fast() {
