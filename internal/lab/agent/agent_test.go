@@ -40,8 +40,9 @@ func TestSlowApp(t *testing.T) {
 
 // TestClientGone: the agent gives up a request whose client has left.
 func TestClientGone(t *testing.T) {
-	given := make(chan struct{})
+	taken, given := make(chan struct{}), make(chan struct{})
 	a, addr := server(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		close(taken)
 		<-r.Context().Done()
 		close(given)
 	})
@@ -50,13 +51,9 @@ func TestClientGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	time.Sleep(20 * time.Millisecond)
+	within(t, taken, "the app did not get the request")
 	c.Close()
-	select {
-	case <-given:
-	case <-time.After(5 * time.Second):
-		t.Fatal("the app still works for a client that has gone")
-	}
+	within(t, given, "the app still works for a client that has gone")
 	waitFor(t, func() bool { return a.Status().Ingress[0].Codes["none"] == 1 })
 }
 

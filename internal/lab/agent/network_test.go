@@ -129,3 +129,13 @@ func waitFor(t *testing.T, ok func() bool) {
 		}
 	}
 }
+
+// within waits for ch to close and fails with what it means when it does not.
+func within(t *testing.T, ch <-chan struct{}, otherwise string) {
+	t.Helper()
+	select {
+	case <-ch:
+	case <-time.After(5 * time.Second):
+		t.Fatal(otherwise)
+	}
+}

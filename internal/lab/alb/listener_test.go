@@ -84,9 +84,10 @@ func TestOwnErrors(t *testing.T) {
 
 // TestClientGone: 460 is counted when the client closes before the target answers.
 func TestClientGone(t *testing.T) {
-	given := make(chan struct{})
+	taken, given := make(chan struct{}), make(chan struct{})
 	w := newTestNetwork()
 	w.serve(t, func(rw http.ResponseWriter, r *http.Request) {
+		close(taken)
 		<-r.Context().Done()
 		close(given)
 	})
@@ -96,10 +97,10 @@ func TestClientGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	time.Sleep(20 * time.Millisecond)
+	within(t, taken, "the target gets the request")
 	c.Close()
 	waitFor(t, "460", func() bool { return n.Status().Listeners[0].ELB[460] == 1 })
-	<-given
+	within(t, given, "the target sees the client's end")
 }
 
 // TestForwardedHead checks the request that a target gets and the response

@@ -137,3 +137,13 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 		}
 	}
 }
+
+// within waits for ch to close.
+func within(t *testing.T, ch <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-ch:
+	case <-time.After(8 * time.Second):
+		t.Fatalf("not within 8 s: %s", what)
+	}
+}

@@ -146,9 +146,14 @@ func TestDefaultGroup(t *testing.T) {
 	topo := &topology.Topology{Subnets: []*topology.Subnet{subnet("a", "v", "10.0.0.0/24")},
 		SecurityGroups: []*topology.SecurityGroup{group("s", nil, anywhere)}}
 	n := New(topo)
-	a, _ := n.Attach("a", ids("a"), nil)
-	b, _ := n.Attach("b", ids("a"), nil)
-	s, _ := n.Attach("s", ids("a"), ids("s"))
+	attach := func(name string, groups []topology.Opt[topology.ID]) *Interface {
+		i, err := n.Attach(name, ids("a"), groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	a, b, s := attach("a", nil), attach("b", nil), attach("s", ids("s"))
 	if got := n.Open(a.IP, b.IP); !reflect.DeepEqual(got, everything) {
 		t.Errorf("within the default group: %v", got)
 	}

@@ -99,14 +99,19 @@ func underFault(t *testing.T, f fault, table *strings.Builder) {
 		wg.Go(func() { l.run(ctx) })
 	}
 	begin := time.Now()
-	time.Sleep(time.Second)
+	atWork := func() { // a second's requests of each way, as far as the machine keeps up
+		for _, l := range ways {
+			l.sent(t, l.rate)
+		}
+	}
+	atWork()
 	hit := time.Since(begin)
 	if err := f.kill(r); err != nil {
 		t.Fatal(err)
 	}
 	r.healthy(t)
 	back := time.Since(begin) - hit
-	time.Sleep(time.Second)
+	atWork()
 	cancel()
 	wg.Wait()
 	if limit := recovery / scale; back > limit {

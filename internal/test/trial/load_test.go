@@ -75,7 +75,9 @@ const (
 
 // run sends until ctx ends, waits for what is open, and closes its connections.
 func (l *load) run(ctx context.Context) {
+	l.mu.Lock()
 	l.all, l.by = map[*caller]bool{}, map[string]int{}
+	l.mu.Unlock()
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for n := 0; ; n++ {
@@ -102,6 +104,25 @@ func (l *load) run(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+}
+
+// sent waits until n more requests have their outcome.
+func (l *load) sent(t testing.TB, n int) {
+	t.Helper()
+	have := func() (sum int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, k := range l.by {
+			sum += k
+		}
+		return sum
+	}
+	want := have() + n
+	for limit := time.Now().Add(patience); have() < want; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("%d of %d requests/s have no outcome within %s: %d are missing", n, l.rate, patience, want-have())
+		}
+	}
 }
 
 // one makes one request.

@@ -24,6 +24,9 @@ func fault1(err error) int {
 	return 1
 }
 
+// stopTimeout is how long an app's program may take to finish what is open.
+const stopTimeout = time.Second
+
 // runApp runs a program that listens on addr as the lab's app.
 func runApp(addr string, cmd *exec.Cmd) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -52,7 +55,9 @@ func runApp(addr string, cmd *exec.Cmd) int {
 	}
 	<-ctx.Done()
 	cmd.Process.Signal(syscall.SIGQUIT) // nginx: finish what is open
-	time.Sleep(100 * time.Millisecond)
+	late := time.AfterFunc(stopTimeout, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	cmd.Wait()
 	return 0
 }
 
