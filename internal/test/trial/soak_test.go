@@ -26,27 +26,37 @@ type usage struct {
 // TestSoak sends 500 requests/s for -soak, half of them through the load
 // balancer and half by Service Connect name, and looks at memory and open
 // files of every process of the lab. Every request must be answered once, and
-// nothing may grow.
+// nothing may grow. A machine on which the load or the sampling falls behind
+// cannot tell whether anything grows; then half the time must do.
 func TestSoak(t *testing.T) {
 	layer.Full(t, "starts labs and other people's programs")
 	if runtime.GOOS != "linux" {
 		labtest.Lacking(t, "reads /proc")
 	}
+	labtest.Conclusive(t, []time.Duration{*soak, *soak / 2}, func(span time.Duration) string { return soakFor(t, span) })
+}
+
+// soakFor is the soak over one span, and why it tells nothing of memory if it does not.
+func soakFor(t *testing.T, span time.Duration) (cannot string) {
 	before := look()
 	r := start(t, labtest.Deployment(t, "agent"), lab.Options{})
+	defer func() {
+		r.end(t)
+		nothingLeft(t, before)
+	}()
 	var ids counter
 	ways := map[string]*load{
 		"alb":  {rate: rate / 2, dial: r.throughALB, ids: &ids},
 		"mesh": {rate: rate / 2, dial: r.throughMesh, ids: &ids},
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), *soak)
+	ctx, cancel := context.WithTimeout(context.Background(), span)
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, l := range ways {
 		wg.Go(func() { l.run(ctx) })
 	}
 	processes := pids(r.Status())
-	seen := sample(ctx, processes, max(*soak/240, 50*time.Millisecond))
+	seen := sample(ctx, processes, max(span/240, 50*time.Millisecond))
 	wg.Wait()
 	total := 0
 	connections := 0
@@ -60,9 +70,6 @@ func TestSoak(t *testing.T) {
 			}
 		}
 	}
-	if want := int(0.95 * rate * soak.Seconds()); total < want {
-		t.Errorf("%d requests were answered, want at least %d in %s", total, want, *soak)
-	}
 	done := readLedger(t, r.ledger)
 	for id, n := range done {
 		if n != 1 {
@@ -72,12 +79,19 @@ func TestSoak(t *testing.T) {
 	if len(done) != total {
 		t.Errorf("%d requests were carried out, %d answered", len(done), total)
 	}
+	if want := int(0.95 * rate * span.Seconds()); total < want {
+		return fmt.Sprintf("an open loop sent %d requests, want at least %d", total, want)
+	}
+	for name := range processes {
+		if n := len(seen[name]); n < 16 {
+			return fmt.Sprintf("only %d samples of %s, want at least 16", n, name)
+		}
+	}
 	table := flat(t, processes, seen, connections)
-	t.Logf("%s at %d requests/s, %d requests\n%s", *soak, rate, total, table)
+	t.Logf("%s at %d requests/s, %d requests\n%s", span, rate, total, table)
 	document().Write(t, "soak", fmt.Sprintf("%s at %d requests/s on %d cores: %d requests, each carried out once and answered with a 200.\n\n%s",
-		*soak, rate, runtime.NumCPU(), total, table))
-	r.end(t)
-	nothingLeft(t, before)
+		span, rate, runtime.NumCPU(), total, table))
+	return ""
 }
 
 // sample reads the processes' usage every so often until ctx ends.
@@ -128,9 +142,6 @@ func flat(t *testing.T, processes map[string]int, seen map[string][]usage, conne
 	fmt.Fprintf(&b, "| process | RSS of the second quarter, MiB | of the last quarter | most | files, second quarter | last quarter | most |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, name := range names {
 		s := seen[name]
-		if len(s) < 16 {
-			t.Fatalf("%s: only %d samples; soak for longer", name, len(s))
-		}
 		early, late := s[len(s)/4:len(s)/2], s[3*len(s)/4:]
 		rss := func(u usage) int { return u.rss }
 		files := func(u usage) int { return u.files }
