@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -12,25 +13,25 @@ var loadBalancerRules = []Rule{
 	{
 		ID: "world-open-internal-alb", Severity: Warning, Title: "An internal load balancer admits every address",
 		Explain: "An internal load balancer has private addresses only, so a rule for 0.0.0.0/0 admits the whole VPC and everything peered with it, which is more than anybody meant. CDK's listener opens itself like this unless open is false.",
-		Fix:     "Name the callers' security group or the VPC's range.", Source: "semantics 7",
+		Fix:     "Name the callers' security group or the VPC's range.", Source: semantics.Section(7).Cite(),
 		run: worldOpen,
 	},
 	{
 		ID: "ipv6-rule-on-ipv4-alb", Severity: Note, Title: "An IPv6 rule on a load balancer that has no IPv6",
 		Explain: "A rule for ::/0 does nothing while the load balancer's address type is ipv4.",
-		Fix:     "Remove the rule, or make the load balancer dual-stack.", Source: "semantics 6",
+		Fix:     "Remove the rule, or make the load balancer dual-stack.", Source: semantics.Section(6).Cite(),
 		run: func(c *checker) { families(c, "ipv4") },
 	},
 	{
 		ID: "dualstack-alb-without-ipv6-ingress", Severity: Warning, Title: "A dual-stack load balancer lets no IPv6 caller in",
 		Explain: "A dual-stack load balancer has IPv6 addresses in DNS. Callers prefer them, and without an IPv6 rule their packets are dropped until they fall back to IPv4.",
-		Fix:     "Open the listener's port for IPv6 too.", Source: "semantics 6",
+		Fix:     "Open the listener's port for IPv6 too.", Source: semantics.Section(6).Cite(),
 		run: func(c *checker) { families(c, "dualstack") },
 	},
 	{
 		ID: "target-group-without-listener", Severity: Warning, Title: "A service registers with a target group that no listener uses",
 		Explain: "Targets of a group without a listener stay unused (Target.NotInUse), and no health check runs.",
-		Fix:     "Forward to the group from a listener.", Source: "semantics 6",
+		Fix:     "Forward to the group from a listener.", Source: semantics.Section(6).Cite(),
 		run: func(c *checker) {
 			for _, g := range c.x.Topology.TargetGroups {
 				if len(c.x.Forwards(g.ID)) > 0 || len(c.x.Registrations(g.ID)) == 0 || c.x.OpenForward() != "" {
@@ -44,19 +45,19 @@ var loadBalancerRules = []Rule{
 	{
 		ID: "health-check-matcher-too-wide", Severity: Warning, Title: "The health check accepts client errors",
 		Explain: "A matcher that includes 4xx calls a target healthy that answers 404 to the check's path: a wrong path, or a proxy in front of a dead app, goes unnoticed.",
-		Fix:     "Accept 200, or the codes that the path really answers.", Source: "semantics 6; 10 row 12",
+		Fix:     "Accept 200, or the codes that the path really answers.", Source: semantics.Section(6).Row(12).Cite(),
 		run: wideMatcher,
 	},
 	{
 		ID: "health-check-port-undeclared", Severity: Warning, Title: "The health check asks a port that no container declares",
 		Explain: "Nothing in the task definition says that a container listens on the health check's port. Port mappings are not required for that in awsvpc, so it may be right; more often it is a leftover or the agent's override port.",
-		Fix:     "Check the traffic port, or declare the port.", Source: "semantics 1, 6",
+		Fix:     "Check the traffic port, or declare the port.", Source: semantics.Section(1, 6).Cite(),
 		run: undeclaredCheckPort,
 	},
 	{
 		ID: "grace-period-missing", Severity: Note, Title: "A load-balanced service has no health check grace period",
 		Explain: "The default is 0 s: a task that needs longer to start than the health check allows is replaced before it is ready, again and again.",
-		Fix:     "Set HealthCheckGracePeriodSeconds to more than the app's start time.", Source: "semantics 8",
+		Fix:     "Set HealthCheckGracePeriodSeconds to more than the app's start time.", Source: semantics.Section(8).Cite(),
 		run: func(c *checker) {
 			for _, s := range c.x.Topology.Services {
 				n, ok := s.GraceSeconds.Get()
@@ -69,7 +70,7 @@ var loadBalancerRules = []Rule{
 	{
 		ID: "tls-policy-default", Severity: Note, Title: "An HTTPS listener leaves its TLS policy to the API's old default",
 		Explain: "A listener without SslPolicy gets ELBSecurityPolicy-2016-08, which still allows TLS 1.0; the console's default is ELBSecurityPolicy-TLS13-1-2-2021-06.",
-		Fix:     "Set SslPolicy.", Source: "semantics 6",
+		Fix:     "Set SslPolicy.", Source: semantics.Section(6).Cite(),
 		run: func(c *checker) {
 			c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
 				if l.Protocol.Or("") == "HTTPS" && l.SSLPolicy.IsAbsent() {
@@ -81,13 +82,13 @@ var loadBalancerRules = []Rule{
 	{
 		ID: "http-not-redirected", Severity: Note, Title: "HTTP is served beside HTTPS instead of redirected",
 		Explain: "The HTTP listener forwards to the same target group as the HTTPS listener, so everything that HTTPS protects is also served without it.",
-		Fix:     "Redirect HTTP to HTTPS.", Source: "semantics 6",
+		Fix:     "Redirect HTTP to HTTPS.", Source: semantics.Section(6).Cite(),
 		run: httpBesideHTTPS,
 	},
 	{
 		ID: "egress-order-dependent", Severity: Warning, Title: "Which egress rules are in force is not certain",
 		Explain: "An allow-all egress rule in the group's own properties and standalone egress resources fight each other: CloudFormation removes the default allow-all when it creates the first standalone rule, and users report an explicit one lost the same way. Whatever relied on it stops working, and the diff does not show it.",
-		Fix:     "Write all egress rules inline, or all of them standalone.", Source: "semantics 7; 10 row 36",
+		Fix:     "Write all egress rules inline, or all of them standalone.", Source: semantics.Section(7).Row(36).Cite(),
 		run: func(c *checker) {
 			for _, g := range c.x.Topology.SecurityGroups {
 				if g.UncertainEgress != "" && !g.External && g.Type != "" {

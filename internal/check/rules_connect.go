@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -16,31 +17,31 @@ var connectRules = []Rule{
 	{
 		ID: "client-without-dependency", Severity: Warning, Title: "A client is not ordered after the endpoint it calls",
 		Explain: "A task's endpoint names are written once, when it starts. CloudFormation starts services in parallel unless DependsOn orders them, so a client that wins the race cannot resolve the name until its next deployment.",
-		Fix:     "Add DependsOn from the client's service to the server's.", Source: "semantics 2; 10 row 18",
+		Fix:     "Add DependsOn from the client's service to the server's.", Source: semantics.Section(2).Row(18).Cite(),
 		run: clientWithoutDependency,
 	},
 	{
 		ID: "namespace-mismatch", Severity: Error, Title: "A client looks for an endpoint in another namespace",
 		Explain: "A service has one Service Connect namespace and resolves only the endpoints published there.",
-		Fix:     "Use the same namespace for client and server.", Source: "semantics 2; 10 row 19",
+		Fix:     "Use the same namespace for client and server.", Source: semantics.Section(2).Row(19).Cite(),
 		run: namespaceMismatch,
 	},
 	{
 		ID: "wrong-url-port", Severity: Error, Title: "A client's URL has a port that is no client port",
 		Explain: "Callers use the client port, whatever port the task or its agent listens on. For any other port the client's agent has no route and closes the connection.",
-		Fix:     "Use the client port in the URL.", Source: "semantics 2; 10 row 5",
+		Fix:     "Use the client port in the URL.", Source: semantics.Section(2).Row(5).Cite(),
 		run: wrongURLPort,
 	},
 	{
 		ID: "endpoint-needs-service-connect", Severity: Error, Title: "A caller without Service Connect uses an endpoint's name",
 		Explain: "Only tasks of services with Service Connect in the namespace know its names. A standalone or scheduled task, a Lambda function or a service without Service Connect cannot resolve them.",
-		Fix:     "Enable Service Connect on the calling service, or call the load balancer.", Source: "semantics 2; 10 row 19",
+		Fix:     "Enable Service Connect on the calling service, or call the load balancer.", Source: semantics.Section(2).Row(19).Cite(),
 		run: endpointNeedsConnect,
 	},
 	{
 		ID: "app-protocol-unset", Severity: Note, Title: "An endpoint has no application protocol",
 		Explain: "Without AppProtocol the agent proxies TCP: no per-request timeout, no retries on responses, no HTTP metrics, no x-envoy headers. It cannot be changed on a live Service Connect service.",
-		Fix:     "Set AppProtocol to http, http2 or grpc if the app speaks that.", Source: "semantics 3; 10 row 31",
+		Fix:     "Set AppProtocol to http, http2 or grpc if the app speaks that.", Source: semantics.Section(3).Row(31).Cite(),
 		run: func(c *checker) {
 			c.eachEndpoint(func(e *topology.ConnectEndpoint) {
 				if e.Mapping != nil && e.Mapping.AppProtocol.IsAbsent() {
@@ -53,7 +54,7 @@ var connectRules = []Rule{
 	{
 		ID: "idle-timeout-cuts-request-timeout", Severity: Warning, Title: "The idle timeout is shorter than the per-request timeout",
 		Explain: "When the idle timeout is shorter than the per-request timeout it ends the request first, so the longer setting never applies.",
-		Fix:     "Make the idle timeout at least as long.", Source: "semantics 3",
+		Fix:     "Make the idle timeout at least as long.", Source: semantics.Section(3).Cite(),
 		run: func(c *checker) {
 			c.eachEndpoint(func(e *topology.ConnectEndpoint) {
 				idle, ok1 := e.Config.IdleTimeoutSeconds.Get()
@@ -68,13 +69,13 @@ var connectRules = []Rule{
 	{
 		ID: "keepalive-shorter-than-idle-timeout", Severity: Warning, Title: "The target closes idle connections before the load balancer does",
 		Explain: "The load balancer keeps connections to a target for its idle timeout, 60 s by default. A target that closes them earlier now and then closes one just as a request is on its way, and the caller gets 502. In default mode the target is the agent, with 5 minutes unless IdleTimeoutSeconds says less; in override mode it is the app itself, and Node, for one, closes after 5 s.",
-		Fix:     "Keep the target's keep-alive longer than the load balancer's idle timeout.", Source: "semantics 6; 10 row 29",
+		Fix:     "Keep the target's keep-alive longer than the load balancer's idle timeout.", Source: semantics.Section(6).Row(29).Cite(),
 		run: shortKeepAlive,
 	},
 	{
 		ID: "tls-with-override", Severity: Warning, Title: "TLS and an override: load balancer traffic is plain text",
 		Explain: "Service Connect TLS covers only what passes the agents. In override mode the load balancer reaches the app directly and without TLS; AWS advises against the combination.",
-		Fix:     "Leave the override out and use an HTTPS target group, or let the app itself speak TLS.", Source: "semantics 4",
+		Fix:     "Leave the override out and use an HTTPS target group, or let the app itself speak TLS.", Source: semantics.Section(4).Cite(),
 		run: func(c *checker) {
 			c.eachEndpoint(func(e *topology.ConnectEndpoint) {
 				if e.Config.TLS && !e.Config.IngressPortOverride.IsAbsent() && len(e.Service.LoadBalancers) > 0 {
@@ -87,7 +88,7 @@ var connectRules = []Rule{
 	{
 		ID: "access-log-without-log-configuration", Severity: Warning, Title: "Agent access logs have nowhere to go",
 		Explain: "The agent writes access logs to its own output, which LogConfiguration of the Service Connect block sends somewhere. Without it they are not kept.",
-		Fix:     "Add LogConfiguration beside AccessLogConfiguration.", Source: "semantics 4",
+		Fix:     "Add LogConfiguration beside AccessLogConfiguration.", Source: semantics.Section(4).Cite(),
 		run: func(c *checker) {
 			for _, s := range c.x.Topology.Services {
 				if s.Connected() && !s.Connect.AccessLog.IsAbsent() && !s.Connect.HasLog {
@@ -100,19 +101,19 @@ var connectRules = []Rule{
 	{
 		ID: "two-open-doors", Severity: Note, Title: "Clients may go past the agent",
 		Explain: "In override mode the task has two doors: the agent's port and the app's own. A rule that lets Service Connect clients in on the container port is not needed for Service Connect and lets them call the app past the agent, in plain text and unseen by its metrics.",
-		Fix:     "Open the container port to the load balancer only.", Source: "semantics 1, 7",
+		Fix:     "Open the container port to the load balancer only.", Source: semantics.Section(1, 7).Cite(),
 		run: twoOpenDoors,
 	},
 	{
 		ID: "alias-port-in-rule", Severity: Note, Title: "A rule opens the client port, on which nothing listens",
 		Explain: "The client port is only a key in the client's URL; the server's task never listens on it, so it belongs in no security group.",
-		Fix:     "Open the ingress port instead, and remove the rule.", Source: "semantics 7",
+		Fix:     "Open the ingress port instead, and remove the rule.", Source: semantics.Section(7).Cite(),
 		run: aliasPortInRule,
 	},
 	{
 		ID: "desired-count-zero", Severity: Note, Title: "A service that others call has no tasks",
 		Explain: "With a desired count of 0 the load balancer answers 503 and so does the clients' agent.",
-		Fix:     "Set the desired count.", Source: "semantics 10 row 28",
+		Fix:     "Set the desired count.", Source: semantics.Row(28).Cite(),
 		run: func(c *checker) {
 			for _, s := range c.x.Topology.Services {
 				n, ok := s.DesiredCount.Get()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -11,55 +12,55 @@ import (
 var deployRules = []Rule{
 	flawRule("override-privileged-port", "The override is a privileged port",
 		"Amazon ECS refuses an ingressPortOverride of 1024 or less. CDK accepts 1 to 65535 and skips its check for 0, so the template synthesizes and the deployment fails.",
-		"Choose 1025 to 65535, or leave the override out.", "semantics 1; 10 rows 6 and 7"),
+		"Choose 1025 to 65535, or leave the override out.", semantics.Section(1).Row(6, 7).Cite()),
 	flawRule("override-out-of-range", "The override is no TCP port",
-		"A port above 65535 does not exist.", "Choose 1025 to 65535.", "semantics 1"),
+		"A port above 65535 does not exist.", "Choose 1025 to 65535.", semantics.Section(1).Cite()),
 	flawRule("override-equals-container-port", "The override is a port that a container of the task binds",
 		"In network mode awsvpc all containers of a task, the agent included, share one network namespace. The agent binds the override port itself, so a container that binds the same port clashes with it, and one of the two fails to start.",
-		"Choose a port that no container of the task binds.", "semantics 1; 10 row 8"),
+		"Choose a port that no container of the task binds.", semantics.Section(1).Row(8).Cite()),
 	flawRule("override-collision", "Two endpoints of a service share an override",
 		"The agent binds each override port once; ECS's host agent rejects a configuration in which two listeners have the same port.",
-		"Give each endpoint its own override.", "semantics 1"),
+		"Give each endpoint its own override.", semantics.Section(1).Cite()),
 	flawRule("port-name-unknown", "The endpoint's port name is no port mapping",
 		"PortName selects a port mapping of the task definition by its Name. Without such a mapping there is nothing to publish.",
-		"Name the port mapping, or publish an existing name.", "semantics 9"),
+		"Name the port mapping, or publish an existing name.", semantics.Section(9).Cite()),
 	flawRule("timeout-needs-app-protocol", "A per-request timeout needs an application protocol",
 		"Without AppProtocol the agent proxies TCP and sees no requests, so a per-request timeout is not allowed.",
-		"Set AppProtocol on the port mapping. On a live service that means deleting and recreating it.", "semantics 3"),
+		"Set AppProtocol on the port mapping. On a live service that means deleting and recreating it.", semantics.Section(3).Cite()),
 	flawRule("unsupported-deployment-controller", "The deployment controller does not work with Service Connect",
 		"Service Connect supports the ECS controller, whose own BLUE_GREEN, LINEAR and CANARY strategies work too; not CODE_DEPLOY and not EXTERNAL.",
-		"Use the ECS controller.", "semantics 4"),
+		"Use the ECS controller.", semantics.Section(4).Cite()),
 	flawRule("unsupported-network-mode", "The network mode does not work with Service Connect",
-		"Service Connect supports awsvpc and bridge.", "Use awsvpc.", "semantics 4"),
+		"Service Connect supports awsvpc and bridge.", "Use awsvpc.", semantics.Section(4).Cite()),
 	flawRule("platform-version-too-old", "The platform version is too old for Service Connect",
-		"Service Connect on Fargate needs platform version 1.4.0 or later.", "Set 1.4.0 or LATEST.", "semantics 4"),
+		"Service Connect on Fargate needs platform version 1.4.0 or later.", "Set 1.4.0 or LATEST.", semantics.Section(4).Cite()),
 	flawRule("task-memory-missing", "A task with Service Connect has no task-level memory",
 		"Service Connect requires memory on the level of the task, and it must exceed the sum of the containers' limits: the agent runs in what is left.",
-		"Set the task's memory.", "semantics 4"),
+		"Set the task's memory.", semantics.Section(4).Cite()),
 	flawRule("namespace-by-ref", "The namespace is given by its id",
 		"Ref of an AWS::ServiceDiscovery namespace returns its id. Service Connect takes the name or the ARN.",
-		"Use Fn::GetAtt Arn, or the name.", "semantics 9"),
+		"Use Fn::GetAtt Arn, or the name.", semantics.Section(9).Cite()),
 	flawRule("name-not-allowed", "A discovery name or client alias is not allowed",
 		"A discovery name has up to 64 lower-case letters, digits, _ and -, and does not start with -; a client alias up to 127 characters, dots too.",
-		"Choose another name.", "semantics 2"),
+		"Choose another name.", semantics.Section(2).Cite()),
 	flawRule("too-many-aliases", "An endpoint has more than one client alias",
 		"An entry of Services takes at most one client alias. The same port mapping may be published again under another discovery name.",
-		"Publish the port in a second entry.", "semantics 2"),
+		"Publish the port in a second entry.", semantics.Section(2).Cite()),
 	flawRule("load-balancer-port-undeclared", "The load balancer's port is no container port",
 		"ECS registers a container port of the named container with the target group, and refuses a port that the task definition does not declare. The agent's override port is never one.",
 		"Register the container port.", "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LoadBalancer.html"),
 	flawRule("target-type-not-ip", "The target group does not take addresses",
 		"Each awsvpc task has an address of its own and is registered by it, so the target group's type must be ip.",
-		"Set TargetType to ip.", "semantics 6"),
+		"Set TargetType to ip.", semantics.Section(6).Cite()),
 	{
 		ID: "duplicate-discovery-name", Severity: Error, Title: "A name is published twice in a namespace",
 		Explain: "Discovery names, and each pair of name and port that clients use, must be unique in a namespace.",
-		Fix:     "Give one of the endpoints another discovery name.", Source: "semantics 2", run: duplicateNames,
+		Fix:     "Give one of the endpoints another discovery name.", Source: semantics.Section(2).Cite(), run: duplicateNames,
 	},
 	{
 		ID: "https-without-certificate", Severity: Error, Title: "An HTTPS listener has no certificate",
 		Explain: "An HTTPS listener needs a certificate to be created.",
-		Fix:     "Add the ARN of an ACM certificate.", Source: "semantics 6",
+		Fix:     "Add the ARN of an ACM certificate.", Source: semantics.Section(6).Cite(),
 		run: func(c *checker) {
 			c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
 				if p, ok := l.Protocol.Get(); ok && p == "HTTPS" && len(l.Certificates) == 0 {
@@ -73,7 +74,7 @@ var deployRules = []Rule{
 	{
 		ID: "slow-start-with-least-outstanding", Severity: Error, Title: "Slow start and least outstanding requests exclude each other",
 		Explain: "A target group with the algorithm least_outstanding_requests cannot have a slow start.",
-		Fix:     "Drop one of the two attributes.", Source: "semantics 6",
+		Fix:     "Drop one of the two attributes.", Source: semantics.Section(6).Cite(),
 		run: func(c *checker) {
 			for _, g := range c.x.Topology.TargetGroups {
 				slow := g.Attributes["slow_start.duration_seconds"].Or("0")

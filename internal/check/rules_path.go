@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -13,37 +14,37 @@ var pathRules = []Rule{
 	{
 		ID: "ingress-port-closed", Severity: Error, Title: "Service Connect clients cannot reach the agent's ingress port",
 		Explain: "A client's agent dials the server's task on the ingress port: the container port, or the ingressPortOverride when one is set. The server's security group must open that port to the clients. The client port of the URL never appears in a security group. While it is closed the client's agent answers 504 \"upstream request timeout\"; nothing appears in the server's log.",
-		Fix:     "Open the ingress port of the server's security group to the clients' security group.", Source: "semantics 7; 10 rows 4 and 11",
+		Fix:     "Open the ingress port of the server's security group to the clients' security group.", Source: semantics.Section(7).Row(4, 11).Cite(),
 		run: ingressClosed,
 	},
 	{
 		ID: "client-egress-closed", Severity: Error, Title: "A client's security group does not let the request out",
 		Explain: "A client's security group needs egress to the port that is really dialled: the agent's ingress port of the server for Service Connect, the listener's port for a load balancer.",
-		Fix:     "Open the port in the client's egress rules.", Source: "semantics 7",
+		Fix:     "Open the port in the client's egress rules.", Source: semantics.Section(7).Cite(),
 		run: clientEgressClosed,
 	},
 	{
 		ID: "alb-ingress-closed", Severity: Error, Title: "Nobody may enter the listener",
 		Explain: "No ingress rule of the load balancer's security groups opens the listener's port to anybody, so every caller's packets are dropped.",
-		Fix:     "Open the listener's port to its callers.", Source: "semantics 7",
+		Fix:     "Open the listener's port to its callers.", Source: semantics.Section(7).Cite(),
 		run: albIngressClosed,
 	},
 	{
 		ID: "alb-egress-closed", Severity: Error, Title: "The load balancer's security group does not let requests out to the targets",
 		Explain: "The load balancer connects to its targets, for requests and for health checks, so its own security group needs egress to them. Terraform gives a group no egress unless it is written; CloudFormation allows all only while no egress rule stands anywhere. The target is unhealthy with reason Target.Timeout, and the app's log has no line.",
-		Fix:     "Add egress from the load balancer's group to the targets' group on the container port.", Source: "semantics 7; 10 rows 9, 33, 34 and 35",
+		Fix:     "Add egress from the load balancer's group to the targets' group on the container port.", Source: semantics.Section(7).Row(9, 33, 34, 35).Cite(),
 		run: func(c *checker) { c.blocked(reach.Egress, "alb-egress-closed", atTraffic) },
 	},
 	{
 		ID: "target-ingress-closed", Severity: Error, Title: "The targets' security group does not let the load balancer in",
 		Explain: "The target's security group needs ingress from the load balancer's on the container port, in both port modes. Without it the target is unhealthy with reason Target.Timeout, and the app's log has no line.",
-		Fix:     "Add ingress from the load balancer's group on the container port.", Source: "semantics 7; 10 row 10",
+		Fix:     "Add ingress from the load balancer's group on the container port.", Source: semantics.Section(7).Row(10).Cite(),
 		run: func(c *checker) { c.blocked(reach.Ingress, "target-ingress-closed", atTraffic) },
 	},
 	{
 		ID: "health-check-port-closed", Severity: Error, Title: "The health check's port is closed",
 		Explain: "The health check goes to a port of its own, and the security groups open only the traffic port. Requests would pass, but no target gets healthy and ECS replaces the tasks in a loop.",
-		Fix:     "Open the health check's port on both groups, or check the traffic port.", Source: "semantics 7",
+		Fix:     "Open the health check's port on both groups, or check the traffic port.", Source: semantics.Section(7).Cite(),
 		run: func(c *checker) {
 			c.blocked(reach.Egress, "health-check-port-closed", atCheck)
 			c.blocked(reach.Ingress, "health-check-port-closed", atCheck)
@@ -52,31 +53,31 @@ var pathRules = []Rule{
 	{
 		ID: "target-unhealthy", Severity: Error, Title: "A target cannot get healthy",
 		Explain: "The probe arrives, and what answers it does not satisfy the check.",
-		Fix:     "Let the check ask what the target answers.", Source: "semantics 6; 10 rows 12, 14 and 15",
+		Fix:     "Let the check ask what the target answers.", Source: semantics.Section(6).Row(12, 14, 15).Cite(),
 		run: targetUnhealthy,
 	},
 	{
 		ID: "needless-agent-hop", Severity: Warning, Title: "Load balancer traffic passes the agent although nothing asks for it",
 		Explain: "In default mode everything that arrives on the container port from outside the task goes through the Service Connect agent, a load balancer's requests and health checks too. Nothing is gained by that hop when the endpoint has no TLS: it costs latency, the app sees 127.0.0.1 as its peer, and the agent's timeouts may apply.",
-		Fix:     "Set ingressPortOverride to a free port above 1024 and open that port to the Service Connect clients.", Source: "semantics 1; 10 rows 1, 2 and 21",
+		Fix:     "Set ingressPortOverride to a free port above 1024 and open that port to the Service Connect clients.", Source: semantics.Section(1).Row(1, 2, 21).Cite(),
 		run: needlessHop,
 	},
 	{
 		ID: "tls-with-http-target-group", Severity: Error, Title: "The target group speaks HTTP to an agent that expects TLS",
 		Explain: "With Service Connect TLS in default mode the agent accepts only TLS on the container port, so the target group must speak HTTPS and check its health with HTTPS.",
-		Fix:     "Set the target group's Protocol and HealthCheckProtocol to HTTPS.", Source: "semantics 4; 10 row 26",
+		Fix:     "Set the target group's Protocol and HealthCheckProtocol to HTTPS.", Source: semantics.Section(4).Row(26).Cite(),
 		run: tlsTargetGroup,
 	},
 	{
 		ID: "listener-without-targets", Severity: Warning, Title: "A listener forwards to a target group without targets",
 		Explain: "No service of the source registers tasks with the target group, so the load balancer answers 503.",
-		Fix:     "Register a service with the target group, or remove it.", Source: "semantics 6; 10 row 28",
+		Fix:     "Register a service with the target group, or remove it.", Source: semantics.Section(6).Row(28).Cite(),
 		run: listenerWithoutTargets,
 	},
 	{
 		ID: "path-unknown", Severity: Note, Title: "The source does not settle a path",
 		Explain: "Something on the path is a parameter, an import or a resource that is not in the source. hoplab says unknown rather than guess, and the other rules are silent about this path.",
-		Fix:     "Give the values with --param, or check the whole assembly together.", Source: "semantics 9",
+		Fix:     "Give the values with --param, or check the whole assembly together.", Source: semantics.Section(9).Cite(),
 		run: pathUnknown,
 	},
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -21,31 +22,31 @@ var taskRules = []Rule{
 	{
 		ID: "no-headroom-for-agent", Severity: Warning, Title: "The task leaves no room for the agent",
 		Explain: "The agent runs in what the containers leave of the task's CPU and memory. AWS advises 256 CPU units and at least 64 MiB on top of the containers, 512 units above 500 requests/s per task. Without room the app and the agent slow each other down or are killed for memory.",
-		Fix:     "Make the task larger, or the containers' shares smaller.", Source: "semantics 4; 10 row 32",
+		Fix:     "Make the task larger, or the containers' shares smaller.", Source: semantics.Section(4).Row(32).Cite(),
 		run: headroom,
 	},
 	{
 		ID: "over-wide-task-role", Severity: Note, Title: "A task role allows far more than the task needs",
 		Explain: "A server behind Service Connect needs no permission at all for that; with ECS Exec it needs four ssmmessages actions. Full-access policies hand the whole account to whoever gets into the container.",
-		Fix:     "Name the actions and the resources.", Source: "semantics 8",
+		Fix:     "Name the actions and the resources.", Source: semantics.Section(8).Cite(),
 		run: wideRole,
 	},
 	{
 		ID: "exec-without-permissions", Severity: Warning, Title: "ECS Exec is on and the task role cannot use it",
 		Explain: "ECS Exec needs ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel and OpenDataChannel in the task role.",
-		Fix:     "Add the four actions to the task role.", Source: "semantics 8",
+		Fix:     "Add the four actions to the task role.", Source: semantics.Section(8).Cite(),
 		run: execWithoutPermissions,
 	},
 	{
 		ID: "app-bound-to-loopback", Severity: Warning, Title: "The app is told to listen on loopback only",
 		Explain: "An app on 127.0.0.1 is reached by the agent in its own task and by nobody else. In override mode, and without Service Connect, the load balancer and other tasks find the port closed.",
-		Fix:     "Listen on 0.0.0.0.", Source: "semantics 1; 10 row 15",
+		Fix:     "Listen on 0.0.0.0.", Source: semantics.Section(1).Row(15).Cite(),
 		run: boundToLoopback,
 	},
 	{
 		ID: "port-variable-differs", Severity: Note, Title: "The PORT variable is no port that the container declares",
 		Explain: "Many servers listen on what the environment variable PORT says. Here it differs from every port mapping of the container, so the target group may ask a port on which nothing listens.",
-		Fix:     "Make PORT and the port mapping agree.", Source: "semantics 1",
+		Fix:     "Make PORT and the port mapping agree.", Source: semantics.Section(1).Cite(),
 		run: portVariable,
 	},
 }

@@ -164,7 +164,7 @@ func (r refusal) show(_ context.Context, s *stage) (Shown, error) {
 	out := Shown{Key: r.key, Say: r.say}
 	for _, p := range s.predictor.Report().Predictions {
 		if p.Outcome.Class == reach.DeployFails && p.Outcome.Error != "" {
-			out.Deploy = &Deploy{Error: p.Outcome.Error, Basis: p.Outcome.Basis}
+			out.Deploy = &Deploy{Error: p.Outcome.Error, Basis: p.Outcome.Basis.String()}
 			break
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -125,7 +126,7 @@ func (p *Predictor) toALB(tr *trace, q ask) (final Prediction, ok bool) {
 		return tr.unknown(sg.why), false
 	case HopClosed:
 		return tr.end(Outcome{
-			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(q.lb.Origin, q.lb.Name), port), Basis: "7", Inferred: true,
+			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(q.lb.Origin, q.lb.Name), port), Basis: semantics.Section(7), Inferred: true,
 			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up",
 		}), false
 	}
@@ -166,7 +167,7 @@ func fixed(f *topology.FixedResponse) Outcome {
 	if err != nil {
 		return Outcome{Class: Unknown, Why: fmt.Sprintf("the fixed response's status %q is not a number", f.Status)}
 	}
-	o := Outcome{Class: ClassOf(status), Status: status, Body: f.Body, Match: Exact, By: "alb", TimeKnown: true, Basis: "6", Why: "the listener answers itself"}
+	o := Outcome{Class: ClassOf(status), Status: status, Body: f.Body, Match: Exact, By: "alb", TimeKnown: true, Basis: semantics.Section(6), Why: "the listener answers itself"}
 	return o
 }
 
@@ -243,7 +244,7 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 	case len(chosen) == 0:
 		return single(func(tr *trace) Prediction {
 			return tr.end(Outcome{
-				Class: HTTPError, Status: 503, Body: page503, Match: Contains, By: "alb", TimeKnown: true, Basis: "6, 10 row 28",
+				Class: HTTPError, Status: 503, Body: page503, Match: Contains, By: "alb", TimeKnown: true, Basis: semantics.Section(6).Row(28),
 				Why: fmt.Sprintf("target group %s has no registered targets", topology.Label(g.Origin, g.Name)),
 			})
 		})
@@ -324,7 +325,7 @@ func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r topology.Registra
 	if sg.state == HopClosed {
 		return tr.end(Outcome{
 			Class: HTTPError, Status: 504, Body: page504, Match: Contains, By: "alb", After: albConnectTimeout, TimeKnown: true,
-			Basis: "6, 10 rows 9, 10 and 27", Inferred: true,
+			Basis: semantics.Section(6).Row(9, 10, 27), Inferred: true,
 			Why: sg.why + "; the load balancer gives up connecting after 10 s",
 		})
 	}

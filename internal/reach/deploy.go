@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/ports"
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -220,7 +221,7 @@ func (p *Predictor) deployOutcome(s *topology.Service) *Outcome {
 	if fs := p.x.flaws(s); len(fs) > 0 {
 		f := fs[0]
 		o = &Outcome{
-			Class: DeployFails, By: "ecs", Error: f.Error, Inferred: f.Inferred, Basis: "1, 4, 8",
+			Class: DeployFails, By: "ecs", Error: f.Error, Inferred: f.Inferred, Basis: semantics.Section(1, 4, 8),
 			Why: "it is never deployed: " + f.Text,
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -89,7 +90,7 @@ func (p *Predictor) probe(lb *topology.LoadBalancer, g *topology.TargetGroup, r 
 // unprobed handles the cases in which no probe is sent.
 func (p *Predictor) unprobed(tr *trace, t *TargetState, lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration) (Prediction, bool) {
 	none := func(why string) (Prediction, bool) {
-		return tr.end(Outcome{Class: NoTraffic, By: "alb", Why: why, Basis: "6"}), true
+		return tr.end(Outcome{Class: NoTraffic, By: "alb", Why: why, Basis: semantics.Section(6)}), true
 	}
 	if r.Service != nil {
 		if o := p.deployOutcome(r.Service); o != nil {
@@ -122,7 +123,7 @@ func (p *Predictor) unprobed(tr *trace, t *TargetState, lb *topology.LoadBalance
 func (p *Predictor) judge(tr *trace, t *TargetState, g *topology.TargetGroup, sg verdict, a Delivery, path string) Outcome {
 	bad := func(reason, why string, code int) Outcome {
 		t.State, t.Reason, t.Code = StateUnhealthy, reason, code
-		o := Outcome{Class: Timeout, Status: code, By: "alb", Why: why, Basis: "6, 7", After: downTime(g), TimeKnown: true}
+		o := Outcome{Class: Timeout, Status: code, By: "alb", Why: why, Basis: semantics.Section(6, 7), After: downTime(g), TimeKnown: true}
 		switch {
 		case code != 0:
 			o.Class = ClassOf(code)
@@ -159,7 +160,7 @@ func (p *Predictor) judge(tr *trace, t *TargetState, g *topology.TargetGroup, sg
 	}
 	if a.Agent != nil && a.Agent.HTTP() && delay > 0 {
 		if r, ok := RequestTimeout(a.Agent).Get(); !ok || r > 0 && delay > seconds(r) && r < g.Health.TimeoutSeconds.Or(checkTimeout) {
-			return Outcome{Class: Unknown, Basis: "12", Why: "the app is slower than the endpoint's request timeout, and whether the agent applies that to what comes from outside is not documented"}
+			return Outcome{Class: Unknown, Basis: semantics.Section(12), Why: "the app is slower than the endpoint's request timeout, and whether the agent applies that to what comes from outside is not documented"}
 		}
 	}
 	if limit := g.Health.TimeoutSeconds.Or(checkTimeout); delay > seconds(limit) {
@@ -176,7 +177,7 @@ func (p *Predictor) match(tr *trace, t *TargetState, g *topology.TargetGroup, a 
 	if g.ProtocolVersion.Or("HTTP1") == "GRPC" {
 		tr.pr.Assumes = append(tr.pr.Assumes, "the app answers the gRPC check as the matcher wants")
 		t.State = StateHealthy
-		return Outcome{Class: OK, By: "app", Why: "the app answers the gRPC check", Basis: "6"}
+		return Outcome{Class: OK, By: "app", Why: "the app answers the gRPC check", Basis: semantics.Section(6)}
 	}
 	matcher := g.Health.Matcher.Or(checkMatcher)
 	codes, err := parseMatcher(matcher)
@@ -191,7 +192,7 @@ func (p *Predictor) match(tr *trace, t *TargetState, g *topology.TargetGroup, a 
 	}
 	if Matches(matcher, status) {
 		t.State = StateHealthy
-		return Outcome{Class: ClassOf(status), Status: status, By: "app", TimeKnown: true, Basis: "6", Why: "the app answers the probe; one success makes a new target healthy"}
+		return Outcome{Class: ClassOf(status), Status: status, By: "app", TimeKnown: true, Basis: semantics.Section(6), Why: "the app answers the probe; one success makes a new target healthy"}
 	}
 	return bad(ReasonMismatch, fmt.Sprintf("the app answers %d, and the matcher wants %s", status, matcher), status)
 }

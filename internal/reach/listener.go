@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -144,7 +145,7 @@ func redirect(q ask, r *topology.Redirect) Outcome {
 		to += "?" + query
 	}
 	return Outcome{
-		Class: OK, Status: status, Location: to, By: "alb", TimeKnown: true, Basis: "6", Inferred: true,
+		Class: OK, Status: status, Location: to, By: "alb", TimeKnown: true, Basis: semantics.Section(6), Inferred: true,
 		Why: "the listener redirects",
 	}
 }

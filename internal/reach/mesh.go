@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -88,7 +89,7 @@ func (p *Predictor) viaAgent(tr *trace, client *topology.Service, e *topology.Co
 // most the per-request timeout late.
 func (p *Predictor) timed(e *topology.ConnectEndpoint, a Delivery) Outcome {
 	o := appOutcome(a, "/")
-	o.Basis = "2, 3"
+	o.Basis = semantics.Section(2, 3)
 	limit, ok := RequestTimeout(e).Get()
 	if !e.HTTP() || a.App.Delay == 0 {
 		return o
@@ -105,7 +106,7 @@ func (p *Predictor) timed(e *topology.ConnectEndpoint, a Delivery) Outcome {
 func routeTimeout(limit int, why string) Outcome {
 	return Outcome{
 		Class: HTTPError, Status: 504, Body: BodyRouteTimeout, Match: Exact, By: "client agent",
-		After: seconds(limit), TimeKnown: true, Basis: "3, 10 rows 4 and 16", Why: why,
+		After: seconds(limit), TimeKnown: true, Basis: semantics.Section(3).Row(4, 16), Why: why,
 	}
 }
 
@@ -116,7 +117,7 @@ func (p *Predictor) dropped(e *topology.ConnectEndpoint, why string) Outcome {
 	all := tries * p.o.ConnectTimeout
 	if !e.HTTP() {
 		return Outcome{
-			Class: Reset, By: "client agent", Inferred: true, Basis: "3",
+			Class: Reset, By: "client agent", Inferred: true, Basis: semantics.Section(3),
 			Why: why + "; the agent proxies TCP, so it accepts the connection, cannot reach a task and closes it",
 		}
 	}
@@ -126,17 +127,17 @@ func (p *Predictor) dropped(e *topology.ConnectEndpoint, why string) Outcome {
 	}
 	if idle, set := e.Config.IdleTimeoutSeconds.Get(); set && idle > 0 && (limit == 0 || idle < limit) && seconds(idle) < all {
 		return Outcome{
-			Class: HTTPError, Status: 504, By: "client agent", After: seconds(idle), TimeKnown: true, Inferred: true, Basis: "3",
+			Class: HTTPError, Status: 504, By: "client agent", After: seconds(idle), TimeKnown: true, Inferred: true, Basis: semantics.Section(3),
 			Why: fmt.Sprintf("%s; the idle timeout of %d s ends the request first", why, idle),
 		}
 	}
 	if limit > 0 && seconds(limit) <= all {
 		o := routeTimeout(limit, why)
-		o.Basis = "3, 10 row 4"
+		o.Basis = semantics.Section(3).Row(4)
 		return o
 	}
 	return Outcome{
-		Class: HTTPError, Status: 503, By: "client agent", After: all, TimeKnown: true, Inferred: true, Basis: "3",
+		Class: HTTPError, Status: 503, By: "client agent", After: all, TimeKnown: true, Inferred: true, Basis: semantics.Section(3),
 		Body: bodyUpstream + " retried and the latest reset reason: connection timeout", Match: Exact,
 		Why: why + "; the tries are used up before the per-request timeout",
 	}
@@ -145,16 +146,16 @@ func (p *Predictor) dropped(e *topology.ConnectEndpoint, why string) Outcome {
 func noHost(e *topology.ConnectEndpoint) Outcome {
 	why := topology.Label(e.Service.Origin, e.Service.Name) + " has a desired count of 0, so the agent knows no task to call"
 	if !e.HTTP() {
-		return Outcome{Class: Reset, By: "client agent", TimeKnown: true, Inferred: true, Basis: "3", Why: why}
+		return Outcome{Class: Reset, By: "client agent", TimeKnown: true, Inferred: true, Basis: semantics.Section(3), Why: why}
 	}
 	return Outcome{
 		Class: HTTPError, Status: 503, Body: bodyNoHost, Match: Contains, By: "client agent", TimeKnown: true,
-		Inferred: true, Basis: "3", Why: why,
+		Inferred: true, Basis: semantics.Section(3), Why: why,
 	}
 }
 
 func noName(host, why string) Outcome {
-	return Outcome{Class: NoName, By: "resolver", Curl: CurlNoName(host), TimeKnown: true, Basis: "2, 10 rows 18 and 19", Why: why}
+	return Outcome{Class: NoName, By: "resolver", Curl: CurlNoName(host), TimeKnown: true, Basis: semantics.Section(2).Row(18, 19), Why: why}
 }
 
 // wrongPort predicts a client that puts a port into the URL which is no
@@ -180,7 +181,7 @@ func (p *Predictor) wrongPort(client *topology.Service, n *topology.EndpointName
 	}
 	tr.hopInside("client", "client agent", client, port, "vip")
 	return tr.end(Outcome{
-		Class: Reset, By: "client agent", Curl: CurlReset, TimeKnown: true, Basis: "2, 10 row 5",
+		Class: Reset, By: "client agent", Curl: CurlReset, TimeKnown: true, Basis: semantics.Section(2).Row(5),
 		Why: fmt.Sprintf("%d is no client port of %s; callers use the client port, whatever the task listens on", port, name),
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -69,7 +70,7 @@ type Outcome struct {
 	// Why is one sentence for people.
 	Why string `json:"why"`
 	// Basis names the sections of the semantics that say so, and the rows of its table.
-	Basis string `json:"basis,omitempty"`
+	Basis semantics.Ref `json:"basis,omitzero"`
 	// Inferred is set when a step was inferred from documented facts and not
 	// itself documented or seen.
 	Inferred bool `json:"inferred,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -242,12 +243,12 @@ func agentRefused(a Delivery) Outcome {
 	if a.Agent.HTTP() {
 		return Outcome{
 			Class: HTTPError, Status: 503, Body: bodyUpstream, Match: Contains, By: "agent", TimeKnown: true, Inferred: true,
-			Basis: "3, 10 row 14", Why: a.Why,
+			Basis: semantics.Section(3).Row(14), Why: a.Why,
 		}
 	}
 	return Outcome{
 		Class: Reset, By: "agent", Inferred: true, TimeKnown: true,
-		Basis: "3, 10 row 14", Why: a.Why + "; as a TCP proxy it closes the connection",
+		Basis: semantics.Section(3).Row(14), Why: a.Why + "; as a TCP proxy it closes the connection",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -154,7 +155,7 @@ func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
 	case HopClosed:
 		tr.name(s, port)
 		return tr.end(Outcome{
-			Class: Timeout, By: "network", Curl: curlTimeout(who, port), Basis: "7", Inferred: true,
+			Class: Timeout, By: "network", Curl: curlTimeout(who, port), Basis: semantics.Section(7), Inferred: true,
 			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up",
 		})
 	}
@@ -162,20 +163,20 @@ func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
 	switch a.Kind {
 	case DeliveryServed:
 		o := appOutcome(a, "/")
-		o.Basis = "1"
+		o.Basis = semantics.Section(1)
 		if a.Agent != nil && a.Agent.HTTP() && a.App.Delay > 0 {
 			if limit, ok := RequestTimeout(a.Agent).Get(); !ok || limit > 0 && a.App.Delay > seconds(limit) {
-				return tr.end(Outcome{Class: Unknown, Basis: "12",
+				return tr.end(Outcome{Class: Unknown, Basis: semantics.Section(12),
 					Why: "whether the server's agent applies the per-request timeout to its own callers is not documented"})
 			}
 		}
 		return tr.end(o)
 	case DeliveryRefused:
-		return tr.end(Outcome{Class: Refused, By: "network", Curl: curlRefused(who, port), TimeKnown: true, Basis: "1", Why: a.Why})
+		return tr.end(Outcome{Class: Refused, By: "network", Curl: curlRefused(who, port), TimeKnown: true, Basis: semantics.Section(1), Why: a.Why})
 	case DeliveryAgentRefused:
 		return tr.end(agentRefused(a))
 	case DeliveryWantsTLS:
-		return tr.end(Outcome{Class: Reset, By: "agent", TimeKnown: true, Inferred: true, Basis: "4", Why: a.Why})
+		return tr.end(Outcome{Class: Reset, By: "agent", TimeKnown: true, Inferred: true, Basis: semantics.Section(4), Why: a.Why})
 	}
 	return tr.unknown(a.Why)
 }

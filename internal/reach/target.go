@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -75,12 +76,12 @@ func (p *Predictor) albOutcome(q ask, a Delivery) Outcome {
 	switch a.Kind {
 	case DeliveryRefused:
 		return Outcome{
-			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: "6, 10 row 15",
+			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: semantics.Section(6).Row(15),
 			Inferred: true, Why: a.Why + "; the load balancer's connection is reset",
 		}
 	case DeliveryWantsTLS, DeliveryWantsPlain:
 		return Outcome{
-			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: "4, 6, 10 row 26",
+			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: semantics.Section(4, 6).Row(26),
 			Inferred: true, Why: a.Why,
 		}
 	case DeliveryAgentRefused:
@@ -88,12 +89,12 @@ func (p *Predictor) albOutcome(q ask, a Delivery) Outcome {
 			return agentRefused(a)
 		}
 		return Outcome{
-			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: "3, 6", Inferred: true,
+			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: semantics.Section(3, 6), Inferred: true,
 			Why: a.Why + "; as a TCP proxy it closes the connection",
 		}
 	}
 	o := appOutcome(a, q.path)
-	o.Basis = "1, 6"
+	o.Basis = semantics.Section(1, 6)
 	if a.App.Delay == 0 {
 		return o
 	}
@@ -105,14 +106,14 @@ func (p *Predictor) albOutcome(q ask, a Delivery) Outcome {
 	if a.Agent != nil && a.Agent.HTTP() {
 		limit, ok := RequestTimeout(a.Agent).Get()
 		if !ok || limit > 0 && a.App.Delay > seconds(limit) && a.App.Delay < seconds(idle) {
-			return Outcome{Class: Unknown, Basis: "12",
+			return Outcome{Class: Unknown, Basis: semantics.Section(12),
 				Why: "the app is slower than the per-request timeout, and whether the server's agent applies it to a load balancer's requests is not documented"}
 		}
 	}
 	if a.App.Delay >= seconds(idle) {
 		return Outcome{
 			Class: HTTPError, Status: 504, Body: page504, Match: Contains, By: "alb", After: seconds(idle), TimeKnown: true,
-			Basis: "6, 10 row 17", Why: fmt.Sprintf("no answer within the load balancer's idle timeout of %d s", idle),
+			Basis: semantics.Section(6).Row(17), Why: fmt.Sprintf("no answer within the load balancer's idle timeout of %d s", idle),
 		}
 	}
 	return o
