@@ -133,8 +133,15 @@ func Rules() []Rule {
 	return out
 }
 
-// RuleByID returns the rule with the ID.
+// renamed holds the IDs of earlier versions, which suppressions may still name.
+var renamed = map[string]string{"two-open-doors": "two-open-ports"}
+
+// current returns the ID that a rule has now.
+func current(id string) string { return cmp.Or(renamed[id], id) }
+
+// RuleByID returns the rule with the ID, or with an ID of an earlier version.
 func RuleByID(id string) (Rule, bool) {
+	id = current(id)
 	for _, r := range rules {
 		if r.ID == id {
 			return r, true

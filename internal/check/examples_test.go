@@ -276,7 +276,7 @@ var examples = map[string]example{
 		},
 		func(f *topologytest.Fixture) { f.Server.Connect.AccessLog = topology.Known("JSON") },
 	},
-	"two-open-doors": {
+	"two-open-ports": {
 		"override mode, and the app's group still opens 80 to the clients",
 		func(f *topologytest.Fixture) {
 			f.AppGroup.Ingress = append(f.AppGroup.Ingress, topologytest.TCP(80, 80, topologytest.Group(f.ClientGroup)))

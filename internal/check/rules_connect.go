@@ -99,10 +99,10 @@ var connectRules = []Rule{
 		},
 	},
 	{
-		ID: "two-open-doors", Severity: Note, Title: "Clients may go past the agent",
-		Explain: "In override mode the task has two doors: the agent's port and the app's own. A rule that lets Service Connect clients in on the container port is not needed for Service Connect and lets them call the app past the agent, in plain text and unseen by its metrics.",
+		ID: "two-open-ports", Severity: Note, Title: "Clients may go past the agent",
+		Explain: "In override mode the task has two open ports: the agent's and the app's own. A rule that lets Service Connect clients in on the container port is not needed for Service Connect and lets them call the app past the agent, in plain text and unseen by its metrics.",
 		Fix:     "Open the container port to the load balancer only.", Source: semantics.Section(1, 7).Cite(),
-		run: twoOpenDoors,
+		run: twoOpenPorts,
 	},
 	{
 		ID: "alias-port-in-rule", Severity: Note, Title: "A rule opens the client port, on which nothing listens",
@@ -307,7 +307,7 @@ func (c *checker) keepAlive(g *topology.TargetGroup, s *topology.Service, port, 
 	}
 }
 
-func twoOpenDoors(c *checker) {
+func twoOpenPorts(c *checker) {
 	first := once()
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]

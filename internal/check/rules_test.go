@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/test/topologytest"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 //go:generate go test . -count=1 -update
@@ -140,6 +141,37 @@ suppress:
 	}
 	if worst, any := Worst(fs); !any || worst != Note {
 		t.Errorf("worst is %v %v, want note (of the unused suppression)", worst, any)
+	}
+}
+
+// An ID of an earlier version suppresses what it did, in the template and in a file.
+func TestRenamedRulesStaySuppressed(t *testing.T) {
+	for old, id := range renamed {
+		if r, ok := RuleByID(old); !ok || r.ID != id {
+			t.Fatalf("%s leads to rule %q, want %s", old, r.ID, id)
+		}
+		for _, place := range []string{"file", "resource", "template"} {
+			f, o := topologytest.Healthy(), Options{}
+			examples[id].fires(f)
+			switch place {
+			case "file":
+				entries, err := ParseSuppressions("s.yaml", strings.NewReader("suppress: [{rule: "+old+", reason: known}]"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Suppress = entries
+			case "resource":
+				for _, g := range f.SecurityGroups {
+					g.Suppress = []topology.Suppression{{Rule: old, Reason: "known"}}
+				}
+			default:
+				f.Suppressions = []topology.Suppression{{Rule: old, Reason: "known"}}
+			}
+			got := ofRule(check(t, f, o), id)
+			if len(got) == 0 || got[0].Suppressed == nil {
+				t.Errorf("%s in a %s does not suppress %s: %+v", old, place, id, got)
+			}
+		}
 	}
 }
 

@@ -97,7 +97,7 @@ func yamlText(err error) string {
 func flat(s string) string { return strings.ReplaceAll(s, "/", "\x00") }
 
 func (e SuppressEntry) covers(f *Finding) bool {
-	if e.Rule != f.Rule {
+	if current(e.Rule) != f.Rule {
 		return false
 	}
 	if e.Resource == "" {
@@ -124,13 +124,13 @@ func (c *checker) suppress() {
 	for i := range c.out {
 		f := &c.out[i]
 		for _, s := range f.Origin.Suppress {
-			if s.Rule == f.Rule && strings.TrimSpace(s.Reason) != "" {
+			if current(s.Rule) == f.Rule && strings.TrimSpace(s.Reason) != "" {
 				f.Suppressed = &Suppressed{Reason: s.Reason, By: "template"}
 				used[templateKey(f.Origin, s.Rule)] = true
 			}
 		}
 		for _, s := range c.x.Topology.Suppressions {
-			if s.Rule == f.Rule && strings.TrimSpace(s.Reason) != "" {
+			if current(s.Rule) == f.Rule && strings.TrimSpace(s.Reason) != "" {
 				f.Suppressed = &Suppressed{Reason: s.Reason, By: "template"}
 				used[templateKey(topology.Origin{}, s.Rule)] = true
 			}

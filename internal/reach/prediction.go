@@ -193,7 +193,7 @@ const (
 	Egress  Direction = "egress"
 )
 
-// Block is a closed door and its key.
+// Block is where a path is closed, and what would open it.
 type Block struct {
 	// At is the security group, or another resource that ends the path.
 	At   topology.Origin `json:"at"`

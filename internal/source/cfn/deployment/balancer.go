@@ -173,7 +173,7 @@ func (b *builder) listenerOf(v cfn.Value) *topology.Listener {
 		}
 	}
 	lb := b.foreignBalancer(v, "listener")
-	if l := b.doors[lb.ID]; l != nil {
+	if l := b.undeclared[lb.ID]; l != nil {
 		return l
 	}
 	why := fmt.Sprintf("listener %s is not declared in these templates", lb.ID)
@@ -182,7 +182,7 @@ func (b *builder) listenerOf(v cfn.Value) *topology.Listener {
 		Port: topology.Unknown[int](why), Protocol: topology.Unknown[string](why),
 		Default: []topology.Action{{Type: "unknown"}},
 	}
-	b.doors[lb.ID] = l
+	b.undeclared[lb.ID] = l
 	lb.Listeners = append(lb.Listeners, l)
 	return l
 }

@@ -16,13 +16,13 @@ import (
 // Origin.Maybe set.
 func FromTemplates(a *cfn.Assembly) (*topology.Topology, error) {
 	b := &builder{
-		t:       &topology.Topology{Name: a.Name, Ignored: map[string]int{}},
-		asm:     a,
-		seen:    map[string]bool{},
-		of:      map[*cfn.Resource]any{},
-		groups:  map[topology.ID]*topology.SecurityGroup{},
-		doors:   map[topology.ID]*topology.Listener{},
-		outside: map[string]topology.ID{}, taken: map[topology.ID]bool{},
+		t:          &topology.Topology{Name: a.Name, Ignored: map[string]int{}},
+		asm:        a,
+		seen:       map[string]bool{},
+		of:         map[*cfn.Resource]any{},
+		groups:     map[topology.ID]*topology.SecurityGroup{},
+		undeclared: map[topology.ID]*topology.Listener{},
+		outside:    map[string]topology.ID{}, taken: map[topology.ID]bool{},
 	}
 	for _, n := range a.Notes {
 		b.t.Unknowns = append(b.t.Unknowns, topology.Note{
@@ -53,14 +53,14 @@ type builder struct {
 	asm  *cfn.Assembly
 	seen map[string]bool // unknowns already noted
 	// of finds the thing that a resource became.
-	of        map[*cfn.Resource]any
-	groups    map[topology.ID]*topology.SecurityGroup // declared or external
-	outside   map[string]topology.ID                  // what is not declared, by the key of its value
-	taken     map[topology.ID]bool                    // the IDs of outside
-	named     map[string]topology.ID                  // groups by GroupName
-	doors     map[topology.ID]*topology.Listener      // listeners that are not declared, by the ID of their balancer
-	balancers map[topology.ID]*topology.LoadBalancer  // not declared
-	egress    map[*topology.SecurityGroup]*egress
+	of         map[*cfn.Resource]any
+	groups     map[topology.ID]*topology.SecurityGroup // declared or external
+	outside    map[string]topology.ID                  // what is not declared, by the key of its value
+	taken      map[topology.ID]bool                    // the IDs of outside
+	named      map[string]topology.ID                  // groups by GroupName
+	undeclared map[topology.ID]*topology.Listener      // listeners that are not declared, by the ID of their balancer
+	balancers  map[topology.ID]*topology.LoadBalancer  // not declared
+	egress     map[*topology.SecurityGroup]*egress
 	// strayIngress and strayEgress are set when a standalone rule may belong to any group.
 	strayIngress, strayEgress string
 	routes                    map[topology.ID][]topology.Opt[bool] // per route table: does a default route lead to the internet
