@@ -30,10 +30,10 @@ import (
 // labDeployment is the lab behind the fake AWS: the golden template of both arms,
 // running, with the program of the load image and k6 to call it.
 type labDeployment struct {
-	lab   *lab.Lab
-	ways  map[string]experiment.Way
-	entry string
-	k6    k6.Binary
+	lab    *lab.Lab
+	routes map[string]experiment.Route
+	entry  string
+	k6     k6.Binary
 }
 
 func deploy(t *testing.T) *labDeployment {
@@ -60,7 +60,8 @@ func deploy(t *testing.T) *labDeployment {
 	must(err)
 	self, err := os.Executable()
 	must(err)
-	d.ways = experiment.Ways(top)
+	d.routes, err = experiment.Routes(top)
+	must(err)
 	d.lab, err = lab.Start(ctx, lab.Options{Topology: top, Fabric: "loopback", App: lab.App{Command: []string{app}}, Dir: t.TempDir(), Scale: 1, Seed: 1, Node: []string{self, "node"}})
 	must(err)
 	t.Cleanup(func() {
@@ -77,8 +78,8 @@ func deploy(t *testing.T) *labDeployment {
 // url is where an arm is called in the lab.
 func (d *labDeployment) url(t *testing.T, arm string) string {
 	t.Helper()
-	w := d.ways[arm]
-	raw, err := d.lab.LoadBalancerURL(w.LoadBalancer, w.Port)
+	r := d.routes[arm]
+	raw, err := d.lab.LoadBalancerURL(r.LoadBalancer, r.Port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,8 +133,8 @@ func (d *labDeployment) counters() map[string]float64 {
 	out := map[string]float64{}
 	st := d.lab.Status()
 	for _, arm := range []string{plan.ArmAgent, plan.ArmBypass} {
-		w := d.ways[arm]
-		if s := st.Service(w.Service, ""); s != nil {
+		r := d.routes[arm]
+		if s := st.Service(r.Service, ""); s != nil {
 			for _, task := range s.Tasks {
 				if task.Agent == nil {
 					continue
@@ -145,7 +146,7 @@ func (d *labDeployment) counters() map[string]float64 {
 		}
 		for _, lb := range st.LoadBalancers {
 			for _, l := range lb.Listeners {
-				if int(l.Port) == w.Port {
+				if int(l.Port) == r.Port {
 					out[albSeries("targetgroup/"+arm+"/1")] += float64(l.Requests)
 				}
 			}

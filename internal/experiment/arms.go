@@ -1,159 +1,150 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/topology"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
-// Way is how a deployment lets an arm be called.
-type Way struct {
+// Route is how a deployment lets an arm be called, as reach predicts it.
+type Route struct {
 	Arm string
 	// Service is the ECS service at the end of the path.
 	Service topology.ID
 	// Client is the service whose task makes the call; empty for a host of the
 	// VPC without Service Connect.
 	Client topology.ID
-	// LoadBalancer and Port are set for ways through an ALB, Name and Port for
-	// ways by Service Connect name, Beside and Port for direct calls: they come
-	// from a host that holds the security groups of the ALB Beside.
+	// LoadBalancer and Port are set for routes through an ALB, Name and Port for
+	// routes by Service Connect name, GroupsOf and Port for direct calls: they
+	// come from a host that holds the security groups of that ALB.
 	LoadBalancer topology.ID
 	Name         string
-	Beside       topology.ID
+	GroupsOf     topology.ID
 	Port         int
+	// IngressPort is the port that is dialled on the task, ContainerPort the
+	// app's; they differ where an agent has a port of its own.
+	IngressPort, ContainerPort int
 }
 
-// Ways finds the arms that a deployment offers. An ALB listener that forwards
-// to a service is the `agent` arm when the service's agent intercepts the
-// container port (no override), else `bypass`; a Service Connect client makes
-// `mesh` possible. `direct` is the last leg of `bypass`, called from a host
-// with the load balancer's security groups: whatever the groups of the app let
-// the load balancer do, they let that host do, and nothing is exempt from them.
-// A Service Connect client cannot be the caller: with an override the app's
-// group has no reason to open the container port for it, and without one the
-// agent takes the call.
-// Of several candidates the one with the lowest listener port wins.
-func Ways(t *topology.Topology) map[string]Way {
-	ways := map[string]Way{}
-	add := func(w Way) {
-		if _, taken := ways[w.Arm]; !taken {
-			ways[w.Arm] = w
+// Routes finds the arms that a deployment offers, from its predicted paths: a
+// path through an ALB listener is the `agent` arm when the service's agent
+// takes the connection, else `bypass`; a Service Connect client makes `mesh`
+// possible. `direct` is the last hop of `bypass`, called from a host with the
+// load balancer's security groups: whatever the groups of the app let the load
+// balancer do, they let that host do, and nothing is exempt from them. A
+// Service Connect client cannot be the caller: with an override the app's group
+// has no reason to open the container port for it, and without one the agent
+// takes the call.
+//
+// Of several candidates the one with the lowest listener port wins, and for
+// mesh the first name of the first client.
+func Routes(t *topology.Topology) (map[string]Route, error) {
+	p, err := reach.New(t, reach.Options{})
+	if err != nil {
+		return nil, err
+	}
+	routes := map[string]Route{}
+	for _, r := range append(balancerRoutes(p), meshRoutes(p)...) {
+		if _, taken := routes[r.Arm]; !taken {
+			routes[r.Arm] = r
 		}
 	}
-	for _, w := range balanced(t) {
-		add(w)
-	}
-	x := topology.NewIndex(t)
-	for _, c := range t.Services {
-		if c.Connect == nil || !c.Connect.Enabled.Or(false) || len(c.Connect.Endpoints) > 0 {
-			continue
-		}
-		ns := x.NamespaceOf(c.Connect)
-		if ns == nil {
-			continue
-		}
-		for _, n := range ns.Numbered {
-			name, okn := n.Name.Get()
-			port, okp := n.Port.Get()
-			if okn && okp {
-				add(Way{Arm: plan.ArmMesh, Service: n.Endpoint.Service.ID, Client: c.ID, Name: name, Port: port})
-			}
-		}
-	}
-	return ways
+	return routes, nil
 }
 
-// balanced lists the ways through application load balancers by listener port,
-// and with each the direct way that it implies.
-func balanced(t *topology.Topology) []Way {
-	type candidate struct {
-		listener int
-		ways     []Way
-	}
-	var found []candidate
-	for _, lb := range t.LoadBalancers {
-		for _, l := range lb.Listeners {
-			port, ok := l.Port.Get()
-			if !ok || l.Protocol.Or("") != "HTTP" {
-				continue
+// balancerRoutes lists the routes through the default actions of plain HTTP
+// listeners by listener port, and with each bypass the direct route that it implies.
+func balancerRoutes(p *reach.Predictor) []Route {
+	var out []Route
+	for _, pr := range p.Report().Predictions {
+		if pr.Kind != reach.KindALB || pr.Caller.Kind != reach.CallerAdmitted || pr.Rule != "" || !strings.HasPrefix(pr.URL, "http://") {
+			continue
+		}
+		if r, ok := endOf(p, &pr); ok {
+			r.Arm, r.LoadBalancer, r.Port = plan.ArmBypass, pr.LoadBalancer, pr.Hops[0].Port
+			if agentTakes(p, r) {
+				r.Arm = plan.ArmAgent
 			}
-			svc, container := behind(t, l)
-			if svc == nil {
-				continue
-			}
-			if Intercepted(svc, container) {
-				found = append(found, candidate{port, []Way{{Arm: plan.ArmAgent, Service: svc.ID, LoadBalancer: lb.ID, Port: port}}})
-				continue
-			}
-			found = append(found, candidate{port, []Way{
-				{Arm: plan.ArmBypass, Service: svc.ID, LoadBalancer: lb.ID, Port: port},
-				{Arm: plan.ArmDirect, Service: svc.ID, Beside: lb.ID, Port: container},
-			}})
+			out = append(out, r)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b candidate) int { return a.listener - b.listener })
-	var out []Way
-	for _, c := range found {
-		out = append(out, c.ways...)
+	slices.SortStableFunc(out, func(a, b Route) int { return a.Port - b.Port })
+	for _, r := range slices.Clone(out) {
+		if r.Arm == plan.ArmBypass {
+			r.Arm, r.GroupsOf, r.LoadBalancer, r.Port = plan.ArmDirect, r.LoadBalancer, "", r.ContainerPort
+			out = append(out, r)
+		}
 	}
 	return out
 }
 
-// behind returns the service that a listener's default action forwards to,
-// and the container port there.
-func behind(t *topology.Topology, l *topology.Listener) (*topology.Service, int) {
-	for _, a := range l.Default {
-		for _, f := range a.Forward {
-			group, ok := f.Group.Get()
-			if !ok {
-				continue
-			}
-			for _, s := range t.Services {
-				for _, st := range s.LoadBalancers {
-					if g, ok := st.Group.Get(); ok && g == group {
-						if p, ok := st.Port.Get(); ok {
-							return s, p
-						}
-					}
-				}
-			}
+// meshRoutes lists the routes of Service Connect clients that publish nothing
+// themselves, by client, name and port.
+func meshRoutes(p *reach.Predictor) []Route {
+	x := p.Index()
+	var out []Route
+	for _, pr := range p.Report().Predictions {
+		if pr.Kind != reach.KindMesh || len(x.Endpoints(pr.Caller.Service)) > 0 {
+			continue
+		}
+		u, err := url.Parse(pr.URL)
+		if err != nil {
+			continue
+		}
+		if r, ok := endOf(p, &pr); ok {
+			r.Arm, r.Client, r.Name, r.Port = plan.ArmMesh, pr.Caller.Service, u.Hostname(), pr.Hops[0].Port
+			out = append(out, r)
 		}
 	}
-	return nil, 0
+	order := map[topology.ID]int{}
+	for i, s := range x.Topology.Services {
+		order[s.ID] = i
+	}
+	slices.SortStableFunc(out, func(a, b Route) int {
+		return cmp.Or(order[a.Client]-order[b.Client], cmp.Compare(a.Name, b.Name), a.Port-b.Port)
+	})
+	return out
 }
 
-// Intercepted reports whether the service's agent takes traffic from outside
-// the task to a container port: Service Connect publishes that port without
-// an override (section 1 of the semantics).
-func Intercepted(s *topology.Service, port int) bool {
-	if s.Connect == nil || !s.Connect.Enabled.Or(false) {
-		return false
+// endOf returns the service at the end of a predicted path, and its ports, if
+// the path leads to one: the second hop is the one that enters the task.
+func endOf(p *reach.Predictor, pr *reach.Prediction) (Route, bool) {
+	if pr.Service == "" || len(pr.Hops) < 2 {
+		return Route{}, false
 	}
-	for _, e := range s.Connect.Endpoints {
-		if name, ok := e.PortName.Get(); ok && e.IngressPortOverride.IsAbsent() {
-			if _, m := s.PortMapping(name); m != nil && m.Port.Or(0) == port {
-				return true
-			}
-		}
+	r := Route{Service: pr.Service, IngressPort: pr.Hops[1].Port, ContainerPort: pr.Hops[1].Port}
+	if a := p.Deliver(p.Index().Service(pr.Service), r.IngressPort, false).Agent; a != nil {
+		r.ContainerPort = a.ContainerPort.Or(0)
 	}
-	return false
+	return r, true
 }
 
-// choose returns the ways of the plan's arms, twins apart, or an error that
+// agentTakes reports whether the service's agent takes what is dialled.
+func agentTakes(p *reach.Predictor, r Route) bool {
+	return p.Deliver(p.Index().Service(r.Service), r.IngressPort, false).Agent != nil
+}
+
+// choose returns the routes of the plan's arms, twins apart, or an error that
 // says which arms the deployment has.
-func choose(t *topology.Topology, p *plan.Plan) (map[string]Way, error) {
-	have := Ways(t)
+func choose(t *topology.Topology, p *plan.Plan) (map[string]Route, error) {
+	have, err := Routes(t)
+	if err != nil {
+		return nil, err
+	}
 	for _, a := range p.Arms {
 		if a.TwinOf != "" {
 			continue
 		}
-		if w, ok := have[a.Name]; ok {
-			if err := w.callable(p, have); err != nil {
+		if r, ok := have[a.Name]; ok {
+			if err := r.callable(p, have); err != nil {
 				return nil, err
 			}
 			continue
@@ -168,16 +159,34 @@ func choose(t *topology.Topology, p *plan.Plan) (map[string]Way, error) {
 		if len(names) > 0 {
 			found = "only " + strings.Join(names, ", ")
 		}
+		if why := undeployable(t); why != "" {
+			return nil, fail.Newf(fail.Usage, "see what hoplab check says of this template",
+				"the plan wants arm %q, but %s has %s: %s", a.Name, t.Name, found, why)
+		}
 		return nil, fail.Newf(fail.Usage, "synthesize both arms with -c arms=both, or name arms that are there with --arms",
 			"the plan wants arm %q, but %s has %s", a.Name, t.Name, found)
 	}
 	return have, nil
 }
 
-// callable says what keeps the plan's load generator from calling the way. On
+// undeployable says why a service of t is never deployed, or "" when all may be.
+func undeployable(t *topology.Topology) string {
+	report, err := reach.Predict(t, reach.Options{})
+	if err != nil {
+		return ""
+	}
+	for _, pr := range report.Predictions {
+		if pr.Outcome.Class == reach.DeployFails {
+			return pr.Outcome.Why
+		}
+	}
+	return ""
+}
+
+// callable says what keeps the plan's load generator from taking the route. On
 // fabric netns it runs in one host: inside the task that calls an arm by its
 // Service Connect name, if one does. Two such arms have two tasks.
-func (w Way) callable(p *plan.Plan, have map[string]Way) error {
+func (r Route) callable(p *plan.Plan, have map[string]Route) error {
 	inside := 0
 	for _, a := range p.Arms {
 		if have[original(a)].Client != "" {
@@ -185,15 +194,15 @@ func (w Way) callable(p *plan.Plan, have map[string]Way) error {
 		}
 	}
 	switch {
-	case p.Fabric == plan.FabricNetns && w.Client != "" && inside > 1:
+	case p.Fabric == plan.FabricNetns && r.Client != "" && inside > 1:
 		return fail.Newf(fail.Usage, "use --fabric loopback, or --no-aa",
-			"arm %s and its A/A twin are called from inside two tasks, and on fabric netns the load comes from one host", w.Arm)
-	case p.Fabric == plan.FabricNetns && w.Beside != "":
+			"arm %s and its A/A twin are called from inside two tasks, and on fabric netns the load comes from one host", r.Arm)
+	case p.Fabric == plan.FabricNetns && r.GroupsOf != "":
 		return fail.Newf(fail.Usage, "use --fabric loopback for this arm",
-			"arm %s is called from a host with the load balancer's security groups, and on fabric netns the load comes from one host without", w.Arm)
-	case p.Client != samplefile.ClientNative && w.Beside != "":
+			"arm %s is called from a host with the load balancer's security groups, and on fabric netns the load comes from one host without", r.Arm)
+	case p.Client != samplefile.ClientNative && r.GroupsOf != "":
 		return fail.Newf(fail.Usage, "leave --client out, or the arm",
-			"arm %s is called from an address of its own, which --client %s cannot choose", w.Arm, p.Client)
+			"arm %s is called from an address of its own, which --client %s cannot choose", r.Arm, p.Client)
 	}
 	return nil
 }
@@ -206,70 +215,49 @@ func original(a plan.Arm) string {
 	return a.Name
 }
 
-func (w Way) String() string {
+func (r Route) String() string {
 	switch {
-	case w.LoadBalancer != "":
-		return fmt.Sprintf("%s through listener %d of %s", w.Service, w.Port, w.LoadBalancer)
-	case w.Name != "":
-		return fmt.Sprintf("%s as %s:%d from %s", w.Service, w.Name, w.Port, w.Client)
+	case r.LoadBalancer != "":
+		return fmt.Sprintf("%s through listener %d of %s", r.Service, r.Port, r.LoadBalancer)
+	case r.Name != "":
+		return fmt.Sprintf("%s as %s:%d from %s", r.Service, r.Name, r.Port, r.Client)
 	}
-	return fmt.Sprintf("%s on port %d of its task, from beside %s", w.Service, w.Port, w.Beside)
+	return fmt.Sprintf("%s on port %d of its task, from a host with the groups of %s", r.Service, r.Port, r.GroupsOf)
 }
 
 // Describe notes in the plan which port counts at each stop of every arm's
-// way, as the deployment has it: the client port in the URL, the ingress port
+// path, as the deployment has it: the client port in the URL, the ingress port
 // of an agent, the container port of the app.
 func Describe(t *topology.Topology, p *plan.Plan) error {
-	ways, err := choose(t, p)
+	routes, err := choose(t, p)
 	if err != nil {
 		return err
 	}
 	for i := range p.Arms {
 		a := &p.Arms[i]
-		a.Ports = ways[original(*a)].ports(t, a.Path)
+		a.Ports = routes[original(*a)].stops(a.Path)
 	}
 	return nil
 }
 
-func (w Way) ports(t *topology.Topology, path []string) []string {
-	container, ingress := servicePorts(t.Service(w.Service))
+// stops says which port counts at each stop of the arm's path.
+func (r Route) stops(path []string) []string {
 	out := make([]string, len(path))
 	for k, stop := range path {
 		switch {
-		case k == 0 && w.Name != "":
-			out[k] = fmt.Sprintf("client port %d", w.Port)
+		case k == 0 && r.Name != "":
+			out[k] = fmt.Sprintf("client port %d", r.Port)
 		case k == 0:
-			out[k] = fmt.Sprintf("URL port %d", w.Port)
+			out[k] = fmt.Sprintf("URL port %d", r.Port)
 		case stop == "alb":
-			out[k] = fmt.Sprintf("listener %d", w.Port)
-		case stop == "agent" && k == 1 && w.Name != "":
+			out[k] = fmt.Sprintf("listener %d", r.Port)
+		case stop == "agent" && k == 1 && r.Name != "":
 			out[k] = "virtual address"
 		case stop == "agent":
-			out[k] = fmt.Sprintf("ingress port %d", ingress)
+			out[k] = fmt.Sprintf("ingress port %d", r.IngressPort)
 		case stop == "app":
-			out[k] = fmt.Sprintf("container port %d", container)
+			out[k] = fmt.Sprintf("container port %d", r.ContainerPort)
 		}
 	}
 	return out
-}
-
-// servicePorts are the container and ingress port of a service's first
-// endpoint, or the container port it registers with a load balancer.
-func servicePorts(s *topology.Service) (container, ingress int) {
-	if s.Connect != nil {
-		for _, e := range s.Connect.Endpoints {
-			if name, ok := e.PortName.Get(); ok {
-				if _, m := s.PortMapping(name); m != nil {
-					container = m.Port.Or(0)
-					return container, e.IngressPortOverride.Or(container)
-				}
-			}
-		}
-	}
-	for _, lb := range s.LoadBalancers {
-		if p, ok := lb.Port.Get(); ok {
-			return p, p
-		}
-	}
-	return 0, 0
 }

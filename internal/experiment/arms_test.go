@@ -26,18 +26,27 @@ func golden(t *testing.T, variant string) *topology.Topology {
 	return top
 }
 
+func routes(t *testing.T, top *topology.Topology) map[string]Route {
+	t.Helper()
+	r, err := Routes(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // What a deployment offers follows its port mode: only an app that the load
 // balancer reaches by itself can be called without it.
-func TestWays(t *testing.T) {
+func TestRoutes(t *testing.T) {
 	for variant, want := range map[string]map[string]string{
 		"agent":  {plan.ArmAgent: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from"},
-		"bypass": {plan.ArmBypass: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from", plan.ArmDirect: "port 80 of its task, from beside"},
+		"bypass": {plan.ArmBypass: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from", plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
 		"both": {plan.ArmAgent: "through listener 80", plan.ArmBypass: "through listener 81", plan.ArmMesh: "app-agent.sample-namespace:80 from",
-			plan.ArmDirect: "port 80 of its task, from beside"},
+			plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
 	} {
-		have := Ways(golden(t, variant))
+		have := routes(t, golden(t, variant))
 		if len(have) != len(want) {
-			t.Errorf("%s: ways %v; want %d", variant, have, len(want))
+			t.Errorf("%s: routes %v; want %d", variant, have, len(want))
 		}
 		for arm, part := range want {
 			if w, ok := have[arm]; !ok || !strings.Contains(w.String(), part) {
@@ -51,13 +60,13 @@ func TestWays(t *testing.T) {
 // measured, whatever their order in the template, and direct belongs to it.
 func TestTheLowestListenerWins(t *testing.T) {
 	top := golden(t, "both")
-	agent := Ways(top)[plan.ArmAgent].Service
+	agent := routes(t, top)[plan.ArmAgent].Service
 	ends := top.Service(agent).Connect.Endpoints
 	for i := range ends {
 		ends[i].IngressPortOverride = topology.Known(9000)
 	}
 	for range 2 {
-		have := Ways(top)
+		have := routes(t, top)
 		if w := have[plan.ArmBypass]; w.Port != 80 || w.Service != agent {
 			t.Errorf("bypass is %v; want listener 80", w)
 		}
@@ -100,6 +109,59 @@ func TestDescribeRefusesWhatCannotBeCalled(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || fail.CodeOf(err) != fail.Usage):
 			t.Errorf("%s: %v; want a usage error with %q", c.name, err, c.want)
+		}
+	}
+}
+
+// An arm that is missing because its service is refused says so.
+func TestDescribeSaysWhatIsNeverDeployed(t *testing.T) {
+	top := golden(t, "bypass")
+	for _, s := range top.Services {
+		if s.Connect != nil {
+			for i := range s.Connect.Endpoints {
+				s.Connect.Endpoints[i].IngressPortOverride = topology.Known(443)
+			}
+		}
+	}
+	p, err := plan.New(plan.ProfileQuick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SetArms([]string{plan.ArmBypass, plan.ArmMesh}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := Describe(top, &p); err == nil || !strings.Contains(err.Error(), "ECS refuses ports <= 1024") || fail.CodeOf(err) != fail.Usage {
+		t.Errorf("%v; want the reason why the service is never deployed", err)
+	}
+}
+
+// The ports at each stop are those of the prediction, in either port mode.
+func TestDescribePorts(t *testing.T) {
+	top := golden(t, "both")
+	for _, s := range top.Services {
+		if s.Connect != nil && len(s.Connect.Endpoints) > 0 && s.Connect.Endpoints[0].IngressPortOverride.Or(0) != 0 {
+			s.Connect.Endpoints[0].IngressPortOverride = topology.Known(9123)
+		}
+	}
+	p, err := plan.New(plan.ProfileQuick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SetArms(plan.ArmNames(), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := Describe(top, &p); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		plan.ArmAgent:  "URL port 80, listener 80, ingress port 80, container port 80",
+		plan.ArmBypass: "URL port 81, listener 81, container port 80",
+		plan.ArmDirect: "URL port 80, container port 80",
+		plan.ArmMesh:   "client port 80, virtual address, ingress port 80, container port 80",
+	}
+	for _, a := range p.Arms {
+		if got := strings.Join(a.Ports, ", "); got != want[original(a)] {
+			t.Errorf("%s: %s; want %s", a.Name, got, want[original(a)])
 		}
 	}
 }

@@ -69,7 +69,7 @@ const (
 // everything, marks the run as interrupted and returns ctx's error; complete
 // replicates are kept.
 func Run(ctx context.Context, dir *run.Dir, o Options) error {
-	ways, err := choose(o.Topology, &dir.Plan)
+	routes, err := choose(o.Topology, &dir.Plan)
 	if err != nil {
 		return err
 	}
@@ -79,9 +79,9 @@ func Run(ctx context.Context, dir *run.Dir, o Options) error {
 	if err := dir.SetState(run.State{Status: run.Running}); err != nil {
 		return err
 	}
-	loud, status := hush(&dir.Plan, o.Spin)
-	defer loud()
-	if err := replicates(ctx, dir, o, ways, status); err != nil {
+	restore, status := quieten(&dir.Plan, o.Spin)
+	defer restore()
+	if err := replicates(ctx, dir, o, routes, status); err != nil {
 		why := err.Error()
 		if ctx.Err() != nil {
 			why = "interrupted"
@@ -91,24 +91,24 @@ func Run(ctx context.Context, dir *run.Dir, o Options) error {
 	return dir.SetState(run.State{Status: run.Complete})
 }
 
-// hushed says what was done for a quiet machine, in an evidence's words.
-type hushed struct{ awake, oneCore string }
+// quieted says what was done for a quiet machine, in an evidence's words.
+type quieted struct{ awake, oneCore string }
 
-// hush does what the plan asks for; loud takes it back. The spinners come
+// quieten does what the plan asks for; restore takes it back. The spinners come
 // after the one core, because they take the cores that this process may use.
-func hush(p *plan.Plan, spin []string) (loud func(), h hushed) {
+func quieten(p *plan.Plan, spin []string) (restore func(), q quieted) {
 	spread, stop := func() {}, func() {}
-	h = hushed{awake: "off", oneCore: "off"}
+	q = quieted{awake: "off", oneCore: "off"}
 	if p.OneCore {
-		spread, h.oneCore = quiet.OneCore()
+		spread, q.oneCore = quiet.OneCore()
 	}
 	if p.KeepAwake {
-		stop, h.awake = quiet.KeepAwake(spin)
+		stop, q.awake = quiet.KeepAwake(spin)
 	}
-	return func() { stop(); spread() }, h
+	return func() { stop(); spread() }, q
 }
 
-func replicates(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, h hushed) error {
+func replicates(ctx context.Context, dir *run.Dir, o Options, routes map[string]Route, q quieted) error {
 	n := dir.Plan.Replicates
 	for i := 1; i <= n; i++ {
 		r := dir.Replicate(i)
@@ -119,8 +119,8 @@ func replicates(ctx context.Context, dir *run.Dir, o Options, ways map[string]Wa
 			return err
 		}
 		o.Progress(Event{Replicate: i, Of: n, Phase: Starting})
-		ev, err := replicate(ctx, dir, o, ways, r)
-		ev.KeepAwake, ev.OneCore = h.awake, h.oneCore
+		ev, err := replicate(ctx, dir, o, routes, r)
+		ev.KeepAwake, ev.OneCore = q.awake, q.oneCore
 		if err != nil {
 			ev.Complete, ev.Failure = false, err.Error()
 			o.Progress(Event{Replicate: i, Of: n, Phase: Failed, Err: err})
@@ -155,15 +155,15 @@ func finish(r run.Replicate, ev run.Evidence) error {
 func labDir(r run.Replicate) string { return filepath.Join(r.Path, "lab") }
 
 // replicate is one start of everything.
-func replicate(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, r run.Replicate) (ev run.Evidence, err error) {
+func replicate(ctx context.Context, dir *run.Dir, o Options, routes map[string]Route, r run.Replicate) (ev run.Evidence, err error) {
 	ev = run.Evidence{Replicate: r.Index, StartedUnixNs: time.Now().UnixNano()}
-	rig, err := start(ctx, dir, o, ways, r)
+	rig, err := start(ctx, dir, o, routes, r)
 	if err != nil {
 		return ev, err
 	}
 	defer func() { err = errors.Join(err, rig.lab.Close()) }()
 	load := Load(&dir.Plan, dir.Name(), r.Index, 0)
-	if err := rig.doors(&load, &ev); err != nil {
+	if err := rig.dialled(&load, &ev); err != nil {
 		return ev, err
 	}
 	load.Out = r.SamplesPath(0, 1)
@@ -189,15 +189,15 @@ func replicate(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way
 // check needs one success.
 const healthyWithin = 60 * time.Second
 
-func start(ctx context.Context, dir *run.Dir, o Options, ways map[string]Way, r run.Replicate) (*rig, error) {
-	rig := &rig{plan: &dir.Plan, ways: ways}
+func start(ctx context.Context, dir *run.Dir, o Options, routes map[string]Route, r run.Replicate) (*rig, error) {
+	rig := &rig{plan: &dir.Plan, routes: routes}
 	opts := lab.Options{
 		Topology: o.Topology, Fabric: dir.Plan.Fabric, App: lab.App{Command: o.App},
 		Dir: labDir(r), Seed: seedOf(&dir.Plan, r.Index), Scale: 1, Node: o.Node,
 	}
 	for _, a := range dir.Plan.Arms {
-		if w, twin := rig.side(a); twin != "" {
-			opts.Twins = append(opts.Twins, lab.Twin{Of: w.Service, Name: twin})
+		if rt, twin := rig.route(a); twin != "" {
+			opts.Twins = append(opts.Twins, lab.Twin{Of: rt.Service, Name: twin})
 		}
 	}
 	for _, in := range o.Inject {

@@ -32,7 +32,7 @@ func (r *rig) injected(asked []Injection, before, after lab.Status) []run.Inject
 
 // spun is what the arm's processes of one hop have counted so far.
 func (r *rig) spun(a plan.Arm, hop string, st *lab.Status) (sum inject.Count) {
-	w, twin := r.side(a)
+	rt, twin := r.route(a)
 	add := func(c inject.Count) {
 		sum.Delayed += c.Delayed
 		sum.Realised += c.Realised
@@ -40,14 +40,14 @@ func (r *rig) spun(a plan.Arm, hop string, st *lab.Status) (sum inject.Count) {
 	switch hop {
 	case "alb":
 		for _, b := range st.LoadBalancers {
-			if b.ID == w.LoadBalancer && b.Twin == twin {
+			if b.ID == rt.LoadBalancer && b.Twin == twin {
 				for _, g := range b.Groups {
 					add(g.Inject)
 				}
 			}
 		}
 	case "agent":
-		if s := st.Service(w.Service, twin); s != nil {
+		if s := st.Service(rt.Service, twin); s != nil {
 			for _, t := range s.Tasks {
 				if t.Agent != nil {
 					add(t.Agent.Inject)

@@ -13,41 +13,41 @@ import (
 
 // rig is one start of the lab, seen through the plan's arms.
 type rig struct {
-	plan *plan.Plan
-	ways map[string]Way
-	lab  *lab.Lab
+	plan   *plan.Plan
+	routes map[string]Route
+	lab    *lab.Lab
 }
 
-// side is where an arm runs: its way, and the lab's twin that is its own. The
-// first arm has the deployment itself. Every other arm has processes of its
+// route is where an arm runs: its route, and the lab's twin that is its own.
+// The first arm has the deployment itself. Every other arm has processes of its
 // own, load balancer included: two arms on one load balancer would keep it
 // busier than the A/A twin's is, and that alone is a difference (13 µs of p50
 // at 500 requests/s, once).
-func (r *rig) side(a plan.Arm) (w Way, twin string) {
-	w = r.ways[original(a)]
+func (r *rig) route(a plan.Arm) (to Route, twin string) {
+	to = r.routes[original(a)]
 	if a.Name != r.plan.Arms[0].Name {
 		twin = a.Name
 	}
-	return w, twin
+	return to, twin
 }
 
-// doors fills in where each arm is called, and records it as evidence.
-func (r *rig) doors(load *samplefile.Load, ev *run.Evidence) error {
+// dialled fills in where each arm is called, and records it as evidence.
+func (r *rig) dialled(load *samplefile.Load, ev *run.Evidence) error {
 	ev.Addresses = map[string]string{}
 	for i, a := range r.plan.Arms {
-		w, _ := r.side(a)
-		door, err := r.door(a)
+		rt, _ := r.route(a)
+		d, err := r.dialInfo(a)
 		if err == nil {
-			err = r.reachable(w, door)
+			err = r.reachable(rt, d)
 		}
 		if err != nil {
 			return fail.Newf(fail.Usage, "see what hoplab explain says of this template", "arm %s cannot be called: %w", a.Name, err)
 		}
-		load.Arms[i].URL, load.Arms[i].Dial = door.URL, door.Dial
-		if w.Beside != "" {
-			load.Arms[i].From = door.From
+		load.Arms[i].URL, load.Arms[i].Dial = d.URL, d.Dial
+		if rt.GroupsOf != "" {
+			load.Arms[i].From = d.From
 		}
-		ev.Addresses[a.Name] = door.Dial
+		ev.Addresses[a.Name] = d.Dial
 	}
 	return nil
 }
@@ -57,21 +57,21 @@ func (r *rig) startLoad(cmd *exec.Cmd) error { return r.lab.Launch(r.caller(), c
 
 // caller is where the load generator runs on a fabric with hosts of their own:
 // in the task that calls an arm by its Service Connect name (there is one at
-// most, see Way.callable), else in a host that is no part of the deployment.
+// most, see Route.callable), else in a host that is no part of the deployment.
 func (r *rig) caller() lab.Caller {
 	for _, a := range r.plan.Arms {
-		if w, twin := r.side(a); w.Client != "" {
-			return lab.Caller{Service: w.Client, Twin: twin}
+		if rt, twin := r.route(a); rt.Client != "" {
+			return lab.Caller{Service: rt.Client, Twin: twin}
 		}
 	}
 	return lab.Caller{}
 }
 
-// reachable says whether the load generator may open the door of an arm that
-// is none of its task's own: the task's security groups count then.
-func (r *rig) reachable(w Way, d lab.DialInfo) error {
+// reachable says whether the load generator may dial an arm that is none of its
+// task's own: the task's security groups count then.
+func (r *rig) reachable(rt Route, d lab.DialInfo) error {
 	c := r.caller()
-	if r.plan.Fabric != plan.FabricNetns || c.Service == "" || w.Client != "" {
+	if r.plan.Fabric != plan.FabricNetns || c.Service == "" || rt.Client != "" {
 		return nil
 	}
 	if _, err := r.lab.DialInfo(c, "http://"+d.Logical.String()+"/"); err != nil {
@@ -80,20 +80,20 @@ func (r *rig) reachable(w Way, d lab.DialInfo) error {
 	return nil
 }
 
-func (r *rig) door(a plan.Arm) (lab.DialInfo, error) {
-	w, twin := r.side(a)
-	caller := lab.Caller{Service: w.Client, LoadBalancer: w.Beside, Twin: twin}
+func (r *rig) dialInfo(a plan.Arm) (lab.DialInfo, error) {
+	rt, twin := r.route(a)
+	caller := lab.Caller{Service: rt.Client, LoadBalancer: rt.GroupsOf, Twin: twin}
 	switch {
-	case w.LoadBalancer != "":
-		url, err := r.lab.LoadBalancerURL(w.LoadBalancer, w.Port)
+	case rt.LoadBalancer != "":
+		url, err := r.lab.LoadBalancerURL(rt.LoadBalancer, rt.Port)
 		if err != nil {
 			return lab.DialInfo{}, err
 		}
 		return r.lab.DialInfo(caller, url)
-	case w.Name != "":
-		return r.lab.DialInfo(caller, fmt.Sprintf("http://%s:%d/", w.Name, w.Port))
+	case rt.Name != "":
+		return r.lab.DialInfo(caller, fmt.Sprintf("http://%s:%d/", rt.Name, rt.Port))
 	}
-	url, err := r.lab.TaskURL(w.Service, twin, w.Port)
+	url, err := r.lab.TaskURL(rt.Service, twin, rt.Port)
 	if err != nil {
 		return lab.DialInfo{}, err
 	}
@@ -108,8 +108,8 @@ func (r *rig) injections(in Injection) []lab.Injection {
 		if in.Arm != "" && in.Arm != a.Name {
 			continue
 		}
-		w, twin := r.side(a)
-		l := lab.Injection{Hop: in.Hop, Service: w.Service, Twin: twin, Spin: in.Spin, Share: in.Share}
+		rt, twin := r.route(a)
+		l := lab.Injection{Hop: in.Hop, Service: rt.Service, Twin: twin, Spin: in.Spin, Share: in.Share}
 		if !seen[l] {
 			seen[l] = true
 			out = append(out, l)
@@ -121,8 +121,8 @@ func (r *rig) injections(in Injection) []lab.Injection {
 // count reads what the agents and apps of each arm counted during the load.
 func (r *rig) count(ev *run.Evidence, before, after lab.Status) {
 	for _, a := range r.plan.Arms {
-		w, twin := r.side(a)
-		from, to := before.Service(w.Service, twin), after.Service(w.Service, twin)
+		rt, twin := r.route(a)
+		from, to := before.Service(rt.Service, twin), after.Service(rt.Service, twin)
 		if from == nil || to == nil {
 			continue
 		}
@@ -138,7 +138,7 @@ func (r *rig) count(ev *run.Evidence, before, after lab.Status) {
 				ev.Apps = append(ev.Apps, run.AppCount{Arm: a.Name, Instance: t.ID, Requests: n})
 			}
 		}
-		if w.Client != "" {
+		if rt.Client != "" {
 			ev.Agents = append(ev.Agents, r.egress(a, before, after))
 		}
 	}
@@ -147,9 +147,9 @@ func (r *rig) count(ev *run.Evidence, before, after lab.Status) {
 // shared reports whether another arm with agent hops ends at the same tasks
 // as an arm without: then the agent's counter says nothing about this arm.
 func (r *rig) shared(a plan.Arm) bool {
-	w, twin := r.side(a)
+	rt, twin := r.route(a)
 	for _, b := range r.plan.Arms {
-		if v, other := r.side(b); b.Name != a.Name && v.Service == w.Service && other == twin && b.Expect.AgentHops > 0 && a.Expect.AgentHops == 0 {
+		if other, twinOf := r.route(b); b.Name != a.Name && other.Service == rt.Service && twinOf == twin && b.Expect.AgentHops > 0 && a.Expect.AgentHops == 0 {
 			return true
 		}
 	}
@@ -180,11 +180,11 @@ func ingress(from, to *lab.ServiceStatus) (run.AgentCount, bool) {
 
 // egress is what the client's agent sent to the arm's endpoint.
 func (r *rig) egress(a plan.Arm, before, after lab.Status) run.AgentCount {
-	w, twin := r.side(a)
-	name := fmt.Sprintf("%s:%d", w.Name, w.Port)
+	rt, twin := r.route(a)
+	name := fmt.Sprintf("%s:%d", rt.Name, rt.Port)
 	n := run.AgentCount{Arm: a.Name, Role: "egress", Name: name, BusyUs: -1}
 	each := func(st *lab.Status, sign int64) {
-		s := st.Service(w.Client, twin)
+		s := st.Service(rt.Client, twin)
 		if s == nil {
 			return
 		}

@@ -42,12 +42,12 @@ func TestLoadInsideATask(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Fabric = plan.FabricNetns
-		ways, err := choose(topo, &p)
+		routes, err := choose(topo, &p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &rig{plan: &p, ways: ways}
-		client := ways[plan.ArmMesh].Client
+		r := &rig{plan: &p, routes: routes}
+		client := routes[plan.ArmMesh].Client
 		if c := r.caller(); c.Service != client || c.Twin != plan.ArmMesh {
 			t.Fatalf("the load comes from %+v", c)
 		}
@@ -58,12 +58,12 @@ func TestLoadInsideATask(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		r.lab, err = lab.Start(ctx, lab.Options{Topology: topo, App: lab.App{Command: []string{app}}, Twins: []lab.Twin{{Of: ways[plan.ArmMesh].Service, Name: plan.ArmMesh}}})
+		r.lab, err = lab.Start(ctx, lab.Options{Topology: topo, App: lab.App{Command: []string{app}}, Twins: []lab.Twin{{Of: routes[plan.ArmMesh].Service, Name: plan.ArmMesh}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		load := Load(&p, "r", 1, 0)
-		err = r.doors(&load, &run.Evidence{})
+		err = r.dialled(&load, &run.Evidence{})
 		switch {
 		case !closed && err != nil:
 			t.Error(err)
