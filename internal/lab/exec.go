@@ -71,7 +71,7 @@ func (l *Lab) Launch(c Caller, cmd *exec.Cmd) error {
 // inside returns the caller's host if programs can be put into it.
 func (l *Lab) inside(c Caller) (fabric.Host, error) {
 	if _, ok := l.fabric.(fabric.Isolated); !ok {
-		return nil, fail.Newf(fail.Usage, "Start the lab with --fabric netns, or use hoplab lab curl.",
+		return nil, fail.Newf(fail.Usage, "start the lab with --fabric netns, or use hoplab lab curl",
 			"no program can be run inside a task on fabric %s: its hosts are addresses of this machine", l.fabric.Name())
 	}
 	l.mu.Lock()
@@ -99,7 +99,7 @@ func find(name string, env []string, dir string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fail.Newf(fail.Usage, "Give its path, or install it on this machine: a task sees the machine's files.", "exec: there is no program %q", name)
+	return "", fail.Newf(fail.Usage, "give its path, or install it on this machine: a task sees the machine's files", "exec: there is no program %q", name)
 }
 
 // setNames tells an isolated fabric's resolver the names of the load

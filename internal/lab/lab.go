@@ -104,7 +104,7 @@ func (o *Options) check() error {
 		o.Node = []string{self, "node"}
 	}
 	if o.LinkDelay != 0 && o.Fabric != netns.Name {
-		return fail.Newf(fail.Usage, "Use --fabric netns.", "a link delay of %s: hosts of this fabric have no links", o.LinkDelay)
+		return fail.Newf(fail.Usage, "use --fabric netns", "a link delay of %s: hosts of this fabric have no links", o.LinkDelay)
 	}
 	seen := map[string]bool{"": true}
 	for _, t := range o.Twins {
@@ -137,7 +137,7 @@ func openFabric(name string) (fabric.Fabric, error) {
 	}
 	open := fabrics[name]
 	if open == nil {
-		return nil, fail.Newf(fail.Usage, "Use --fabric loopback or netns.", "fabric %q does not exist on this system", name)
+		return nil, fail.Newf(fail.Usage, "use --fabric loopback or netns", "fabric %q does not exist on this system", name)
 	}
 	return open()
 }
@@ -257,7 +257,7 @@ func (l *Lab) wait(ctx context.Context, what string, good func(alb.TargetStatus)
 		select {
 		case <-ctx.Done():
 			slices.Sort(missing)
-			return fail.Newf(fail.Environment, "Run `hoplab explain` to see which rule or port is in the way.",
+			return fail.Newf(fail.Environment, "run `hoplab explain` to see which rule or port is in the way",
 				"%d of the targets are not %s: %v (%w)", len(missing), what, missing, ctx.Err())
 		case <-time.After(pause):
 		}

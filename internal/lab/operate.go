@@ -49,7 +49,7 @@ func (l *Lab) Kill(p TaskRef, part Part) error {
 		}
 	}
 	if !hit {
-		return fail.Newf(fail.Usage, "Kill another part of it.", "task %s has no process for %q", t.id, part)
+		return fail.Newf(fail.Usage, "kill another part of it", "task %s has no process for %q", t.id, part)
 	}
 	return nil
 }
@@ -66,7 +66,7 @@ func (l *Lab) KillLoadBalancer(id topology.ID, twin string) error {
 			}
 		}
 	}
-	return fail.Newf(fail.Usage, "`hoplab lab status` lists what there is.", "the lab has no load balancer %s", id)
+	return fail.Newf(fail.Usage, "`hoplab lab status` lists what there is", "the lab has no load balancer %s", id)
 }
 
 // Drain stops a task gracefully, as StopTask does; the service replaces it.
@@ -86,7 +86,7 @@ func (l *Lab) Drain(p TaskRef) error {
 // stop after it.
 func (l *Lab) Scale(p TaskRef, count int) error {
 	if count < 0 {
-		return fail.Newf(fail.Usage, "Give 0 or more.", "a service cannot have %d tasks", count)
+		return fail.Newf(fail.Usage, "give 0 or more", "a service cannot have %d tasks", count)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,7 +205,7 @@ func (l *Lab) findService(p TaskRef) (*service, error) {
 			return s, nil
 		}
 	}
-	return nil, fail.Newf(fail.Usage, "`hoplab lab status` lists what there is.", "the lab has no service %s", p.Service)
+	return nil, fail.Newf(fail.Usage, "`hoplab lab status` lists what there is", "the lab has no service %s", p.Service)
 }
 
 func (l *Lab) find(p TaskRef) (*service, *task, error) {
@@ -218,5 +218,5 @@ func (l *Lab) find(p TaskRef) (*service, *task, error) {
 			return s, t, nil
 		}
 	}
-	return nil, nil, fail.Newf(fail.Usage, "`hoplab lab status` lists what there is.", "service %s has no running task %s", p.Service, p.Task)
+	return nil, nil, fail.Newf(fail.Usage, "`hoplab lab status` lists what there is", "service %s has no running task %s", p.Service, p.Task)
 }

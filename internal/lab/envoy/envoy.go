@@ -69,7 +69,7 @@ func Bootstrap(cfg agent.Config, hosts agent.Update, at Addresses) (*bootstrapv3
 		return nil, fmt.Errorf("envoy for task %s: %d ingress addresses for %d endpoints", cfg.Task, len(at.Ingress), len(cfg.Ingress))
 	}
 	if cfg.Inject != nil || cfg.Scale > 1 {
-		return nil, fail.Newf(fail.Usage, "Use the lab's own agent for these.", "Envoy injects no delays and runs on no scaled clock")
+		return nil, fail.Newf(fail.Usage, "use the lab's own agent for these", "Envoy injects no delays and runs on no scaled clock")
 	}
 	g := &generator{cfg: cfg}
 	b := &bootstrapv3.Bootstrap{
@@ -112,7 +112,7 @@ func Bootstrap(cfg agent.Config, hosts agent.Update, at Addresses) (*bootstrapv3
 }
 
 func noTLS(endpoint string) error {
-	return fail.Newf(fail.Usage, "Use the lab's own agent for endpoints with TLS.", "endpoint %s has TLS, whose certificates only AWS can issue", endpoint)
+	return fail.Newf(fail.Usage, "use the lab's own agent for endpoints with TLS", "endpoint %s has TLS, whose certificates only AWS can issue", endpoint)
 }
 
 // key is the name of an egress endpoint in agent.Update.

@@ -45,7 +45,7 @@ func closed(netip.Addr, netip.Addr) []fabric.Range { return nil }
 func refused(err error) error {
 	hint := ""
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		hint = "Run it as root, allow user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0), or use --fabric loopback."
+		hint = "run it as root, allow user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0), or use --fabric loopback"
 	}
 	return fail.Newf(fail.Environment, hint, "fabric netns: this process cannot set up a network namespace: %w", err)
 }

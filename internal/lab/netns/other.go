@@ -10,7 +10,7 @@ import (
 )
 
 func missing() error {
-	return fail.Newf(fail.Environment, "Use --fabric loopback.", "fabric netns needs Linux; this is %s", runtime.GOOS)
+	return fail.Newf(fail.Environment, "use --fabric loopback", "fabric netns needs Linux; this is %s", runtime.GOOS)
 }
 
 // New fails: network namespaces are a facility of Linux.

@@ -126,7 +126,7 @@ func (s *Stack) once(n *node, what string) Value {
 // cycle keeps the first reference cycle as the error of the load.
 func (a *Assembly) cycle(s *Stack, line int32, what string) {
 	if a.failure == nil {
-		a.failure = fail.Newf(fail.Usage, "Break the cycle: CloudFormation refuses it.",
+		a.failure = fail.Newf(fail.Usage, "break the cycle: CloudFormation refuses it",
 			"%s:%d: %s refers to itself", s.File, line, what)
 	}
 }

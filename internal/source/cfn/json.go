@@ -23,7 +23,7 @@ func parseJSON(file string, data []byte) (*node, error) {
 	}
 	if _, err := p.dec.ReadToken(); err != io.EOF {
 		p.mark()
-		return nil, fail.Newf(fail.Usage, "Keep one JSON value in the file.",
+		return nil, fail.Newf(fail.Usage, "keep one JSON value in the file",
 			"%s:%d: text after the end of the template", file, p.line)
 	}
 	return n, nil
@@ -124,14 +124,14 @@ func (p *jsonParser) failed(err error) error {
 		if len(bytes.TrimSpace(p.data)) == 0 {
 			return empty(p.file)
 		}
-		return fail.Newf(fail.Usage, "Write the file again, for example with `cdk synth`; it is cut short.",
+		return fail.Newf(fail.Usage, "write the file again, for example with `cdk synth`; it is cut short",
 			"%s:%d: the JSON ends after %d bytes%s, with values still open", p.file, line, len(p.data), inside(where))
 	}
 	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return fail.Newf(fail.Usage, "Remove one of the two; which of them counts is not defined.",
+		return fail.Newf(fail.Usage, "remove one of the two; which of them counts is not defined",
 			"%s:%d: %s is defined twice", p.file, line, where)
 	}
-	return fail.Newf(fail.Usage, "Correct the JSON at that line.",
+	return fail.Newf(fail.Usage, "correct the JSON at that line",
 		"%s:%d: not JSON%s: %v", p.file, line, inside(where), err)
 }
 
@@ -143,15 +143,15 @@ func inside(p jsontext.Pointer) string {
 }
 
 func empty(file string) error {
-	return fail.Newf(fail.Usage, "Give a CloudFormation template in JSON or YAML.", "%s:1: the file is empty", file)
+	return fail.Newf(fail.Usage, "give a CloudFormation template in JSON or YAML", "%s:1: the file is empty", file)
 }
 
 func tooLarge(file string, size, limit int) error {
-	return fail.Newf(fail.Usage, "CloudFormation takes at most 1 MB; give the template alone.",
+	return fail.Newf(fail.Usage, "give the template alone: CloudFormation takes at most 1 MB",
 		"%s: %d bytes, more than the limit of %d", file, size, limit)
 }
 
 func tooDeep(file string, line int32) error {
-	return fail.Newf(fail.Usage, "Flatten the value at that line.",
+	return fail.Newf(fail.Usage, "flatten the value at that line",
 		"%s:%d: values are nested more than %d deep", file, line, maxDepth)
 }

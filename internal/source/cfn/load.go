@@ -30,7 +30,7 @@ type Options struct {
 // What the templates leave open is no error: it resolves to an unknown value.
 func Load(paths []string, opts Options) (*Assembly, error) {
 	if len(paths) == 0 {
-		return nil, fail.Newf(fail.Usage, "Give a template file or a cdk.out directory.", "no template given")
+		return nil, fail.Newf(fail.Usage, "give a template file or a cdk.out directory", "no template given")
 	}
 	l := newLoader(strings.Join(paths, ", "), opts)
 	l.read = readFile
@@ -89,7 +89,7 @@ func (l *loader) path(p string) error {
 				return err
 			}
 		}
-		return fail.Newf(fail.Usage, "Run `cdk synth` first, or give the template file itself.",
+		return fail.Newf(fail.Usage, "run `cdk synth` first, or give the template file itself",
 			"%s: no %s here, so this is no cloud assembly", p, manifestName)
 	}
 	if filepath.Base(p) == manifestName {
@@ -130,7 +130,7 @@ func (l *loader) template(file string) (*node, error) {
 // add takes the template apart and loads the nested stacks below it.
 func (l *loader) add(s *Stack, root *node) (*Stack, error) {
 	if len(l.asm.Stacks) >= maxStacks {
-		return nil, fail.Newf(fail.Usage, "Check fewer stacks at once.", "%s: more than %d stacks", s.File, maxStacks)
+		return nil, fail.Newf(fail.Usage, "check fewer stacks at once", "%s: more than %d stacks", s.File, maxStacks)
 	}
 	s.Name = l.unique(s.Name, s.File)
 	s.asm = l.asm
@@ -193,7 +193,7 @@ func (l *loader) checkParams() error {
 		return nil
 	}
 	sort.Strings(names)
-	return fail.Newf(fail.Usage, "Check the spelling; write Stack:Name to set it for one stack.",
+	return fail.Newf(fail.Usage, "check the spelling; write Stack:Name to set it for one stack",
 		"parameter %s: no template here declares it%s", names[0], l.declares())
 }
 
@@ -268,9 +268,9 @@ func readFile(path string) ([]byte, error) {
 }
 
 func unreadable(path string, err error) error {
-	hint := "Check the path and its permissions."
+	hint := "check the path and its permissions"
 	if errors.Is(err, fs.ErrNotExist) {
-		hint = "Check the path; `cdk synth` writes a CDK app's templates to cdk.out."
+		hint = "check the path; `cdk synth` writes a CDK app's templates to cdk.out"
 	}
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

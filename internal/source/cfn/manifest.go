@@ -15,7 +15,7 @@ const manifestName = "manifest.json"
 func (l *loader) assembly(dir string, depth int) ([]*Stack, error) {
 	file := filepath.ToSlash(filepath.Join(dir, manifestName))
 	if depth > maxNesting {
-		return nil, fail.Newf(fail.Usage, "Check the manifests by hand.", "%s: assemblies nest more than %d deep", file, maxNesting)
+		return nil, fail.Newf(fail.Usage, "check the manifests by hand", "%s: assemblies nest more than %d deep", file, maxNesting)
 	}
 	data, err := readFile(file)
 	if err != nil {
@@ -27,7 +27,7 @@ func (l *loader) assembly(dir string, depth int) ([]*Stack, error) {
 	}
 	artifacts := root.get("artifacts")
 	if artifacts == nil || artifacts.kind != nMap {
-		return nil, fail.Newf(fail.Usage, "Write it again with `cdk synth`.", "%s:%d: no artifacts, so this is no CDK manifest", file, root.line)
+		return nil, fail.Newf(fail.Usage, "write it again with `cdk synth`", "%s:%d: no artifacts, so this is no CDK manifest", file, root.line)
 	}
 	m := &manifest{file: file, dir: dir, stacks: map[string][]*Stack{}}
 	var all []*Stack
@@ -92,7 +92,7 @@ func (l *loader) artifact(m *manifest, id key, n *node, depth int) ([]*Stack, er
 func (m *manifest) local(id key, props *node, name string) (string, error) {
 	p, ok := props.get(name).scalar()
 	if !ok || !filepath.IsLocal(p) {
-		return "", fail.Newf(fail.Usage, "Write the assembly again with `cdk synth`.",
+		return "", fail.Newf(fail.Usage, "write the assembly again with `cdk synth`",
 			"%s:%d: artifact %s: %s %q is no path inside the assembly", m.file, id.line, id.name, name, p)
 	}
 	return filepath.ToSlash(filepath.Join(m.dir, p)), nil

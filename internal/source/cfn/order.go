@@ -284,10 +284,10 @@ func (o *order) circular(nodes []int32) error {
 	}
 	if len(names) == 0 {
 		s := o.stacks[nodes[0]]
-		return fail.Newf(fail.Usage, "Break the cycle between the stacks.",
+		return fail.Newf(fail.Usage, "break the cycle between the stacks",
 			"%s: stack %s waits for itself through the stacks it depends on", s.File, s.Name)
 	}
-	return fail.Newf(fail.Usage, "Break the cycle, for example with a standalone rule or policy; CloudFormation refuses it.",
+	return fail.Newf(fail.Usage, "break the cycle, for example with a standalone rule or policy; CloudFormation refuses it",
 		"%s: circular dependency: %s waits for itself%s", pos, names[0], byWayOf(names[1:]))
 }
 

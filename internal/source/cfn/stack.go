@@ -132,11 +132,11 @@ func (s *Stack) read(root *node) error {
 	s.root = root
 	res := root.get("Resources")
 	if root.kind != nMap || res == nil {
-		return fail.Newf(fail.Usage, "Give a CloudFormation template (JSON or YAML), or a cdk.out directory.",
+		return fail.Newf(fail.Usage, "give a CloudFormation template (JSON or YAML), or a cdk.out directory",
 			"%s:%d: not a CloudFormation template: it has no Resources%s", s.File, max(root.line, 1), s.found(root))
 	}
 	if res.kind != nMap {
-		return fail.Newf(fail.Usage, "Write Resources as a map from logical id to resource.",
+		return fail.Newf(fail.Usage, "write Resources as a map from logical id to resource",
 			"%s:%d: Resources is not a map", s.File, res.line)
 	}
 	for name := range s.each("Conditions") {
@@ -194,10 +194,10 @@ func (s *Stack) readResource(k key, n *node) error {
 	switch n.kind {
 	case nMap:
 	case nNull:
-		return fail.Newf(fail.Usage, "Give it a Type, or check that the file is complete.",
+		return fail.Newf(fail.Usage, "give it a Type, or check that the file is complete",
 			"%s:%d: resource %s has no body", s.File, k.line, k.name)
 	default:
-		return fail.Newf(fail.Usage, "Write a map with Type and Properties.",
+		return fail.Newf(fail.Usage, "write a map with Type and Properties",
 			"%s:%d: resource %s is not a map", s.File, k.line, k.name)
 	}
 	r := &Resource{Stack: s, LogicalID: k.name, Line: int(k.line), body: n, exist: yes}

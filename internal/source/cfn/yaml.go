@@ -28,7 +28,7 @@ func parseYAML(file string, data []byte) (*node, error) {
 		return nil, yamlFailed(file, data, err)
 	}
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		return nil, fail.Newf(fail.Usage, "Keep one document in the file.",
+		return nil, fail.Newf(fail.Usage, "keep one document in the file",
 			"%s:%d: a second YAML document, or text after the first", file, max(second.Line, 1))
 	}
 	p := &yamlParser{file: file, done: map[*yaml.Node]sized{}}
@@ -93,7 +93,7 @@ func (p *yamlParser) alias(y *yaml.Node, depth int) (sized, error) {
 	v, seen := p.done[y.Alias]
 	switch {
 	case seen && v.node == nil:
-		return sized{}, fail.Newf(fail.Usage, "Break the cycle: an anchor cannot hold itself.",
+		return sized{}, fail.Newf(fail.Usage, "break the cycle: an anchor cannot hold itself",
 			"%s:%d: *%s stands inside its own anchor", p.file, y.Line, y.Value)
 	case seen:
 		return v, nil
@@ -153,7 +153,7 @@ func (p *yamlParser) count(out *sized, child sized, line int) error {
 	out.hold(child)
 	switch {
 	case out.size > maxExpanded:
-		return fail.Newf(fail.Usage, "Use fewer aliases.",
+		return fail.Newf(fail.Usage, "use fewer aliases",
 			"%s:%d: the aliases expand to more than %d values", p.file, line, maxExpanded)
 	case out.height > maxDepth:
 		return tooDeep(p.file, int32(line))
@@ -177,7 +177,7 @@ func (p *yamlParser) mapping(y *yaml.Node, depth int) (sized, error) {
 			k = k.Alias
 		}
 		if k.Kind != yaml.ScalarNode {
-			return sized{}, fail.Newf(fail.Usage, "Use a plain name as the key.",
+			return sized{}, fail.Newf(fail.Usage, "use a plain name as the key",
 				"%s:%d: a key that is a list or a map", p.file, k.Line)
 		}
 		if k.ShortTag() == "!!merge" {
@@ -186,7 +186,7 @@ func (p *yamlParser) mapping(y *yaml.Node, depth int) (sized, error) {
 		}
 		if !out.node.add(key{k.Value, int32(k.Line)}, v.node) {
 			first := out.node.keys[out.node.at(k.Value)].line
-			return sized{}, fail.Newf(fail.Usage, "Remove one of the two; which of them counts is not defined.",
+			return sized{}, fail.Newf(fail.Usage, "remove one of the two; which of them counts is not defined",
 				"%s:%d: %s is defined twice, first at line %d", p.file, k.Line, k.Value, first)
 		}
 	}
@@ -217,7 +217,7 @@ func (p *yamlParser) merge(n, from *node, line int) error {
 }
 
 func (p *yamlParser) notMap(line int) error {
-	return fail.Newf(fail.Usage, "Merge a map, or a list of maps.", "%s:%d: << with something else than a map", p.file, line)
+	return fail.Newf(fail.Usage, "merge a map, or a list of maps", "%s:%d: << with something else than a map", p.file, line)
 }
 
 // scalarText returns the value of a scalar as JSON would write it.
@@ -256,8 +256,8 @@ func yamlFailed(file string, data []byte, err error) error {
 	}
 	last := 1 + bytes.Count(bytes.TrimRight(data, " \t\r\n"), newline)
 	if n, _ := strconv.Atoi(line); n >= last || strings.Contains(what, "end of stream") {
-		return fail.Newf(fail.Usage, "Write the file again if it is cut short; else close the quote or bracket.",
+		return fail.Newf(fail.Usage, "write the file again if it is cut short; else close the quote or bracket",
 			"%s:%s: not YAML: %s; the file ends at line %d", file, line, what, last)
 	}
-	return fail.Newf(fail.Usage, "Correct the YAML near that line.", "%s:%s: not YAML: %s", file, line, what)
+	return fail.Newf(fail.Usage, "correct the YAML near that line", "%s:%s: not YAML: %s", file, line, what)
 }

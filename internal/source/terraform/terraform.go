@@ -47,13 +47,13 @@ func load(path string, o Options) (*resource.Set, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, fail.Newf(fail.Usage, "Give a directory with .tf files, or the JSON of `terraform show -json PLAN`.", "%w", err)
+		return nil, fail.Newf(fail.Usage, "give a directory with .tf files, or the JSON of `terraform show -json PLAN`", "%w", err)
 	case info.IsDir():
 		return module.Read(path, module.Inputs{Vars: o.Vars, VarFiles: o.VarFiles, Env: o.Env})
 	case module.IsFile(filepath.Base(path)):
-		return nil, fail.Newf(fail.Usage, "Give the directory "+filepath.Dir(path)+".", "%s is one file of a module; Terraform reads the directory as a whole", path)
+		return nil, fail.Newf(fail.Usage, "give the directory "+filepath.Dir(path), "%s is one file of a module; Terraform reads the directory as a whole", path)
 	case len(o.Vars)+len(o.VarFiles) > 0:
-		return nil, fail.Newf(fail.Usage, "Give the variables to `terraform plan`, or read the directory of .tf files instead.", "%s: variables are fixed in a plan", path)
+		return nil, fail.Newf(fail.Usage, "give the variables to `terraform plan`, or read the directory of .tf files instead", "%s: variables are fixed in a plan", path)
 	}
 	return planfile.Read(path)
 }

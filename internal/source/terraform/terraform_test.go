@@ -104,7 +104,7 @@ func TestLoadErrors(t *testing.T) {
 		o          terraform.Options
 		want, hint string
 	}{
-		{"missing", "nowhere", terraform.Options{}, "nowhere", "Give a directory"},
+		{"missing", "nowhere", terraform.Options{}, "nowhere", "give a directory"},
 		{"one file", "testdata/inputs/main.tf", terraform.Options{}, "one file of a module", "testdata/inputs"},
 		{"variables for a plan", "testdata/plans/state.json", terraform.Options{Vars: map[string]string{"a": "1"}}, "variables are fixed in a plan", "terraform plan"},
 		{"no configuration", "testdata/plans", terraform.Options{}, "holds no .tf or .tf.json file", "directory with .tf files"},

@@ -40,7 +40,7 @@ func (c *config) declare(block *hcl.Block, b *body, override bool) error {
 			if override {
 				return nil
 			}
-			return fail.Newf(fail.Usage, "Give the output a value.", "%s: output %q has no value", place(block.DefRange), name)
+			return fail.Newf(fail.Usage, "give the output a value", "%s: output %q has no value", place(block.DefRange), name)
 		}
 		if old, ok := c.outputs[name]; ok && !override {
 			return duplicate(value.rng, "output "+name, old.rng)
@@ -54,11 +54,11 @@ func (c *config) declare(block *hcl.Block, b *body, override bool) error {
 		call := &moduleCall{name: name, body: b, rng: block.DefRange}
 		source, ok := b.attrs["source"]
 		if !ok {
-			return fail.Newf(fail.Usage, "Give the module a source.", "%s: module %q has no source", place(block.DefRange), name)
+			return fail.Newf(fail.Usage, "give the module a source", "%s: module %q has no source", place(block.DefRange), name)
 		}
 		v, diags := source.expr.Value(nil)
 		if diags.HasErrors() || v.IsNull() || v.Type() != cty.String || !v.IsKnown() {
-			return fail.Newf(fail.Usage, "Write the source as a plain string.", "%s: the source of module %q is not a literal", place(source.rng), name)
+			return fail.Newf(fail.Usage, "write the source as a plain string", "%s: the source of module %q is not a literal", place(source.rng), name)
 		}
 		call.source = v.AsString()
 		c.calls[name] = call
@@ -67,7 +67,7 @@ func (c *config) declare(block *hcl.Block, b *body, override bool) error {
 }
 
 func duplicate(rng hcl.Range, what string, first hcl.Range) error {
-	return fail.Newf(fail.Usage, "Remove one of the two.", "%s: %s is declared twice, first at %s", place(rng), what, place(first))
+	return fail.Newf(fail.Usage, "remove one of the two", "%s: %s is declared twice, first at %s", place(rng), what, place(first))
 }
 
 // merge applies a block of an override file: its attributes replace those of

@@ -51,7 +51,7 @@ func (s *scope) repeatCount(a attr) repetition {
 		return repetition{kind: "count", unknown: fmt.Sprintf("%s: count: %s", place(a.rng), resource.Why(marked))}
 	}
 	wrong := func(what string) repetition {
-		panic(abort{fail.Newf(fail.Usage, "Give count a whole number that is not negative.", "%s: count is %s", place(a.rng), what)})
+		panic(abort{fail.Newf(fail.Usage, "give count a whole number that is not negative", "%s: count is %s", place(a.rng), what)})
 	}
 	if v.IsNull() {
 		return wrong("null")
@@ -75,7 +75,7 @@ func (s *scope) repeatCount(a attr) repetition {
 }
 
 func (s *scope) tooMany(a attr, n string) error {
-	return fail.Newf(fail.Usage, "Read a smaller configuration, or set the variable behind it lower.", "%s: %s instances; the limit is %d", place(a.rng), n, maxInstances)
+	return fail.Newf(fail.Usage, "read a smaller configuration, or set the variable behind it lower", "%s: %s instances; the limit is %d", place(a.rng), n, maxInstances)
 }
 
 func (s *scope) repeatEach(a attr) repetition {
@@ -92,7 +92,7 @@ func (s *scope) repeatEach(a attr) repetition {
 		if !v.IsNull() {
 			what = "of type " + t.FriendlyName()
 		}
-		panic(abort{fail.Newf(fail.Usage, "Give for_each a map or a set of strings; toset() makes a set of a list.", "%s: for_each is %s", place(a.rng), what)})
+		panic(abort{fail.Newf(fail.Usage, "give for_each a map or a set of strings; toset() makes a set of a list", "%s: for_each is %s", place(a.rng), what)})
 	case v.LengthInt() > maxInstances:
 		panic(abort{s.tooMany(a, strconv.Itoa(v.LengthInt()))})
 	case t.IsSetType() && !v.IsWhollyKnown():
@@ -103,7 +103,7 @@ func (s *scope) repeatEach(a attr) repetition {
 		k, e := it.Element()
 		if t.IsSetType() {
 			if e.IsNull() || e.Type() != cty.String {
-				panic(abort{fail.Newf(fail.Usage, "Give for_each a map or a set of strings.", "%s: for_each is a set with an element that is not a string", place(a.rng))})
+				panic(abort{fail.Newf(fail.Usage, "give for_each a map or a set of strings", "%s: for_each is a set with an element that is not a string", place(a.rng))})
 			}
 			k = e
 		}
@@ -252,7 +252,7 @@ func (s *scope) expand(key string) *instances {
 
 func (r *reader) countInstance(rng hcl.Range) {
 	if r.count++; r.count > maxInstances {
-		panic(abort{fail.Newf(fail.Usage, "Read a smaller configuration, or set the variable behind it lower.",
+		panic(abort{fail.Newf(fail.Usage, "read a smaller configuration, or set the variable behind it lower",
 			"%s: the configuration has more than %d resource and module instances", place(rng), maxInstances)})
 	}
 }

@@ -86,7 +86,7 @@ func readAll(f io.Reader, path string) ([]byte, error) {
 
 func checkSize(src []byte, path string) error {
 	if len(src) > maxFileBytes {
-		return fail.Newf(fail.Usage, "Split the file.", "%s: larger than %d KiB", path, maxFileBytes>>10)
+		return fail.Newf(fail.Usage, "split the file", "%s: larger than %d KiB", path, maxFileBytes>>10)
 	}
 	return nil
 }

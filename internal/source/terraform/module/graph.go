@@ -84,7 +84,7 @@ func (g *graph) add(t *tree) error {
 		for _, arg := range sortedKeys(call.body.attrs) {
 			a := call.body.attrs[arg]
 			if arg != "source" && arg != "version" && !metaAttrs[arg] && child.config.variables[arg] == nil {
-				return fail.Newf(fail.Usage, "Declare the variable in the module, or drop the argument.", "%s: module %q has no variable %q", place(a.rng), name, arg)
+				return fail.Newf(fail.Usage, "declare the variable in the module, or drop the argument", "%s: module %q has no variable %q", place(a.rng), name, arg)
 			}
 		}
 		if err := g.add(child); err != nil {
@@ -117,7 +117,7 @@ func (g *graph) body(t *tree, node string, b *body, bound []string) error {
 		}
 		forEach, iterator, content, ok := d.dynamic()
 		if !ok {
-			return fail.Newf(fail.Usage, "A dynamic block has a label, for_each and a content block.", "%s: malformed dynamic block", place(d.rng))
+			return fail.Newf(fail.Usage, "a dynamic block has a label, for_each and a content block", "%s: malformed dynamic block", place(d.rng))
 		}
 		if err := g.refs(t, node, forEach, bound); err != nil {
 			return err
@@ -182,18 +182,18 @@ func (t *tree) resolve(tr hcl.Traversal) ([]string, error) {
 	switch root := tr.RootName(); root {
 	case "var":
 		if c.variables[name] == nil {
-			return nil, undeclared("var."+name, "Declare the variable, or correct the name.")
+			return nil, undeclared("var."+name, "declare the variable, or correct the name")
 		}
 		return []string{t.static("var." + name)}, nil
 	case "local":
 		if _, ok := c.locals[name]; !ok {
-			return nil, undeclared("local."+name, "Add it to a locals block, or correct the name.")
+			return nil, undeclared("local."+name, "add it to a locals block, or correct the name")
 		}
 		return []string{t.static("local." + name)}, nil
 	case "module":
 		call := c.calls[name]
 		if call == nil {
-			return nil, undeclared("module."+name, "Add the module block, or correct the name.")
+			return nil, undeclared("module."+name, "add the module block, or correct the name")
 		}
 		child := t.children[name]
 		if child == nil {
@@ -209,16 +209,16 @@ func (t *tree) resolve(tr hcl.Traversal) ([]string, error) {
 	case "data":
 		key := strings.Join([]string{"data", name, attrName(tr, 2)}, ".")
 		if c.resources[key] == nil {
-			return nil, undeclared(key, "Add the data block, or correct the name.")
+			return nil, undeclared(key, "add the data block, or correct the name")
 		}
 		return []string{t.static(key)}, nil
 	default:
 		key := root + "." + name
 		if c.resources[key] == nil {
 			if name == "" {
-				return nil, undeclared(root, "A reference has at least two parts, such as local.name.")
+				return nil, undeclared(root, "a reference has at least two parts, such as local.name")
 			}
-			return nil, undeclared(key, "Add the resource block, or correct the name.")
+			return nil, undeclared(key, "add the resource block, or correct the name")
 		}
 		return []string{t.static(key)}, nil
 	}
@@ -263,7 +263,7 @@ func (g *graph) cycle() error {
 					loop = append(append(loop[:6:6], "..."), loop[len(loop)-5:]...)
 				}
 				return fail.Newf(fail.Usage,
-					"Break the cycle: between two security groups, use aws_vpc_security_group_ingress_rule resources instead of inline rules.",
+					"break the cycle: between two security groups, use aws_vpc_security_group_ingress_rule resources instead of inline rules",
 					"%s: a cycle of references: %s", place(g.at[m]), strings.Join(loop, " -> "))
 			case unseen:
 				if err := visit(m); err != nil {

@@ -44,7 +44,7 @@ func (r *reader) inputs(c *config, in Inputs) (map[string]input, error) {
 	}
 	names, err := r.files.list(c.dir)
 	if err != nil {
-		return nil, fail.Newf(fail.Usage, "Check the path and its permissions.", "%s: %w", c.dir, err)
+		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "%s: %w", c.dir, err)
 	}
 	var paths []string
 	for _, first := range []string{"terraform.tfvars", "terraform.tfvars.json"} {
@@ -79,12 +79,12 @@ func (r *reader) inputs(c *config, in Inputs) (map[string]input, error) {
 func declaredHint(c *config) string {
 	names := sortedKeys(c.variables)
 	if len(names) == 0 {
-		return "It declares no variables at all."
+		return "it declares no variables at all"
 	}
 	if len(names) > 8 {
 		names = append(names[:8:8], "...")
 	}
-	return "Declared are: " + strings.Join(names, ", ") + "."
+	return "it declares " + strings.Join(names, ", ")
 }
 
 // varFile reads a tfvars file. Values for undeclared variables are noted,
@@ -152,7 +152,7 @@ func (r *reader) parseInput(v *variable, raw, from string) (cty.Value, error) {
 }
 
 func inputError(from string, v *variable, problem string) error {
-	return fail.Newf(fail.Usage, fmt.Sprintf("The variable is declared at %s.", place(v.rng)), "%s: not a value for variable %q: %s", from, v.name, problem)
+	return fail.Newf(fail.Usage, fmt.Sprintf("the variable is declared at %s", place(v.rng)), "%s: not a value for variable %q: %s", from, v.name, problem)
 }
 
 // typed gives a value the type of its variable, with the defaults of optional attributes.
@@ -175,7 +175,7 @@ func (r *reader) rootVariable(v *variable, given input, set bool) (cty.Value, er
 	if v.def != nil {
 		value, err := v.typed(*v.def)
 		if err != nil {
-			return cty.NilVal, fail.Newf(fail.Usage, "Correct the default or the type.", "%s: the default of variable %q does not fit its type: %v", place(v.rng), v.name, err)
+			return cty.NilVal, fail.Newf(fail.Usage, "correct the default or the type", "%s: the default of variable %q does not fit its type: %v", place(v.rng), v.name, err)
 		}
 		return value, nil
 	}

@@ -54,7 +54,7 @@ func (m *meter) spend(n int64) {
 func (m *meter) stop(format string, args ...any) {
 	if m.err == nil {
 		m.err = fail.Newf(fail.Usage,
-			"Read the JSON of `terraform show -json PLAN` instead, in which Terraform has done the evaluation.",
+			"read the JSON of `terraform show -json PLAN` instead, in which Terraform has done the evaluation",
 			"%s: %s", place(m.where), fmt.Sprintf(format, args...))
 	}
 	panic(overrun{m.err})
@@ -153,7 +153,7 @@ func checkJSON(file string, src []byte) error {
 }
 
 func tooDeep(rng hcl.Range, format string, args ...any) error {
-	return fail.Newf(fail.Usage, "Split the expression into locals.", "%s: %s", place(rng), fmt.Sprintf(format, args...))
+	return fail.Newf(fail.Usage, "split the expression into locals", "%s: %s", place(rng), fmt.Sprintf(format, args...))
 }
 
 // place renders "main.tf:12".

@@ -48,9 +48,9 @@ func (l *loader) config(dir string) (*config, error) {
 	names, err := l.files.list(dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fail.Newf(fail.Usage, "Give a directory with .tf files.", "%s: no such directory", dir)
+			return nil, fail.Newf(fail.Usage, "give a directory with .tf files", "%s: no such directory", dir)
 		}
-		return nil, fail.Newf(fail.Usage, "Check the path and its permissions.", "%s: %w", dir, err)
+		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "%s: %w", dir, err)
 	}
 	c := &config{dir: dir, variables: map[string]*variable{}, locals: map[string]attr{}, outputs: map[string]attr{},
 		resources: map[string]*resourceDecl{}, calls: map[string]*moduleCall{}}
@@ -67,7 +67,7 @@ func (l *loader) config(dir string) (*config, error) {
 		}
 	}
 	if !found {
-		return nil, fail.Newf(fail.Usage, "Give a directory with .tf files.", "%s: holds no .tf or .tf.json file", dir)
+		return nil, fail.Newf(fail.Usage, "give a directory with .tf files", "%s: holds no .tf or .tf.json file", dir)
 	}
 	l.configs[dir] = c
 	return c, nil
@@ -112,10 +112,10 @@ func (l *loader) source(path string) ([]byte, error) {
 		if fail.CodeOf(err) == fail.Usage {
 			return nil, err
 		}
-		return nil, fail.Newf(fail.Usage, "Check the path and its permissions.", "%s: %w", path, err)
+		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "%s: %w", path, err)
 	}
 	if l.bytes += len(src); l.bytes > maxTotalBytes {
-		return nil, fail.Newf(fail.Usage, "Read one part of the configuration at a time.", "%s: the configuration is larger than %d MiB", path, maxTotalBytes>>20)
+		return nil, fail.Newf(fail.Usage, "read one part of the configuration at a time", "%s: the configuration is larger than %d MiB", path, maxTotalBytes>>20)
 	}
 	if err := checkReserved(path, string(src)); err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func parse(path string, src []byte) (*hcl.File, []suppression, error) {
 // checkReserved refuses the characters that stand for references inside hoplab.
 func checkReserved(path, src string) error {
 	if i := strings.IndexAny(src, resource.Reserved); i >= 0 {
-		return fail.Newf(fail.Usage, "Remove the character.", "%s:%d: holds a Unicode noncharacter (U+FDD0 to U+FDD5)", path, 1+strings.Count(src[:i], "\n"))
+		return fail.Newf(fail.Usage, "remove the character", "%s:%d: holds a Unicode noncharacter (U+FDD0 to U+FDD5)", path, 1+strings.Count(src[:i], "\n"))
 	}
 	return nil
 }
@@ -170,7 +170,7 @@ func syntaxError(diags hcl.Diagnostics) error {
 		}
 		lines = append(lines, diagText(diag))
 	}
-	return fail.Newf(fail.Usage, "Correct the file; `terraform validate` finds the same.", "%s", strings.Join(lines, "\n"))
+	return fail.Newf(fail.Usage, "correct the file; `terraform validate` finds the same", "%s", strings.Join(lines, "\n"))
 }
 
 // diagText renders a diagnostic as "main.tf:12: summary: detail".
@@ -309,7 +309,7 @@ func (l *loader) jsonDynamic(e hcl.Expression) ([]*blockDecl, error) {
 		for _, pair := range pairs {
 			key, diags := pair.Key.Value(nil)
 			if diags.HasErrors() || key.Type() != cty.String {
-				return nil, fail.Newf(fail.Usage, "Name the block that is dynamic.", "%s: malformed dynamic block", place(pair.Key.Range()))
+				return nil, fail.Newf(fail.Usage, "name the block that is dynamic", "%s: malformed dynamic block", place(pair.Key.Range()))
 			}
 			for _, item := range listOrSelf(pair.Value) {
 				inner, err := l.jsonBody(item)
@@ -333,7 +333,7 @@ func (l *loader) jsonBody(e hcl.Expression) (*body, error) {
 	for _, pair := range pairs {
 		key, diags := pair.Key.Value(nil)
 		if diags.HasErrors() || key.Type() != cty.String {
-			return nil, fail.Newf(fail.Usage, "Use plain attribute names.", "%s: malformed attribute name", place(pair.Key.Range()))
+			return nil, fail.Newf(fail.Usage, "use plain attribute names", "%s: malformed attribute name", place(pair.Key.Range()))
 		}
 		switch name := key.AsString(); name {
 		case "//":

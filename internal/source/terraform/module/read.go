@@ -124,7 +124,7 @@ func (s *scope) validate() {
 				continue
 			}
 			if result, _ := s.eval(condition, nil).UnmarkDeep(); result.IsKnown() && !result.IsNull() && result.Type().FriendlyName() == "bool" && result.False() {
-				panic(abort{fail.Newf(fail.Usage, fmt.Sprintf("The rule is at %s.", place(condition.rng)), "variable %q: %s", name, s.message(block))})
+				panic(abort{fail.Newf(fail.Usage, fmt.Sprintf("the rule is at %s", place(condition.rng)), "variable %q: %s", name, s.message(block))})
 			}
 		}
 		s.variable(name) // so that a value of the wrong type is refused, used or not

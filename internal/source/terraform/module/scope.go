@@ -232,7 +232,7 @@ func (s *scope) argument(v *variable) cty.Value {
 		} else if resource.HasSymbol(value) || !value.IsWhollyKnown() {
 			return cty.UnknownVal(v.typ).Mark(resource.Cause{Text: fmt.Sprintf("%s: known only after apply", place(a.rng))})
 		} else {
-			panic(abort{fail.Newf(fail.Usage, fmt.Sprintf("The variable is declared at %s.", place(v.rng)), "%s: not a value for variable %q: %v", place(a.rng), v.name, err)})
+			panic(abort{fail.Newf(fail.Usage, fmt.Sprintf("the variable is declared at %s", place(v.rng)), "%s: not a value for variable %q: %v", place(a.rng), v.name, err)})
 		}
 	}
 	value, err := s.r.rootVariable(v, input{}, false)

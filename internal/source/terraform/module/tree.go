@@ -37,7 +37,7 @@ func (l *loader) tree(dir string, installed map[string]string) (*tree, error) {
 	var load func(t *tree, dir string) error
 	load = func(t *tree, dir string) (err error) {
 		if count++; count > maxModules || t.depth > maxModuleDepth {
-			return fail.Newf(fail.Usage, "Break the chain of modules that call each other.", "%s: more than %d module calls, or calls nested deeper than %d", place(t.call.rng), maxModules, maxModuleDepth)
+			return fail.Newf(fail.Usage, "break the chain of modules that call each other", "%s: more than %d module calls, or calls nested deeper than %d", place(t.call.rng), maxModules, maxModuleDepth)
 		}
 		if t.config, err = l.config(dir); err != nil {
 			return err

@@ -112,7 +112,7 @@ func Read(path string) (*resource.Set, error) {
 		return nil, err
 	}
 	if isBinary(src) {
-		return nil, fail.Newf(fail.Usage, fmt.Sprintf("Write its JSON first: terraform show -json %s > plan.json.", path), "%s: a plan in Terraform's binary form", path)
+		return nil, fail.Newf(fail.Usage, fmt.Sprintf("write its JSON first: terraform show -json %s > plan.json", path), "%s: a plan in Terraform's binary form", path)
 	}
 	return parse(path, src)
 }
@@ -120,19 +120,19 @@ func Read(path string) (*resource.Set, error) {
 func readFile(path string) ([]byte, error) {
 	// Before opening: to open a pipe would wait for its writer.
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fail.Newf(fail.Usage, "Write the plan to a file first.", "%s: not a regular file", path)
+		return nil, fail.Newf(fail.Usage, "write the plan to a file first", "%s: not a regular file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fail.Newf(fail.Usage, "Check the path and its permissions.", "%w", err)
+		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "%w", err)
 	}
 	defer f.Close()
 	src, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
 	if err != nil {
-		return nil, fail.Newf(fail.Usage, "Check the path and its permissions.", "%w", err)
+		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "%w", err)
 	}
 	if len(src) > maxBytes {
-		return nil, fail.Newf(fail.Usage, "Plan one part of the configuration with -target.", "%s: larger than %d MiB", path, maxBytes>>20)
+		return nil, fail.Newf(fail.Usage, "plan one part of the configuration with -target", "%s: larger than %d MiB", path, maxBytes>>20)
 	}
 	return src, nil
 }
@@ -159,7 +159,7 @@ func parse(path string, src []byte) (*resource.Set, error) {
 	return newReader(path, &p).read()
 }
 
-const showHint = "Make the file with: terraform plan -out tfplan && terraform show -json tfplan > plan.json."
+const showHint = "make the file with: terraform plan -out tfplan && terraform show -json tfplan > plan.json"
 
 // jsonPlace is the path with the line of a syntax or type error.
 func jsonPlace(path string, src []byte, err error) string {

@@ -128,7 +128,7 @@ func (r *reader) collect(m *valueModule, depth int, dataOnly bool, items *[]*ite
 			continue
 		}
 		if len(*items) >= maxInstances {
-			return fail.Newf(fail.Usage, "Plan one part of the configuration with -target.", "%s: more than %d resource instances", r.path, maxInstances)
+			return fail.Newf(fail.Usage, "plan one part of the configuration with -target", "%s: more than %d resource instances", r.path, maxInstances)
 		}
 		key := v.Type + "." + v.Name
 		if data {
@@ -161,7 +161,7 @@ func (r *reader) collect(m *valueModule, depth int, dataOnly bool, items *[]*ite
 }
 
 func (r *reader) reserved() error {
-	return fail.Newf(fail.Usage, "Remove the character from the configuration.", "%s: holds a Unicode noncharacter (U+FDD0 to U+FDD5)", r.path)
+	return fail.Newf(fail.Usage, "remove the character from the configuration", "%s: holds a Unicode noncharacter (U+FDD0 to U+FDD5)", r.path)
 }
 
 // staticPath drops the instance keys from a module address.
