@@ -170,7 +170,7 @@ func (s *study) warnMachine(w *warnings) {
 	if cores := s.cores(); cores > 0 && seconds > 0 && cpu > warnGenerator*seconds*cores {
 		w.add("busy-generator", "run", "The load generator itself used %.0f %% of the cores.", 100*cpu/seconds/cores)
 	}
-	s.warnHush(w)
+	s.warnQuiet(w)
 }
 
 // cores is how many cores the run had; 0 when that is not known.
@@ -184,8 +184,8 @@ func (s *study) cores() float64 {
 	return 0
 }
 
-// warnHush names what the plan wanted for a quiet machine and could not have.
-func (s *study) warnHush(w *warnings) {
+// warnQuiet names what the plan wanted for a quiet machine and could not have.
+func (s *study) warnQuiet(w *warnings) {
 	awake, core := "", ""
 	for _, r := range s.used {
 		if k := r.evidence.KeepAwake; s.plan.KeepAwake && k != "" && k != "on" {

@@ -394,7 +394,7 @@ func (f *fakeAWS) samples(l *samplefile.Load, counted bool) []byte {
 			f.count(albSeries("targetgroup/"+arm+"/1"), n, ended)
 		}
 		f.count(clientSeries("app-agent"), byMesh, ended)
-		for key, n := range f.beside {
+		for key, n := range f.extra {
 			f.count(key, n, ended)
 		}
 	}

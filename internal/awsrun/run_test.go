@@ -138,7 +138,7 @@ func TestMetricsThatContradictTheHeadersRefuseTheRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFakeAWS(t)
-			f.beside = map[string]float64{c.key: 40}
+			f.extra = map[string]float64{c.key: 40}
 			dir := filepath.Join(t.TempDir(), "run")
 			a := hoplab(t, dir, runArgs(dir, "--replicates", "1")...)
 			a.want(fail.Refused, "CloudWatch contradicts the samples of replicate 1", c.want)

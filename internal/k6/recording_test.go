@@ -55,7 +55,7 @@ func BenchmarkRecording(b *testing.B) {
 		{"hoplab, client native", "native", []string{"hoplab=samples.hop"}},
 	}
 	rates, cpus := make([][]float64, len(ways)), make([][]float64, len(ways))
-	beside, bytes := make([][]float64, len(ways)), make([][]float64, len(ways))
+	change, bytes := make([][]float64, len(ways)), make([][]float64, len(ways))
 	for b.Loop() {
 		round := make([]float64, len(ways))
 		for _, i := range rand.Perm(len(ways)) {
@@ -65,14 +65,14 @@ func BenchmarkRecording(b *testing.B) {
 			cpus[i] = append(cpus[i], 1e6*r.cpuS/r.requests)
 		}
 		for i := range ways {
-			rates[i], beside[i] = append(rates[i], round[i]), append(beside[i], 100*(round[i]/round[0]-1))
+			rates[i], change[i] = append(rates[i], round[i]), append(change[i], 100*(round[i]/round[0]-1))
 		}
 	}
 	b.Logf("one run: %s", same.sizes())
 	table := "| output | requests/s | beside none, by round | k6's CPU µs/request | bytes/request |\n| --- | ---: | ---: | ---: | ---: |\n"
 	for i, w := range ways {
-		slices.Sort(beside[i])
-		table += fmt.Sprintf("| %s | %.0f | %+.1f %% (%+.1f to %+.1f) | %.0f | %.1f |\n", w.name, middle(rates[i]), middle(beside[i]), beside[i][0], beside[i][len(beside[i])-1], middle(cpus[i]), middle(bytes[i]))
+		slices.Sort(change[i])
+		table += fmt.Sprintf("| %s | %.0f | %+.1f %% (%+.1f to %+.1f) | %.0f | %.1f |\n", w.name, middle(rates[i]), middle(change[i]), change[i][0], change[i][len(change[i])-1], middle(cpus[i]), middle(bytes[i]))
 	}
 	b.Logf("medians of %d rounds of %d s\n%s", len(rates[0]), seconds, table)
 	b.ReportMetric(0, "ns/op")

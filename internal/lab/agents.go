@@ -19,14 +19,14 @@ const (
 // Envoy asks the kernel where a redirected connection was going and knows no
 // time but real time, so it needs the netns fabric and its clock as it is.
 func (o *Options) CheckAgent() error {
-	const hint = "Use --agent lab, the lab's own."
+	const hint = "use --agent lab, the lab's own"
 	switch {
 	case o.Agent == "" || o.Agent == AgentLab:
 		return nil
 	case o.Agent != AgentEnvoy:
-		return fail.Newf(fail.Usage, "Use --agent lab or envoy.", "there is no agent %q", o.Agent)
+		return fail.Newf(fail.Usage, "use --agent lab or envoy", "there is no agent %q", o.Agent)
 	case o.Fabric != netns.Name:
-		return fail.Newf(fail.Usage, "Use --fabric netns, or --agent lab.",
+		return fail.Newf(fail.Usage, "use --fabric netns, or --agent lab",
 			"Envoy cannot be the agent on this fabric: it reads a connection's original destination from the kernel, and tasks' addresses must be real")
 	case o.Scale > 1:
 		return fail.Newf(fail.Usage, hint, "Envoy's timers cannot be scaled")

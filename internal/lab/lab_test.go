@@ -158,10 +158,9 @@ func TestBothArms(t *testing.T) {
 	}
 }
 
-// TestBeside checks that a host with the load balancer's security groups
-// reaches the app's container port by itself, that the app sees that host's
-// own address, and that no other caller gets there.
-func TestBeside(t *testing.T) {
+// TestHostWithTheBalancersGroups: it reaches the app's container port by itself,
+// the app sees its own address, and no other caller gets there.
+func TestHostWithTheBalancersGroups(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "bypass")
 	l := start(t, lab.Options{Topology: topo})

@@ -32,7 +32,7 @@ var (
 	first   = flag.Uint64("seed", 0, "seed of the first deployment; 0 draws one from the clock and prints it")
 	scale   = flag.Float64("scale", 25, "how many times faster than real the lab's timers run")
 	fabric  = flag.String("fabric", "loopback", "the lab's fabric")
-	beside  = flag.Int("beside", 4, "deployments that run at the same time")
+	atOnce  = flag.Int("at-once", 4, "deployments that run at the same time")
 )
 
 // TestMain lets the lab start this binary as its nodes.
@@ -97,7 +97,7 @@ func TestGeneratedDeployments(t *testing.T) {
 	var compared int
 	var reruns labtest.Reruns
 	skipped := map[string]int{} // by reason
-	slots := make(chan struct{}, *beside)
+	slots := make(chan struct{}, *atOnce)
 	var wg sync.WaitGroup
 	for i := range *configs {
 		slots <- struct{}{}
