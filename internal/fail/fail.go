@@ -25,7 +25,7 @@ const (
 type Error struct {
 	Code Code
 	Err  error
-	Hint string // one sentence, imperative; may be empty
+	Hint string // the next step, in lower case and without a full stop; may be empty
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
