@@ -114,7 +114,7 @@ func worldOpen(c *checker) {
 			}
 			for i := range g.Ingress {
 				r := &g.Ingress[i]
-				if !world(r, false) || !reach.IsTCP(r.Protocol) || !first(g.ID, i) {
+				if !everyAddress(r, false) || !reach.IsTCP(r.Protocol) || !first(g.ID, i) {
 					continue
 				}
 				f := c.add(ruleOrigin(r, g), "Replace 0.0.0.0/0 by the callers' security group or the VPC's range.",

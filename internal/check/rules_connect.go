@@ -400,8 +400,8 @@ func ruleOrigin(r *topology.Rule, g *topology.SecurityGroup) topology.Origin {
 	return g.Origin
 }
 
-// world reports whether a rule's peer is every address of a family.
-func world(r *topology.Rule, v6 bool) bool {
+// everyAddress reports whether a rule's peer is every address of a family.
+func everyAddress(r *topology.Rule, v6 bool) bool {
 	p := r.Peer.CIDR
 	return p.IsValid() && p.Bits() == 0 && p.Addr().Is6() == v6 && p != (netip.Prefix{})
 }
