@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -92,10 +93,12 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 			if err := f.findEnvoy(cmd.Context(), s); err != nil {
 				return err
 			}
-			if err := p.Make(); err != nil {
+			log, err := p.Make()
+			if err != nil {
 				return err
 			}
-			if err := detach(cmd, p, args); err != nil {
+			defer log.Close()
+			if err := detach(cmd, p, log, args); err != nil {
 				return errors.Join(err, p.Remove())
 			}
 			if err := afterUp(cmd.Context(), s, p, healthy); err != nil {
@@ -164,17 +167,12 @@ func serveArgs(cmd *cobra.Command, args []string) []string {
 // waitFlag is the one flag that lab up has and lab serve has not.
 const waitFlag = "wait"
 
-// detach starts lab serve in a session of its own and waits until it answers.
-func detach(up *cobra.Command, p labctl.Place, args []string) error {
+// detach starts lab serve in a session of its own and waits until the lab is up.
+func detach(up *cobra.Command, p labctl.Place, log *os.File, args []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(p.Log())
-	if err != nil {
-		return fail.Newf(fail.Environment, "make it writable", "the lab's log: %w", err)
-	}
-	defer log.Close()
 	cmd := exec.Command(self, serveArgs(up, args)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -183,38 +181,79 @@ func detach(up *cobra.Command, p labctl.Place, args []string) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
+	ctx, cancel := context.WithCancel(up.Context())
+	defer cancel()
+	started := make(chan error, 1)
+	go func() { started <- awaitUp(ctx, p) }()
+	select {
+	case <-ctx.Done():
+		_ = cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-ended:
+		case <-time.After(endWithin):
+			_ = cmd.Process.Kill() // its children end with it
+			<-ended
+		}
+		return fail.Newf(fail.Environment, "", "interrupted: the lab called %q did not come up", p.Name)
+	case err := <-ended:
+		return notStarted(err, log)
+	case err := <-started:
+		if err == nil {
+			return nil
+		}
+		<-ended
+		return fail.Newf(fail.CodeOf(err), fail.HintOf(err), "the lab did not start: %w", err)
+	}
+}
+
+// endWithin is how long a lab that is interrupted while it starts may take to
+// end in good order.
+const endWithin = 1500 * time.Millisecond
+
+// awaitUp waits until the lab is up, or says why it did not come up. A process
+// that ends without a word is left to who watches the process.
+func awaitUp(ctx context.Context, p labctl.Place) error {
 	for {
 		if c, err := labctl.Dial(p); err == nil {
-			return c.Close()
+			stop := context.AfterFunc(ctx, func() { c.Close() })
+			err := c.Call(labctl.Request{Op: labctl.OpStarted}, nil)
+			stop()
+			c.Close()
+			if !errors.Is(err, labctl.ErrLost) {
+				return err
+			}
 		}
 		select {
-		case <-up.Context().Done():
-			_ = cmd.Process.Signal(os.Interrupt)
-			<-ended
-			return up.Context().Err()
-		case err := <-ended:
-			return notStarted(err, p.Log())
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// notStarted is the error of a lab that ended before it answered: its own, with
-// its hint and exit code, as it stands in the log.
-func notStarted(err error, log string) error {
+// notStarted is the error of a lab that ended before it was up: its own, with
+// its hint and exit code, as it stands in the log. The log is read from the
+// open file, because a lab that ends removes its directory.
+func notStarted(err error, log *os.File) error {
 	code := fail.Environment
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == int(fail.Usage) {
 		code = fail.Usage
 	}
-	data, _ := os.ReadFile(log)
+	data, _ := io.ReadAll(io.NewSectionReader(log, 0, maxReason))
 	text, hint, _ := strings.Cut(strings.TrimSpace(string(data)), "\n  → ")
+	if i := strings.LastIndex(text, "hoplab lab serve: "); i >= 0 {
+		text = text[i:] // what comes before is progress
+	}
 	text = strings.TrimPrefix(oneLine(text), "hoplab lab serve: ")
 	if text == "" {
 		text = fmt.Sprint(err)
 	}
 	return fail.Newf(code, hint, "the lab did not start: %s", text)
 }
+
+// maxReason bounds what is read of the log of a lab that did not start.
+const maxReason = 1 << 20
 
 // afterUp prints the lab that just came up.
 func afterUp(ctx context.Context, s streams, p labctl.Place, healthy bool) error {
@@ -243,7 +282,7 @@ func newLabServe(s streams, f *labFlags) *cobra.Command {
 		Use:    "serve [PATH...]",
 		Short:  "Own a lab; started by lab up",
 		Hidden: true,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			// The fabric may need this program to run elsewhere.
 			if code, done, err := lab.Enter(f.fabric); done || err != nil {
 				return errors.Join(err, answer(fail.Code(code)))
@@ -252,24 +291,29 @@ func newLabServe(s streams, f *labFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t, err := f.deployment(cmd.Context(), s, args)
-			if err != nil {
-				return err
-			}
-			l, err := startLab(cmd.Context(), s, t, f, p.Logs())
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, l.Close(), p.Remove()) }()
-			made, err := f.made(args)
-			if err != nil {
-				return err
-			}
-			return labctl.Serve(cmd.Context(), p, l, labctl.Info{Source: t.Name, Fabric: f.fabric, Scale: f.scale, PID: os.Getpid(), Since: time.Now(), Made: made})
+			err = labctl.Serve(cmd.Context(), p, func(ctx context.Context) (*lab.Lab, labctl.Info, error) {
+				return f.start(ctx, s, p, args)
+			})
+			return errors.Join(err, p.Remove())
 		},
 	}
 	f.registerUp(cmd)
 	return cmd
+}
+
+// start starts the lab that the flags and arguments describe.
+func (f *labFlags) start(ctx context.Context, s streams, p labctl.Place, args []string) (*lab.Lab, labctl.Info, error) {
+	info := labctl.Info{Fabric: f.fabric, Scale: f.scale, PID: os.Getpid(), Since: time.Now()}
+	t, err := f.deployment(ctx, s, args)
+	if err != nil {
+		return nil, info, err
+	}
+	info.Source = t.Name
+	if info.Made, err = f.made(args); err != nil {
+		return nil, info, err
+	}
+	l, err := startLab(ctx, s, t, f, p.Logs())
+	return l, info, err
 }
 
 // startLab starts a lab with the measured app standing in for every image.

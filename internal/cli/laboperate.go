@@ -108,8 +108,8 @@ func newLabScale(s streams, f *labFlags) *cobra.Command {
 		Args:    exactly(2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[1])
-			if err != nil || n < 0 || n > maxTasks {
-				return fail.Newf(fail.Usage, fmt.Sprintf("give a number from 0 to %d", maxTasks), "%q is no count of tasks", args[1])
+			if err != nil || n < 0 || n > lab.MaxTasks {
+				return fail.Newf(fail.Usage, fmt.Sprintf("give a number from 0 to %d", lab.MaxTasks), "%q is no count of tasks", args[1])
 			}
 			c, err := f.caller(args[0])
 			if err != nil {
@@ -122,10 +122,6 @@ func newLabScale(s streams, f *labFlags) *cobra.Command {
 		},
 	}
 }
-
-// maxTasks keeps a slip of the finger from starting more processes than a
-// machine bears.
-const maxTasks = 50
 
 func newLabRedeploy(s streams, f *labFlags) *cobra.Command {
 	var limit time.Duration

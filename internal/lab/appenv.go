@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,24 +40,51 @@ func inheritedEnv() []string {
 	return env
 }
 
+// passed are the variables of a container that its app on this machine gets:
+// those that say how the app answers. A source must not set any other, for the
+// app is a process of the user's: LD_PRELOAD would run code in it, PATH and
+// GODEBUG change it, and the app's own SOCKET replaces a file.
+var passed = []string{"HELLO", "STATUS", "DELAY", "SPIN", "DEPENDENCIES", "PROXY_TO", "PROXY_ANSWERS", "IDLE_TIMEOUT", "SERVICE_STOP", "ACCESS_LOG"}
+
+// replaced are the variables of a container in whose place the lab sets its own.
+var replaced = []string{"PORT", "LISTEN_ADDRESS", "INSTANCE"}
+
 // appEnv returns the container's environment as the app gets it: what the
-// template sets, without what the source does not settle; delays on the lab's clock.
+// source settles of the variables that are passed on, delays on the lab's
+// clock. It notes the names of the others.
 func (l *Lab) appEnv(t *task, c *topology.Container) []string {
 	env := inheritedEnv()
+	var left []string
 	for k, o := range c.Environment {
 		v, ok := o.Get()
 		switch {
-		case !ok, k == "PORT", k == "LISTEN_ADDRESS", k == "INSTANCE":
+		case !ok, slices.Contains(replaced, k):
+			continue
+		case !slices.Contains(passed, k), strings.ContainsRune(v, 0):
+			left = append(left, strconv.Quote(k))
 			continue
 		case k == "DELAY":
 			v = scaleDelays(v, l.clock)
 		}
 		env = append(env, k+"="+v)
 	}
+	if len(left) > 0 {
+		slices.Sort(left)
+		l.note(fmt.Sprintf("container %q of %s: not every variable of its environment goes to the app that stands in for it; left out: %s",
+			c.Name, t.service.def.ID, some(left, 8)))
+	}
 	if s := l.injectionFor("app", t.service); s != nil {
 		env = append(env, "SPIN="+s.Spin.String()+shareSuffix(s.Share))
 	}
 	return append(env, l.opts.App.Env...)
+}
+
+// some lists up to n of the words and says how many more there are.
+func some(words []string, n int) string {
+	if len(words) <= n {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
 }
 
 // scaleDelays puts the durations of the app's DELAY ("20s", "/slow=20s") on the clock.

@@ -79,9 +79,14 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 		l.note("the agents are Envoy, " + envoy)
 	}
 	l.wg.Go(l.healthEvents)
+	// Without its processes nothing of the start waits any longer.
+	giveUp := context.AfterFunc(ctx, l.spawner.KillAll)
 	l.mu.Lock()
 	err = l.start(ctx)
 	l.mu.Unlock()
+	if !giveUp() {
+		err = ctx.Err()
+	}
 	if err != nil {
 		l.Close()
 		return nil, err
@@ -105,6 +110,9 @@ func (o *Options) check() error {
 	}
 	if o.LinkDelay != 0 && o.Fabric != netns.Name {
 		return fail.Newf(fail.Usage, "use --fabric netns", "a link delay of %s: hosts of this fabric have no links", o.LinkDelay)
+	}
+	if err := o.checkCounts(); err != nil {
+		return err
 	}
 	seen := map[string]bool{"": true}
 	for _, t := range o.Twins {

@@ -85,8 +85,8 @@ func (l *Lab) Drain(p TaskRef) error {
 // Scale sets a service's desired count. Tasks start before it returns and
 // stop after it.
 func (l *Lab) Scale(p TaskRef, count int) error {
-	if count < 0 {
-		return fail.Newf(fail.Usage, "give 0 or more", "a service cannot have %d tasks", count)
+	if count < 0 || count > MaxTasks {
+		return fail.Newf(fail.Usage, fmt.Sprintf("give a number from 0 to %d", MaxTasks), "a service of a lab cannot have %d tasks", count)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

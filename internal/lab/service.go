@@ -58,6 +58,9 @@ func (s *service) first(ctx context.Context) error {
 	}
 	visible := func(id topology.ID) bool { return id == s.def.ID || slices.Contains(s.def.After, id) }
 	for len(s.tasks) < s.desired {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := s.add(ctx, visible); err != nil {
 			return err
 		}

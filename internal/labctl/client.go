@@ -1,6 +1,7 @@
 package labctl
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,11 @@ type Client struct {
 }
 
 // Dial connects to the lab at the place.
+// It fails when the lab, or the directory that it is in, is another user's.
 func Dial(p Place) (*Client, error) {
+	if _, err := checkOwn(p.own()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, p.error(err)
+	}
 	c, err := net.DialTimeout("unix", p.Socket(), 2*time.Second)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
@@ -28,15 +33,28 @@ func Dial(p Place) (*Client, error) {
 	case err != nil:
 		return nil, fail.Newf(fail.Environment, "stop it and start it again", "the lab called %q does not answer: %w", p.Name, err)
 	}
-	return &Client{conn: c.(*net.UnixConn), dec: json.NewDecoder(c)}, nil
+	conn := c.(*net.UnixConn)
+	if err := checkPeer(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return &Client{conn: conn, dec: json.NewDecoder(conn)}, nil
 }
 
 // Close ends the connection; the lab stays up.
 func (c *Client) Close() error { return c.conn.Close() }
 
 // Call sends a request, with open files for an exec, and decodes the answer's
-// value into v, which may be nil.
+// value into v, which may be nil. It fails when the answer takes longer than
+// the operation may; an exec, and the wait for a lab to be up, have no limit.
 func (c *Client) Call(r Request, v any, files ...*os.File) error {
+	limit := limitOf(r)
+	if limit > 0 {
+		if err := c.conn.SetDeadline(time.Now().Add(limit)); err != nil {
+			return lost(err)
+		}
+		defer c.conn.SetDeadline(time.Time{})
+	}
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -58,7 +76,9 @@ func (c *Client) Call(r Request, v any, files ...*os.File) error {
 		return lost(err)
 	}
 	var resp Response
-	if err := c.dec.Decode(&resp); err != nil {
+	if err := c.dec.Decode(&resp); errors.Is(err, os.ErrDeadlineExceeded) {
+		return fail.Newf(fail.Environment, "stop its process (hoplab lab serve) and start it again", "the lab did not answer within %s", limit)
+	} else if err != nil {
 		return lost(err)
 	}
 	if resp.Error != "" {
@@ -73,6 +93,30 @@ func (c *Client) Call(r Request, v any, files ...*os.File) error {
 	return nil
 }
 
+// How long an answer may take, real time: an operation that does not wait for
+// anything in the lab, what a wait is given on top of its own limit, and a
+// request of curl without one.
+const (
+	promptly  = 10 * time.Second
+	curlLimit = 10 * time.Minute
+)
+
+// limitOf is how long the answer to a request may take; 0 is without a limit.
+func limitOf(r Request) time.Duration {
+	switch r.Op {
+	case OpExec, OpStarted:
+		return 0
+	case OpCurl:
+		return cmp.Or(r.Timeout, curlLimit) + promptly
+	case OpRedeploy:
+		return cmp.Or(r.Timeout, patience) + promptly
+	}
+	return promptly
+}
+
+// ErrLost is in the error of a call whose lab went away before it answered.
+var ErrLost = errors.New("the lab went away")
+
 func lost(err error) error {
-	return fail.Newf(fail.Environment, "see its log with hoplab lab status, or start it again", "the lab went away: %w", err)
+	return fail.Newf(fail.Environment, "see its log with hoplab lab status, or start it again", "%w: %w", ErrLost, err)
 }

@@ -30,6 +30,7 @@ type Request struct {
 
 // The operations of a lab.
 const (
+	OpStarted  = "started"  // wait until the lab is up, or say why it is not
 	OpInfo     = "info"     // Info
 	OpStatus   = "status"   // lab.Status
 	OpCurl     = "curl"     // lab.Observation

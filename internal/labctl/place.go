@@ -6,20 +6,27 @@ package labctl
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"syscall"
 
 	"github.com/hoplab/hoplab/internal/fail"
 )
 
-// Place is where a lab of a name keeps its socket and logs.
+// Place is where a lab of a name keeps its socket and logs: a directory in the
+// user's own, which lies in the runtime or temporary directory.
 type Place struct {
 	Name string
 	Dir  string
 }
 
 var placeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,30}$`)
+
+// maxSocketPath is how many bytes the path of a Unix socket may have: sun_path
+// holds 104 on macOS and the BSDs and 108 on Linux, with a zero at the end.
+const maxSocketPath = 103
 
 // At returns the place of the lab called name, below the user's runtime or
 // temporary directory. It does not make it.
@@ -31,38 +38,138 @@ func At(name string) (Place, error) {
 	if base == "" {
 		base = os.TempDir()
 	}
-	// A Unix socket's path holds about 100 characters, so it stays short.
-	return Place{Name: name, Dir: filepath.Join(base, fmt.Sprintf("hoplab-%d", os.Getuid()), name)}, nil
+	p := Place{Name: name, Dir: filepath.Join(base, fmt.Sprintf("hoplab-%d", os.Geteuid()), name)}
+	if n := len(p.Socket()); n > maxSocketPath {
+		return Place{}, fail.Newf(fail.Environment, "set XDG_RUNTIME_DIR to a directory with a shorter path, or give a shorter --name",
+			"the path of the lab's socket has %d bytes, a socket's may have %d: %s", n, maxSocketPath, p.Socket())
+	}
+	return p, nil
 }
 
 // Socket is the control socket's path.
 func (p Place) Socket() string { return filepath.Join(p.Dir, "control.sock") }
 
 // Log is the file that the lab's own process writes to.
-func (p Place) Log() string { return filepath.Join(p.Dir, "lab.log") }
+func (p Place) Log() string { return filepath.Join(p.Dir, logName) }
+
+const logName = "lab.log"
 
 // Logs is the directory of the tasks' logs.
 func (p Place) Logs() string { return filepath.Join(p.Dir, "logs") }
 
-// Make makes the place anew for a lab that is about to start. A lab that
-// still answers there is an error; what a dead one left is removed.
-func (p Place) Make() error {
+// own is the user's directory that holds the places of all his labs.
+func (p Place) own() string { return filepath.Dir(p.Dir) }
+
+// Make makes the place anew for a lab that is about to start and returns its
+// log, empty and open for reading and writing. A lab that still answers there
+// is an error; what a dead one left is removed. It fails when another user
+// could change what is in the place: see checkBase and checkOwn.
+func (p Place) Make() (log *os.File, err error) {
+	if err := checkBase(filepath.Dir(p.own())); err != nil {
+		return nil, p.error(err)
+	}
+	if err := os.Mkdir(p.own(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, p.error(err)
+	}
 	if c, err := Dial(p); err == nil {
 		c.Close()
-		return fail.Newf(fail.Usage, "stop it with hoplab lab down, or give this one a --name", "a lab called %q is up already", p.Name)
+		return nil, fail.Newf(fail.Usage, "stop it with hoplab lab down, or give this one a --name", "a lab called %q is up already", p.Name)
 	}
-	if err := os.RemoveAll(p.Dir); err != nil {
-		return placeError(p, err)
+	root, err := p.open()
+	if err != nil {
+		return nil, p.error(err)
 	}
-	return placeError(p, os.MkdirAll(p.Dir, 0o700))
+	defer root.Close()
+	if err := root.RemoveAll(p.Name); err != nil {
+		return nil, p.error(err)
+	}
+	if err := root.Mkdir(p.Name, 0o700); err != nil {
+		return nil, p.error(err)
+	}
+	// O_EXCL follows no link, and Root none that leads out.
+	log, err = root.OpenFile(filepath.Join(p.Name, logName), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+	return log, p.error(err)
 }
 
 // Remove removes the place with everything in it.
-func (p Place) Remove() error { return os.RemoveAll(p.Dir) }
-
-func placeError(p Place, err error) error {
-	if err == nil {
+func (p Place) Remove() error {
+	root, err := p.open()
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err != nil {
+		return p.error(err)
+	}
+	defer root.Close()
+	return root.RemoveAll(p.Name)
+}
+
+// open opens the user's own directory, once it is sure that it is his. Paths
+// below the returned root stay in that directory even if its name is given to
+// another one meanwhile.
+func (p Place) open() (*os.Root, error) {
+	named, err := checkOwn(p.own())
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(p.own())
+	if err != nil {
+		return nil, err
+	}
+	if opened, err := root.Stat("."); err != nil || !os.SameFile(named, opened) {
+		root.Close()
+		return nil, foreign(p.own(), "was exchanged while it was being opened")
+	}
+	return root, nil
+}
+
+// checkOwn refuses a directory that is not the user's alone: a link, another
+// user's, or one that others can read or write.
+func checkOwn(dir string) (fs.FileInfo, error) {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return nil, foreign(dir, "is a link")
+	case !info.IsDir():
+		return nil, foreign(dir, "is no directory")
+	case !ok:
+		return nil, foreign(dir, "has no owner")
+	case int(st.Uid) != os.Geteuid():
+		return nil, foreign(dir, fmt.Sprintf("belongs to user %d, not to user %d", st.Uid, os.Geteuid()))
+	case info.Mode().Perm() != 0o700:
+		return nil, foreign(dir, fmt.Sprintf("has the mode %04o, not 0700", info.Mode().Perm()))
+	}
+	return info, nil
+}
+
+// checkBase refuses a directory in which another user can rename the caller's:
+// one that all may write to and that is not sticky, as /tmp is.
+func checkBase(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		return foreign(dir, "can be written by everybody and is not sticky")
+	}
+	return nil
+}
+
+// foreign is the error of a directory that another user has a hand in.
+func foreign(dir, why string) error {
+	return fail.Newf(fail.Environment, "set XDG_RUNTIME_DIR to a directory of your own with mode 0700, or have this one removed",
+		"%s %s: another user could take over the lab", dir, why)
+}
+
+// error is a failure to make or to use the place; an error with a hint of its
+// own stays as it is.
+func (p Place) error(err error) error {
+	if err == nil || fail.HintOf(err) != "" {
+		return err
 	}
 	var path *os.PathError
 	if errors.As(err, &path) {

@@ -16,29 +16,54 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 )
 
-// Serve answers clients at the place until one asks for down or ctx ends. It
-// returns after the last answer was sent; closing the lab is the caller's.
-func Serve(ctx context.Context, p Place, l *lab.Lab, info Info) error {
+// Starter starts a lab and says what it was started from. It gives up when ctx
+// ends.
+type Starter func(ctx context.Context) (*lab.Lab, Info, error)
+
+// Serve starts a lab and answers clients at the place until one asks for down
+// or ctx ends; either also ends a lab that is still starting. It returns after
+// the last answer was sent and the lab is closed.
+func Serve(ctx context.Context, p Place, start Starter) error {
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: p.Socket(), Net: "unix"})
 	if err != nil {
-		return placeError(p, err)
+		return p.error(err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &server{lab: l, info: info, down: cancel}
+	s := &server{name: p.Name, started: make(chan struct{}), down: cancel}
 	go func() {
 		<-ctx.Done()
 		ln.Close()
 	}()
+	var starting sync.WaitGroup
+	starting.Go(func() {
+		if s.start(ctx, start); s.failed != nil {
+			cancel()
+		}
+	})
+	err = s.accept(ctx, ln)
+	cancel()
+	starting.Wait()
+	if s.lab != nil {
+		err = errors.Join(err, s.lab.Close())
+	}
+	return errors.Join(s.failed, err)
+}
+
+// accept answers clients until ctx ends and the last answer was sent.
+func (s *server) accept(ctx context.Context, ln *net.UnixListener) error {
 	var clients sync.WaitGroup
+	defer clients.Wait()
 	for {
 		conn, err := ln.AcceptUnix()
-		if err != nil {
-			clients.Wait()
-			if ctx.Err() != nil {
-				return nil
-			}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil
+		case err != nil:
 			return fmt.Errorf("the lab's control socket: %w", err)
+		case checkPeer(conn) != nil:
+			conn.Close() // a stranger learns nothing
+			continue
 		}
 		clients.Go(func() {
 			defer conn.Close()
@@ -50,9 +75,35 @@ func Serve(ctx context.Context, p Place, l *lab.Lab, info Info) error {
 }
 
 type server struct {
-	lab  *lab.Lab
-	info Info
+	name string
 	down context.CancelFunc
+	// started is closed once the fields below are set, which stay as they are
+	// from then on: the lab with what it is made of, or why there is none.
+	started chan struct{}
+	lab     *lab.Lab
+	info    Info
+	failed  error
+}
+
+func (s *server) start(ctx context.Context, start Starter) {
+	defer close(s.started)
+	s.lab, s.info, s.failed = start(ctx)
+	if s.failed != nil && ctx.Err() != nil {
+		s.failed = fail.Newf(fail.Environment, "", "it was stopped before it was up")
+	}
+}
+
+// running waits for the lab if wait is set, and returns why there is none yet.
+func (s *server) running(wait bool) error {
+	if wait {
+		<-s.started
+	}
+	select {
+	case <-s.started:
+		return s.failed
+	default:
+		return fail.Newf(fail.Environment, "try again later, or stop it with hoplab lab down", "the lab called %q is still starting", s.name)
+	}
 }
 
 // maxLine bounds a request; URLs and arguments fit many times over.
@@ -144,7 +195,15 @@ func received(oob []byte) ([]*os.File, error) {
 
 // answer carries out one request.
 func (s *server) answer(ctx context.Context, conn *net.UnixConn, r Request, files []*os.File) (any, error) {
+	if r.Op == OpDown {
+		return nil, nil // also of a lab that is still starting
+	}
+	if err := s.running(r.Op == OpStarted); err != nil {
+		return nil, err
+	}
 	switch r.Op {
+	case OpStarted:
+		return nil, nil
 	case OpInfo:
 		return s.info, nil
 	case OpStatus:
@@ -162,8 +221,6 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn, r Request, file
 		ctx, cancel := whileConnected(ctx, conn)
 		defer cancel()
 		return s.lab.Exec(ctx, r.Caller, r.Argv, r.Env, r.Dir, files)
-	case OpDown:
-		return nil, nil
 	}
 	if known, err := s.operate(ctx, r); known {
 		return nil, err

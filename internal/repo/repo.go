@@ -83,7 +83,7 @@ func (r *Repo) BuildService(ctx context.Context, progress io.Writer) (string, er
 	if err != nil {
 		return "", err
 	}
-	digest, err := r.Digest([]string{goTool.Version}, "service")
+	digest, err := r.Digest([]string{goTool.Version, noCgo}, "service")
 	if err != nil {
 		return "", err
 	}
@@ -92,10 +92,14 @@ func (r *Repo) BuildService(ctx context.Context, progress io.Writer) (string, er
 		Digest: digest,
 		What:   "the measured app",
 		Build: func(ctx context.Context, out string) error {
-			return r.Run(ctx, goTool.Path, "build", "-o", out, "./service")
+			return r.run(ctx, []string{noCgo}, goTool.Path, "build", "-o", out, "./service")
 		},
 	}, progress)
 }
+
+// noCgo links the app statically, as in its image: no loader looks at the
+// environment for libraries to put into it.
+const noCgo = "CGO_ENABLED=0"
 
 // Digest identifies the Go sources, module files and scripts below the given
 // folders, and the extra words: 12 hexadecimal digits. Tests and testdata do not count.
@@ -168,9 +172,14 @@ func (r *Repo) Go(ctx context.Context) (Go, error) {
 
 // Run runs a command in the checkout's root. A failure carries the end of its output.
 func (r *Repo) Run(ctx context.Context, name string, args ...string) error {
+	return r.run(ctx, nil, name, args...)
+}
+
+// run is Run with more variables in the command's environment.
+func (r *Repo) run(ctx context.Context, env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = r.Root
-	cmd.Env = append(os.Environ(), "GOWORK=off") // a workspace around the checkout must not change its dependencies
+	cmd.Env = append(append(os.Environ(), "GOWORK=off"), env...) // a workspace around the checkout must not change its dependencies
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil

@@ -24,11 +24,15 @@ type Spawner struct {
 	work chan func()
 	once sync.Once
 	done chan struct{}
+
+	mu      sync.Mutex
+	running map[*Process]struct{}
+	killed  bool // by KillAll
 }
 
 // NewSpawner returns a running Spawner.
 func NewSpawner() *Spawner {
-	s := &Spawner{work: make(chan func()), done: make(chan struct{})}
+	s := &Spawner{work: make(chan func()), done: make(chan struct{}), running: map[*Process]struct{}{}}
 	go func() {
 		runtime.LockOSThread()
 		defer close(s.done)
@@ -77,11 +81,36 @@ func (s *Spawner) Start(name string, cmd *exec.Cmd, log io.Writer, start func(*e
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	s.watch(p)
+	return p, nil
+}
+
+// watch keeps p among the running processes until it ends.
+func (s *Spawner) watch(p *Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.killed {
+		p.cmd.Process.Kill()
+	}
+	s.running[p] = struct{}{}
 	go func() {
-		p.exit = cmd.Wait()
+		p.exit = p.cmd.Wait()
+		s.mu.Lock()
+		delete(s.running, p)
+		s.mu.Unlock()
 		close(p.done)
 	}()
-	return p, nil
+}
+
+// KillAll kills every process that runs, and from now on every one that
+// starts, without waiting for their ends. Who waits for one of them goes on.
+func (s *Spawner) KillAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.killed = true
+	for p := range s.running {
+		p.cmd.Process.Kill()
+	}
 }
 
 // PID returns the process id.
