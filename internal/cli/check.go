@@ -36,6 +36,8 @@ assembly (cdk.out), a directory with a cdk.json, a directory of .tf files, or
 the JSON of terraform show. Without PATH it reads ./cdk.out or synthesizes the
 app in the working directory.
 
+` + appHelp + `
+
 A finding is accepted in the template's Metadata or in ` + check.SuppressFile + `,
 with a reason. The exit code is 1 when a finding of severity error is left, or
 of severity warning with --fail-on warning.`,

@@ -19,7 +19,9 @@ func newCost(s streams) *cobra.Command {
 		Short: "Estimate what a deployment costs per hour, and the agent's room per task",
 		Long: `Estimate what a deployment costs per hour while nobody calls it, from a dated
 price table of one region, and what the room that AWS advises for the Service
-Connect agent costs per task and month.`,
+Connect agent costs per task and month. PATH is as for check.
+
+` + appHelp,
 		Example: "  hoplab cost cdk.out\n  hoplab cost . -c arms=both --format json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {

@@ -24,7 +24,9 @@ balancer. Each line has its evidence, the culprit stands first. The exit code
 is 1 when something is wrong.
 
 With --lab the answers rest on what a running lab shows; without PATH, of the
-source that the lab was started from.`,
+source that the lab was started from.
+
+` + appHelp,
 		Example: "  hoplab diagnose cdk.out\n  hoplab diagnose infra/ --var enable_alb_egress=false\n  hoplab diagnose --lab default",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {

@@ -26,7 +26,9 @@ func newExplain(s streams) *cobra.Command {
 		Short: "Print the three ports of each service, and the predicted path of every caller",
 		Long: `Explain a deployment: the three ports of each Service Connect endpoint (client
 port, ingress port, container port), and for every caller the way of its
-request, hop by hop, with what it will see at the end. PATH is as for check.`,
+request, hop by hop, with what it will see at the end. PATH is as for check.
+
+` + appHelp,
 		Example: `  hoplab explain cdk.out
   hoplab explain . -c ingressPortOverride=8080
   hoplab explain cdk.out --caller run-task --format mermaid`,

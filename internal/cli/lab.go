@@ -76,7 +76,7 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "up [PATH...]",
 		Short:   "Start a lab beside the shell",
-		Long:    "Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as for check) and leave it running.",
+		Long:    "Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as for check) and leave it running.\n\n" + appHelp,
 		Example: "  hoplab lab up cdk.out\n  hoplab lab up . -c ingressPortOverride=8080 --name override\n  hoplab lab up --situation override-sg-closed --scale 20",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := labctl.At(f.name)

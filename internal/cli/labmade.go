@@ -17,9 +17,9 @@ func (f *labFlags) made(args []string) (labctl.Made, error) {
 	if err != nil {
 		return labctl.Made{}, fail.Newf(fail.Environment, "", "the current directory: %w", err)
 	}
-	m := labctl.Made{Situation: f.situation, Dir: dir, Paths: args, Params: f.params, Context: f.context, Vars: f.vars, VarFiles: f.varFiles}
+	m := labctl.Made{Situation: f.situation, Dir: dir, Paths: args, Synth: f.synth, Params: f.params, Context: f.context, Vars: f.vars, VarFiles: f.varFiles}
 	if len(args) == 0 && f.situation == "" {
-		m.Paths, err = source.Here(len(f.context) > 0)
+		m.Paths, err = source.Here(f.synth || len(f.context) > 0)
 	}
 	return m, err
 }
@@ -33,6 +33,7 @@ func remake(ctx context.Context, s streams, name string) (*topology.Topology, er
 	}
 	m := info.Made
 	f.situation, f.params, f.context, f.vars = m.Situation, m.Params, m.Context, m.Vars
+	f.synth = m.Synth // who started the lab trusted the app
 	f.varFiles = below(m.Dir, m.VarFiles)
 	return f.deployment(ctx, s, below(m.Dir, m.Paths))
 }

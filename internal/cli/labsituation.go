@@ -66,7 +66,7 @@ func (f *labFlags) deployment(ctx context.Context, s streams, args []string) (*t
 	if f.situation == "" {
 		return f.load(ctx, s, args)
 	}
-	if len(args) > 0 || len(f.params)+len(f.context)+len(f.vars)+len(f.varFiles) > 0 {
+	if len(args) > 0 || f.synth || len(f.params)+len(f.context)+len(f.vars)+len(f.varFiles) > 0 {
 		return nil, fail.Newf(fail.Usage, "give either a PATH or --situation", "--situation %s is a deployment of its own", f.situation)
 	}
 	x, err := f.named()

@@ -244,7 +244,7 @@ func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (dep
 	if slices.Contains(f.assembly, "") {
 		return deployed{}, fail.Newf(fail.Usage, "leave it out for this repository's own templates", `--assembly "": expected a template or a cloud assembly`)
 	}
-	paths, from := f.assembly, "given: "+strings.Join(f.assembly, ", ")
+	paths, from := made(f.assembly), "given: "+strings.Join(f.assembly, ", ")
 	if len(paths) == 0 {
 		r, err := repo.Find()
 		if err != nil {
@@ -256,7 +256,7 @@ func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (dep
 		}
 		paths, from = []string{a.Dir}, a.Source
 	}
-	t, err := source.Load(ctx, paths, source.Options{})
+	t, err := source.Load(ctx, paths, source.Options{NoSynth: true})
 	if err != nil {
 		return deployed{}, err
 	}
@@ -264,6 +264,16 @@ func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (dep
 		return deployed{}, err
 	}
 	return deployed{t, from}, experiment.Describe(t, p)
+}
+
+// made puts a CDK app's cdk.out in the app's place, so that what is read and
+// what the plan's digest is of are the same.
+func made(paths []string) []string {
+	var out []string
+	for _, p := range paths {
+		out = append(out, source.Made(p))
+	}
+	return out
 }
 
 // tools are the programs that a run starts beside hoplab itself.

@@ -13,15 +13,23 @@ import (
 
 // sourceFlags hold the values that a deployment's source leaves to its user.
 type sourceFlags struct {
+	synth    bool
 	params   []string
 	context  []string
 	vars     []string
 	varFiles []string
 }
 
+// appHelp is what the help of every command with a PATH says of CDK apps.
+const appHelp = `Of a directory with a cdk.json the cloud assembly in its cdk.out is read as it
+is. Only without one, or with -c, is the app synthesized, which runs the app
+command of its cdk.json with your rights; and outside the working directory
+only with --synth. The command is printed before it runs.`
+
 func (f *sourceFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.params, "param", nil, "value of a CloudFormation parameter, Name=value or Stack:Name=value (may repeat)")
+	fl.BoolVar(&f.synth, "synth", false, "synthesize the CDK app, also one outside the working directory: this runs the app command of its cdk.json")
 	fl.StringArrayVarP(&f.context, "context", "c", nil, "context of a CDK app that is synthesized, key=value (may repeat)")
 	fl.StringArrayVar(&f.vars, "var", nil, "value of a Terraform variable, name=value (may repeat)")
 	fl.StringArrayVar(&f.varFiles, "var-file", nil, "file of Terraform variables (may repeat)")
@@ -29,7 +37,7 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 
 // load reads the deployment at paths, or what the working directory offers.
 func (f *sourceFlags) load(ctx context.Context, s streams, paths []string) (*topology.Topology, error) {
-	o := source.Options{VarFiles: f.varFiles, Progress: s.err}
+	o := source.Options{Synth: f.synth, VarFiles: f.varFiles, Progress: s.err}
 	var err error
 	if o.Context, err = pairs("context", f.context); err != nil {
 		return nil, err

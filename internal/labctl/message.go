@@ -68,6 +68,7 @@ type Made struct {
 	Situation string   `json:"situation,omitempty"`
 	Dir       string   `json:"dir,omitempty"`
 	Paths     []string `json:"paths,omitempty"`
+	Synth     bool     `json:"synth,omitempty"`
 	Params    []string `json:"params,omitempty"`
 	Context   []string `json:"context,omitempty"`
 	Vars      []string `json:"vars,omitempty"`

@@ -11,25 +11,35 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 )
 
-// App synthesizes anybody's CDK app, in any language: it runs the "app"
-// command of dir/cdk.json as the CDK command line does, with the context
-// values on top, and returns the cloud assembly in a temporary directory that
-// clean removes.
-func App(ctx context.Context, dir string, values map[string]string, progress io.Writer) (out string, clean func(), err error) {
-	clean = func() {}
+// Command returns the "app" command of dir/cdk.json, which App would run.
+func Command(dir string) (string, error) {
 	path := filepath.Join(dir, "cdk.json")
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", clean, fail.Newf(fail.Usage, "give a directory with a cdk.json", "cannot read the CDK app: %w", err)
+		return "", fail.Newf(fail.Usage, "give a directory with a cdk.json", "cannot read the CDK app: %w", err)
 	}
 	var conf struct {
 		App string `json:"app"`
 	}
 	if err := json.Unmarshal(data, &conf); err != nil {
-		return "", clean, fail.Newf(fail.Usage, "mend cdk.json", "reading %s: %w", path, err)
+		return "", fail.Newf(fail.Usage, "mend cdk.json", "reading %s: %w", path, err)
 	}
 	if conf.App == "" {
-		return "", clean, fail.Newf(fail.Usage, "give the cloud assembly that cdk synth wrote instead", "%s names no app", path)
+		return "", fail.Newf(fail.Usage, "give the cloud assembly that cdk synth wrote instead", "%s names no app", path)
+	}
+	return conf.App, nil
+}
+
+// App synthesizes anybody's CDK app, in any language: it runs the "app"
+// command of dir/cdk.json as the CDK command line does, with the context
+// values on top, and returns the cloud assembly in a temporary directory that
+// clean removes. It runs code from dir with the user's rights, and tells
+// progress the command before; whether dir is trusted is for the caller to ask.
+func App(ctx context.Context, dir string, values map[string]string, progress io.Writer) (out string, clean func(), err error) {
+	clean = func() {}
+	command, err := Command(dir)
+	if err != nil {
+		return "", clean, err
 	}
 	tmp, err := os.MkdirTemp("", "hoplab-synth-*")
 	if err != nil {
@@ -40,9 +50,9 @@ func App(ctx context.Context, dir string, values map[string]string, progress io.
 	if err != nil {
 		return "", clean, err
 	}
-	fmt.Fprintf(progress, "synthesizing the CDK app in %s: %s\n", dir, conf.App)
+	fmt.Fprintf(progress, "synthesizing the CDK app in %q: running its command %q\n", dir, command)
 	env := append([]string{"CDK_OUTDIR=" + tmp, "CDK_CONTEXT_JSON=" + context}, quietJSII...)
-	if msg, err := capture(ctx, dir, env, "sh", "-c", conf.App); err != nil {
+	if msg, err := capture(ctx, dir, env, "sh", "-c", command); err != nil {
 		return "", clean, fail.Newf(fail.Usage, "run cdk synth there to see the whole message", "the CDK app in %s failed: %w: %s", dir, err, msg)
 	}
 	if _, err := os.Stat(filepath.Join(tmp, "manifest.json")); err != nil {

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
 )
@@ -148,14 +149,20 @@ func appContext(root string, values map[string]string) (string, error) {
 	return string(out), err
 }
 
-// capture runs a program and returns the last lines it wrote to stderr.
+// capture runs a program and returns the last lines it wrote to stderr. When
+// ctx ends, the program is killed with all that it has started.
 func capture(ctx context.Context, dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	cmd.WaitDelay = time.Second
+	killGroup(cmd)
 	err := cmd.Run()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
 	lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 	if len(lines) > 3 {
 		lines = lines[len(lines)-3:]
