@@ -15,8 +15,9 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
 	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -24,6 +25,7 @@ import (
 // that would run code in a process of this machine, or write a file of it. The
 // app must start without them, and the lab say so.
 func TestTemplateDoesNotSetTheAppsLoader(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	if runtime.GOOS != "linux" {
 		t.Skip("reads the app's environment in /proc") // the list of variables is the same everywhere
 	}
@@ -100,6 +102,7 @@ func environments(t *testing.T) map[int][]string {
 
 // TestAppIsLinkedStatically: no loader runs before the app.
 func TestAppIsLinkedStatically(t *testing.T) {
+	layer.Full(t, "builds the app")
 	if runtime.GOOS != "linux" {
 		t.Skip("reads an ELF file")
 	}
@@ -132,6 +135,9 @@ func TestCountsOfASourceAreBounded(t *testing.T) {
 	}{{"none", 0, true}, {"a billion", 1_000_000_000, false}, {"one too many", lab.MaxTasks + 1, false}, {"fewer than none", -5, false}} {
 		t.Run(c.name, func(t *testing.T) {
 			topo := labtest.Deployment(t, "bypass")
+			if c.ok {
+				layer.Full(t, "starts a lab")
+			}
 			s := topo.Services[0]
 			s.DesiredCount = topology.Known(c.n)
 			l, err := lab.Start(context.Background(), lab.Options{Topology: topo, App: lab.App{Command: []string{service}}})
@@ -165,6 +171,7 @@ func TestCountsOfASourceAreBounded(t *testing.T) {
 // TestStartEndsWithItsContext interrupts the start of a lab: between tasks, and
 // while it waits for an app that says nothing.
 func TestStartEndsWithItsContext(t *testing.T) {
+	layer.Full(t, "starts a lab")
 	for name, app := range map[string][]string{"many tasks": {service}, "a silent app": {"sleep", "60"}} {
 		t.Run(name, func(t *testing.T) {
 			topo := labtest.Deployment(t, "bypass")

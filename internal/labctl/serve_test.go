@@ -125,7 +125,7 @@ func TestCallHasADeadline(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	for _, op := range []string{OpInfo, OpStatus, OpCurl, OpDoor, OpKill, OpDrain, OpScale, OpRedeploy, OpDown} {
+	for _, op := range []string{OpInfo, OpStatus, OpCurl, OpDial, OpKill, OpDrain, OpScale, OpRedeploy, OpDown} {
 		if limitOf(Request{Op: op}) <= 0 {
 			t.Errorf("%s has no deadline", op)
 		}

@@ -16,7 +16,8 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/lab/labtest"
+	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // stranger is the user "nobody", in the second-user attacks.
@@ -208,6 +209,7 @@ func TestSocketPathIsBounded(t *testing.T) {
 // TestStrangersLabGetsNothing is the takeover of a lab: another user's program
 // listens where the lab's socket should be. The client must not send it a byte.
 func TestStrangersLabGetsNothing(t *testing.T) {
+	layer.Full(t, "runs another user's program")
 	needRoot(t)
 	dir := shared(t)
 	p := at(t)
@@ -235,6 +237,7 @@ func TestStrangersLabGetsNothing(t *testing.T) {
 // TestStrangerIsNotServed has a lab whose socket another user can reach after
 // all: he learns nothing.
 func TestStrangerIsNotServed(t *testing.T) {
+	layer.Full(t, "runs another user's program")
 	needRoot(t)
 	dir := shared(t)
 	p := at(t)
