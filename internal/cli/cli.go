@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -28,7 +29,8 @@ type streams struct {
 
 // Main runs hoplab with args (without the program's name) and returns its
 // exit code, one of package fail's. It ends on SIGINT and SIGTERM after the
-// subcommand has cleaned up; a second signal ends it at once.
+// subcommand has cleaned up; a second signal ends it at once. A subcommand
+// that has nothing to clean up ends with the first, whatever it waits for.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -42,13 +44,52 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	cmd, err := root.ExecuteContextC(ctx)
+	type result struct {
+		cmd *cobra.Command
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		cmd, err := root.ExecuteContextC(ctx)
+		done <- result{cmd, err}
+	}()
+	select {
+	case r := <-done:
+		return exitCode(stderr, r.cmd, r.err)
+	case <-ctx.Done():
+	}
+	var late <-chan time.Time
+	cmd, _, err := root.Find(args)
+	if err != nil || cmd.Annotations[cleansUp] == "" {
+		late = time.After(interruptGrace)
+	}
+	select {
+	case r := <-done:
+		return exitCode(stderr, r.cmd, r.err)
+	case <-late:
+		// A read of a FIFO, say, knows no context. It ends with the process.
+		return exitCode(stderr, cmd, fail.Newf(fail.Environment, "", "interrupted"))
+	}
+}
+
+// cleansUp is the annotation of a subcommand that takes the time that it needs
+// after a signal, because it has something to stop or to keep.
+const cleansUp = "cleans up"
+
+// interruptGrace is how long any other subcommand may take to end by itself.
+const interruptGrace = time.Second
+
+// exitCode prints a subcommand's error, unless it is an answer, and returns its code.
+func exitCode(stderr io.Writer, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return int(fail.OK)
 	}
 	var verdict verdictError
 	if errors.As(err, &verdict) {
 		return int(verdict.code) // the result is printed already; the code is the answer
+	}
+	if errors.Is(err, context.Canceled) { // by a signal: nothing else cancels a command
+		err = fail.Newf(fail.Environment, "", "interrupted")
 	}
 	printError(stderr, cmd, err)
 	return int(fail.CodeOf(err))

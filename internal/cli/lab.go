@@ -74,10 +74,11 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 func newLabUp(s streams, f *labFlags) *cobra.Command {
 	var healthy bool
 	cmd := &cobra.Command{
-		Use:     "up [PATH...]",
-		Short:   "Start a lab beside the shell",
-		Long:    "Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as for check) and leave it running.\n\n" + appHelp,
-		Example: "  hoplab lab up cdk.out\n  hoplab lab up . -c ingressPortOverride=8080 --name override\n  hoplab lab up --situation override-sg-closed --scale 20",
+		Annotations: map[string]string{cleansUp: "yes"},
+		Use:         "up [PATH...]",
+		Short:       "Start a lab beside the shell",
+		Long:        "Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as for check) and leave it running.\n\n" + appHelp,
+		Example:     "  hoplab lab up cdk.out\n  hoplab lab up . -c ingressPortOverride=8080 --name override\n  hoplab lab up --situation override-sg-closed --scale 20",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := labctl.At(f.name)
 			if err != nil {
@@ -279,9 +280,10 @@ func afterUp(ctx context.Context, s streams, p labctl.Place, healthy bool) error
 // newLabServe is the hidden command that owns a lab.
 func newLabServe(s streams, f *labFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:    "serve [PATH...]",
-		Short:  "Own a lab; started by lab up",
-		Hidden: true,
+		Annotations: map[string]string{cleansUp: "yes"},
+		Use:         "serve [PATH...]",
+		Short:       "Own a lab; started by lab up",
+		Hidden:      true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			// The fabric may need this program to run elsewhere.
 			if code, done, err := lab.Enter(f.fabric); done || err != nil {

@@ -26,8 +26,9 @@ func newLearn(s streams) *cobra.Command {
 		format string
 	)
 	cmd := &cobra.Command{
-		Use:   "learn [LESSON]",
-		Short: "A lesson on Service Connect's ports: predict, run, see",
+		Annotations: map[string]string{cleansUp: "yes"},
+		Use:         "learn [LESSON]",
+		Short:       "A lesson on Service Connect's ports: predict, run, see",
 		Long: `Take a lesson: a short story, a question, then the deployment runs in the lab
 and shows what happens, hop by hop, and why. On a terminal the lesson asks for
 your prediction first; in a pipe it runs without questions. Without LESSON the

@@ -10,10 +10,11 @@ import (
 // newNode is the hidden command behind the lab's load balancers and agents.
 func newNode(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use:    "node",
-		Short:  "Be one node of a lab; started by hoplab itself",
-		Hidden: true,
-		Args:   noArgs,
-		RunE:   func(*cobra.Command, []string) error { return answer(fail.Code(lab.NodeMain(s.in, s.out, s.err))) },
+		Annotations: map[string]string{cleansUp: "yes"},
+		Use:         "node",
+		Short:       "Be one node of a lab; started by hoplab itself",
+		Hidden:      true,
+		Args:        noArgs,
+		RunE:        func(*cobra.Command, []string) error { return answer(fail.Code(lab.NodeMain(s.in, s.out, s.err))) },
 	}
 }

@@ -43,8 +43,9 @@ type runFlags struct {
 func newRun(s streams) *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run",
-		Short: "Measure what the agent hop costs: the A/B experiment on the lab or in AWS",
+		Annotations: map[string]string{cleansUp: "yes"},
+		Use:         "run",
+		Short:       "Measure what the agent hop costs: the A/B experiment on the lab or in AWS",
 		Long: `Run the A/B experiment: synthesize both arms, start them in the lab, send
 requests whose arm is drawn at random, prove the path of every one, and report
 the difference with an interval. The first time builds k6 and the measured app

@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -52,6 +54,7 @@ func TestStories(t *testing.T) {
 			env.Setenv("XDG_CACHE_HOME", cache)
 			env.Setenv("HOPLAB_REPO", root)
 			env.Setenv("REPO", root)
+			env.Setenv("EUID", strconv.Itoa(os.Geteuid()))
 			env.Setenv("GOLDEN", filepath.Join(root, "stacks", "testdata", "golden"))
 			env.Setenv("ARTICLE", filepath.Join(root, "internal", "source", "cfn", "deployment", "testdata", "article"))
 			for _, name := range []string{"GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN", "GOSUMDB", "CI"} {
@@ -65,13 +68,17 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":    exitCode,
-			"size":    sizeCheck,
-			"ledger":  ledgerCheck,
-			"await":   await,
-			"kill-k6": killK6,
-			"alone":   alone,
-			"hold":    hold,
+			"code":        exitCode,
+			"size":        sizeCheck,
+			"ledger":      ledgerCheck,
+			"await":       await,
+			"kill-k6":     killK6,
+			"alone":       alone,
+			"hold":        hold,
+			"ends-within": endsWithin,
+
+			"stop-lab":  signalLab(syscall.SIGSTOP),
+			"go-on-lab": signalLab(syscall.SIGCONT),
 		},
 		Condition: func(cond string) (bool, error) {
 			needs := map[string]func() error{"netns": namespaces, "small-disk": smallDisks}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -82,6 +83,70 @@ func hold(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("port %s is not taken: %v", port, err)
 		}
 		c.Close()
+	}
+}
+
+// endsWithin runs hoplab, sends it one signal once a file is there, and fails when
+// it does not end within 2 s of that, or ends with another exit code:
+// ends-within INT FILE 5 hoplab lab up x.json
+func endsWithin(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: ends-within SIGNAL FILE CODE command [args...]")
+	}
+	sig := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[0]]
+	var out bytes.Buffer
+	cmd := exec.Command(args[3], args[4:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), &out, &out
+	path, err := exec.LookPath(filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], args[3]))
+	ts.Check(err)
+	cmd.Path, cmd.Err = path, nil
+	cmd.Env = environment(ts)
+	cmd.WaitDelay = time.Second
+	ts.Check(cmd.Start())
+	await(ts, false, []string{args[1], "0"})
+	time.Sleep(100 * time.Millisecond) // from the file's making to the wait
+	ts.Check(cmd.Process.Signal(sig))
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(2 * time.Second):
+		cmd.Process.Kill()
+		<-ended
+		ts.Fatalf("%s did not end within 2 s of a signal\n%s", strings.Join(args[3:], " "), &out)
+	}
+	ts.Logf("%s", &out)
+	if got := strconv.Itoa(cmd.ProcessState.ExitCode()); got != args[2] {
+		ts.Fatalf("exit code %s; want %s\n%s", got, args[2], &out)
+	}
+	if !strings.Contains(out.String(), "interrupted") {
+		ts.Fatalf("it does not say that it was interrupted:\n%s", &out)
+	}
+}
+
+// environment is the script's, for a program that it starts by itself.
+func environment(ts *testscript.TestScript) []string {
+	var env []string
+	for _, k := range []string{"WORK", "PATH", "HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "HOPLAB_REPO",
+		"GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS", "GOTOOLCHAIN", "GOSUMDB"} {
+		if v := ts.Getenv(k); v != "" {
+			env = append(env, k+"="+v)
+		}
+	}
+	return env
+}
+
+// signalLab sends a signal to the process that owns this script's lab.
+func signalLab(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, _ []string) {
+		for pid, env := range processes() {
+			line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+			if strings.Contains(env, "\x00WORK="+ts.Getenv("WORK")+"\x00") && bytes.Contains(line, []byte("\x00lab\x00serve\x00")) {
+				ts.Check(syscall.Kill(pid, sig))
+				return
+			}
+		}
+		ts.Fatalf("no lab of this script runs")
 	}
 }
 

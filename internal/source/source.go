@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/source/cfn"
@@ -41,7 +42,37 @@ func (o *Options) fresh() bool { return o.Synth || len(o.Context) > 0 }
 // directory's and has no cdk.out or gets a context.
 // Returns a fail.Usage error when the paths and the options do not go
 // together, and the reader's own error when the source cannot be read.
+//
+// It returns soon after ctx has ended, also when it waits for a file that never
+// ends; that read goes on until the process ends.
 func Load(ctx context.Context, paths []string, o Options) (*topology.Topology, error) {
+	type result struct {
+		t   *topology.Topology
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		t, err := load(ctx, paths, o)
+		done <- result{t, err}
+	}()
+	select {
+	case r := <-done:
+		return r.t, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.t, r.err
+	case <-time.After(cleanUp):
+		return nil, ctx.Err()
+	}
+}
+
+// cleanUp is how long a reader may take to end what it has started, such as a
+// CDK app, when its context ends.
+const cleanUp = 500 * time.Millisecond
+
+func load(ctx context.Context, paths []string, o Options) (*topology.Topology, error) {
 	if len(paths) == 0 {
 		found, err := Here(o.fresh())
 		if err != nil {
