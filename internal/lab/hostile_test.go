@@ -193,3 +193,60 @@ func TestStartEndsWithItsContext(t *testing.T) {
 		})
 	}
 }
+
+// TestPortsOfASourceAreTCPs: a port number that would wrap around is refused
+// with its place, wherever the source has it.
+func TestPortsOfASourceAreTCPs(t *testing.T) {
+	places := map[string]func(*topology.Topology, topology.Opt[int]) topology.Origin{
+		"listener": func(x *topology.Topology, n topology.Opt[int]) topology.Origin {
+			l := x.LoadBalancers[0].Listeners[0]
+			l.Port = n
+			return l.Origin
+		},
+		"target group": func(x *topology.Topology, n topology.Opt[int]) topology.Origin {
+			x.TargetGroups[0].Port = n
+			return x.TargetGroups[0].Origin
+		},
+		"health check": func(x *topology.Topology, n topology.Opt[int]) topology.Origin {
+			x.TargetGroups[0].Health.Port = topology.Known(fmt.Sprint(n.Or(0)))
+			return x.TargetGroups[0].Origin
+		},
+		"container": func(x *topology.Topology, n topology.Opt[int]) topology.Origin {
+			s := endpointService(x)
+			s.Task.Containers[0].Ports[0].Port = n
+			return s.Task.Origin
+		},
+		"alias": func(x *topology.Topology, n topology.Opt[int]) topology.Origin {
+			s := endpointService(x)
+			s.Connect.Endpoints[0].Aliases[0].Port = n
+			return s.Origin
+		},
+		"override": func(x *topology.Topology, n topology.Opt[int]) topology.Origin {
+			s := endpointService(x)
+			s.Connect.Endpoints[0].IngressPortOverride = n
+			return s.Origin
+		},
+	}
+	for name, set := range places {
+		for _, n := range []int{65536, 0, -1, 1_000_000_000} {
+			topo := labtest.Deployment(t, "bypass")
+			at := set(topo, topology.Known(n))
+			l, err := lab.Start(context.Background(), lab.Options{Topology: topo, App: lab.App{Command: []string{"true"}}})
+			if err == nil {
+				l.Close()
+			}
+			if want := fmt.Sprintf("%s:%d", at.File, at.Line); fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), fmt.Sprintf(" %d is no TCP port", n)) {
+				t.Errorf("%s %d: got %v; want it refused with the place %s", name, n, err, want)
+			}
+		}
+	}
+}
+
+func endpointService(t *topology.Topology) *topology.Service {
+	for _, s := range t.Services {
+		if s.Connect != nil && len(s.Connect.Endpoints) > 0 {
+			return s
+		}
+	}
+	return nil
+}

@@ -111,7 +111,7 @@ func (o *Options) check() error {
 	if o.LinkDelay != 0 && o.Fabric != netns.Name {
 		return fail.Newf(fail.Usage, "use --fabric netns", "a link delay of %s: hosts of this fabric have no links", o.LinkDelay)
 	}
-	if err := o.checkCounts(); err != nil {
+	if err := errors.Join(o.checkCounts(), o.checkPorts()); err != nil {
 		return err
 	}
 	seen := map[string]bool{"": true}
