@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"sort"
 	"strings"
+	"syscall"
 
 	"github.com/hoplab/hoplab/internal/fail"
 )
@@ -31,7 +32,9 @@ type Repo struct {
 }
 
 // Find returns the checkout named by the environment variable HOPLAB_REPO, or
-// the one that holds the working directory.
+// the one that this program was built from. The working directory does not
+// count: programs are built from the checkout and run, and whoever wrote a
+// go.mod somewhere above it is not to choose them.
 func Find() (*Repo, error) {
 	if dir := os.Getenv("HOPLAB_REPO"); dir != "" {
 		abs, err := filepath.Abs(dir)
@@ -41,20 +44,51 @@ func Find() (*Repo, error) {
 		}
 		return &Repo{Root: abs}, nil
 	}
-	start, err := os.Getwd()
-	if err != nil {
-		return nil, fail.Newf(fail.Environment, "", "working directory: %w", err)
-	}
-	for dir := start; ; dir = filepath.Dir(dir) {
-		if isRoot(dir) {
-			return &Repo{Root: dir}, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return nil, fail.Newf(fail.Environment, "run hoplab inside its checkout, or set HOPLAB_REPO to it",
-				"no hoplab checkout at or above %s", start)
-		}
-	}
+	return builtFrom(sourceFile())
 }
+
+// sourceFile is the path of this file where the program was built; without a
+// directory of that machine when it was built with -trimpath.
+func sourceFile() string {
+	_, file, _, _ := runtime.Caller(0)
+	return file
+}
+
+// builtFrom returns the checkout that holds internal/repo/repo.go at file.
+func builtFrom(file string) (*Repo, error) {
+	const hint = "set HOPLAB_REPO to a hoplab checkout that you trust: programs are built from it and run"
+	root := filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	switch {
+	case !filepath.IsAbs(root):
+		return nil, fail.Newf(fail.Environment, hint, "this hoplab does not know the checkout that it was built from")
+	case !isRoot(root):
+		return nil, fail.Newf(fail.Environment, hint, "this hoplab was built from %s, which is no hoplab checkout any more", root)
+	}
+	if uid, ok := owner(root); !ok || !trusted(uid) {
+		return nil, fail.Newf(fail.Environment, hint, "this hoplab was built from %s, which belongs to another user", root)
+	}
+	return &Repo{Root: root}, nil
+}
+
+// owner is the user that a file belongs to.
+func owner(path string) (uid int, ok bool) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(st.Uid), true
+}
+
+// unmapped is how a user namespace shows the users that it does not have, root
+// among them: the kernel's overflow user (/proc/sys/kernel/overflowuid).
+const unmapped = 65534
+
+// trusted reports whether a user's files may be run: the caller's own and root's.
+func trusted(uid int) bool { return uid == os.Geteuid() || uid == 0 || uid == unmapped }
 
 // isRoot reports whether dir holds the go.mod of hoplab's main module. The
 // modules below loadtest/ and tools/ have paths of their own.

@@ -43,14 +43,16 @@ func TestFind(t *testing.T) {
 	if want := filepath.Dir(filepath.Dir(wd)); r.Root != want {
 		t.Errorf("root %s, want %s", r.Root, want)
 	}
-	// From inside a nested module, the main module is still the answer.
-	t.Chdir(r.Path("loadtest", "samplefile"))
-	if nested, err := Find(); err != nil || nested.Root != r.Root {
-		t.Errorf("from loadtest/samplefile: %v, %v", nested, err)
+	// Wherever one is, and whatever go.mod lies there.
+	foreign := t.TempDir()
+	if err := os.WriteFile(filepath.Join(foreign, "go.mod"), []byte("module "+Module+"\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	t.Chdir(t.TempDir())
-	if _, err := Find(); fail.CodeOf(err) != fail.Environment || fail.HintOf(err) == "" {
-		t.Errorf("outside: error %v with hint %q", err, fail.HintOf(err))
+	for _, dir := range []string{r.Path("loadtest", "samplefile"), t.TempDir(), foreign} {
+		t.Chdir(dir)
+		if again, err := Find(); err != nil || again.Root != r.Root {
+			t.Errorf("from %s: %v, %v; want the checkout of this program", dir, again, err)
+		}
 	}
 	t.Setenv("HOPLAB_REPO", r.Root)
 	if again, err := Find(); err != nil || again.Root != r.Root {
@@ -59,6 +61,26 @@ func TestFind(t *testing.T) {
 	t.Setenv("HOPLAB_REPO", t.TempDir())
 	if _, err := Find(); err == nil || !strings.Contains(err.Error(), "HOPLAB_REPO") {
 		t.Errorf("wrong HOPLAB_REPO: %v", err)
+	}
+}
+
+// TestBuiltFrom has the checkouts of a program that cannot be used.
+func TestBuiltFrom(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "internal", "repo", "repo.go")
+	for name, path := range map[string]string{"does not know the checkout": Module + "/internal/repo/repo.go", "no hoplab checkout any more": file} {
+		if _, err := builtFrom(path); fail.CodeOf(err) != fail.Environment || !strings.Contains(err.Error(), name) || !strings.Contains(fail.HintOf(err), "HOPLAB_REPO") {
+			t.Errorf("built from %s: %v (hint %q); want %q", path, err, fail.HintOf(err), name)
+		}
+	}
+	root := filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module "+Module+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := builtFrom(file); err != nil || r.Root != root {
+		t.Errorf("a checkout of one's own: %v, %v", r, err)
+	}
+	if trusted(os.Geteuid() + 4711) {
+		t.Error("another user's checkout is trusted")
 	}
 }
 

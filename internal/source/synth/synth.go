@@ -195,7 +195,7 @@ func digestOf(root string, key []byte) (string, error) {
 			return nil
 		})
 		if err != nil {
-			return "", fail.Newf(fail.Environment, "run hoplab inside its repository, or set HOPLAB_REPO", "cannot synthesize: %w", err)
+			return "", fail.Newf(fail.Environment, "set HOPLAB_REPO to a hoplab checkout", "cannot synthesize: %w", err)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
