@@ -91,7 +91,8 @@ func TestFindProcess(t *testing.T) {
 	add("12", "/bin/gone\x00", "12 (go) ne) Z 1")
 	add("13", "", "13 (kworker) S 1")
 	add("self", "/bin/alias\x00", "")
-	for name, want := range map[string]bool{"nginx": true, "vim": true, "puma": false, "gone": false, "kworker": false, "alias": false, "ngin": false} {
+	for name, want := range map[string]bool{"nginx": true, "vim": true, "puma": false, "gone": false, "kworker": false,
+		"alias": false, "ngin": false} {
 		if err := findProcess(proc, name); (err == nil) != want {
 			t.Errorf("%s: %v, want found %v", name, err, want)
 		}

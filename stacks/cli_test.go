@@ -159,7 +159,8 @@ func testErrors(t *testing.T, app string) {
 		code               int
 		want               string
 	}{
-		{"refused", "..", `{"ingressPortOverride":80}`, 2, "hoplab: ingressPortOverride 80: Amazon ECS refuses ports <= 1024; choose 1025 to 65535, or leave it out for the default mode\n"},
+		{"refused", "..", `{"ingressPortOverride":80}`, 2,
+			"hoplab: ingressPortOverride 80: Amazon ECS refuses ports <= 1024; choose 1025 to 65535, or leave it out for the default mode\n"},
 		{"no sources", t.TempDir(), `{}`, 1, "hoplab: cdk: CannotFindImageDirectory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 
 func TestPublicEdge(t *testing.T) {
 	layer.Full(t, "synthesizes, which needs Node")
-	tpl := built(t, keys{"edge": "public", "domainName": "api.example.com", "hostedZoneId": "Z0123456789ABC", "ipAddressType": "dualstack"}, "App")
+	tpl := built(t, keys{"edge": "public", "domainName": "api.example.com", "hostedZoneId": "Z0123456789ABC",
+		"ipAddressType": "dualstack"}, "App")
 	_, alb := only(t, tpl, "AWS::ElasticLoadBalancingV2::LoadBalancer")
 	expect(t, "load balancer", alb.Properties, "internet-facing", "Scheme")
 	expect(t, "load balancer", alb.Properties, "dualstack", "IpAddressType")
@@ -28,7 +29,8 @@ func TestPublicEdge(t *testing.T) {
 		t.Fatalf("listeners %v, expected 80 and 443", byPort)
 	}
 	expect(t, "HTTP", byPort[80].Properties, "redirect", "DefaultActions", 0, "Type")
-	expect(t, "HTTP", byPort[80].Properties, map[string]any{"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}, "DefaultActions", 0, "RedirectConfig")
+	expect(t, "HTTP", byPort[80].Properties, map[string]any{"Protocol": "HTTPS", "Port": "443",
+		"StatusCode": "HTTP_301"}, "DefaultActions", 0, "RedirectConfig")
 	expect(t, "HTTPS", byPort[443].Properties, "forward", "DefaultActions", 0, "Type")
 	expect(t, "HTTPS", byPort[443].Properties, "HTTPS", "Protocol")
 	if policy, _ := byPort[443].Properties["SslPolicy"].(string); !strings.HasPrefix(policy, "ELBSecurityPolicy-TLS13-1-2-") {

@@ -136,7 +136,8 @@ func TestTheLedgerAddsUp(t *testing.T) {
 	if math.Abs(sum-l.TotalUs) > 1e-6 {
 		t.Errorf("entries and remainder sum to %v; the total is %v", sum, l.TotalUs)
 	}
-	for part, want := range map[string]float64{"agent, its own work": 60, "agent, one more connection to wait on": 110, "load balancer": 80, "client, network and app": 400} {
+	for part, want := range map[string]float64{"agent, its own work": 60, "agent, one more connection to wait on": 110,
+		"load balancer": 80, "client, network and app": 400} {
 		if got := parts[part]; math.Abs(got-want) > 15 {
 			t.Errorf("%s: got %.1f us; want about %v", part, got, want)
 		}
@@ -201,7 +202,8 @@ func TestReplicatesThatDoNotCount(t *testing.T) {
 	if got := r.Summary.Arms[0].Latency.Max; got > 1e6 {
 		t.Errorf("slowest request %v us: a replicate that does not count is in the latencies", got)
 	}
-	for i, want := range map[int]string{1: "", 2: "windows count", 3: "no request of `bypass` was answered as planned (refused", 5: "k6 was killed"} {
+	for i, want := range map[int]string{1: "", 2: "windows count",
+		3: "no request of `bypass` was answered as planned (refused", 5: "k6 was killed"} {
 		if got := r.Detail.Replicates[i-1]; got.Index != i || !strings.Contains(got.Missing, want) || (want == "") != (got.Missing == "") {
 			t.Errorf("replicate %d: got %+v; want missing %q", i, got, want)
 		}

@@ -54,7 +54,8 @@ func (s *study) armResults(refused bool) []summary.Arm {
 	out := []summary.Arm{}
 	for i, a := range s.plan.Arms {
 		t := s.total(i)
-		r := summary.Arm{Name: a.Name, TwinOf: a.TwinOf, Path: pathWords(a), Requests: t.requests, Failed: t.failed, Dropped: s.dropped(i), Evidence: s.evidenceOf(i, t)}
+		r := summary.Arm{Name: a.Name, TwinOf: a.TwinOf, Path: pathWords(a), Requests: t.requests, Failed: t.failed,
+			Dropped: s.dropped(i), Evidence: s.evidenceOf(i, t)}
 		if h := s.totals[i]; !refused && h.Count() > 0 {
 			q := h.QuantilesUs([]float64{0.5, 0.9, 0.95, 0.99})
 			r.Latency = summary.LatencyUs{Min: h.MinUs(), P50: q[0], P90: q[1], P95: q[2], P99: q[3], Max: h.MaxUs(), Mean: h.MeanUs()}
@@ -210,7 +211,8 @@ func counterContradictions(a *plan.Arm, count *armCount, r *replicate) []summary
 		short := count.answered - c.Requests
 		switch {
 		case a.Expect.AgentHops == 0 && c.Requests > 0:
-			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: c.Requests, Text: "passed the agent, by its own counter"})
+			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: c.Requests,
+				Text: "passed the agent, by its own counter"})
 		case a.Expect.AgentHops > 0 && short > 0 && (c.Role == "ingress" || a.Expect.AgentHops == 2):
 			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: short,
 				Text: fmt.Sprintf("were not counted by the %s agent", c.Role)})
@@ -236,9 +238,11 @@ func metricContradictions(a *plan.Arm, count *armCount, r *replicate) []summary.
 		half := float64(count.answered) / 2
 		switch {
 		case a.Expect.AgentHops == 0 && m.Sum >= half:
-			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: min(int64(m.Sum), count.answered), Text: "passed the agent, by its RequestCount in CloudWatch"})
+			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index,
+				Requests: min(int64(m.Sum), count.answered), Text: "passed the agent, by its RequestCount in CloudWatch"})
 		case a.Expect.AgentHops > 0 && m.Sum < half:
-			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: count.answered - int64(m.Sum), Text: "are missing in the agent's RequestCount in CloudWatch"})
+			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: count.answered - int64(m.Sum),
+				Text: "are missing in the agent's RequestCount in CloudWatch"})
 		}
 	}
 	return out

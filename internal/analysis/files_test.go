@@ -75,8 +75,10 @@ func TestFilesThatDoNotBelongTogetherAreRefusedByName(t *testing.T) {
 		src, dst   string
 	}{
 		{"another plan", "plan_hash", other(func(r *sim.Recording) { r.Plan.Seed = 9 }), "01/samples-001.hop", "01/samples-001.hop"},
-		{"another build in one replicate", "build", other(func(r *sim.Recording) { r.Build = "k6 v9" }), "01/samples-001.hop", "01/samples-001.hop"},
-		{"another target", "target", other(func(r *sim.Recording) { r.Plan.Target, r.Plan.Fabric = "aws", "" }), "01/samples-001.hop", "01/samples-001.hop"},
+		{"another build in one replicate", "build", other(func(r *sim.Recording) { r.Build = "k6 v9" }),
+			"01/samples-001.hop", "01/samples-001.hop"},
+		{"another target", "target", other(func(r *sim.Recording) { r.Plan.Target, r.Plan.Fabric = "aws", "" }),
+			"01/samples-001.hop", "01/samples-001.hop"},
 		{"another length", "duration_s", other(func(r *sim.Recording) { r.Plan.ReplicateS = 12 }), "01/samples-001.hop", "01/samples-001.hop"},
 		{"another rate", "rate_per_s", other(func(r *sim.Recording) { r.Plan.RatePerS = 499 }), "01/samples-001.hop", "01/samples-001.hop"},
 		{"another replicate", "replicate", d, "02/samples-000.hop", "01/samples-000.hop"},
@@ -139,7 +141,8 @@ func TestADamagedFileIsNamedWithItsOffset(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, damage := range map[string][]byte{"cut": data[:len(data)/2], "changed": append(append([]byte{}, data[:5000]...), append([]byte{0xff ^ data[5000]}, data[5001:]...)...)} {
+	for name, damage := range map[string][]byte{"cut": data[:len(data)/2],
+		"changed": append(append([]byte{}, data[:5000]...), append([]byte{0xff ^ data[5000]}, data[5001:]...)...)} {
 		if err := os.WriteFile(path, damage, 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -75,7 +75,8 @@ func (s *study) ablate(l *summary.Ledger, arm, median int) {
 		for _, d := range c.replicates(s.used, median) {
 			sum += d
 		}
-		l.Entries = append(l.Entries, summary.LedgerEntry{Part: "both agents", Us: sum / float64(len(s.used)), By: plan.ArmMesh + " - " + plan.ArmDirect})
+		l.Entries = append(l.Entries, summary.LedgerEntry{Part: "both agents", Us: sum / float64(len(s.used)),
+			By: plan.ArmMesh + " - " + plan.ArmDirect})
 	}
 }
 

@@ -20,7 +20,8 @@ func TestAVerdictComesFromUnroundedNumbers(t *testing.T) {
 		for _, l := range limits {
 			budgets = append(budgets, plan.Budget{Text: fmt.Sprint("p50 <= ", l, "us"), Quantile: 0.5, LimitUs: l})
 		}
-		f, err := analysis.NewForeign(analysis.ForeignOptions{Arms: []string{"a", "b"}, Quantiles: []float64{0.5}, Level: 0.95, WindowS: 1, Budgets: budgets})
+		f, err := analysis.NewForeign(analysis.ForeignOptions{Arms: []string{"a", "b"}, Quantiles: []float64{0.5},
+			Level: 0.95, WindowS: 1, Budgets: budgets})
 		if err != nil {
 			t.Fatal(err)
 		}

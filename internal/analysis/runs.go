@@ -128,7 +128,8 @@ func (s *study) unpaired(a, b *study) []*line {
 	}
 	for i, arm := range a.plan.Arms {
 		if k := b.plan.ArmIndex(arm.Name); k >= 0 && arm.TwinOf == "" {
-			pairs = append(pairs, pair{arm.Name + ": A - B", sides("`"+arm.Name+"` is", "slower", "faster"), single(i, len(a.plan.Arms)), single(k, len(b.plan.Arms))})
+			pairs = append(pairs, pair{arm.Name + ": A - B", sides("`"+arm.Name+"` is", "slower", "faster"),
+				single(i, len(a.plan.Arms)), single(k, len(b.plan.Arms))})
 		}
 	}
 	s.contrasts = make([]contrast, len(pairs))
@@ -173,7 +174,8 @@ func (s *study) welch(about *contrast, a, b *study, ca, cb contrast, q int) *lin
 	i, p := stats.Welch(da, db, s.plan.Level)
 	l := &line{contrast: about, interval: i, pStudent: p}
 	l.tail = float64(min(ca.requests(a.used), cb.requests(b.used))) * min(quantile, 1-quantile)
-	l.Difference = summary.Difference{Of: about.Of, Quantile: quantile, EstimateUs: i.Estimate, LowUs: i.Low, HighUs: i.High, Level: s.plan.Level,
+	l.Difference = summary.Difference{Of: about.Of, Quantile: quantile, EstimateUs: i.Estimate, LowUs: i.Low,
+		HighUs: i.High, Level: s.plan.Level,
 		Replicates: len(da) + len(db), P: p, Method: fmt.Sprintf("Welch's t interval over %d and %d replicates, unpaired", len(da), len(db))}
 	if math.IsInf(i.Low, -1) {
 		l.Level, l.LowUs, l.HighUs = 0, i.Estimate, i.Estimate
@@ -189,7 +191,8 @@ func alike(a, b *plan.Plan) error {
 		a, b  any
 	}{
 		{"target", a.Target, b.Target}, {"fabric", a.Fabric, b.Fabric}, {"design", a.Design, b.Design}, {"rate_per_s", a.RatePerS, b.RatePerS},
-		{"keep_alive", a.KeepAlive, b.KeepAlive}, {"keep_awake", a.KeepAwake, b.KeepAwake}, {"one_core", a.OneCore, b.OneCore}, {"client", a.Client, b.Client},
+		{"keep_alive", a.KeepAlive, b.KeepAlive}, {"keep_awake", a.KeepAwake, b.KeepAwake},
+		{"one_core", a.OneCore, b.OneCore}, {"client", a.Client, b.Client},
 		{"replicate_s", a.ReplicateS, b.ReplicateS}, {"level", a.Level, b.Level}, {"quantiles", fmt.Sprint(a.Quantiles), fmt.Sprint(b.Quantiles)},
 	} {
 		if f.a != f.b {

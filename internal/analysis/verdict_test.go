@@ -34,13 +34,18 @@ func TestEveryVerdictHappens(t *testing.T) {
 		sentence string
 	}{
 		{"different", func(*sim.Recording) {}, summary.Different, fail.OK, "The Service Connect agent adds"},
-		{"no effect", func(r *sim.Recording) { r.Delays = nil }, summary.CannotTell, fail.CannotTell, "At p50 this run cannot tell: the difference lies between"},
+		{"no effect", func(r *sim.Recording) { r.Delays = nil }, summary.CannotTell, fail.CannotTell,
+			"At p50 this run cannot tell: the difference lies between"},
 		{"within", func(r *sim.Recording) { budget(t, r, "p50 <= +300us") }, summary.Within, fail.OK, "within the budget of 300 µs."},
 		{"over", func(r *sim.Recording) { budget(t, r, "p90 <= +50us") }, summary.Over, fail.Finding, "p90 grows by at least"},
-		{"one of two over", func(r *sim.Recording) { budget(t, r, "p50 <= 1ms"); budget(t, r, "p90 <= 50us") }, summary.Over, fail.Finding, "over the budget of 50 µs."},
-		{"budget inside the interval", func(r *sim.Recording) { budget(t, r, "p50 <= 170us") }, summary.CannotTell, fail.CannotTell, "whether the budget of 170 µs holds"},
-		{"too few slow requests for p99.9", func(r *sim.Recording) { budget(t, r, "p99.9 <= 50ms") }, summary.CannotTell, fail.CannotTell, "whether the budget of 50 ms holds"},
-		{"one replicate", func(r *sim.Recording) { r.Plan.Replicates, r.Plan.ReplicateS = 1, 30 }, summary.CannotTell, fail.CannotTell, "one start of everything cannot confirm"},
+		{"one of two over", func(r *sim.Recording) { budget(t, r, "p50 <= 1ms"); budget(t, r, "p90 <= 50us") }, summary.Over,
+			fail.Finding, "over the budget of 50 µs."},
+		{"budget inside the interval", func(r *sim.Recording) { budget(t, r, "p50 <= 170us") }, summary.CannotTell,
+			fail.CannotTell, "whether the budget of 170 µs holds"},
+		{"too few slow requests for p99.9", func(r *sim.Recording) { budget(t, r, "p99.9 <= 50ms") }, summary.CannotTell,
+			fail.CannotTell, "whether the budget of 50 ms holds"},
+		{"one replicate", func(r *sim.Recording) { r.Plan.Replicates, r.Plan.ReplicateS = 1, 30 }, summary.CannotTell,
+			fail.CannotTell, "one start of everything cannot confirm"},
 		{"article", func(r *sim.Recording) { article(t, r) }, summary.CannotTell, fail.CannotTell, "cannot separate the hop from drift"},
 		{"bypass through the agent", func(r *sim.Recording) {
 			r.Each = forge(1, func(o *samplefile.Outcome) { o.AgentHeaders, o.Peer = 1, "127.0.0.1" })
@@ -66,8 +71,10 @@ func TestEveryVerdictHappens(t *testing.T) {
 		{"agent counted too few", func(r *sim.Recording) {
 			r.Evidence = func(e *run.Evidence) { e.Agents[0].Requests -= 7 }
 		}, summary.Refused, fail.Refused, "were not counted by the ingress agent (replicate 1)"},
-		{"bypass in CloudWatch", func(r *sim.Recording) { r.Evidence = requestCount("bypass", 1600, true) }, summary.Refused, fail.Refused, "passed the agent, by its RequestCount in CloudWatch"},
-		{"agent not in CloudWatch", func(r *sim.Recording) { r.Evidence = requestCount("agent", 3, true) }, summary.Refused, fail.Refused, "are missing in the agent's RequestCount in CloudWatch"},
+		{"bypass in CloudWatch", func(r *sim.Recording) { r.Evidence = requestCount("bypass", 1600, true) }, summary.Refused,
+			fail.Refused, "passed the agent, by its RequestCount in CloudWatch"},
+		{"agent not in CloudWatch", func(r *sim.Recording) { r.Evidence = requestCount("agent", 3, true) }, summary.Refused,
+			fail.Refused, "are missing in the agent's RequestCount in CloudWatch"},
 		{"CloudWatch agrees", func(r *sim.Recording) { r.Evidence = requestCount("agent", 1950, true) }, summary.Different, fail.OK, "adds"},
 		{"CloudWatch not settled", func(r *sim.Recording) { r.Evidence = requestCount("agent", 3, false) }, summary.Different, fail.OK, "adds"},
 		{"bypass in an agent's counter", func(r *sim.Recording) {
@@ -101,7 +108,8 @@ func TestEveryVerdictHappens(t *testing.T) {
 
 func requestCount(arm string, sum float64, settled bool) func(*run.Evidence) {
 	return func(e *run.Evidence) {
-		e.CloudWatch = []run.MetricCount{{Arm: arm, Namespace: "AWS/ECS", Metric: "RequestCount", Dimensions: map[string]string{"DiscoveryName": "app"}, Sum: sum, Settled: settled}}
+		e.CloudWatch = []run.MetricCount{{Arm: arm, Namespace: "AWS/ECS", Metric: "RequestCount",
+			Dimensions: map[string]string{"DiscoveryName": "app"}, Sum: sum, Settled: settled}}
 	}
 }
 

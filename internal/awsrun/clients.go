@@ -72,7 +72,8 @@ func Connect(ctx context.Context) (*Clients, error) {
 
 // observe gives every call its timeout and tells its name.
 func observe(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("hoplab", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("hoplab", func(ctx context.Context,
+		in middleware.InitializeInput, next middleware.InitializeHandler) (
 		middleware.InitializeOutput, middleware.Metadata, error,
 	) {
 		service, operation := awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)

@@ -50,7 +50,8 @@ func (p *Probe) StopLeft(ctx context.Context) error { return p.r.stopLeft(ctx) }
 
 // Running lists the load tasks that run.
 func (p *Probe) Running(ctx context.Context) ([]string, error) {
-	tasks, err := p.r.tasksOf(ctx, &ecs.ListTasksInput{Cluster: aws.String(p.r.load.cluster), Family: aws.String(family(p.r.load.task)), DesiredStatus: types.DesiredStatusRunning})
+	tasks, err := p.r.tasksOf(ctx, &ecs.ListTasksInput{Cluster: aws.String(p.r.load.cluster),
+		Family: aws.String(family(p.r.load.task)), DesiredStatus: types.DesiredStatusRunning})
 	var arns []string
 	for _, t := range tasks {
 		arns = append(arns, aws.ToString(t.TaskArn))

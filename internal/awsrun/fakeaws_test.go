@@ -76,7 +76,8 @@ type point struct {
 }
 
 func newFakeAWS(t *testing.T) *fakeAWS {
-	f := &fakeAWS{t: t, s3: s3mem.New(), services: map[string]*fakeService{}, series: map[string][]point{}, ops: map[string]int{}, taskDefs: map[string]map[string]any{}}
+	f := &fakeAWS{t: t, s3: s3mem.New(), services: map[string]*fakeService{}, series: map[string][]point{},
+		ops: map[string]int{}, taskDefs: map[string]map[string]any{}}
 	if err := f.s3.CreateBucket(bucket); err != nil {
 		t.Fatal(err)
 	}
@@ -93,15 +94,19 @@ func newFakeAWS(t *testing.T) *fakeAWS {
 			override: 8080 * i, tasks: 1, desired: 1, definition: arnPrefix + "task-definition/App" + arm + ":1", image: imageURI, digest: digest}
 	}
 	f.services[meshName] = &fakeService{name: meshName, definition: arnPrefix + "task-definition/LoadMesh:3"}
-	f.taskDefs[arnPrefix+"task-definition/Load:7"] = map[string]any{"family": "Load", "cpu": "1024", "memory": "2048", "taskDefinitionArn": arnPrefix + "task-definition/Load:7",
+	f.taskDefs[arnPrefix+"task-definition/Load:7"] = map[string]any{"family": "Load", "cpu": "1024", "memory": "2048",
+		"taskDefinitionArn":    arnPrefix + "task-definition/Load:7",
 		"containerDefinitions": []any{map[string]any{"name": "load", "image": "load", "environment": []any{}}}}
-	f.taskDefs[arnPrefix+"task-definition/LoadMesh:3"] = map[string]any{"family": "LoadMesh", "cpu": "2048", "memory": "4096", "taskDefinitionArn": arnPrefix + "task-definition/LoadMesh:3",
+	f.taskDefs[arnPrefix+"task-definition/LoadMesh:3"] = map[string]any{"family": "LoadMesh", "cpu": "2048",
+		"memory": "4096", "taskDefinitionArn": arnPrefix + "task-definition/LoadMesh:3",
 		"containerDefinitions": []any{map[string]any{"name": "load", "image": "load", "environment": []any{}}}}
 	f.stacks = map[string]map[string]string{
 		"hoplab-app": {"AlbDnsName": "alb.internal", "AlbFullName": balancer},
-		"hoplab-load": {"ClusterName": cluster, "TaskDefinitionArn": arnPrefix + "task-definition/Load:7", "ContainerName": "load", "Subnets": "subnet-1,subnet-2",
+		"hoplab-load": {"ClusterName": cluster, "TaskDefinitionArn": arnPrefix + "task-definition/Load:7",
+			"ContainerName": "load", "Subnets": "subnet-1,subnet-2",
 			"SecurityGroup": "sg-1", "ResultsBucket": bucket, "ResultsPrefix": "runs/", "LogGroup": "/hoplab/load", "Generators": "20",
-			"MeshServiceName": meshName, "MeshTaskDefinitionArn": arnPrefix + "task-definition/LoadMesh:3", "MeshLogGroup": "/hoplab/load-mesh", "StateMachineArn": machine},
+			"MeshServiceName": meshName, "MeshTaskDefinitionArn": arnPrefix + "task-definition/LoadMesh:3",
+			"MeshLogGroup": "/hoplab/load-mesh", "StateMachineArn": machine},
 	}
 	for i, arm := range []string{"Agent", "Bypass"} {
 		app, low := f.stacks["hoplab-app"], strings.ToLower(arm)
@@ -129,8 +134,10 @@ func (f *fakeAWS) does(work func(*fakeTask) int) { f.set(func() { f.work = work 
 // environment points the SDK at the fake and at nothing else.
 func (f *fakeAWS) environment(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "none")
-	for k, v := range map[string]string{"AWS_ENDPOINT_URL": f.url, "AWS_REGION": region, "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "",
-		"AWS_PROFILE": "", "AWS_CONFIG_FILE": empty, "AWS_SHARED_CREDENTIALS_FILE": empty, "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": ""} {
+	for k, v := range map[string]string{"AWS_ENDPOINT_URL": f.url, "AWS_REGION": region,
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "",
+		"AWS_PROFILE": "", "AWS_CONFIG_FILE": empty, "AWS_SHARED_CREDENTIALS_FILE": empty,
+		"AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": ""} {
 		t.Setenv(k, v)
 		if v == "" {
 			os.Unsetenv(k)
@@ -153,7 +160,8 @@ func (f *fakeAWS) serve(w http.ResponseWriter, r *http.Request, objects http.Han
 		op = "cloudwatch:" + r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	case target != "":
 		service, name, _ := strings.Cut(target, ".")
-		op = map[string]string{"AmazonEC2ContainerServiceV20141113": "ecs", "Logs_20140328": "logs", "AWSStepFunctions": "states"}[service] + ":" + name
+		op = map[string]string{"AmazonEC2ContainerServiceV20141113": "ecs", "Logs_20140328": "logs",
+			"AWSStepFunctions": "states"}[service] + ":" + name
 	case query:
 		if err := r.ParseForm(); err != nil {
 			f.t.Error(err)

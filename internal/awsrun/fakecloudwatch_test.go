@@ -29,7 +29,8 @@ func agentSeries(discovery, service string) string {
 }
 
 func clientSeries(discovery string) string {
-	return seriesKey("AWS/ECS", "HTTPCode_Target_2XX_Count", map[string]string{"TargetDiscoveryName": discovery, "ServiceName": meshName, "ClusterName": cluster})
+	return seriesKey("AWS/ECS", "HTTPCode_Target_2XX_Count", map[string]string{"TargetDiscoveryName": discovery,
+		"ServiceName": meshName, "ClusterName": cluster})
 }
 
 func albSeries(group string) string {
@@ -85,7 +86,8 @@ func (f *fakeAWS) cloudwatch(w http.ResponseWriter, r *http.Request) {
 		for at, n := range sums {
 			times, values = append(times, &cbor.Tag{ID: 1, Value: cbor.Float64(at)}), append(values, cbor.Float64(n))
 		}
-		results = append(results, cbor.Map{"Id": query["Id"], "Label": query["Id"], "Timestamps": times, "Values": values, "StatusCode": cbor.String("Complete")})
+		results = append(results, cbor.Map{"Id": query["Id"], "Label": query["Id"], "Timestamps": times, "Values": values,
+			"StatusCode": cbor.String("Complete")})
 	}
 	w.Header().Set("Content-Type", "application/cbor")
 	w.Header().Set("Smithy-Protocol", "rpc-v2-cbor")

@@ -141,8 +141,10 @@ func (f *fakeAWS) answer(op string, in map[string]any) (any, error) {
 			}
 			for _, s := range f.services {
 				if s.tasks > 0 && strings.Contains(text(a), "/"+s.name+"-") {
-					tasks = append(tasks, map[string]any{"taskArn": a, "lastStatus": "RUNNING", "availabilityZone": region + "a", "platformVersion": "1.4.0", "cpu": "512", "memory": "1024",
-						"containers": []any{map[string]any{"name": "app", "image": s.image, "imageDigest": s.digest}, map[string]any{"name": "ecs-service-connect-x1", "imageDigest": "sha256:agent", "image": "agent"}}})
+					tasks = append(tasks, map[string]any{"taskArn": a, "lastStatus": "RUNNING", "availabilityZone": region + "a",
+						"platformVersion": "1.4.0", "cpu": "512", "memory": "1024",
+						"containers": []any{map[string]any{"name": "app", "image": s.image, "imageDigest": s.digest},
+							map[string]any{"name": "ecs-service-connect-x1", "imageDigest": "sha256:agent", "image": "agent"}}})
 				}
 			}
 		}
@@ -162,7 +164,8 @@ func (f *fakeAWS) describe(s *fakeService) map[string]any {
 	return map[string]any{"serviceName": s.name, "status": "ACTIVE", "desiredCount": s.desired, "runningCount": s.desired, "pendingCount": 0,
 		"taskDefinition": s.definition, "platformVersion": "1.4.0",
 		"loadBalancers": []any{map[string]any{"targetGroupArn": "arn:" + s.group, "containerPort": 80}},
-		"deployments":   []any{map[string]any{"status": "PRIMARY", "rolloutState": "COMPLETED", "serviceConnectConfiguration": map[string]any{"enabled": true, "services": []any{connect}}}}}
+		"deployments": []any{map[string]any{"status": "PRIMARY", "rolloutState": "COMPLETED",
+			"serviceConnectConfiguration": map[string]any{"enabled": true, "services": []any{connect}}}}}
 }
 
 // scaleMesh starts or stops the one task of the client service. f.mu is held.
@@ -196,7 +199,8 @@ func (f *fakeAWS) find(arn string) *fakeTask {
 
 // start begins a task; f.mu is held.
 func (f *fakeAWS) start(definition, group, startedBy string, command []string, attempt int) *fakeTask {
-	t := &fakeTask{arn: fmt.Sprintf("%stask/%s/t%d", arnPrefix, cluster, len(f.tasks)+1), definition: definition, group: group, startedBy: startedBy,
+	t := &fakeTask{arn: fmt.Sprintf("%stask/%s/t%d", arnPrefix, cluster, len(f.tasks)+1), definition: definition,
+		group: group, startedBy: startedBy,
 		command: command, attempt: attempt, status: "PROVISIONING", stop: make(chan struct{}), done: make(chan struct{})}
 	f.tasks = append(f.tasks, t)
 	f.tasky.Add(1)
@@ -284,7 +288,8 @@ func (t *fakeTask) json() map[string]any {
 	if t.containerReason != "" {
 		container["reason"] = t.containerReason
 	}
-	out := map[string]any{"taskArn": t.arn, "taskDefinitionArn": t.definition, "lastStatus": t.status, "startedBy": t.startedBy, "containers": []any{container},
+	out := map[string]any{"taskArn": t.arn, "taskDefinitionArn": t.definition, "lastStatus": t.status,
+		"startedBy": t.startedBy, "containers": []any{container},
 		"overrides": map[string]any{"containerOverrides": []any{map[string]any{"name": "load", "command": t.command}}}}
 	if t.status == "STOPPED" {
 		out["stopCode"], out["stoppedReason"] = t.stopCode, t.reason

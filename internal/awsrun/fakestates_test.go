@@ -70,7 +70,8 @@ const mapPatience = 20 * time.Second
 func (f *fakeAWS) states(op string, in map[string]any) (any, error) {
 	switch op {
 	case "states:StartExecution":
-		e := &fakeExecution{arn: strings.Replace(text(in["stateMachineArn"]), ":stateMachine:", ":execution:", 1) + ":" + text(in["name"]), status: "RUNNING", stop: make(chan struct{}), once: new(sync.Once), seen: make(chan struct{})}
+		e := &fakeExecution{arn: strings.Replace(text(in["stateMachineArn"]), ":stateMachine:", ":execution:", 1) + ":" + text(in["name"]),
+			status: "RUNNING", stop: make(chan struct{}), once: new(sync.Once), seen: make(chan struct{})}
 		if first := f.known(e.arn); first != nil {
 			return map[string]any{"executionArn": first.arn, "startDate": 0}, nil // repeated by the SDK
 		}
@@ -98,15 +99,19 @@ func (f *fakeAWS) states(op string, in map[string]any) (any, error) {
 		e := f.execution(text(in["executionArn"]))
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return map[string]any{"executionArn": e.arn, "stateMachineArn": machine, "status": e.status, "output": e.output, "error": e.errorName, "cause": e.cause, "startDate": 0}, nil
+		return map[string]any{"executionArn": e.arn, "stateMachineArn": machine, "status": e.status, "output": e.output,
+			"error": e.errorName, "cause": e.cause, "startDate": 0}, nil
 	case "states:ListMapRuns":
-		return map[string]any{"mapRuns": []any{map[string]any{"executionArn": in["executionArn"], "mapRunArn": text(in["executionArn"]) + "/map", "stateMachineArn": machine, "startDate": 0}}}, nil
+		return map[string]any{"mapRuns": []any{map[string]any{"executionArn": in["executionArn"],
+			"mapRunArn": text(in["executionArn"]) + "/map", "stateMachineArn": machine, "startDate": 0}}}, nil
 	case "states:DescribeMapRun":
 		e := f.execution(strings.TrimSuffix(text(in["mapRunArn"]), "/map"))
 		e.look.Do(func() { close(e.seen) })
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return map[string]any{"mapRunArn": in["mapRunArn"], "itemCounts": map[string]any{"total": e.total, "succeeded": e.succeeded, "failed": e.failed, "running": e.total - e.succeeded - e.failed}}, nil
+		return map[string]any{"mapRunArn": in["mapRunArn"],
+			"itemCounts": map[string]any{"total": e.total, "succeeded": e.succeeded, "failed": e.failed,
+				"running": e.total - e.succeeded - e.failed}}, nil
 	case "states:GetExecutionHistory":
 		e := f.execution(text(in["executionArn"]))
 		return map[string]any{"events": e.history}, nil
@@ -177,7 +182,8 @@ func (f *fakeAWS) interpret(e *fakeExecution, input map[string]any) {
 			})
 			mu.Lock()
 			defer mu.Unlock()
-			results[status] = append(results[status], map[string]any{"ExecutionArn": child.arn, "Input": string(text), "Status": status, "Error": "States.TaskFailed", "Cause": cause})
+			results[status] = append(results[status], map[string]any{"ExecutionArn": child.arn, "Input": string(text),
+				"Status": status, "Error": "States.TaskFailed", "Cause": cause})
 		}()
 	}
 	wg.Wait()
@@ -207,7 +213,8 @@ func (f *fakeAWS) writeResults(e *fakeExecution, m map[string]any, results map[s
 	}
 	manifest, _ := json.Marshal(map[string]any{"DestinationBucket": bucket, "MapRunArn": e.arn + "/map", "ResultFiles": files})
 	f.put(where+"/manifest.json", manifest)
-	out, _ := json.Marshal(map[string]any{"MapRunArn": e.arn + "/map", "ResultWriterDetails": map[string]any{"Bucket": text(at(m, "ResultWriter", "Parameters", "Bucket")), "Key": where + "/manifest.json"}})
+	out, _ := json.Marshal(map[string]any{"MapRunArn": e.arn + "/map",
+		"ResultWriterDetails": map[string]any{"Bucket": text(at(m, "ResultWriter", "Parameters", "Bucket")), "Key": where + "/manifest.json"}})
 	f.set(func() { e.status, e.output = "SUCCEEDED", string(out) })
 }
 
@@ -253,9 +260,12 @@ func (f *fakeAWS) item(child *fakeExecution, task map[string]any, item any) (ok 
 		if code != nil {
 			n = *code
 		}
-		text, _ := json.Marshal(map[string]any{"StopCode": "EssentialContainerExited", "StoppedReason": "Essential container in task exited", "Containers": []any{map[string]any{"ExitCode": n}}})
+		text, _ := json.Marshal(map[string]any{"StopCode": "EssentialContainerExited",
+			"StoppedReason": "Essential container in task exited", "Containers": []any{map[string]any{"ExitCode": n}}})
 		cause = string(text)
-		child.history = append(child.history, map[string]any{"id": attempt, "timestamp": 0, "type": "TaskFailed", "taskFailedEventDetails": map[string]any{"resource": "runTask.sync", "resourceType": "ecs", "error": "States.TaskFailed", "cause": cause}})
+		child.history = append(child.history, map[string]any{"id": attempt, "timestamp": 0, "type": "TaskFailed",
+			"taskFailedEventDetails": map[string]any{"resource": "runTask.sync", "resourceType": "ecs",
+				"error": "States.TaskFailed", "cause": cause}})
 	}
 	return false, cause
 }

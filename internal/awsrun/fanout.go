@@ -38,7 +38,8 @@ func (r *runner) fanOut(ctx context.Context, loads []samplefile.Load) (outcome, 
 	var running []string
 	for i, in := range inputs {
 		name := r.executionName(i)
-		out, err := r.steps.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: aws.String(r.load.machine), Input: aws.String(in), Name: aws.String(name)})
+		out, err := r.steps.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: aws.String(r.load.machine),
+			Input: aws.String(in), Name: aws.String(name)})
 		if err != nil {
 			if !answered(err) { // it may run all the same, and is known by its name
 				running = append(running, executionARN(r.load.machine, name))
@@ -223,7 +224,8 @@ func (r *runner) items(ctx context.Context, done *sfn.DescribeExecutionOutput, a
 // failures says why an item that succeeded in the end had failed before, or "".
 func (r *runner) failures(ctx context.Context, execution string) (string, error) {
 	why := ""
-	pages := sfn.NewGetExecutionHistoryPaginator(r.steps, &sfn.GetExecutionHistoryInput{ExecutionArn: aws.String(execution), IncludeExecutionData: aws.Bool(true)})
+	pages := sfn.NewGetExecutionHistoryPaginator(r.steps, &sfn.GetExecutionHistoryInput{ExecutionArn: aws.String(execution),
+		IncludeExecutionData: aws.Bool(true)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

@@ -53,7 +53,8 @@ func TestManyGeneratorsCountAsOne(t *testing.T) {
 		}
 	}
 	all := strings.Join(warned, "\n")
-	for _, want := range []string{"generator 4 was started again", "generator 9 was started again", "generator 13 was started again", "exit code 5"} {
+	for _, want := range []string{"generator 4 was started again", "generator 9 was started again",
+		"generator 13 was started again", "exit code 5"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning %q in:\n%s", want, all)
 		}

@@ -15,8 +15,9 @@ import (
 // codes that AWS services give to the same trouble.
 var (
 	expiredCodes = []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-	refusedCodes = []string{"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthFailure", "InvalidSignatureException"}
-	deniedCodes  = []string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
+	refusedCodes = []string{"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId",
+		"SignatureDoesNotMatch", "AuthFailure", "InvalidSignatureException"}
+	deniedCodes = []string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
 )
 
 // explain turns an error of the SDK into one line: what was tried, what AWS

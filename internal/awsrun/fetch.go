@@ -56,7 +56,8 @@ func (r *runner) folder(replicate int) string {
 // listed returns the objects of a replicate by key, with their entity tags.
 func (r *runner) listed(ctx context.Context, replicate int) (map[string]string, error) {
 	out := map[string]string{}
-	pages := s3.NewListObjectsV2Paginator(r.s3, &s3.ListObjectsV2Input{Bucket: aws.String(r.load.bucket), Prefix: aws.String(r.folder(replicate))})
+	pages := s3.NewListObjectsV2Paginator(r.s3, &s3.ListObjectsV2Input{Bucket: aws.String(r.load.bucket),
+		Prefix: aws.String(r.folder(replicate))})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -175,7 +176,8 @@ func verify(path string, l samplefile.Load) (*counts, error) {
 	if t.Interrupted {
 		return nil, errors.New("the load generator was stopped before its end")
 	}
-	c := &counts{sent: make([]int64, len(l.Arms)), answered: make([]int64, len(l.Arms)), aborted: t.Aborted, start: in.Header().StartUnixNs, end: t.EndUnixNs}
+	c := &counts{sent: make([]int64, len(l.Arms)), answered: make([]int64, len(l.Arms)), aborted: t.Aborted,
+		start: in.Header().StartUnixNs, end: t.EndUnixNs}
 	for k, n := range byClass {
 		arm, o := in.Class(k)
 		c.sent[arm] += n

@@ -69,7 +69,8 @@ func operatorName(p *plan.Plan, replicate int) string {
 }
 
 func operatorMeta(p *plan.Plan, replicate int) object {
-	return object{"name": operatorName(p, replicate), "labels": object{"app.kubernetes.io/part-of": "hoplab", "hoplab.replicate": fmt.Sprint(replicate)}}
+	return object{"name": operatorName(p, replicate),
+		"labels": object{"app.kubernetes.io/part-of": "hoplab", "hoplab.replicate": fmt.Sprint(replicate)}}
 }
 
 func operatorConfig(p *plan.Plan, replicate int) (object, error) {
@@ -108,10 +109,12 @@ func operatorTest(p *plan.Plan, replicate int) (object, error) {
 			"image": operatorImage,
 			"env": []object{env("/load/load.json"), {"name": "GOGC", "value": "off"}, {"name": "GOMEMLIMIT", "value": "768MiB"},
 				{"name": "POD_NAME", "valueFrom": object{"fieldRef": object{"fieldPath": "metadata.name"}}}},
-			"resources":      object{"requests": object{"cpu": "1", "memory": "1Gi"}, "limits": object{"memory": "1Gi"}},
-			"initContainers": []object{{"name": "number", "image": operatorImage, "command": []string{"sh", "-c", numbering}, "volumeMounts": []object{planMount, loadMount}}},
-			"volumes":        []object{config, {"name": "load", "emptyDir": object{}}, {"name": "samples", "persistentVolumeClaim": object{"claimName": operatorClaim}}},
-			"volumeMounts":   []object{loadMount, {"name": "samples", "mountPath": "/samples", "subPathExpr": "$(POD_NAME)"}},
+			"resources": object{"requests": object{"cpu": "1", "memory": "1Gi"}, "limits": object{"memory": "1Gi"}},
+			"initContainers": []object{{"name": "number", "image": operatorImage, "command": []string{"sh", "-c", numbering},
+				"volumeMounts": []object{planMount, loadMount}}},
+			"volumes": []object{config, {"name": "load", "emptyDir": object{}},
+				{"name": "samples", "persistentVolumeClaim": object{"claimName": operatorClaim}}},
+			"volumeMounts": []object{loadMount, {"name": "samples", "mountPath": "/samples", "subPathExpr": "$(POD_NAME)"}},
 		},
 	}}, nil
 }

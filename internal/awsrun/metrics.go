@@ -30,7 +30,8 @@ const (
 func (r *runner) expect(c *counts, again int) []run.MetricCount {
 	from := time.Unix(0, c.start).Truncate(r.o.Pace.Period)
 	to := c.until(r.o.Pace.Period)
-	add := func(out []run.MetricCount, arms []string, low, high int64, namespace, metric string, dimensions map[string]string) []run.MetricCount {
+	add := func(out []run.MetricCount, arms []string, low, high int64, namespace, metric string,
+		dimensions map[string]string) []run.MetricCount {
 		return append(out, run.MetricCount{Arm: strings.Join(arms, "+"), Namespace: namespace, Metric: metric, Dimensions: dimensions,
 			FromUnixNs: from.UnixNano(), ToUnixNs: to.UnixNano(), Low: float64(low), High: float64(high)})
 	}
@@ -248,10 +249,11 @@ func (r *runner) sum(ctx context.Context, ms []run.MetricCount) error {
 		for k, v := range m.Dimensions {
 			dims = append(dims, types.Dimension{Name: aws.String(k), Value: aws.String(v)})
 		}
-		in.MetricDataQueries = append(in.MetricDataQueries, types.MetricDataQuery{Id: aws.String(fmt.Sprintf("m%d", i)), MetricStat: &types.MetricStat{
-			Metric: &types.Metric{Namespace: aws.String(m.Namespace), MetricName: aws.String(m.Metric), Dimensions: dims},
-			Period: aws.Int32(max(1, int32(r.o.Pace.Period/time.Second))), Stat: aws.String("Sum"),
-		}})
+		in.MetricDataQueries = append(in.MetricDataQueries, types.MetricDataQuery{Id: aws.String(fmt.Sprintf("m%d", i)),
+			MetricStat: &types.MetricStat{
+				Metric: &types.Metric{Namespace: aws.String(m.Namespace), MetricName: aws.String(m.Metric), Dimensions: dims},
+				Period: aws.Int32(max(1, int32(r.o.Pace.Period/time.Second))), Stat: aws.String("Sum"),
+			}})
 		ms[i].Sum, ms[i].Points = 0, 0
 	}
 	pages := cloudwatch.NewGetMetricDataPaginator(r.metrics, in)

@@ -235,12 +235,16 @@ func deployToMoto(t *testing.T) {
 	add("Subnet", "AWS::EC2::Subnet", map[string]any{"VpcId": ref("Vpc"), "CidrBlock": "10.0.1.0/24"})
 	add("Group", "AWS::EC2::SecurityGroup", map[string]any{"VpcId": ref("Vpc"), "GroupDescription": "load"})
 	add("Cluster", "AWS::ECS::Cluster", map[string]any{"ClusterName": cluster})
-	add("Task", "AWS::ECS::TaskDefinition", map[string]any{"Family": "Load", "Cpu": "1024", "Memory": "2048", "NetworkMode": "awsvpc", "RequiresCompatibilities": []string{"FARGATE"},
+	add("Task", "AWS::ECS::TaskDefinition", map[string]any{"Family": "Load", "Cpu": "1024", "Memory": "2048",
+		"NetworkMode": "awsvpc", "RequiresCompatibilities": []string{"FARGATE"},
 		"ContainerDefinitions": []any{map[string]any{"Name": "load", "Image": "load", "Memory": 512}}})
-	add("Service", "AWS::ECS::Service", map[string]any{"ServiceName": "app-agent", "Cluster": ref("Cluster"), "TaskDefinition": ref("Task"), "DesiredCount": 1})
+	add("Service", "AWS::ECS::Service", map[string]any{"ServiceName": "app-agent", "Cluster": ref("Cluster"),
+		"TaskDefinition": ref("Task"), "DesiredCount": 1})
 	outputs := map[string]any{}
-	for name, value := range map[string]any{"ClusterName": ref("Cluster"), "TaskDefinitionArn": ref("Task"), "ContainerName": "load", "Subnets": ref("Subnet"),
-		"SecurityGroup": get("Group", "GroupId"), "ResultsBucket": bucket, "ResultsPrefix": "runs/", "LogGroup": "/hoplab/load", "Generators": "1",
+	for name, value := range map[string]any{"ClusterName": ref("Cluster"), "TaskDefinitionArn": ref("Task"),
+		"ContainerName": "load", "Subnets": ref("Subnet"),
+		"SecurityGroup": get("Group", "GroupId"), "ResultsBucket": bucket, "ResultsPrefix": "runs/",
+		"LogGroup": "/hoplab/load", "Generators": "1",
 		"MeshServiceName": meshName, "MeshTaskDefinitionArn": ref("Task"), "MeshLogGroup": "/hoplab/load-mesh"} {
 		outputs[name] = map[string]any{"Value": value}
 	}
@@ -249,7 +253,8 @@ func deployToMoto(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := cloudformation.NewFromConfig(sdk(t))
-	if _, err := client.CreateStack(t.Context(), &cloudformation.CreateStackInput{StackName: aws.String("hoplab-load"), TemplateBody: aws.String(string(body))}); err != nil {
+	if _, err := client.CreateStack(t.Context(), &cloudformation.CreateStackInput{StackName: aws.String("hoplab-load"),
+		TemplateBody: aws.String(string(body))}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -54,20 +54,23 @@ var grants = map[string]grant{
 	"Elastic Load Balancing v2:DescribeTargetHealth":  {"Lists", []string{"*"}},
 	"Elastic Load Balancing v2:DescribeLoadBalancers": {"Lists", []string{"*"}},
 	"CloudWatch:GetMetricData":                        {"Lists", []string{"*"}},
-	"CloudWatch Logs:GetLogEvents":                    {"Logs", []string{"arn:aws:logs:*:*:log-group:/hoplab/load:*", "arn:aws:logs:*:*:log-group:/hoplab/load-mesh:*"}},
-	"S3:ListObjectsV2":                                {"Bucket", []string{"arn:aws:s3:::hoplab-load-results*"}},
-	"S3:GetObject":                                    {"Results", []string{"arn:aws:s3:::hoplab-load-results*/runs/*", "arn:aws:s3:::hoplab-load-results*/maps/*"}},
-	"SFN:StartExecution":                              {"FanOut", []string{"arn:aws:states:*:*:stateMachine:FanOut*"}},
-	"SFN:DescribeExecution":                           {"Executions", []string{executions}},
-	"SFN:StopExecution":                               {"Executions", []string{executions}},
-	"SFN:GetExecutionHistory":                         {"Executions", []string{executions}},
-	"SFN:ListMapRuns":                                 {"Executions", []string{executions}},
-	"SFN:DescribeMapRun":                              {"MapRuns", []string{"arn:aws:states:*:*:mapRun:FanOut*/*:*"}},
+	"CloudWatch Logs:GetLogEvents": {"Logs",
+		[]string{"arn:aws:logs:*:*:log-group:/hoplab/load:*", "arn:aws:logs:*:*:log-group:/hoplab/load-mesh:*"}},
+	"S3:ListObjectsV2": {"Bucket", []string{"arn:aws:s3:::hoplab-load-results*"}},
+	"S3:GetObject": {"Results",
+		[]string{"arn:aws:s3:::hoplab-load-results*/runs/*", "arn:aws:s3:::hoplab-load-results*/maps/*"}},
+	"SFN:StartExecution":      {"FanOut", []string{"arn:aws:states:*:*:stateMachine:FanOut*"}},
+	"SFN:DescribeExecution":   {"Executions", []string{executions}},
+	"SFN:StopExecution":       {"Executions", []string{executions}},
+	"SFN:GetExecutionHistory": {"Executions", []string{executions}},
+	"SFN:ListMapRuns":         {"Executions", []string{executions}},
+	"SFN:DescribeMapRun":      {"MapRuns", []string{"arn:aws:states:*:*:mapRun:FanOut*/*:*"}},
 }
 
 // prefixes are IAM's names of the services.
-var prefixes = map[string]string{"STS": "sts", "CloudFormation": "cloudformation", "ECS": "ecs", "Elastic Load Balancing v2": "elasticloadbalancing",
-	"CloudWatch": "cloudwatch", "CloudWatch Logs": "logs", "S3": "s3", "SFN": "states"}
+var prefixes = map[string]string{"STS": "sts", "CloudFormation": "cloudformation", "ECS": "ecs",
+	"Elastic Load Balancing v2": "elasticloadbalancing",
+	"CloudWatch":                "cloudwatch", "CloudWatch Logs": "logs", "S3": "s3", "SFN": "states"}
 
 func action(operation string) string {
 	service, name, _ := strings.Cut(operation, ":")
@@ -97,7 +100,8 @@ func policy(operations []string) []byte {
 		s.Action = append(s.Action, action(op))
 	}
 	// RunTask and RegisterTaskDefinition hand the stack's roles to ECS.
-	bySid["Roles"] = &statement{Sid: "Roles", Effect: "Allow", Action: []string{"iam:PassRole"}, Resource: []string{"arn:aws:iam::*:role/hoplab-load-*"},
+	bySid["Roles"] = &statement{Sid: "Roles", Effect: "Allow", Action: []string{"iam:PassRole"},
+		Resource:  []string{"arn:aws:iam::*:role/hoplab-load-*"},
 		Condition: map[string]map[string]string{"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}}
 	doc := struct {
 		Version   string
@@ -187,7 +191,8 @@ func TestOnlyUsedClientsAreImported(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	want := []string{"cloudformation", "cloudwatch", "cloudwatchlogs", "ecs", "elasticloadbalancingv2", "s3", "sfn", "signin", "sso", "ssooidc", "sts"}
+	want := []string{"cloudformation", "cloudwatch", "cloudwatchlogs", "ecs", "elasticloadbalancingv2", "s3", "sfn",
+		"signin", "sso", "ssooidc", "sts"}
 	if !slices.Equal(got, want) {
 		t.Errorf("the command imports the clients %v; want %v (signin, sso, ssooidc: the SDK's own, for logins)", got, want)
 	}

@@ -75,7 +75,8 @@ func (r *runner) task(load string) *ecs.RunTaskInput {
 }
 
 // follow polls a task until done says so, and fails when it takes too long.
-func (r *runner) follow(ctx context.Context, arn, group string, l samplefile.Load, done func(*types.Task, *tail) bool) (*types.Task, *tail, error) {
+func (r *runner) follow(ctx context.Context, arn, group string, l samplefile.Load,
+	done func(*types.Task, *tail) bool) (*types.Task, *tail, error) {
 	log := &tail{group: group, stream: "load/" + r.load.container + "/" + arn[strings.LastIndexByte(arn, '/')+1:]}
 	began := time.Now()
 	var running time.Time
@@ -185,7 +186,8 @@ const stopGrace = 45 * time.Second
 func (r *runner) stop(ctx context.Context, arn string, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 	defer cancel()
-	_, err := r.ecs.StopTask(ctx, &ecs.StopTaskInput{Cluster: aws.String(r.load.cluster), Task: aws.String(arn), Reason: aws.String("hoplab run ended")})
+	_, err := r.ecs.StopTask(ctx, &ecs.StopTaskInput{Cluster: aws.String(r.load.cluster), Task: aws.String(arn),
+		Reason: aws.String("hoplab run ended")})
 	if err == nil || codeOf(err) == "InvalidParameterException" { // it is gone already
 		return cause
 	}
@@ -210,7 +212,8 @@ func (r *runner) sweep(ctx context.Context, cause error) error {
 
 // stopLeft stops load tasks of this run that an earlier, killed command left.
 func (r *runner) stopLeft(ctx context.Context) error {
-	tasks, err := r.tasksOf(ctx, &ecs.ListTasksInput{Cluster: aws.String(r.load.cluster), Family: aws.String(family(r.load.task)), DesiredStatus: types.DesiredStatusRunning})
+	tasks, err := r.tasksOf(ctx, &ecs.ListTasksInput{Cluster: aws.String(r.load.cluster),
+		Family: aws.String(family(r.load.task)), DesiredStatus: types.DesiredStatusRunning})
 	if err != nil {
 		return err
 	}
@@ -220,7 +223,8 @@ func (r *runner) stopLeft(ctx context.Context) error {
 		}
 		arn := aws.ToString(t.TaskArn)
 		r.say("stopping load task %s, which was left", arn)
-		if _, err := r.ecs.StopTask(ctx, &ecs.StopTaskInput{Cluster: aws.String(r.load.cluster), Task: aws.String(arn), Reason: aws.String("left by an earlier hoplab run")}); err != nil {
+		if _, err := r.ecs.StopTask(ctx, &ecs.StopTaskInput{Cluster: aws.String(r.load.cluster), Task: aws.String(arn),
+			Reason: aws.String("left by an earlier hoplab run")}); err != nil {
 			return r.explain("stopping load task "+arn, err)
 		}
 	}
@@ -256,7 +260,8 @@ func (r *runner) isOurs(text string) bool {
 func (r *runner) restart(ctx context.Context) error {
 	for _, svc := range r.services {
 		r.say("restarting %s", svc.Name)
-		_, err := r.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: aws.String(r.load.cluster), Service: aws.String(svc.Name), ForceNewDeployment: true})
+		_, err := r.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: aws.String(r.load.cluster),
+			Service: aws.String(svc.Name), ForceNewDeployment: true})
 		if err != nil {
 			return r.explain("restarting service "+svc.Name, err)
 		}

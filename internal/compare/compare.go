@@ -95,7 +95,8 @@ func (o *Options) fill() error {
 }
 
 func (o *Options) foreign(p *plan.Plan, arms []string, apart bool) (*analysis.Foreign, error) {
-	return analysis.NewForeign(analysis.ForeignOptions{Arms: arms, Quantiles: p.Quantiles, Level: o.Level, WindowS: o.WindowS, Budgets: p.Budgets, Apart: apart})
+	return analysis.NewForeign(analysis.ForeignOptions{Arms: arms, Quantiles: p.Quantiles, Level: o.Level,
+		WindowS: o.WindowS, Budgets: p.Budgets, Apart: apart})
 }
 
 // apart compares two files, each of which is one arm.

@@ -210,13 +210,15 @@ func TestTwoFilesAreComparedApart(t *testing.T) {
 }
 
 func TestArmsThatTookTurnsInOneFile(t *testing.T) {
-	sequential := traffic{seconds: 60, rate: 300, addUs: map[string]float64{"b": 100}, arm: func(i int, _ *rand.Rand) string { return []string{"a", "b"}[i/9000] }}
+	sequential := traffic{seconds: 60, rate: 300, addUs: map[string]float64{"b": 100},
+		arm: func(i int, _ *rand.Rand) string { return []string{"a", "b"}[i/9000] }}
 	r := must(t, compare.Options{A: file(t, "seq.json", ndjson(sequential.requests(1))), By: "arm"})
 	d := find(t, &r.Summary, "a - b", 0.5)
 	if !warned(&r.Summary, "unpaired") || math.Abs(d.EstimateUs+100) > 10 {
 		t.Errorf("one after the other: got %.1f, warnings %+v; want -100 and a warning", d.EstimateUs, d.Warnings)
 	}
-	blocks := traffic{seconds: 120, rate: 300, addUs: map[string]float64{"b": 100}, arm: func(i int, _ *rand.Rand) string { return []string{"a", "b"}[i/600%2] }}
+	blocks := traffic{seconds: 120, rate: 300, addUs: map[string]float64{"b": 100},
+		arm: func(i int, _ *rand.Rand) string { return []string{"a", "b"}[i/600%2] }}
 	r = must(t, compare.Options{A: file(t, "blocks.json", ndjson(blocks.requests(1))), By: "arm"})
 	d = find(t, &r.Summary, "a - b", 0.5)
 	if warned(&r.Summary, "unpaired") || d.LowUs > -100 || d.HighUs < -100 {
@@ -330,11 +332,17 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		{"no result file", compare.Options{A: file(t, "e.txt", []byte("hello world")), B: "y"}, "no result file"},
 		{"cut json", compare.Options{A: file(t, "cut.json", good[:len(good)-40]), By: "arm"}, "was it cut?"},
 		{"cut gzip", compare.Options{A: file(t, "cut.gz", cutZip), By: "arm"}, "unexpected EOF"},
-		{"garbled", compare.Options{A: file(t, "g.json", append(append([]byte{}, good[:1000]...), good[1500:]...)), By: "arm"}, "line 7: not a line of k6's JSON output"},
-		{"csv value", compare.Options{A: file(t, "v.csv", bytes.Replace(csvData, []byte("http_req_duration,1795233600,0."), []byte("http_req_duration,1795233600,x."), 1)), By: "arm"}, "line 3"},
+		{"garbled",
+			compare.Options{A: file(t, "g.json", append(append([]byte{}, good[:1000]...), good[1500:]...)), By: "arm"},
+			"line 7: not a line of k6's JSON output"},
+		{"csv value",
+			compare.Options{A: file(t, "v.csv", bytes.Replace(csvData, []byte("http_req_duration,1795233600,0."), []byte("http_req_duration,1795233600,x."), 1)),
+				By: "arm"},
+			"line 3"},
 		{"csv without columns", compare.Options{A: file(t, "h.csv", []byte("metric_name,foo\n")), By: "arm"}, "line 1"},
 		{"csv row", compare.Options{A: file(t, "r.csv", append(csvData, "http_reqs,1\n"...)), By: "arm"}, "wrong number of fields"},
-		{"csv open quote", compare.Options{A: file(t, "q.csv", append(append(bytes.Clone(csvData), '"'), bytes.Repeat(csvData, 4)...)), By: "arm"}, "quote"},
+		{"csv open quote",
+			compare.Options{A: file(t, "q.csv", append(append(bytes.Clone(csvData), '"'), bytes.Repeat(csvData, 4)...)), By: "arm"}, "quote"},
 		{"unknown tag", compare.Options{A: file(t, "ok.json", good), By: "nope"}, `tag "nope" has 0 value(s)`},
 		{"unknown metric", compare.Options{A: file(t, "ok.json", good), By: "arm", Metric: "nope"}, "holds no nope"},
 		{"budget", compare.Options{A: file(t, "ok.json", good), By: "arm", Budgets: []string{"p99 < 1"}}, "budget"},

@@ -207,7 +207,8 @@ func TestHostileLinesMeanWhatARealParserSays(t *testing.T) {
 // A number read the short way must be the float64 that strconv reads.
 func TestAPlainNumberIsTheNearestFloat(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
-	texts := []string{"0", "0.0", "1", "-1.5", "0.1", "123456789012345", "12345678901234.5", "0.00000000000001", "99999999999999.9", "18446744073709551615"}
+	texts := []string{"0", "0.0", "1", "-1.5", "0.1", "123456789012345", "12345678901234.5", "0.00000000000001",
+		"99999999999999.9", "18446744073709551615"}
 	for range 200_000 {
 		texts = append(texts, strconv.FormatFloat(rng.ExpFloat64()*math.Pow10(rng.IntN(8)-4), 'f', rng.IntN(13), 64))
 	}

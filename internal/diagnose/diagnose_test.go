@@ -114,15 +114,17 @@ var faults = map[string]fault{
 	"other-port": {want: Listening, spoil: func(s *system) {
 		s.saw(Evidence{State: reach.StateUnhealthy, Reason: reach.ReasonFailed, Listening: []Listener{{"", 3000}}})
 	}},
-	"nothing-listens":  {want: Listening, spoil: func(s *system) { s.saw(Evidence{State: reach.StateUnhealthy, Listening: []Listener{}}) }},
-	"interface-only":   {want: Listening, mode: "default", spoil: func(s *system) { s.app(reach.App{Bind: reach.BindInterface}) }},
-	"behind-the-agent": {want: Listening, mode: "default", spoil: func(s *system) { s.saw(Evidence{State: reach.StateUnhealthy, Listening: []Listener{{"10.0.1.7", 80}}}) }},
-	"tls-agent":        {want: Protocol, mode: "default", spoil: func(s *system) { s.server.Connect.Endpoints[0].TLS = true }},
-	"https-check":      {want: Protocol, mode: "default", spoil: func(s *system) { s.tg.Health.Protocol = known("HTTPS") }},
-	"path-404":         {want: Path, spoil: func(s *system) { s.saw(Evidence{State: reach.StateUnhealthy, Reason: reach.ReasonMismatch, Code: 404}) }},
-	"path-redirects":   {want: Path, spoil: func(s *system) { s.app(reach.App{Paths: map[string]int{"/": 302}}) }},
-	"matcher":          {want: Path, spoil: func(s *system) { s.tg.Health.Matcher = known("204"); s.app(reach.App{Status: 200}) }},
-	"slow":             {want: Time, spoil: func(s *system) { s.app(reach.App{Status: 200, Delay: 6 * time.Second}) }},
+	"nothing-listens": {want: Listening, spoil: func(s *system) { s.saw(Evidence{State: reach.StateUnhealthy, Listening: []Listener{}}) }},
+	"interface-only":  {want: Listening, mode: "default", spoil: func(s *system) { s.app(reach.App{Bind: reach.BindInterface}) }},
+	"behind-the-agent": {want: Listening, mode: "default",
+		spoil: func(s *system) { s.saw(Evidence{State: reach.StateUnhealthy, Listening: []Listener{{"10.0.1.7", 80}}}) }},
+	"tls-agent":   {want: Protocol, mode: "default", spoil: func(s *system) { s.server.Connect.Endpoints[0].TLS = true }},
+	"https-check": {want: Protocol, mode: "default", spoil: func(s *system) { s.tg.Health.Protocol = known("HTTPS") }},
+	"path-404": {want: Path,
+		spoil: func(s *system) { s.saw(Evidence{State: reach.StateUnhealthy, Reason: reach.ReasonMismatch, Code: 404}) }},
+	"path-redirects": {want: Path, spoil: func(s *system) { s.app(reach.App{Paths: map[string]int{"/": 302}}) }},
+	"matcher":        {want: Path, spoil: func(s *system) { s.tg.Health.Matcher = known("204"); s.app(reach.App{Status: 200}) }},
+	"slow":           {want: Time, spoil: func(s *system) { s.app(reach.App{Status: 200, Delay: 6 * time.Second}) }},
 	"unused": {want: InUse, spoil: func(s *system) {
 		s.alb.Listeners[0].Default = []topology.Action{{Type: "fixed-response", Fixed: &topology.FixedResponse{Status: "200"}}}
 	}},
@@ -231,7 +233,8 @@ func TestLiveEvidenceOfAHealthyTarget(t *testing.T) {
 // line in the app's log: only what the source does not hold is left.
 func TestTimeoutThatTheSourceDoesNotExplain(t *testing.T) {
 	s := article(t, "override-open")
-	s.saw(Evidence{State: reach.StateUnhealthy, Reason: reach.ReasonTimeout, Running: ptr(true), Listening: []Listener{{"", 80}}, ProbesSeen: ptr(0)})
+	s.saw(Evidence{State: reach.StateUnhealthy, Reason: reach.ReasonTimeout, Running: ptr(true),
+		Listening: []Listener{{"", 80}}, ProbesSeen: ptr(0)})
 	d := examine(t, s)
 	if d.Lines[0].Check != Network || d.Lines[0].Status != Suspect || !strings.Contains(d.Conclusion, "suspect network") {
 		t.Errorf("first line %s (%s), %q; want the network as suspect", d.Lines[0].Check, d.Lines[0].Status, d.Conclusion)

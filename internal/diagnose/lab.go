@@ -30,7 +30,8 @@ func FromLab(t *topology.Topology, st *lab.Status, ask Ask) ([]Evidence, error) 
 				return nil, fmt.Errorf("the lab has a target group %s that %s does not have; was it started from another source?", g.ID, t.Name)
 			}
 			for _, target := range g.Targets {
-				e := Evidence{TargetGroup: group.ID, From: "the lab", State: string(target.State), Reason: target.Reason, Code: mismatch(target.Description)}
+				e := Evidence{TargetGroup: group.ID, From: "the lab", State: string(target.State), Reason: target.Reason,
+					Code: mismatch(target.Description)}
 				if caller, ok := host(&e, st, target.Address); ok {
 					e.Inside, e.InsideError = inside(group, target.Address, caller, ask)
 				}

@@ -50,8 +50,11 @@ type fault struct {
 }
 
 var (
-	noEgress  = edit{"count = var.enable_alb_egress ? 1 : 0", "count = 0"}
-	allPorts  = []edit{{egressRule, strings.Replace(strings.Replace(egressRule, "from_port                = 80", "from_port                = 0", 1), "to_port                  = 80", "to_port                  = 65535", 1)}, {ingressRule, strings.Replace(strings.Replace(ingressRule, "from_port       = 80", "from_port       = 0", 1), "to_port         = 80", "to_port         = 65535", 1)}}
+	noEgress = edit{"count = var.enable_alb_egress ? 1 : 0", "count = 0"}
+	allPorts = []edit{{egressRule,
+		strings.Replace(strings.Replace(egressRule, "from_port                = 80", "from_port                = 0", 1), "to_port                  = 80", "to_port                  = 65535", 1)},
+		{ingressRule,
+			strings.Replace(strings.Replace(ingressRule, "from_port       = 80", "from_port       = 0", 1), "to_port         = 80", "to_port         = 65535", 1)}}
 	otherPort = edit{"    listen 80;", "    listen 8080;"}
 	sick      = edit{"return 200 'OK'", "return 503 'no'"}
 )
@@ -67,12 +70,18 @@ var faults = map[string]fault{
 	"ingress-udp":          {[]edit{ingress(`"tcp"`, `"udp"`)}, diagnose.Ingress},
 	"ingress-none":         {[]edit{{"  ingress {\n" + ingressRule + "  }\n", ""}}, diagnose.Ingress},
 	"ingress-from-itself":  {[]edit{ingress("security_groups = [aws_security_group.alb.id]", "self = true")}, diagnose.Ingress},
-	"attachment-port":      {append([]edit{{"target_id        = aws_instance.nginx.id\n  port             = 80", "target_id        = aws_instance.nginx.id\n  port             = 8080"}}, allPorts...), diagnose.Listening},
-	"check-port":           {append([]edit{{"    path                = \"/\"", "    path                = \"/\"\n    port                = \"9000\""}}, allPorts...), diagnose.Listening},
-	"listens-elsewhere":    {[]edit{otherPort}, diagnose.Listening},
-	"app-answers-503":      {[]edit{sick}, diagnose.Path},
-	"matcher":              {[]edit{{`matcher             = "200"`, `matcher             = "204"`}}, diagnose.Path},
-	"not-forwarded":        {[]edit{{"    type             = \"forward\"\n    target_group_arn = aws_lb_target_group.main.arn", "    type = \"fixed-response\"\n    fixed_response {\n      content_type = \"text/plain\"\n      status_code  = \"200\"\n    }"}}, diagnose.InUse},
+	"attachment-port": {append([]edit{{"target_id        = aws_instance.nginx.id\n  port             = 80",
+		"target_id        = aws_instance.nginx.id\n  port             = 8080"}}, allPorts...),
+		diagnose.Listening},
+	"check-port": {append([]edit{{"    path                = \"/\"",
+		"    path                = \"/\"\n    port                = \"9000\""}}, allPorts...),
+		diagnose.Listening},
+	"listens-elsewhere": {[]edit{otherPort}, diagnose.Listening},
+	"app-answers-503":   {[]edit{sick}, diagnose.Path},
+	"matcher":           {[]edit{{`matcher             = "200"`, `matcher             = "204"`}}, diagnose.Path},
+	"not-forwarded": {[]edit{{"    type             = \"forward\"\n    target_group_arn = aws_lb_target_group.main.arn",
+		"    type = \"fixed-response\"\n    fixed_response {\n      content_type = \"text/plain\"\n      status_code  = \"200\"\n    }"}},
+		diagnose.InUse},
 }
 
 // doubles are pairs of faults, the one that a probe meets first in front.

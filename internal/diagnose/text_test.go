@@ -23,7 +23,8 @@ func TestText(t *testing.T) {
 		{"egress-none.txt", faults["egress-none"].spoil},
 		{"live.txt", func(s *system) {
 			faults["ingress-port"].spoil(s)
-			s.saw(Evidence{State: "unhealthy", Reason: "Target.Timeout", Running: ptr(true), Listening: []Listener{{"", 80}}, ProbesSeen: ptr(0), ContainerHealth: "HEALTHY", Inside: 200})
+			s.saw(Evidence{State: "unhealthy", Reason: "Target.Timeout", Running: ptr(true), Listening: []Listener{{"", 80}},
+				ProbesSeen: ptr(0), ContainerHealth: "HEALTHY", Inside: 200})
 		}},
 	} {
 		s := article(t, "override-open")

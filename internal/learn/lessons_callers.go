@@ -21,17 +21,20 @@ func namesFrozen() Lesson {
 		Question: "The client service calls http://app.sample-namespace:80. What happens?",
 		Choices: []Choice{
 			{"200: the names of a namespace are known to all of its services", func(r *Record) bool { return r.status("before") == 200 }},
-			{"The name does not resolve, until the client is deployed again", func(r *Record) bool { return r.exit("before") == 6 && r.status("after") == 200 }},
-			{"The name does not resolve, and a new deployment does not help", func(r *Record) bool { return r.exit("before") == 6 && r.status("after") != 200 }},
+			{"The name does not resolve, until the client is deployed again",
+				func(r *Record) bool { return r.exit("before") == 6 && r.status("after") == 200 }},
+			{"The name does not resolve, and a new deployment does not help",
+				func(r *Record) bool { return r.exit("before") == 6 && r.status("after") != 200 }},
 			{"504 upstream request timeout", func(r *Record) bool { return r.status("before") == 504 }},
 		},
-		Acts: []Act{{Title: "The client before the app", Config: deployment("names-frozen", func(c *scenario.Config) { c.ClientFirst = true }), Steps: []Step{
-			names{key: "hosts-before", say: "What the client's task was given when it started:"},
-			call{key: "before", call: byName(80), want: want{curl: noName}},
-			redeploy{key: "redeploy", say: "The client service is deployed again, unchanged. Its new task:"},
-			names{key: "hosts-after", want: 1},
-			call{key: "after", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
-		}}},
+		Acts: []Act{{Title: "The client before the app",
+			Config: deployment("names-frozen", func(c *scenario.Config) { c.ClientFirst = true }), Steps: []Step{
+				names{key: "hosts-before", say: "What the client's task was given when it started:"},
+				call{key: "before", call: byName(80), want: want{curl: noName}},
+				redeploy{key: "redeploy", say: "The client service is deployed again, unchanged. Its new task:"},
+				names{key: "hosts-after", want: 1},
+				call{key: "after", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+			}}},
 		Why: []string{
 			"A task gets the list of endpoints when it starts and keeps it as long as it lives. An endpoint that comes later is unknown to it, in the hosts file and in its agent.",
 		},
@@ -58,7 +61,8 @@ func whoHasNames() Lesson {
 		Acts: []Act{{Title: "Two callers in one VPC", Config: deployment("without-service-connect", asItIs), Steps: []Step{
 			call{key: "client", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 			call{key: "job", say: "A caller without Service Connect:", call: situation.Call{To: "name", Path: "/"}, want: want{curl: noName}},
-			call{key: "alb", say: "Its way in is the load balancer:", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
+			call{key: "alb", say: "Its way in is the load balancer:", call: throughALB("/"),
+				want: want{status: 200, body: hello, path: albAgentApp}},
 		}}},
 		Why: []string{
 			"ECS writes names, and adds agents, only for tasks of services with Service Connect. Standalone tasks, Lambda functions, CloudShell and services of another namespace have neither.",

@@ -44,15 +44,19 @@ func albEgress() Lesson {
 			{"The health checks with 200: the answers get lost", func(r *Record) bool { return is(r, "closed", healthy) }},
 		},
 		Acts: []Act{
-			{Title: "Nothing may leave the load balancer", Scale: fast, Config: plain("alb-egress-none", func(c *scenario.Config) { c.NoALBEgress = true }), Steps: []Step{
-				target{key: "closed", want: timedOut},
-				call{key: "user", say: "A user's request meanwhile:", call: throughALB("/"), want: want{status: 504, path: "client → alb"}},
-				finding{key: "rule", say: "The checks name the rule that is missing:", rule: "alb-egress-closed"},
-			}},
-			{Title: "One egress rule: port 80 to the app's group", Config: plain("alb-egress-targets", func(c *scenario.Config) { c.ALBEgress = []int{80} }), Steps: []Step{
-				target{key: "open", want: healthy},
-				probe{key: "probe", say: "The app's log has the probe now. (On the loopback fabric a host of the VPC is an address of 127.0.0.0/8.)", fields: probeFields},
-			}},
+			{Title: "Nothing may leave the load balancer", Scale: fast,
+				Config: plain("alb-egress-none", func(c *scenario.Config) { c.NoALBEgress = true }), Steps: []Step{
+					target{key: "closed", want: timedOut},
+					call{key: "user", say: "A user's request meanwhile:", call: throughALB("/"), want: want{status: 504, path: "client → alb"}},
+					finding{key: "rule", say: "The checks name the rule that is missing:", rule: "alb-egress-closed"},
+				}},
+			{Title: "One egress rule: port 80 to the app's group",
+				Config: plain("alb-egress-targets", func(c *scenario.Config) { c.ALBEgress = []int{80} }), Steps: []Step{
+					target{key: "open", want: healthy},
+					probe{key: "probe",
+						say:    "The app's log has the probe now. (On the loopback fabric a host of the VPC is an address of 127.0.0.0/8.)",
+						fields: probeFields},
+				}},
 		},
 		Why: []string{
 			"A health check is a request like any other, and it starts at the load balancer. The load balancer's group must let it out. It is easily forgotten because most tools allow all traffic out unless told otherwise; Terraform's aws_security_group takes that rule away.",
@@ -124,8 +128,10 @@ func aliveOrReady() Lesson {
 		Question: "What becomes of a request for a page that needs no database?",
 		Choices: []Choice{
 			{"It is served: the health check is green", func(r *Record) bool { return is(r, "ready", healthy) }},
-			{"It fails: all targets are unhealthy, nobody is left to serve it", func(r *Record) bool { return is(r, "ready", mismatched) && r.status("page") != 200 }},
-			{"It is served, although all targets are unhealthy", func(r *Record) bool { return is(r, "ready", mismatched) && r.status("page") == 200 }},
+			{"It fails: all targets are unhealthy, nobody is left to serve it",
+				func(r *Record) bool { return is(r, "ready", mismatched) && r.status("page") != 200 }},
+			{"It is served, although all targets are unhealthy",
+				func(r *Record) bool { return is(r, "ready", mismatched) && r.status("page") == 200 }},
 		},
 		Acts: []Act{
 			{Title: "The health check tests the database", Scale: fast, Config: checked("/readyz"), App: app, Steps: []Step{
@@ -160,13 +166,16 @@ func failOpen() Lesson {
 			{"404, as for the health check", func(r *Record) bool { return r.status("user") == 404 }},
 		},
 		Acts: []Act{
-			{Title: "One target, unhealthy", Scale: fast, Config: deployment("health-path-missing", func(c *scenario.Config) { c.Health.Path = "/nope" }), Steps: []Step{
-				target{key: "target", want: mismatched},
-				probe{key: "probe", say: "The probe is in the app's log, and so is the answer it got:", fields: []string{"request", "status", "user_agent"}},
-				call{key: "user", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
-			}},
+			{Title: "One target, unhealthy", Scale: fast,
+				Config: deployment("health-path-missing", func(c *scenario.Config) { c.Health.Path = "/nope" }), Steps: []Step{
+					target{key: "target", want: mismatched},
+					probe{key: "probe", say: "The probe is in the app's log, and so is the answer it got:",
+						fields: []string{"request", "status", "user_agent"}},
+					call{key: "user", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
+				}},
 			{Title: "No target at all", Config: deployment("no-targets", func(c *scenario.Config) { c.RegisterNobody = true }), Steps: []Step{
-				call{key: "nobody", say: "The same request when nobody is registered:", call: throughALB("/"), want: want{status: 503, path: "client → alb"}},
+				call{key: "nobody", say: "The same request when nobody is registered:", call: throughALB("/"),
+					want: want{status: 503, path: "client → alb"}},
 			}},
 		},
 		Why: []string{
@@ -204,10 +213,12 @@ func wrongAddress() Lesson {
 				call{key: "default", call: throughALB("/"), want: want{status: 503, body: "upstream connect error", path: "client → alb → agent"}},
 			}},
 			{Title: "On eth0 only, override mode", Config: bound("app-on-eni-only-override", "eth0", overridden), Steps: []Step{
-				call{key: "override", say: "The load balancer calls the task's address again:", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
+				call{key: "override", say: "The load balancer calls the task's address again:", call: throughALB("/"),
+					want: want{status: 200, body: hello, path: albApp}},
 			}},
 			{Title: "On loopback only, override mode", Scale: fast, Config: bound("app-on-loopback-only", "127.0.0.1", overridden), Steps: []Step{
-				call{key: "alb", say: "The other way round the load balancer finds nobody:", call: throughALB("/"), want: want{status: 502, path: "client → alb"}},
+				call{key: "alb", say: "The other way round the load balancer finds nobody:", call: throughALB("/"),
+					want: want{status: 502, path: "client → alb"}},
 				call{key: "name", say: "and the agent does:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 			}},
 		},

@@ -35,9 +35,10 @@ func slowApp() Lesson {
 			{Title: "An app that takes 70 s", Scale: fast, Config: slow("70s", overridden), Steps: []Step{
 				call{key: "longer", say: "Through the load balancer:", call: throughALB("/"), want: want{status: 504, path: albApp}},
 			}},
-			{Title: "20 s again, with perRequestTimeout 30", Scale: fast, Config: slow("20s", func(c *scenario.Config) { overridden(c); limit := 30; c.PerRequestS = &limit }), Steps: []Step{
-				call{key: "patient", say: "By name:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
-			}},
+			{Title: "20 s again, with perRequestTimeout 30", Scale: fast,
+				Config: slow("20s", func(c *scenario.Config) { overridden(c); limit := 30; c.PerRequestS = &limit }), Steps: []Step{
+					call{key: "patient", say: "By name:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+				}},
 		},
 		Why: []string{
 			"An agent gives each request 15 s unless the service says otherwise (perRequestTimeout). A load balancer waits until a connection has been silent for its idle timeout, 60 s unless changed. Both answer 504; the agent in plain text, the load balancer with a page.",
@@ -63,18 +64,23 @@ func redirect() Lesson {
 		},
 		Question: "With the redirect, does the app see the request that came to port 80?",
 		Choices: []Choice{
-			{"Yes, and it answers with a redirect", func(r *Record) bool { return r.status("redirect") == 301 && r.path("redirect") != "client → alb" }},
-			{"No: the load balancer answers it", func(r *Record) bool { return r.status("redirect") == 301 && r.path("redirect") == "client → alb" }},
+			{"Yes, and it answers with a redirect",
+				func(r *Record) bool { return r.status("redirect") == 301 && r.path("redirect") != "client → alb" }},
+			{"No: the load balancer answers it",
+				func(r *Record) bool { return r.status("redirect") == 301 && r.path("redirect") == "client → alb" }},
 			{"Yes, the load balancer forwards it and encrypts the answer", func(r *Record) bool { return r.status("redirect") == 200 }},
 		},
 		Acts: []Act{
 			{Title: "Port 80 forwards", Config: public("forward", asItIs), Steps: []Step{
 				call{key: "forward", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
 			}},
-			{Title: "Port 80 redirects", Config: public("redirect", func(c *scenario.Config) { c.DefaultAction.Redirect = "HTTP_301" }), Steps: []Step{
-				call{key: "redirect", call: throughALB("/?year=2026"), want: want{status: 301, location: "https://", path: "client → alb"}},
-				call{key: "secure", say: "Where the redirect leads. (The certificate is signed by the lab's own authority, and the caller checks it.)", call: secure, want: want{status: 200, body: hello, path: albApp}},
-			}},
+			{Title: "Port 80 redirects",
+				Config: public("redirect", func(c *scenario.Config) { c.DefaultAction.Redirect = "HTTP_301" }), Steps: []Step{
+					call{key: "redirect", call: throughALB("/?year=2026"), want: want{status: 301, location: "https://", path: "client → alb"}},
+					call{key: "secure",
+						say:  "Where the redirect leads. (The certificate is signed by the lab's own authority, and the caller checks it.)",
+						call: secure, want: want{status: 200, body: hello, path: albApp}},
+				}},
 		},
 		Why: []string{
 			"A redirect is an action of the listener: no target is involved, and it works while every target is down. Forwarding works too, and lets everything, passwords included, pass in clear text to whoever forgets the s.",
@@ -95,7 +101,8 @@ func bytesOnly() Lesson {
 		Question: "What is missing in an answer to the client service?",
 		Choices: []Choice{
 			{"Nothing: appProtocol is a remark for people", func(r *Record) bool { return envoy(r, "bytes") }},
-			{"The agent's headers: it passes bytes and reads no HTTP", func(r *Record) bool { return r.status("bytes") == 200 && !envoy(r, "bytes") }},
+			{"The agent's headers: it passes bytes and reads no HTTP",
+				func(r *Record) bool { return r.status("bytes") == 200 && !envoy(r, "bytes") }},
 			{"The answer: a connection without a protocol is reset", func(r *Record) bool { return r.exit("bytes") == 56 }},
 		},
 		Acts: []Act{

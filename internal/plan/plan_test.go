@@ -126,7 +126,8 @@ func TestParseBudget(t *testing.T) {
 			t.Errorf("%q: got %+v; want quantile %v, %v us", c.text, b, c.q, c.us)
 		}
 	}
-	for _, text := range []string{"", "p99", "p99 < 2ms", "p99 <= 2", "p99 <= ms", "p100 <= 1ms", "p0 <= 1ms", "99 <= 1ms", "p99 >= 1ms", "p99 <= 1e3ms", "p99 <= 1 min", "p99 <= 2ms x"} {
+	for _, text := range []string{"", "p99", "p99 < 2ms", "p99 <= 2", "p99 <= ms", "p100 <= 1ms", "p0 <= 1ms",
+		"99 <= 1ms", "p99 >= 1ms", "p99 <= 1e3ms", "p99 <= 1 min", "p99 <= 2ms x"} {
 		b, err := plan.ParseBudget(text)
 		if err == nil {
 			t.Errorf("%q: accepted as %+v", text, b)

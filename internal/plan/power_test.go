@@ -7,7 +7,8 @@ import (
 	"github.com/hoplab/hoplab/internal/plan"
 )
 
-var machine = plan.Machine{OffsetShare: 0.01, Points: []plan.MachinePoint{{Q: 0.5, Us: 400, SpreadUs: 100}, {Q: 0.99, Us: 900, SpreadUs: 20_000}}}
+var machine = plan.Machine{OffsetShare: 0.01,
+	Points: []plan.MachinePoint{{Q: 0.5, Us: 400, SpreadUs: 100}, {Q: 0.99, Us: 900, SpreadUs: 20_000}}}
 
 // six is a plan whose numbers are round: 6 replicates of 10 s, 500 requests/s.
 func six(t *testing.T) plan.Plan {

@@ -42,7 +42,8 @@ func TestParseStat(t *testing.T) {
 	if s.Busy != 0.4 || s.Softirq != 0.05 || s.Steal != 0.05 {
 		t.Errorf("got busy %v softirq %v steal %v; want 0.4 0.05 0.05 (nice and core 1 apart)", s.Busy, s.Softirq, s.Steal)
 	}
-	for _, bad := range []string{"", "cpu 1 2 3 4 5 6 7 8\n", "cpu0 1 2 3\n", "intr 1 2 3 4 5 6 7 8\n", "cpu0 a 2 3 4 5 6 7 8\n", "cpu1 1 2 3 4 5 6 7 8\n"} {
+	for _, bad := range []string{"", "cpu 1 2 3 4 5 6 7 8\n", "cpu0 1 2 3\n", "intr 1 2 3 4 5 6 7 8\n",
+		"cpu0 a 2 3 4 5 6 7 8\n", "cpu1 1 2 3 4 5 6 7 8\n"} {
 		if _, err := parseStat([]byte(bad), some); err == nil {
 			t.Errorf("parseStat(%q) gave no error", bad)
 		}

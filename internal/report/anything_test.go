@@ -65,8 +65,10 @@ func fill(v reflect.Value, random *rand.Rand) {
 			fill(v.Elem(), random)
 		}
 	case reflect.String:
-		words := []string{"", "", "agent", "bypass", "agent - bypass", "p99", "run", "different", "within", "0", "1", "client → alb → agent → app",
-			"<b onload=x>&\"'</svg>", "\x1b[2J\x00\xff\ufffe", "日本語", "a very long name that goes on and on without ever coming to its end", "| * ` _"}
+		words := []string{"", "", "agent", "bypass", "agent - bypass", "p99", "run", "different", "within", "0", "1",
+			"client → alb → agent → app",
+			"<b onload=x>&\"'</svg>", "\x1b[2J\x00\xff\ufffe", "日本語",
+			"a very long name that goes on and on without ever coming to its end", "| * ` _"}
 		v.SetString(words[random.IntN(len(words))])
 	case reflect.Float64:
 		v.SetFloat(anyFloat(random))
@@ -128,9 +130,11 @@ func TestRenderingsArePure(t *testing.T) {
 				}
 			}
 		}
-		first := [][]byte{page(t, r), []byte(markdown(t, r)), junit(t, &r.Summary), jsonOf(t, &r.Summary), []byte(text(t, &r.Summary, report.TextOptions{}))}
+		first := [][]byte{page(t, r), []byte(markdown(t, r)), junit(t, &r.Summary), jsonOf(t, &r.Summary),
+			[]byte(text(t, &r.Summary, report.TextOptions{}))}
 		for range 3 {
-			again := [][]byte{page(t, r), []byte(markdown(t, r)), junit(t, &r.Summary), jsonOf(t, &r.Summary), []byte(text(t, &r.Summary, report.TextOptions{}))}
+			again := [][]byte{page(t, r), []byte(markdown(t, r)), junit(t, &r.Summary), jsonOf(t, &r.Summary),
+				[]byte(text(t, &r.Summary, report.TextOptions{}))}
 			for i := range first {
 				if !bytes.Equal(first[i], again[i]) {
 					t.Errorf("%s: rendering %d changed", f.name, i)

@@ -45,7 +45,8 @@ func TestTextContrast(t *testing.T) {
 		if theme["paper"] != paper {
 			t.Errorf("the page's paper is %s, the pictures' %s", theme["paper"], paper)
 		}
-		for _, pair := range [][2]string{{"ink", "paper"}, {"muted", "paper"}, {"link", "paper"}, {"warn-ink", "paper"}, {"warn-ink", "warn-paper"}, {"ink", "band"}, {"muted", "band"}} {
+		for _, pair := range [][2]string{{"ink", "paper"}, {"muted", "paper"}, {"link", "paper"}, {"warn-ink", "paper"},
+			{"warn-ink", "warn-paper"}, {"ink", "band"}, {"muted", "band"}} {
 			if got := contrast(t, theme[pair[0]], theme[pair[1]]); got < 4.5 {
 				t.Errorf("%s on %s has a contrast of %.2f in theme %d", pair[0], pair[1], got, i)
 			}

@@ -60,7 +60,8 @@ func rendering(t *testing.T, name, kind string) string {
 
 // The pictures in docs/report/ are those of the page, on white paper.
 func TestDocsPictures(t *testing.T) {
-	for name, fixture := range map[string]string{"paths": "different", "difference": "different", "latencies": "different", "windows": "different", "ledger": "four-arms"} {
+	for name, fixture := range map[string]string{"paths": "different", "difference": "different",
+		"latencies": "different", "windows": "different", "ledger": "four-arms"} {
 		svg := regexp.MustCompile(`(?s)<svg[^>]* aria-labelledby="` + name + `-wide-title.*?</svg>`).FindString(string(page(t, fixtureNamed(fixture))))
 		if svg == "" {
 			t.Fatalf("the page has no picture %s", name)

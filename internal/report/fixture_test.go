@@ -151,7 +151,8 @@ func (f fixture) fillSummary(s *summary.Summary) {
 		s.Plan.Arms = append(s.Plan.Arms, a.name)
 		arm := summary.Arm{
 			Name: a.name, Path: a.path, Requests: f.requests + int64(2-4*i),
-			Latency: summary.LatencyUs{Min: a.at(0.0001), P50: a.at(0.5), P90: a.at(0.9), P95: a.at(0.95), P99: a.at(0.99), Max: a.at(0.99999), Mean: a.at(0.53)},
+			Latency: summary.LatencyUs{Min: a.at(0.0001), P50: a.at(0.5), P90: a.at(0.9), P95: a.at(0.95), P99: a.at(0.99),
+				Max: a.at(0.99999), Mean: a.at(0.53)},
 		}
 		hops := map[string]string{"agent": "1", "bypass": "0", "mesh": "2", "direct": "0", "agent-twin": "1"}[a.name]
 		arm.Evidence = summary.Evidence{AgentCounter: -1}
@@ -257,7 +258,8 @@ func (f fixture) fillWindows(d *summary.Detail, at float64) {
 	reasons := []string{"steal 4 %", "late sends: p99 7 ms", "2 requests never sent"}
 	for rep := 1; rep <= f.replicates; rep++ {
 		offset := f.offsetUs * random.NormFloat64()
-		d.Replicates = append(d.Replicates, summary.Replicate{Index: rep, DiffUs: tenth(at + offset), Note: "started agent first, ports 40001 and 40002"})
+		d.Replicates = append(d.Replicates, summary.Replicate{Index: rep, DiffUs: tenth(at + offset),
+			Note: "started agent first, ports 40001 and 40002"})
 		for w := 0; w < f.windows; w++ {
 			win := summary.Window{Replicate: rep, Index: w, DiffUs: tenth(at + offset + 2.2*f.offsetUs*random.NormFloat64()), Busy: 0.4, Steal: 0}
 			if k := (rep-1)*f.windows + w; k%11 == 3 {

@@ -86,7 +86,8 @@ func cannotTell(r *summary.Result) {
 		s.Sentences = append(s.Sentences, "At "+[]string{"p50", "p90", "p99"}[i]+
 			" this run cannot tell: the difference lies between −2.0 and +2.6 ms; seeing 100 µs would take about 160,000 requests per arm.")
 	}
-	s.Warnings = []summary.Warning{{Code: "few-replicates", About: "run", Text: "3 replicates are too few for an interval at 95 %; 6 or more are wanted."}}
+	s.Warnings = []summary.Warning{{Code: "few-replicates", About: "run",
+		Text: "3 replicates are too few for an interval at 95 %; 6 or more are wanted."}}
 	s.Arms[0].Failed, s.Arms[1].Dropped = 4, 12
 	s.Arms[0].Evidence.AgentHops["1"] -= 4
 	for i := range r.Detail.Difference {
@@ -116,7 +117,8 @@ func withLedger(r *summary.Result) {
 }
 
 func partial(r *summary.Result) {
-	r.Summary.Partial = &summary.Partial{Replicates: 5, Planned: 6, Why: "k6 was killed in replicate 4", Resume: "hoplab run --resume runs/20261121-091500-7f3a"}
+	r.Summary.Partial = &summary.Partial{Replicates: 5, Planned: 6, Why: "k6 was killed in replicate 4",
+		Resume: "hoplab run --resume runs/20261121-091500-7f3a"}
 	r.Detail.Replicates[3].Missing = "k6 was killed after 3.1 s"
 	r.Detail.Windows = slices.DeleteFunc(r.Detail.Windows, func(w summary.Window) bool { return w.Replicate == 4 })
 	for i := range r.Summary.Differences {
@@ -137,7 +139,8 @@ func oneReplicate(r *summary.Result) {
 	for i, saw := range []string{"+171.0", "+191.7", "+420.2"} {
 		s.Sentences = append(s.Sentences, "At "+[]string{"p50", "p90", "p99"}[i]+" this run cannot tell: it has no interval for the "+saw+" µs that it saw.")
 	}
-	s.Budgets = []summary.BudgetResult{{Budget: "p50 <= +250us", Quantile: 0.5, LimitUs: 250, EstimateUs: 171, LowUs: 171, HighUs: 171, Verdict: summary.CannotTell}}
+	s.Budgets = []summary.BudgetResult{{Budget: "p50 <= +250us", Quantile: 0.5, LimitUs: 250, EstimateUs: 171, LowUs: 171,
+		HighUs: 171, Verdict: summary.CannotTell}}
 	for i := range r.Detail.Difference {
 		p := &r.Detail.Difference[i]
 		p.LowUs, p.HighUs, p.AAHalfUs = p.EstimateUs, p.EstimateUs, 0
@@ -149,7 +152,8 @@ func empty(r *summary.Result) {
 	s := &r.Summary
 	s.Verdict, s.Sentences, s.Differences, s.NoiseFloorUs, s.Warnings = summary.CannotTell, nil, nil, nil, nil
 	for i := range s.Arms {
-		s.Arms[i] = summary.Arm{Name: s.Arms[i].Name, TwinOf: s.Arms[i].TwinOf, Path: s.Arms[i].Path, Evidence: summary.Evidence{AgentCounter: -1}}
+		s.Arms[i] = summary.Arm{Name: s.Arms[i].Name, TwinOf: s.Arms[i].TwinOf, Path: s.Arms[i].Path,
+			Evidence: summary.Evidence{AgentCounter: -1}}
 	}
 	s.Partial = &summary.Partial{Planned: 6, Why: "interrupted before the first replicate ended"}
 	r.Detail = summary.Detail{Repeat: r.Detail.Repeat, Render: r.Detail.Render, Machine: r.Detail.Machine}
@@ -185,9 +189,12 @@ func hostile(r *summary.Result) {
 		s.Differences[i].Method = evil
 	}
 	s.Partial = &summary.Partial{Replicates: 1, Planned: 2, Why: evil, Resume: evil}
-	s.Budgets = []summary.BudgetResult{{Budget: evil, Quantile: 0.5, LimitUs: 1, EstimateUs: 1, LowUs: 0.5, HighUs: 2, Verdict: summary.CannotTell}}
-	s.Ledger = &summary.Ledger{Arm: evil, Quantile: 0.5, TotalUs: 10, RemainderUs: -2, Entries: []summary.LedgerEntry{{Part: evil, Us: 12, By: evil}}}
-	s.Warnings = []summary.Warning{{Code: evil, About: "run", Text: evil}, {Code: "x", About: "p99", Text: evil}, {Code: "y", About: "agent" + evil, Text: evil}}
+	s.Budgets = []summary.BudgetResult{{Budget: evil, Quantile: 0.5, LimitUs: 1, EstimateUs: 1, LowUs: 0.5, HighUs: 2,
+		Verdict: summary.CannotTell}}
+	s.Ledger = &summary.Ledger{Arm: evil, Quantile: 0.5, TotalUs: 10, RemainderUs: -2,
+		Entries: []summary.LedgerEntry{{Part: evil, Us: 12, By: evil}}}
+	s.Warnings = []summary.Warning{{Code: evil, About: "run", Text: evil}, {Code: "x", About: "p99", Text: evil},
+		{Code: "y", About: "agent" + evil, Text: evil}}
 	d := &r.Detail
 	d.Primary = s.Differences[0].Of
 	d.Method, d.Repeat, d.Render, d.NotShown = evil, evil, evil, []string{evil}

@@ -157,7 +157,8 @@ func TestNothingIsLost(t *testing.T) {
 	for _, name := range []string{"different", "cannot-tell", "four-arms", "partial", "within"} {
 		r := fixtureNamed(name)
 		for kind, out := range map[string]string{
-			"html": string(page(t, r)), "markdown": markdown(t, r), "text": text(t, &r.Summary, report.TextOptions{Width: 4000}), "junit": string(junit(t, &r.Summary)),
+			"html": string(page(t, r)), "markdown": markdown(t, r),
+			"text": text(t, &r.Summary, report.TextOptions{Width: 4000}), "junit": string(junit(t, &r.Summary)),
 		} {
 			var wanted []string
 			for _, w := range r.Summary.Warnings {

@@ -72,7 +72,8 @@ func (p *htmlPage) pathFigure(styles map[string]chart.Style) htmlFigure {
 	}
 	f.Caption = strings.Join(captions, ". ") + "."
 	var rows []chart.PathRow
-	f.Table = &htmlTable{Caption: "Every stop of every path", Sticky: true, Head: []htmlCell{word("arm"), word("stop"), word("ports"), number("proved"), word("by")}}
+	f.Table = &htmlTable{Caption: "Every stop of every path", Sticky: true,
+		Head: []htmlCell{word("arm"), word("stop"), word("ports"), number("proved"), word("by")}}
 	for _, path := range p.paths() {
 		row := chart.PathRow{Arm: clean(path.Arm), Style: styles[path.Arm], Around: p.aroundWords(path.Arm)}
 		for _, b := range path.Boxes {

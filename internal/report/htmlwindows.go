@@ -20,7 +20,8 @@ func (p *htmlPage) windowFigure(styles map[string]chart.Style) htmlFigure {
 		return f
 	}
 	windows, every := chart.Thin(cleanWindows(p.Detail.Windows))
-	in := chart.Windows{Name: d.Name, Style: p.styleOf(d.Of, styles), Windows: windows, Replicates: cleanReplicates(p.Detail.Replicates), Source: p.source()}
+	in := chart.Windows{Name: d.Name, Style: p.styleOf(d.Of, styles), Windows: windows,
+		Replicates: cleanReplicates(p.Detail.Replicates), Source: p.source()}
 	if c := p.atMedian(); c != nil {
 		in.HasInterval, in.EstimateText = true, c.Estimate
 		in.EstimateUs, in.LowUs, in.HighUs = c.Difference.EstimateUs, c.Difference.LowUs, c.Difference.HighUs
@@ -111,7 +112,8 @@ func voidReasons(windows []summary.Window) []string {
 // replicateTable has a row for each replicate, with the range of its windows.
 func (p *htmlPage) replicateTable() *htmlTable {
 	t := &htmlTable{Caption: "Replicates", Sticky: true, Head: []htmlCell{
-		word("replicate"), number("difference at p50"), number("windows"), number("lowest window"), number("highest window"), number("voided"), word("note")}}
+		word("replicate"), number("difference at p50"), number("windows"), number("lowest window"), number("highest window"),
+		number("voided"), word("note")}}
 	unit, step := p.windowUnit()
 	for _, r := range p.Detail.Replicates {
 		counted, voided := 0, 0

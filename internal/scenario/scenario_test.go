@@ -54,7 +54,8 @@ func TestRandomReachesEveryFault(t *testing.T) {
 			"override": c.Override != nil, "no connect": !c.Connect, "tcp": c.AppProtocol == "", "no tasks": c.Tasks == 0,
 			"no egress": c.NoALBEgress, "closed to the load balancer": len(c.AppFromALB) == 0, "closed to the client": len(c.AppFromClient) == 0,
 			"loopback app": c.App["LISTEN_ADDRESS"] == "127.0.0.1", "interface app": c.App["LISTEN_ADDRESS"] == "eth0",
-			"slow app": strings.HasPrefix(c.App["DELAY"], "20s"), "failing app": c.App["STATUS"] == "500", "redirect": c.DefaultAction.Redirect != "",
+			"slow app": strings.HasPrefix(c.App["DELAY"], "20s"), "failing app": c.App["STATUS"] == "500",
+			"redirect":     c.DefaultAction.Redirect != "",
 			"client first": c.ClientFirst, "other namespace": c.OtherNamespace, "nobody registered": c.RegisterNobody,
 		} {
 			if hit {

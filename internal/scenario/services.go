@@ -136,7 +136,8 @@ func (a Action) object() object {
 	case a.Redirect != "":
 		return object{"Type": "redirect", "RedirectConfig": object{"Protocol": "HTTPS", "Port": "443", "StatusCode": a.Redirect}}
 	case a.Fixed != 0:
-		return object{"Type": "fixed-response", "FixedResponseConfig": object{"StatusCode": strconv.Itoa(a.Fixed), "ContentType": "text/plain", "MessageBody": a.Body}}
+		return object{"Type": "fixed-response",
+			"FixedResponseConfig": object{"StatusCode": strconv.Itoa(a.Fixed), "ContentType": "text/plain", "MessageBody": a.Body}}
 	}
 	return object{"Type": "forward", "TargetGroupArn": ref("TargetGroup")}
 }

@@ -115,7 +115,8 @@ func (rec *Recording) replicate(r run.Replicate, drift *drift, rng *rand.Rand) (
 	for i, a := range p.Arms {
 		ev.StartOrder = append(ev.StartOrder, a.Name)
 		if a.Expect.AgentHops > 0 {
-			ev.Agents = append(ev.Agents, run.AgentCount{Arm: a.Name, Role: "ingress", Name: "app", Requests: answered[i], HealthChecks: 2, BusyUs: -1})
+			ev.Agents = append(ev.Agents, run.AgentCount{Arm: a.Name, Role: "ingress", Name: "app", Requests: answered[i],
+				HealthChecks: 2, BusyUs: -1})
 		}
 		if a.Expect.AgentHops > 1 {
 			ev.Agents = append(ev.Agents, run.AgentCount{Arm: a.Name, Role: "egress", Name: "app", Requests: answered[i], BusyUs: -1})
@@ -128,7 +129,8 @@ func (rec *Recording) replicate(r run.Replicate, drift *drift, rng *rand.Rand) (
 }
 
 // requests makes the requests of one replicate in the order of their starts.
-func (rec *Recording) requests(load *samplefile.Load, drift *drift, rng *rand.Rand, write func(generator int, r *samplefile.Record) error) error {
+func (rec *Recording) requests(load *samplefile.Load, drift *drift, rng *rand.Rand,
+	write func(generator int, r *samplefile.Record) error) error {
 	p := rec.Plan
 	offset := make([]float64, len(p.Arms))
 	outcome := make([]samplefile.Outcome, len(p.Arms))
@@ -166,7 +168,8 @@ func (rec *Recording) requests(load *samplefile.Load, drift *drift, rng *rand.Ra
 
 // closedLoop lets every virtual user send, wait for the answer and sleep 1 s,
 // one arm after the other.
-func (rec *Recording) closedLoop(load *samplefile.Load, rng *rand.Rand, one func(time.Duration, int64, int, time.Duration) (time.Duration, error)) error {
+func (rec *Recording) closedLoop(load *samplefile.Load, rng *rand.Rand,
+	one func(time.Duration, int64, int, time.Duration) (time.Duration, error)) error {
 	each := samplefile.Seconds(rec.Plan.ReplicateS)
 	var iteration int64
 	for arm := range rec.Plan.Arms {
@@ -201,7 +204,8 @@ const callerAddress = "127.18.0.2"
 
 // answeredBy is what a sound response of an arm looks like.
 func answeredBy(a *plan.Arm) samplefile.Outcome {
-	o := samplefile.Outcome{Status: a.Expect.Status, Peer: callerAddress, Via: a.Name, HeaderBytes: 158, BodyBytes: 11, ServiceMs: -1, Reused: true}
+	o := samplefile.Outcome{Status: a.Expect.Status, Peer: callerAddress, Via: a.Name, HeaderBytes: 158, BodyBytes: 11,
+		ServiceMs: -1, Reused: true}
 	if a.Expect.AgentHeaders == 1 {
 		o.AgentHeaders, o.ServiceMs = 1, 0
 		o.HeaderBytes += 49 // "server: envoy" and a one-digit "x-envoy-upstream-service-time"

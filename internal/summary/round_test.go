@@ -11,7 +11,8 @@ import (
 
 func measured() summary.Summary {
 	return summary.Summary{
-		Arms: []summary.Arm{{Latency: summary.LatencyUs{Min: 91.1, P50: 104.34166666666665, P90: 8530.989999999996, P95: 1e6 / 3, P99: 2e6 / 3, Max: 7200e6 - 0.1, Mean: 3915.927869459431}}},
+		Arms: []summary.Arm{{Latency: summary.LatencyUs{Min: 91.1, P50: 104.34166666666665, P90: 8530.989999999996,
+			P95: 1e6 / 3, P99: 2e6 / 3, Max: 7200e6 - 0.1, Mean: 3915.927869459431}}},
 		Differences: []summary.Difference{{EstimateUs: 171.26, LowUs: -0.04, HighUs: 177.95, WithinLowUs: 168.949999, WithinHighUs: -173.45,
 			BetweenUs: 1.0 / 3, P: 0.0312345, PHolm: 0.000456789}},
 		NoiseFloorUs: map[string]float64{"p50": 4.16, "p99": 2.0 / 3},

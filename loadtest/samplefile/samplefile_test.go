@@ -291,7 +291,8 @@ func TestFullDiskIsReported(t *testing.T) {
 
 func TestLongAndBrokenTextsAreCut(t *testing.T) {
 	long := "other: " + strings.Repeat("\u00e4", 400)
-	got, _, err := read(write(t, []Record{{Outcome: Outcome{Error: long, Peer: "\xff\xfe"}}, {Outcome: Outcome{Error: long + "2"}}}, Trailer{}))
+	got, _, err := read(write(t, []Record{{Outcome: Outcome{Error: long, Peer: "\xff\xfe"}},
+		{Outcome: Outcome{Error: long + "2"}}}, Trailer{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,14 +96,16 @@ func TestResponsesOnTheWire(t *testing.T) {
 		want   samplefile.Outcome
 		kept   bool
 	}{
-		{"plain", plain, samplefile.Outcome{Status: 200, Peer: "10.0.0.9", Via: "a1", HeaderBytes: head(plain), BodyBytes: 2, ServiceMs: -1}, true},
+		{"plain", plain,
+			samplefile.Outcome{Status: 200, Peer: "10.0.0.9", Via: "a1", HeaderBytes: head(plain), BodyBytes: 2, ServiceMs: -1}, true},
 		{"agent", agent, samplefile.Outcome{Status: 200, AgentHeaders: 1, HeaderBytes: head(agent), BodyBytes: 2, ServiceMs: 12}, true},
 		{"only one agent header", half, samplefile.Outcome{Status: 200, AgentHeaders: -1, HeaderBytes: head(half), ServiceMs: -1}, true},
 		{"chunked", chunked, samplefile.Outcome{Status: 200, HeaderBytes: head(chunked), BodyBytes: 5, ServiceMs: -1}, true},
 		{"to the end", toEnd, samplefile.Outcome{Status: 200, HeaderBytes: head(toEnd), BodyBytes: 13, ServiceMs: -1}, false},
 		{"no content", empty, samplefile.Outcome{Status: 204, HeaderBytes: head(empty), ServiceMs: -1}, true},
 		{"closing", closing, samplefile.Outcome{Status: 503, HeaderBytes: head(closing), ServiceMs: -1}, false},
-		{"early hints", early + plain, samplefile.Outcome{Status: 200, Peer: "10.0.0.9", Via: "a1", HeaderBytes: len(early) + head(plain), BodyBytes: 2, ServiceMs: -1}, true},
+		{"early hints", early + plain,
+			samplefile.Outcome{Status: 200, Peer: "10.0.0.9", Via: "a1", HeaderBytes: len(early) + head(plain), BodyBytes: 2, ServiceMs: -1}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			answers := []string{c.answer, c.answer}

@@ -80,7 +80,8 @@ func TestConfigureSaysWhatIsMissing(t *testing.T) {
 	if err := os.WriteFile(broken, []byte(`{"schema":"hoplab/load/v1"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{"": "HOPLAB_LOAD is not set", filepath.Join(dir, "none"): "no such file", broken: "arms is empty"} {
+	for path, want := range map[string]string{"": "HOPLAB_LOAD is not set", filepath.Join(dir, "none"): "no such file",
+		broken: "arms is empty"} {
 		_, err := newRecorder().configure(func(string) (string, bool) { return path, path != "" })
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", path, err, want)
@@ -203,7 +204,8 @@ func TestOutcomeOfK6(t *testing.T) {
 	res := func(change func(*httpext.Response)) *k6http.Response {
 		r := httpext.NewResponse()
 		r.Status, r.StatusText, r.Proto, r.RemoteIP = 200, "200 OK", "HTTP/1.1", "10.0.0.1"
-		r.Headers = map[string]string{"Server": "envoy", "X-Envoy-Upstream-Service-Time": "4", "Content-Length": "11", "X-Hoplab-Peer": "127.0.0.1"}
+		r.Headers = map[string]string{"Server": "envoy", "X-Envoy-Upstream-Service-Time": "4", "Content-Length": "11",
+			"X-Hoplab-Peer": "127.0.0.1"}
 		change(r)
 		return &k6http.Response{Response: r}
 	}
@@ -215,7 +217,8 @@ func TestOutcomeOfK6(t *testing.T) {
 		want   samplefile.Outcome
 	}{
 		{"kept connection", func(*httpext.Response) {}, ok},
-		{"new connection", func(r *httpext.Response) { r.Timings.Connecting = 0.2 }, func() samplefile.Outcome { o := ok; o.Reused = false; return o }()},
+		{"new connection", func(r *httpext.Response) { r.Timings.Connecting = 0.2 },
+			func() samplefile.Outcome { o := ok; o.Reused = false; return o }()},
 		{"status 504", func(r *httpext.Response) {
 			r.Status, r.StatusText, r.ErrorCode, r.Error = 504, "504 Gateway Timeout", 1504, ""
 		},

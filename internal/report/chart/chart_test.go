@@ -108,7 +108,8 @@ func TestColumnOrderMergesPaths(t *testing.T) {
 		}
 		return r
 	}
-	got := columnOrder([]PathRow{row("client", "alb", "app"), row("client", "alb", "agent", "app"), row("client", "client agent", "agent", "app"), row("client", "app", "app")})
+	got := columnOrder([]PathRow{row("client", "alb", "app"), row("client", "alb", "agent", "app"),
+		row("client", "client agent", "agent", "app"), row("client", "app", "app")})
 	want := []string{"client#0", "client agent#0", "alb#0", "agent#0", "app#0", "app#1"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
