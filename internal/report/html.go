@@ -1,8 +1,7 @@
 package report
 
 import (
-	"embed"
-	"html/template"
+	_ "embed"
 	"io"
 	"regexp"
 	"strconv"
@@ -12,31 +11,28 @@ import (
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
-//go:embed page
-var pageFiles embed.FS
-
-var pageTemplate = template.Must(template.ParseFS(pageFiles, "page/page.gohtml"))
+//go:embed page/page.css
+var pageStyle string
 
 // HTML writes a result as one page that needs no network and no script: nine
 // sections from the answer to the limits, with pictures for a desk, a phone
 // and paper, in the reader's light or dark theme. Every picture has a text
 // alternative and its numbers in a table.
 func HTML(w io.Writer, r *summary.Result) error {
-	style, err := pageFiles.ReadFile("page/page.css")
-	if err != nil {
-		return err
-	}
 	v := newView(&r.Summary)
-	page := htmlPage{view: v, Detail: &r.Detail, Style: template.CSS(style)}
+	page := htmlPage{view: v, Detail: &r.Detail, Style: markup(pageStyle)}
 	page.fill()
-	return pageTemplate.Execute(w, &page)
+	var out htmlWriter
+	out.page(&page)
+	_, err := io.WriteString(w, out.String())
+	return err
 }
 
-// htmlPage is what the template shows, in its order.
+// htmlPage is what the page shows, in its order.
 type htmlPage struct {
 	*view
 	Detail *summary.Detail
-	Style  template.CSS
+	Style  markup
 
 	Title          string
 	Kicker         []string

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"html/template"
 	"math"
 	"slices"
 	"strings"
@@ -15,7 +14,7 @@ import (
 // htmlFigure is one section with a picture, or with the reason why there is none.
 type htmlFigure struct {
 	ID, Heading string
-	Pictures    []template.HTML
+	Pictures    []markup
 	Caption     string
 	Table       *htmlTable
 	Absent      string
@@ -54,7 +53,7 @@ func (f *htmlFigure) draw(title, absent string, picture func(chart.Figure, chart
 	about := chart.Figure{ID: f.ID, Title: title, Desc: f.Caption}
 	for _, form := range []chart.Form{chart.Wide, chart.Narrow} {
 		if svg := picture(about, form); svg != "" {
-			f.Pictures = append(f.Pictures, template.HTML(svg))
+			f.Pictures = append(f.Pictures, markup(svg))
 		}
 	}
 	if len(f.Pictures) == 0 {
