@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 scripts/lint.sh
+scripts/size.sh
 step "fast layer" # first of the tests: a mistake shows within seconds
 scripts/fast.sh
 scripts/full.sh
