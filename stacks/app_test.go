@@ -145,7 +145,8 @@ func TestTargetGroup(t *testing.T) {
 	} {
 		expect(t, "target group", g.Properties, want, name)
 	}
-	expect(t, "target group", g.Properties, map[string]any{"Key": "deregistration_delay.timeout_seconds", "Value": "90"}, "TargetGroupAttributes", 0)
+	expect(t, "target group", g.Properties, map[string]any{"Key": "deregistration_delay.timeout_seconds",
+		"Value": "90"}, "TargetGroupAttributes", 0)
 }
 
 // TestAlbEgress: what leaves the load balancer, in the three settings.

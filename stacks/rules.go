@@ -46,7 +46,8 @@ func newGroup(scope constructs.Construct, id string, vpc awsec2.IVpc, descriptio
 
 // allowOut lets group reach destination on a TCP port. It is a resource of its
 // own: inline, two groups that name each other would be a cycle.
-func allowOut(scope constructs.Construct, id string, group, destination awsec2.ISecurityGroup, port int, why string) awsec2.CfnSecurityGroupEgress {
+func allowOut(scope constructs.Construct, id string, group, destination awsec2.ISecurityGroup, port int,
+	why string) awsec2.CfnSecurityGroupEgress {
 	return awsec2.NewCfnSecurityGroupEgress(scope, jsii.String(id), &awsec2.CfnSecurityGroupEgressProps{
 		GroupId:                    group.SecurityGroupId(),
 		DestinationSecurityGroupId: destination.SecurityGroupId(),

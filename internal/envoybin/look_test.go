@@ -134,7 +134,8 @@ func TestInFuncE(t *testing.T) {
 }
 
 func TestParseWish(t *testing.T) {
-	for in, want := range map[string]wish{"": {}, "1.40.0": {exact: "1.40.0"}, "v1.36.4": {exact: "1.36.4"}, "1.36": {minor: "1.36"}, "1.36.x": {minor: "1.36"}} {
+	for in, want := range map[string]wish{"": {}, "1.40.0": {exact: "1.40.0"}, "v1.36.4": {exact: "1.36.4"},
+		"1.36": {minor: "1.36"}, "1.36.x": {minor: "1.36"}} {
 		if got, err := parseWish(in); err != nil || got != want {
 			t.Errorf("%q: %+v %v", in, got, err)
 		}

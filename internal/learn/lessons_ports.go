@@ -96,7 +96,8 @@ func needlessHop() Lesson {
 		},
 		Acts: []Act{
 			{Title: "Service Connect as it comes", Config: deployment("default", asItIs), Steps: []Step{
-				call{key: "default", say: "A host of the VPC calls the load balancer:", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
+				call{key: "default", say: "A host of the VPC calls the load balancer:", call: throughALB("/"),
+					want: want{status: 200, body: hello, path: albAgentApp}},
 				finding{key: "rule", say: "The checks know this hop:", rule: "needless-agent-hop"},
 			}},
 			{Title: "The agent moved to port 8080 (ingressPortOverride)", Config: deployment("override", overridden), Steps: []Step{
@@ -124,14 +125,17 @@ func override() Lesson {
 		},
 		Question: "After the change, what must the callers do?",
 		Choices: []Choice{
-			{"The client service must write :8080 into its URL", func(r *Record) bool { return r.status("url80") != 200 && r.status("url8080") == 200 }},
-			{"Nothing: the URLs of both kinds of callers stay as they are", func(r *Record) bool { return r.status("url80") == 200 && r.status("alb") == 200 }},
+			{"The client service must write :8080 into its URL",
+				func(r *Record) bool { return r.status("url80") != 200 && r.status("url8080") == 200 }},
+			{"Nothing: the URLs of both kinds of callers stay as they are",
+				func(r *Record) bool { return r.status("url80") == 200 && r.status("alb") == 200 }},
 			{"Callers of the load balancer must use port 8080", func(r *Record) bool { return r.find("alb").Call != nil && r.status("alb") != 200 }},
 		},
 		Acts: []Act{{Title: "The agent on 8080, the app on 80", Config: deployment("override", overridden), Steps: []Step{
 			call{key: "url80", say: "The client service, as before:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 			call{key: "url8080", say: "The client service with the override in its URL:", call: byName(8080), want: want{curl: reset}},
-			call{key: "alb", say: "Through the load balancer, as before:", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
+			call{key: "alb", say: "Through the load balancer, as before:", call: throughALB("/"),
+				want: want{status: 200, body: hello, path: albApp}},
 		}}},
 		Why: []string{
 			"Two ports lead into the task now: 80 straight to the app, 8080 to the agent. The client's agent learns the new port from ECS and keeps answering to the old client port. The load balancer keeps calling 80, where it now meets the app.",
@@ -162,7 +166,8 @@ func forgottenRule() Lesson {
 		Acts: []Act{
 			{Title: "An override without its rule", Scale: fast, Config: deployment("override-sg-closed", closed), Steps: []Step{
 				call{key: "closed", call: byName(80), want: want{status: 504, body: timeout, path: "client → agent"}},
-				call{key: "alb", say: "Meanwhile through the load balancer, so that nobody gets an alarm:", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
+				call{key: "alb", say: "Meanwhile through the load balancer, so that nobody gets an alarm:", call: throughALB("/"),
+					want: want{status: 200, body: hello, path: albApp}},
 				finding{key: "rule", say: "Before the deployment the checks would have said:", rule: "ingress-port-closed"},
 			}},
 			{Title: "With the rule", Config: deployment("override-mesh", overridden), Steps: []Step{

@@ -122,7 +122,8 @@ func TestErrorsNameTheThingAndTheCode(t *testing.T) {
 		{"open nothing", func() error { _, err := run.Open(t.TempDir()); return err }, fail.Usage, "is not a run directory"},
 		{"damaged plan", func() error { _, err := run.Open(damaged.Path); return err }, fail.Usage, "plan.json"},
 		{"foreign schema", func() error { _, err := run.Open(foreign.Path); return err }, fail.Usage, "hoplab/plan/v9"},
-		{"directory is a file", func() error { _, err := run.Create(filepath.Join(file, "x"), d.Plan, d.Env); return err }, fail.Environment, "cannot write"},
+		{"directory is a file", func() error { _, err := run.Create(filepath.Join(file, "x"), d.Plan, d.Env); return err },
+			fail.Environment, "cannot write"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := c.do()
