@@ -25,7 +25,7 @@ func newReport(s streams) *cobra.Command {
 		Long: `Render a run again from its plan, samples and evidence, byte for byte the same.
 Rewrites summary.json, report.html and report.md in DIR and prints the
 comparison. The exit code is the verdict's.`,
-		Example: "  hoplab report runs/latest\n  hoplab report runs/latest --format markdown >comment.md",
+		Example: "  hoplab report docs/sample-run\n  hoplab report docs/sample-run --format markdown >comment.md",
 		Args:    exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := oneOf("format", format, formats...); err != nil {

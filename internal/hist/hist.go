@@ -2,9 +2,11 @@
 //
 // Bars are as wide as those of HdrHistogram with four digits: one Unit each up
 // to ExactBelow, then twice as wide for every doubling of the latency. Minimum,
-// maximum and sum are kept exactly. HdrHistogram's own Go library takes 3 MB for
-// this range at once and copies it for every quantile, which was most of what
-// the comparison of a small file cost.
+// maximum and sum are kept exactly. Beside HdrHistogram's Go library, version
+// 1.4.0, with the same digits: 10,000 latencies recorded and three quantiles
+// read took 0.67 ms and 0.26 MB here, 1.6 ms and 3.1 MB in its dense form, 4.9 ms
+// and 0.09 MB in its packed one, whose counts are found by binary search (one
+// run on two busy cores; the ratios are what counts).
 //
 // Histograms add up: merging is associative and commutative, and a quantile
 // after merging equals the quantile of the union, because every histogram has
