@@ -42,7 +42,7 @@ type Clients struct {
 	steps   *sfn.Client
 }
 
-// onCall, if not nil, hears of every operation as "service:operation"; tests
+// onCall, if not nil, is called with every operation as "service:operation"; tests
 // hold them against the policy.
 var onCall func(operation string)
 

@@ -1,7 +1,7 @@
 // Package awsrun carries out a plan on stacks that are deployed in AWS: it
 // reads the stacks' outputs, refuses a deployment that is not what the plan
-// compares, starts one fresh load task for each replicate, brings the sample
-// files home, and reads CloudWatch as the second leg of the evidence. It
+// compares, starts one fresh load task for each replicate, downloads the sample
+// files, and reads CloudWatch as the second source of the evidence. It
 // writes the same run directory as the lab does, so that statistics and
 // report are the same.
 //

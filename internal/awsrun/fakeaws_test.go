@@ -47,7 +47,7 @@ type fakeAWS struct {
 	taskDefs map[string]map[string]any // by ARN
 	series   map[string][]point        // CloudWatch, by what is counted
 	alias    map[string]string         // metrics that are counted under another's name
-	extra   map[string]float64        // counted in addition with every load task's own requests
+	extra    map[string]float64        // counted in addition with every load task's own requests
 	execs    []*fakeExecution
 	ops      map[string]int
 	// intercept answers a call in the fake's place when it returns true.

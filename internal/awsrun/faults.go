@@ -12,7 +12,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 )
 
-// codes that AWS services give to the same trouble.
+// Error codes that AWS services give to the same failure.
 var (
 	expiredCodes = []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 	refusedCodes = []string{"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId",
@@ -111,8 +111,8 @@ func shortest(err error) error {
 	}
 }
 
-// answered reports whether an error is AWS's answer. Without one, nobody knows
-// whether the call was carried out.
+// answered reports whether an error is AWS's answer. Without an answer it is
+// unknown whether the call was carried out.
 func answered(err error) bool { return codeOf(err) != "" }
 
 func codeOf(err error) string {

@@ -18,7 +18,7 @@ import (
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
-// fetchers is how many sample files come home at once.
+// fetchers is how many sample files are downloaded at once.
 const fetchers = 8
 
 // counts is what the samples of one replicate say of the requests, warm-up
@@ -30,8 +30,8 @@ type counts struct {
 }
 
 // until is the end of the periods in which the requests can have been counted:
-// the one that the last request fell into, and one more for whoever counts
-// late.
+// the one that the last request fell into, and one more for metrics that
+// are counted late.
 func (c *counts) until(period time.Duration) time.Time {
 	return time.Unix(0, c.end).Truncate(period).Add(2 * period)
 }
@@ -70,7 +70,7 @@ func (r *runner) listed(ctx context.Context, replicate int) (map[string]string, 
 	return out, nil
 }
 
-// fetch brings a replicate's sample files home and verifies each: its trailer,
+// fetch downloads a replicate's sample files and verifies each: its trailer,
 // its plan, its place. before is what lay there when the replicate began.
 func (r *runner) fetch(ctx context.Context, rep run.Replicate, loads []samplefile.Load, before map[string]string) (*counts, error) {
 	now, err := r.listed(ctx, rep.Index)

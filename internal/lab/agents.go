@@ -15,9 +15,9 @@ const (
 	AgentEnvoy = "envoy" // the Envoy that Options.Envoy names
 )
 
-// CheckAgent says whether this machine and the other options allow the Agent.
-// Envoy asks the kernel where a redirected connection was going and knows no
-// time but real time, so it needs the netns fabric and its clock as it is.
+// CheckAgent fails when this machine or the other options do not allow the Agent.
+// Envoy asks the kernel where a redirected connection was going and runs in
+// real time, so it needs the netns fabric and an unscaled clock.
 func (o *Options) CheckAgent() error {
 	const hint = "use --agent lab, the lab's own"
 	switch {

@@ -18,7 +18,7 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// balancer is a load balancer at work. It runs as one node; the service has
+// balancer is a running load balancer. It runs as one node; the service has
 // one in each zone, which matters for the number of health checks only.
 type balancer struct {
 	copy  *deploymentCopy
@@ -214,7 +214,7 @@ func (b *balancer) config() (*alb.Config, error) {
 	return cfg, nil
 }
 
-// noteActions remarks on actions that the lab does not run, such as
+// noteActions notes actions that the lab does not run, such as
 // authenticate-oidc: requests pass them by.
 func (b *balancer) noteActions(l *topology.Listener) {
 	check := func(as []topology.Action) {

@@ -77,8 +77,8 @@ func (l *Lab) DialInfo(c Caller, rawURL string) (DialInfo, error) {
 	if err != nil {
 		return DialInfo{}, err
 	}
-	// An isolated fabric leaves the answer to the kernel, which would take its
-	// time; the groups say it at once.
+	// On an isolated fabric the kernel decides, by a timeout; the groups give
+	// the same answer at once.
 	to := d.Logical.Addr()
 	if _, ok := l.fabric.(fabric.Isolated); ok && !to.IsLoopback() && to != h.Spec().IP &&
 		!fabric.Contains(l.network.Open(h.Spec().IP, to), d.Logical.Port()) {

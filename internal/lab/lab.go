@@ -309,8 +309,8 @@ func (l *Lab) Close() error {
 func (l *Lab) caFile() string { return filepath.Join(l.dir, "ca.pem") }
 
 // certificate makes the certificate of an HTTPS listener. What the template
-// names is in AWS's hands; the lab's stands for the load balancer's own name,
-// and the lab's authority is in ca.pem of its directory.
+// names is kept by AWS; the lab's is for the load balancer's own name, and the
+// lab's authority is in ca.pem of its directory.
 func (l *Lab) certificate(name string) (*certs.Pair, error) {
 	if l.ca == nil {
 		ca, err := certs.NewAuthority()

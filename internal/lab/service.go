@@ -10,7 +10,7 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// service is an ECS service at work: it keeps the desired number of tasks
+// service is a running ECS service: it keeps the desired number of tasks
 // running. Lab.mu guards it.
 type service struct {
 	copy    *deploymentCopy
@@ -21,7 +21,7 @@ type service struct {
 	started int     // tasks ever started, for their names
 	events  []Event
 	// failures counts the tasks in a row that ended or were replaced before they
-	// were healthy; broken is set when the circuit breaker has had enough.
+	// were healthy; broken is set when the circuit breaker has opened.
 	failures int
 	broken   bool
 }
@@ -164,7 +164,7 @@ func (s *service) lost(t *task, why string) {
 	s.reconcile()
 }
 
-// gone takes a stopped task off the network.
+// gone removes a stopped task's host and interface.
 func (s *service) gone(t *task) {
 	t.state = Stopped
 	t.cancel()

@@ -12,7 +12,7 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// Status is a picture of the lab. Counters of different processes are read
+// Status is the state of the lab. Counters of different processes are read
 // one after the other while requests go on.
 type Status struct {
 	Fabric        string               `json:"fabric"`

@@ -11,7 +11,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/proc"
 )
 
-// TaskState is where a task is in its life, in the words of Amazon ECS.
+// TaskState is a task's lastStatus, as Amazon ECS names it.
 type TaskState string
 
 // The states that a lab's task can be seen in.

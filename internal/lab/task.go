@@ -256,7 +256,7 @@ func (t *task) kill() {
 	}
 }
 
-// detach takes the task off the network.
+// detach removes the task's host and interface.
 func (t *task) detach() {
 	if t.host != nil {
 		t.host.Remove()

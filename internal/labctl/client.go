@@ -41,7 +41,7 @@ func Dial(p Place) (*Client, error) {
 	return &Client{conn: conn, dec: json.NewDecoder(conn)}, nil
 }
 
-// Close ends the connection; the lab stays up.
+// Close ends the connection; the lab goes on.
 func (c *Client) Close() error { return c.conn.Close() }
 
 // Call sends a request, with open files for an exec, and decodes the answer's

@@ -10,8 +10,8 @@ import (
 // patience bounds a redeployment whose request names no time-out, real time.
 const patience = 2 * time.Minute
 
-// operate does to the running deployment what its operator, or bad luck,
-// would. It reports whether it knows the operation.
+// operate changes the running deployment: kill, drain, scale, redeploy. It
+// reports whether it knows the operation.
 func (s *server) operate(ctx context.Context, r Request) (known bool, err error) {
 	p := lab.TaskRef{Service: r.Service, Task: r.Task}
 	switch r.Op {

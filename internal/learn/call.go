@@ -132,8 +132,8 @@ func (c call) differs(seen *Call) string {
 	return strings.Join(diffs, "; ")
 }
 
-// disagrees compares with the prediction. The app's own body is the app's
-// business, and curl names a load balancer by another name than the topology.
+// disagrees compares with the prediction, which has no body of the app's own;
+// curl names a load balancer by another name than the topology.
 func disagrees(seen *Call) string {
 	want := seen.Predicted.Outcome
 	if want.Match == reach.Assumed {

@@ -14,7 +14,7 @@ import (
 	"github.com/hoplab/hoplab/internal/scenario"
 )
 
-// Lesson is one thing to understand.
+// Lesson teaches one thing.
 type Lesson struct {
 	ID    string
 	Title string

@@ -25,7 +25,7 @@ type Options struct {
 
 // Run takes the learner through a lesson. The record is complete also when
 // the run left what is documented; Record.Differs then says where. The error
-// is for a lab that cannot run or a learner that went away.
+// is for a lab that cannot run, and for input that ends.
 func Run(ctx context.Context, l Lesson, o Options) (*Record, error) {
 	if o.Out == nil {
 		o.Out = io.Discard

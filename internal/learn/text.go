@@ -199,8 +199,8 @@ func body(s string) string {
 	return s
 }
 
-// noticeable is the shortest wait worth telling. What a hop costs is another
-// command's business, and the scaled clock stretches it.
+// noticeable is the shortest wait that is told. Shorter ones are the hops' own
+// cost, which the scaled clock stretches and hoplab run measures.
 const noticeable = 5 * time.Second
 
 func after(d time.Duration) string {
@@ -210,7 +210,7 @@ func after(d time.Duration) string {
 	return fmt.Sprintf(" after %.0f s", d.Seconds())
 }
 
-// proof names what the answer itself says about its way.
+// proof names what the answer itself says about its path.
 func proof(c *Call) string {
 	var parts []string
 	if server := c.Seen.Header.Get("Server"); server != "" {

@@ -47,7 +47,7 @@ type Evidence struct {
 	OneCore string `json:"one_core,omitempty"`
 	// Injected lists delays that were injected on purpose, with what was realised.
 	Injected []Injected `json:"injected,omitempty"`
-	// CloudWatch holds the second leg of a deployed run's evidence.
+	// CloudWatch holds the second source of a deployed run's evidence.
 	CloudWatch []MetricCount `json:"cloudwatch,omitempty"`
 	Warnings   []string      `json:"warnings,omitempty"`
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Random draws a deployment: mostly sound, with each thing that can be wrong
-// wrong now and then. The same generator state gives the same deployment.
+// wrong sometimes. The same generator state gives the same deployment.
 func Random(rng *rand.Rand) Config {
 	c := Default()
 	g := gen{rng}
@@ -59,7 +59,7 @@ func (g gen) override(container int) *int {
 	}
 }
 
-// rules opens what is needed, and now and then not, or something else.
+// rules opens what is needed, and sometimes nothing or something else.
 func (g gen) rules(c *Config) {
 	need := func(port int) []int {
 		switch {

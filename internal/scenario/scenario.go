@@ -1,7 +1,7 @@
 // Package scenario writes small deployments: one app behind an internal
 // application load balancer and a Service Connect client, as a CloudFormation
-// template. Situations, lessons and generated tests are made of them, so that
-// everything that reads a template reads theirs like anybody's.
+// template. Situations, lessons and generated tests are made of them, and are
+// read as any template is.
 package scenario
 
 import (

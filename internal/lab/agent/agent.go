@@ -45,7 +45,7 @@ type endpoint struct {
 	route      *route
 	codec      *h2.DownstreamCodec // before route when the endpoint speaks HTTP/2
 	tcp        *tcpProxy
-	tls        *tls.Config    // towards who connects; nil for plain
+	tls        *tls.Config    // towards the downstream; nil for plain
 	handshakes sync.WaitGroup // TLS handshakes
 }
 
@@ -146,7 +146,7 @@ func (a *Agent) startEgress(b *Bound) error {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 		if e.TLS {
-			// The private CA is AWS's; the lab's agents take each other's word for who they are.
+			// AWS has a private CA for this; the lab's agents do not verify each other.
 			ep.hosts.tls = certs.Unverified(e.Name, tls.VersionTLS13)
 		}
 		a.egress[e.At] = ep

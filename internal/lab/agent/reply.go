@@ -15,7 +15,7 @@ import (
 type localReply struct {
 	status int
 	body   string
-	flag   string // Envoy's response flag, for people reading counters
+	flag   string // Envoy's response flag
 	close  bool
 }
 

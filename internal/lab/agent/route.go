@@ -182,8 +182,8 @@ func (r *route) ask(x *relay.Exchange) error {
 	return x.Await(limits, wait, r.idle)
 }
 
-// refusalFor says what the client is told about a failed exchange; nil when
-// there is nobody to tell.
+// refusalFor returns the local reply for a failed exchange; nil when the client
+// has gone.
 func (r *route) refusalFor(err error) *localReply {
 	var e *relay.Error
 	if !errors.As(err, &e) {

@@ -62,8 +62,8 @@ func (s *stats) tunnelled(in, out int64) {
 	s.bytesOut.Add(out)
 }
 
-// begin counts a request before anybody can have seen its answer, so that the
-// counters are complete for whoever has.
+// begin counts a request before its answer is sent, so that who has the answer
+// reads counters that include it.
 func (s *stats) begin(probe bool) {
 	s.requests.Add(1)
 	if probe {

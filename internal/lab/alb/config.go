@@ -74,7 +74,7 @@ type Weighted struct {
 	Weight int    `json:"weight"`
 }
 
-// Redirect holds the parts of the new URL; "#{host}" and friends stand for the old one's.
+// Redirect holds the parts of the new URL; "#{host}" and the like stand for the old one's.
 type Redirect struct {
 	Protocol string `json:"protocol"`
 	Host     string `json:"host"`

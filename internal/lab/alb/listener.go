@@ -17,7 +17,7 @@ import (
 // 16 KiB, the whole head 64 KiB.
 var limits = h1.Limits{Head: 64 << 10, Line: 16 << 10, Field: 16 << 10}
 
-// listener is a listener at work.
+// listener is a running listener.
 type listener struct {
 	node   *Node
 	cfg    Listener
@@ -95,7 +95,7 @@ func (l *listener) Serve(x *relay.Exchange) bool {
 	return l.page(x, 500, keep)
 }
 
-// refusal returns the status for a request that is refused for itself, or 0.
+// refusal returns the status for a request that no target may get, or 0.
 func refusal(req *h1.Request) int {
 	switch {
 	case req.Minor >= 1 && len(req.Host) == 0, string(req.Method) == "CONNECT":
@@ -216,7 +216,7 @@ func (l *listener) deliver(x *relay.Exchange, t *target, keep bool) bool {
 	return keep && err == nil
 }
 
-// failed answers for a target that did not.
+// failed answers 502, 504 or 460 in the place of a target that did not.
 func (l *listener) failed(x *relay.Exchange, err error, keep bool) bool {
 	var e *relay.Error
 	if !errors.As(err, &e) {

@@ -15,7 +15,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
-// group is a target group at work.
+// group is a running target group.
 type group struct {
 	node *Node
 	cfg  Group

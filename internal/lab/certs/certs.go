@@ -22,7 +22,7 @@ type Authority struct {
 	PEM  []byte // the certificate, for clients
 }
 
-// lifetime is longer than any lab lives.
+// lifetime is how long a certificate is valid.
 const lifetime = 30 * 24 * time.Hour
 
 // NewAuthority makes an authority.
@@ -90,8 +90,8 @@ func (p *Pair) Server(protocols ...string) (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{c}, NextProtos: protocols, MinVersion: tls.VersionTLS12}, nil
 }
 
-// Throwaway returns a server's configuration with a certificate that nobody
-// can verify, for peers that do not.
+// Throwaway returns a server's configuration with a certificate of an unknown
+// authority, for peers that do not verify.
 func Throwaway(name string, protocols ...string) (*tls.Config, error) {
 	a, err := NewAuthority()
 	if err != nil {
@@ -104,8 +104,8 @@ func Throwaway(name string, protocols ...string) (*tls.Config, error) {
 	return p.Server(protocols...)
 }
 
-// Unverified returns a client's configuration that takes any certificate, as
-// a load balancer does with its targets.
+// Unverified returns a client's configuration that accepts any certificate,
+// as a load balancer does of its targets.
 func Unverified(name string, minimum uint16) *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, ServerName: name, MinVersion: minimum}
 }

@@ -3,9 +3,8 @@
 // retries and access log, from the same configuration, so that the two can be
 // compared.
 //
-// Envoy knows nothing of the lab's network. Its listeners and the addresses of
-// tasks must be real, and security groups must be somebody else's: that is the
-// netns fabric.
+// Envoy listens on and connects to real addresses and has no security groups,
+// so it needs the netns fabric, whose kernel has both.
 package envoy
 
 import (
@@ -167,7 +166,7 @@ func YAML(m proto.Message) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// block undoes the flow style that JSON has in YAML's eyes.
+// block sets block style on all nodes: YAML parses JSON in flow style.
 func block(n *yaml.Node) {
 	n.Style = 0
 	for _, c := range n.Content {

@@ -42,7 +42,7 @@ const (
 
 // Start starts the Envoy at path as the agent that cfg describes and says
 // where it listens, in the terms of the lab's own agent. Its files go into
-// dir, its own words to log. n must be a network on which logical addresses
+// dir, its output to log. n must be a network on which logical addresses
 // are real, and the calling process must be in the task's host. Envoy ends
 // with this process, however that ends (Linux).
 func Start(cfg agent.Config, n fabric.Net, path, dir string, log io.Writer) (*Proxy, agent.Bound, error) {
@@ -90,7 +90,7 @@ func (p *Proxy) start(n fabric.Net, path string, log io.Writer) (agent.Bound, er
 	return b, p.awaitReady(file)
 }
 
-// nobody is every egress endpoint without tasks, until the first Update.
+// nobody returns every egress endpoint without tasks, for the first Update.
 func (p *Proxy) nobody() map[string][]netip.AddrPort {
 	out := map[string][]netip.AddrPort{}
 	for _, e := range p.cfg.Egress {
@@ -193,5 +193,5 @@ func (p *Proxy) Close() {
 // Ended is closed when Envoy has ended; Why then says how.
 func (p *Proxy) Ended() <-chan struct{} { return p.proc.Done() }
 
-// Why waits for Envoy's end and returns how it came, with its last words.
+// Why waits for Envoy's end and returns its exit and the last line of its log.
 func (p *Proxy) Why() string { return p.proc.Why() }

@@ -1,4 +1,4 @@
-// Package fabric is the seam between the lab and the network under it.
+// Package fabric is the interface between the lab and the network under it.
 //
 // The lab deals in logical addresses: every network interface (of a task, an
 // ALB node, a host that load comes from) has a private IP of its subnet, and
@@ -9,7 +9,7 @@
 // gives each interface a network namespace where logical and real are the
 // same, and security groups and redirects are kernel rules.
 //
-// There are two sides to the seam. The controller uses Fabric and Host. A
+// It has two sides. The controller uses Fabric and Host. A
 // process that carries traffic (ALB node, agent) uses Net, which it makes
 // from the NetSpec that its Host gave it.
 package fabric
@@ -81,8 +81,8 @@ type HostSpec struct {
 	VIPs map[string]netip.Addr `json:"vips,omitempty"`
 }
 
-// Policy says which TCP ports of one host another may reach, as the security
-// groups of both and the routes between them have it. Everything else is
+// Policy returns which TCP ports of one host another may reach, by the
+// security groups of both and the routes between them. Everything else is
 // dropped without an answer.
 type Policy func(from, to netip.Addr) []Range
 
@@ -122,13 +122,12 @@ type Counting interface {
 // Host is a host of a fabric.
 type Host interface {
 	Spec() HostSpec
-	// Start starts a process in the host. Its life is the caller's business.
+	// Start starts a process in the host; the caller ends it.
 	Start(cmd *exec.Cmd) error
 	// Net returns what a node process needs to make its Net.
 	Net() NetSpec
 	// Watch calls push now and whenever what the host can see changes, with
-	// a value for the Update of the host's Nets. A fabric whose processes
-	// need no telling never calls it.
+	// a value for the Update of the host's Nets. Isolated fabrics never call it.
 	Watch(push func(json.RawMessage)) (stop func())
 	// AppEnv returns the address and port that an app has to bind so as to
 	// appear on the given port of the host: bind is "all", "loopback" or "interface".

@@ -36,7 +36,7 @@ type Conn struct {
 	readDeadline time.Time
 	// Served counts the messages that the owner finished on this connection.
 	Served int
-	// IdleSince is set by whoever parks the connection.
+	// IdleSince is set by the pool that keeps the connection.
 	IdleSince time.Time
 	peek      peeker
 }

@@ -306,7 +306,7 @@ func (e *end) Close() error {
 // PeerGone reports whether the other end was closed.
 func (e *end) PeerGone() bool { return e.peerClosed.Load() }
 
-// memListener is a listener whose connections come from elsewhere in the process.
+// memListener is a listener of connections from within the process.
 type memListener struct {
 	conns chan net.Conn
 	once  sync.Once
@@ -317,8 +317,8 @@ func newMemListener() *memListener {
 	return &memListener{conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
-// give hands a connection to whoever accepts; it closes it and reports false
-// when nobody does any more.
+// give passes a connection to Accept; it closes it and reports false when the
+// listener is closed.
 func (l *memListener) give(c net.Conn) bool {
 	select {
 	case l.conns <- c:

@@ -24,7 +24,8 @@ type Count struct {
 	Realised time.Duration `json:"realised"` // in total, by the monotonic clock
 }
 
-// Spinner applies a Spec. The nil Spinner does nothing. It is safe for concurrent use.
+// Spinner applies a Spec by busy waiting. The nil Spinner does nothing. It is
+// safe for concurrent use.
 type Spinner struct {
 	spec Spec
 	mu   sync.Mutex
@@ -41,7 +42,7 @@ func New(s *Spec) *Spinner {
 	return &Spinner{spec: *s, rng: rand.New(rand.NewPCG(s.Seed, 0x9e3779b97f4a7c15))}
 }
 
-// Wait spins, or not, as the share has it.
+// Wait spins for Spec.Spin with probability Spec.Share.
 func (s *Spinner) Wait() {
 	if s == nil {
 		return

@@ -1,4 +1,4 @@
-// Package loopback is the fabric that needs nothing: hosts are addresses of
+// Package loopback is the fabric without privileges: hosts are addresses of
 // 127.0.0.0/8, ports are chosen by the kernel, and a table that every process
 // looks up when it dials stands in for routes, redirects and security groups.
 //

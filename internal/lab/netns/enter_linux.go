@@ -78,7 +78,7 @@ func Enter() (code int, done bool, err error) {
 	return exit.ExitCode(), true, nil
 }
 
-// mayUnshare tries it in a thread that is thrown away.
+// mayUnshare tries it in a thread that ends afterwards.
 func mayUnshare() error {
 	t := newThread()
 	defer t.close()

@@ -4,10 +4,10 @@
 // Service Connect are nftables rules with connection tracking.
 //
 // It works as root, and without privileges inside a user namespace that Enter
-// makes. Nothing has a name: a namespace lives as long as the thread of this
-// process that is in it, so that nothing remains when the process ends,
-// however it ends, and the machine's own network is never touched. Bridges
-// and routes are in a namespace of their own too.
+// makes. A namespace lives as long as the thread of this process that is in
+// it, so that nothing remains when the process ends, however it ends. Bridges
+// and routes are in a namespace of their own too: the machine's own network
+// is not touched.
 //
 // What is modelled is TCP. Other protocols do not pass between hosts, with
 // two exceptions: the names of the VPC's resolver (names.go) and IPv6

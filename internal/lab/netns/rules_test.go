@@ -171,7 +171,7 @@ func TestOutboundRedirect(t *testing.T) {
 	}
 }
 
-// TestNodeSide: the node's Net is made of nothing.
+// TestNodeSide: the node's Net needs no configuration.
 func TestNodeSide(t *testing.T) {
 	layer.Full(t, "needs network namespaces")
 	n, err := netns.NewNet()

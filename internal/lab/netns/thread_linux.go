@@ -9,8 +9,8 @@ import (
 )
 
 // thread is an operating system thread that can be put into namespaces. It
-// never runs anything else again and ends with close, and with it the
-// namespaces that nothing else is in.
+// runs nothing else and ends with close, which ends the namespaces that
+// nothing else is in.
 type thread struct {
 	work chan func()
 	stop chan struct{}

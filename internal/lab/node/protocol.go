@@ -1,4 +1,4 @@
-// Package node is the life of a process that carries traffic: `hoplab node`
+// Package node is the process of an ALB node or an agent: `hoplab node`
 // reads requests as JSON lines on its standard input, answers on its standard
 // output, and ends when the input does, so that it cannot outlive the lab.
 package node

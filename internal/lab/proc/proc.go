@@ -19,7 +19,7 @@ import (
 // Spawner starts processes from one operating system thread that lives as
 // long as the Spawner, because Linux ties a child's parent-death signal to
 // the thread that started it. A fabric that must enter a namespace to start
-// a process can do so in that thread, if it comes back.
+// a process can do so in that thread, if it leaves the namespace again.
 type Spawner struct {
 	work chan func()
 	once sync.Once

@@ -86,8 +86,8 @@ func (p *Pool) Put(c *h1.Conn, now time.Time) {
 	discard(c)
 }
 
-// Sweep closes connections that have been idle too long. Whoever owns the
-// pool calls it now and then.
+// Sweep closes connections that have been idle too long. The pool's owner
+// calls it regularly.
 func (p *Pool) Sweep(now time.Time) {
 	if p.idleFor == 0 {
 		return

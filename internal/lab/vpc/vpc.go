@@ -1,7 +1,7 @@
 // Package vpc gives every network interface of the lab its logical address
 // and security groups, and answers which TCP ports one of them may reach on
 // another. It is section 7 of the semantics, evaluated on addresses and
-// groups; what carries the packets is the fabric's business.
+// groups; the fabric carries the packets.
 package vpc
 
 import (
