@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/analysis"
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
@@ -30,7 +31,7 @@ func recording(t *testing.T) *sim.Recording {
 	}
 	p.Topology, p.Seed = "sha256:simulated", 2
 	p.RatePerS, p.Replicates, p.ReplicateS, p.WarmupS = 500, 6, 10, 1.5
-	return &sim.Recording{Plan: p, Noise: calm(), Delays: map[string]sim.Delay{plan.ArmAgent: {Us: 170, Share: 1}}}
+	return &sim.Recording{Plan: p, Noise: calm(), Delays: map[string]call.Delay{plan.ArmAgent: {Spin: 170 * time.Microsecond, Share: 1}}}
 }
 
 func write(t *testing.T, rec *sim.Recording) *run.Dir {
@@ -120,7 +121,7 @@ func TestTheLedgerAddsUp(t *testing.T) {
 	if err := rec.Plan.SetArms([]string{"agent", "bypass", "direct"}, true); err != nil {
 		t.Fatal(err)
 	}
-	rec.Delays = map[string]sim.Delay{"agent": {Us: 250, Share: 1}, "bypass": {Us: 80, Share: 1}, "bypass-twin": {Us: 80, Share: 1}}
+	rec.Delays = map[string]call.Delay{"agent": {Spin: 250 * time.Microsecond, Share: 1}, "bypass": {Spin: 80 * time.Microsecond, Share: 1}, "bypass-twin": {Spin: 80 * time.Microsecond, Share: 1}}
 	rec.Evidence = func(e *run.Evidence) { e.Agents[0].BusyUs = 60 * float64(e.Agents[0].Requests) }
 	s := analyze(t, write(t, rec)).Summary
 	l := s.Ledger

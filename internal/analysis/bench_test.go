@@ -8,8 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hoplab/hoplab/internal/analysis"
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/sim"
@@ -61,7 +63,7 @@ func generated(b *testing.B, millions float64) *run.Dir {
 	}
 	p.Replicates, p.RatePerS, p.WarmupS = 20, 5000, 0
 	p.ReplicateS = millions * 1e6 / 20 / p.RatePerS
-	rec := sim.Recording{Plan: p, Noise: calm(), Delays: map[string]sim.Delay{plan.ArmAgent: {Us: 170, Share: 1}}}
+	rec := sim.Recording{Plan: p, Noise: calm(), Delays: map[string]call.Delay{plan.ArmAgent: {Spin: 170 * time.Microsecond, Share: 1}}}
 	d, err := rec.Write(path)
 	if err != nil {
 		b.Fatal(err)

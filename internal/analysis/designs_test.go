@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/analysis"
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/sim"
@@ -41,7 +42,7 @@ func TestTheSecondAgentIsProvedByItsCounter(t *testing.T) {
 	if err := rec.Plan.SetArms([]string{"mesh", "bypass"}, true); err != nil {
 		t.Fatal(err)
 	}
-	rec.Delays = map[string]sim.Delay{"mesh": {Us: 100, Share: 1}}
+	rec.Delays = map[string]call.Delay{"mesh": {Spin: 100 * time.Microsecond, Share: 1}}
 	s := analyze(t, write(t, rec)).Summary
 	if a := s.Arms[0]; a.Evidence.AgentHops["2"] != a.Requests || a.Path != "client → client agent → agent → app" {
 		t.Errorf("got %+v; want two hops proved for each of %d requests", a.Evidence, a.Requests)

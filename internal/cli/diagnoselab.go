@@ -3,6 +3,7 @@ package cli
 import (
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/diagnose"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
@@ -20,7 +21,7 @@ func labEvidence(t *topology.Topology, name string) ([]diagnose.Evidence, error)
 	if err := f.call(labctl.Request{Op: labctl.OpStatus}, &st); err != nil {
 		return nil, err
 	}
-	return diagnose.FromLab(t, &st, func(c lab.Caller, url string) (o lab.Observation, err error) {
+	return diagnose.FromLab(t, &st, func(c lab.Caller, url string) (o call.Observation, err error) {
 		err = f.call(labctl.Request{Op: labctl.OpCurl, Caller: c, URL: url, Timeout: insideLimit}, &o)
 		return o, err
 	})

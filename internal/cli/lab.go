@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/envoybin"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
@@ -378,7 +379,7 @@ else does not. The exit code is curl's own.`,
 			if err != nil {
 				return err
 			}
-			var o lab.Observation
+			var o call.Observation
 			if err := f.call(labctl.Request{Op: labctl.OpCurl, Caller: caller, URL: args[0], Timeout: timeout}, &o); err != nil {
 				return err
 			}

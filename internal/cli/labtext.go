@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
@@ -102,7 +103,7 @@ func sortedKeys(m map[string]string) []string {
 }
 
 // printObservation prints what curl would, and answers with curl's exit code.
-func printObservation(s streams, o lab.Observation, include bool) error {
+func printObservation(s streams, o call.Observation, include bool) error {
 	if include && o.Status != 0 {
 		fmt.Fprintf(s.out, "HTTP/1.1 %d %s\n", o.Status, http.StatusText(o.Status))
 		names := make([]string, 0, len(o.Header))

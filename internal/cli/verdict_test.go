@@ -5,7 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/cli"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
@@ -18,11 +20,11 @@ import (
 // gate that cannot fail is a defect.
 func TestEveryVerdictHasItsExitCode(t *testing.T) {
 	calm := sim.Noise{BaseUs: 300, Sigma: 0.1, Slow: 0.01, SlowS: 30, Fast: 0.01, FastS: 0.5, Offset: 0.002}
-	delay := map[string]sim.Delay{plan.ArmAgent: {Us: 100, Share: 1}}
+	delay := map[string]call.Delay{plan.ArmAgent: {Spin: 100 * time.Microsecond, Share: 1}}
 	for _, c := range []struct {
 		name    string
 		budget  string
-		delays  map[string]sim.Delay
+		delays  map[string]call.Delay
 		each    func(int, *samplefile.Record)
 		counter func(*run.Evidence)
 		code    fail.Code

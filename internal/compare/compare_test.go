@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/analysis"
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/compare"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
@@ -253,7 +254,7 @@ func recorded(t *testing.T, seed uint64, agentUs float64, change func(*sim.Recor
 	p.Seed = seed
 	p.RatePerS, p.Replicates, p.ReplicateS = 500, 6, 10
 	rec := sim.Recording{Plan: p, Noise: sim.Noise{BaseUs: 400, Sigma: 0.1, Slow: 0.01, SlowS: 30, Offset: 0.01},
-		Delays: map[string]sim.Delay{"agent": {Us: agentUs, Share: 1}}}
+		Delays: map[string]call.Delay{"agent": {Spin: time.Duration(agentUs * 1e3), Share: 1}}}
 	if change != nil {
 		change(&rec)
 	}

@@ -6,13 +6,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // Ask makes a GET request as a caller inside the lab. It should give up after
 // a few seconds: a hanging app is one of the things to find.
-type Ask func(c lab.Caller, url string) (lab.Observation, error)
+type Ask func(c lab.Caller, url string) (call.Observation, error)
 
 // FromLab returns the evidence that a running lab shows of every registered
 // target: the load balancer's view, the process, where it listens, the probes

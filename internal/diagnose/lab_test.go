@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/diagnose"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/source/terraform"
@@ -135,7 +136,7 @@ func examine(t *testing.T, topo *topology.Topology) diagnose.Diagnosis {
 		t.Fatal(err)
 	}
 	st := l.Status()
-	seen, err := diagnose.FromLab(topo, &st, func(c lab.Caller, url string) (lab.Observation, error) {
+	seen, err := diagnose.FromLab(topo, &st, func(c lab.Caller, url string) (call.Observation, error) {
 		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		return l.Curl(ctx, c, url)

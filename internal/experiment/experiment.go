@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/lab"
@@ -40,10 +41,9 @@ type Options struct {
 
 // Injection is a delay in one hop of one arm.
 type Injection struct {
-	Hop   string // "alb", "agent" or "app"
-	Arm   string // "" for every arm
-	Spin  time.Duration
-	Share float64 // of the requests, in (0, 1]
+	Hop string // "alb", "agent" or "app"
+	Arm string // "" for every arm
+	call.Delay
 }
 
 // Event is a step of a run.

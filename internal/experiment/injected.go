@@ -20,7 +20,7 @@ func (r *rig) injected(asked []Injection, before, after lab.Status) []run.Inject
 				continue
 			}
 			from, to := r.spun(a, in.Hop, &before), r.spun(a, in.Hop, &after)
-			n := run.Injected{Hop: in.Hop, Arm: a.Name, AskedUs: float64(in.Spin.Nanoseconds()) / 1e3, Share: in.Share, Count: to.Delayed - from.Delayed}
+			n := run.Injected{Hop: in.Hop, Arm: a.Name, AskedUs: in.Us(), Share: in.Share, Count: to.Delayed - from.Delayed}
 			if n.Count > 0 {
 				n.RealisedUs = float64((to.Realised - from.Realised).Nanoseconds()) / 1e3 / float64(n.Count)
 			}

@@ -109,7 +109,7 @@ func (r *rig) injections(in Injection) []lab.Injection {
 			continue
 		}
 		rt, twin := r.route(a)
-		l := lab.Injection{Hop: in.Hop, Service: rt.Service, Twin: twin, Spin: in.Spin, Share: in.Share}
+		l := lab.Injection{Hop: in.Hop, Service: rt.Service, Twin: twin, Delay: in.Delay}
 		if !seen[l] {
 			seen[l] = true
 			out = append(out, l)

@@ -113,7 +113,7 @@ func (l *Lab) injectionFor(hop string, s *service) *inject.Spec {
 		if in.Service == "" && hop == "agent" && len(s.def.Connect.Endpoints) == 0 {
 			continue // a client's agent is delayed only when it is named
 		}
-		spec := &inject.Spec{Spin: in.Spin, Share: in.Share, Seed: l.opts.Seed}
+		spec := &inject.Spec{Delay: in.Delay, Seed: l.opts.Seed}
 		if spec.Share == 0 {
 			spec.Share = 1
 		}

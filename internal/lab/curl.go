@@ -16,20 +16,9 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-)
 
-// Observation is what a caller saw, in curl's words.
-type Observation struct {
-	Status int         `json:"status"` // 0 when there was no response
-	Header http.Header `json:"header,omitempty"`
-	Body   string      `json:"body"`
-	// Error is empty, or curl's message such as
-	// "curl: (56) Recv failure: Connection reset by peer"; Exit is its exit code.
-	Error string `json:"error,omitempty"`
-	Exit  int    `json:"exit"`
-	// Elapsed is modelled time.
-	Elapsed time.Duration `json:"elapsed"`
-}
+	"github.com/hoplab/hoplab/internal/call"
+)
 
 // kernelGivesUp is how long Linux tries to connect to a host that does not
 // answer, with its default of 6 retries of the SYN.
@@ -39,16 +28,16 @@ const kernelGivesUp = 127 * time.Second
 // The error is for calls that make no sense, such as a caller that does not
 // exist; everything that a real caller could see is an Observation. ctx bounds
 // the call as -m does.
-func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, error) {
+func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (call.Observation, error) {
 	start := time.Now()
-	see := func(o Observation) (Observation, error) {
+	see := func(o call.Observation) (call.Observation, error) {
 		o.Elapsed = l.clock.Modelled(time.Since(start))
 		return o, nil
 	}
 	d, h, err := l.dialInfo(c, rawURL)
 	var none *DialError
 	if err != nil && !errors.As(err, &none) {
-		return Observation{}, err
+		return call.Observation{}, err
 	}
 	if none != nil {
 		if none.Reason == TimedOut {
@@ -68,7 +57,7 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, e
 	defer tr.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil {
-		return Observation{}, err
+		return call.Observation{}, err
 	}
 	req.Header.Set("User-Agent", "curl/8.5.0")
 	req.Header.Set("Accept", "*/*")
@@ -82,7 +71,7 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (Observation, e
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	o := Observation{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
+	o := call.Observation{Status: resp.StatusCode, Header: resp.Header, Body: string(body)}
 	if err != nil {
 		e := curlError(err, req.URL, l.clock.Modelled(time.Since(start)))
 		o.Error, o.Exit = e.Error, e.Exit
@@ -110,7 +99,7 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (e *DialError) curl(after time.Duration) Observation {
+func (e *DialError) curl(after time.Duration) call.Observation {
 	switch e.Reason {
 	case Unresolved:
 		return failure(6, "Could not resolve host: %s", e.Host)
@@ -120,8 +109,8 @@ func (e *DialError) curl(after time.Duration) Observation {
 	return failure(28, "Failed to connect to %s port %d after %d ms: Couldn't connect to server", e.Host, e.Port, after.Milliseconds())
 }
 
-func failure(exit int, format string, args ...any) Observation {
-	return Observation{Exit: exit, Error: fmt.Sprintf("curl: (%d) ", exit) + fmt.Sprintf(format, args...)}
+func failure(exit int, format string, args ...any) call.Observation {
+	return call.Observation{Exit: exit, Error: fmt.Sprintf("curl: (%d) ", exit) + fmt.Sprintf(format, args...)}
 }
 
 func timedOut(err error) bool {
@@ -129,7 +118,7 @@ func timedOut(err error) bool {
 }
 
 // curlError puts an error of net/http into curl's words.
-func curlError(err error, u *url.URL, after time.Duration) Observation {
+func curlError(err error, u *url.URL, after time.Duration) call.Observation {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]

@@ -12,6 +12,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -69,9 +70,9 @@ type Injection struct {
 	// means every service's.
 	Service topology.ID `json:"service,omitempty"`
 	// Twin selects the twin of that name instead of the deployment itself.
-	Twin  string        `json:"twin,omitempty"`
-	Spin  time.Duration `json:"spin"`
-	Share float64       `json:"share"` // of the requests, in (0, 1]; 0 means all
+	Twin string `json:"twin,omitempty"`
+	// Delay is what is added; share 0 means all requests.
+	call.Delay
 }
 
 // Twin is a second set of everything on the way to a service: its tasks, the

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/test/labtest"
@@ -19,7 +20,7 @@ func TestProxyInFrontOfApp(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	l := start(t, lab.Options{Topology: labtest.Deployment(t, "proxy"), KeepUnhealthy: true, Scale: 20})
 	healthy(t, l)
-	ask := func() lab.Observation {
+	ask := func() call.Observation {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		o, err := l.Curl(ctx, lab.Caller{}, plainURL(t, l))

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
@@ -55,7 +56,7 @@ func TestInjection(t *testing.T) {
 		t.Run(hop, func(t *testing.T) {
 			topo := labtest.Deployment(t, "agent")
 			const spin = 20 * time.Millisecond
-			l := start(t, lab.Options{Topology: topo, Inject: []lab.Injection{{Hop: hop, Spin: spin}}})
+			l := start(t, lab.Options{Topology: topo, Inject: []lab.Injection{{Hop: hop, Delay: call.Delay{Spin: spin}}}})
 			healthy(t, l)
 			url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
 			o, err := l.Curl(context.Background(), lab.Caller{}, url)

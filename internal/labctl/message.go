@@ -33,7 +33,7 @@ const (
 	OpStarted  = "started"  // wait until the lab is up, or say why it is not
 	OpInfo     = "info"     // Info
 	OpStatus   = "status"   // lab.Status
-	OpCurl     = "curl"     // lab.Observation
+	OpCurl     = "curl"     // call.Observation
 	OpDial     = "dial"     // lab.DialInfo
 	OpKill     = "kill"     // kill -9 of a task, an agent or a load balancer
 	OpDrain    = "drain"    // stop one task in good order

@@ -19,8 +19,8 @@ type Step interface {
 	show(context.Context, *stage) (Shown, error)
 }
 
-// call is a request with its documented outcome.
-type call struct {
+// request is a call with its documented outcome.
+type request struct {
 	key, say string
 	call     situation.Call
 	want     want
@@ -38,7 +38,7 @@ type want struct {
 // patience bounds one call in the lab's own time; the longest documented wait is 60 s.
 const patience = 90 * time.Second
 
-func (c call) show(ctx context.Context, s *stage) (Shown, error) {
+func (c request) show(ctx context.Context, s *stage) (Shown, error) {
 	out := Shown{Key: c.key, Say: c.say}
 	l, err := s.running(ctx)
 	if err != nil {
@@ -107,7 +107,7 @@ func named(location, target string) string {
 }
 
 // differs compares what was seen with what is documented and with what reach predicts.
-func (c call) differs(seen *Call) string {
+func (c request) differs(seen *Call) string {
 	o, w := &seen.Seen, &c.want
 	var diffs []string
 	wrong := func(format string, args ...any) { diffs = append(diffs, fmt.Sprintf(format, args...)) }
@@ -142,6 +142,5 @@ func disagrees(seen *Call) string {
 	if seen.Predicted.LoadBalancer != "" {
 		want.Curl = ""
 	}
-	o := seen.Seen
-	return want.Disagrees(reach.Observed{Status: o.Status, Body: o.Body, Exit: o.Exit, Error: o.Error})
+	return want.Disagrees(seen.Seen)
 }

@@ -30,10 +30,10 @@ func namesFrozen() Lesson {
 		Acts: []Act{{Title: "The client before the app",
 			Config: deployment("names-frozen", func(c *scenario.Config) { c.ClientFirst = true }), Steps: []Step{
 				names{key: "hosts-before", say: "What the client's task was given when it started:"},
-				call{key: "before", call: byName(80), want: want{curl: noName}},
+				request{key: "before", call: byName(80), want: want{curl: noName}},
 				redeploy{key: "redeploy", say: "The client service is deployed again, unchanged. Its new task:"},
 				names{key: "hosts-after", want: 1},
-				call{key: "after", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+				request{key: "after", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 			}}},
 		Why: []string{
 			"A task gets the list of endpoints when it starts and keeps it as long as it lives. An endpoint that comes later is unknown to it, in the hosts file and in its agent.",
@@ -59,9 +59,9 @@ func whoHasNames() Lesson {
 			{"A connection that is reset", func(r *Record) bool { return r.exit("job") == 56 }},
 		},
 		Acts: []Act{{Title: "Two callers in one VPC", Config: deployment("without-service-connect", asItIs), Steps: []Step{
-			call{key: "client", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
-			call{key: "job", say: "A caller without Service Connect:", call: situation.Call{To: "name", Path: "/"}, want: want{curl: noName}},
-			call{key: "alb", say: "Its way in is the load balancer:", call: throughALB("/"),
+			request{key: "client", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+			request{key: "job", say: "A caller without Service Connect:", call: situation.Call{To: "name", Path: "/"}, want: want{curl: noName}},
+			request{key: "alb", say: "Its way in is the load balancer:", call: throughALB("/"),
 				want: want{status: 200, body: hello, path: albAgentApp}},
 		}}},
 		Why: []string{

@@ -47,7 +47,7 @@ func albEgress() Lesson {
 			{Title: "Nothing may leave the load balancer", Scale: fast,
 				Config: plain("alb-egress-none", func(c *scenario.Config) { c.NoALBEgress = true }), Steps: []Step{
 					target{key: "closed", want: timedOut},
-					call{key: "user", say: "A user's request meanwhile:", call: throughALB("/"), want: want{status: 504, path: "client → alb"}},
+					request{key: "user", say: "A user's request meanwhile:", call: throughALB("/"), want: want{status: 504, path: "client → alb"}},
 					finding{key: "rule", say: "The checks name the rule that is missing:", rule: "alb-egress-closed"},
 				}},
 			{Title: "One egress rule: port 80 to the app's group",
@@ -94,7 +94,7 @@ func lyingProxy() Lesson {
 		Acts: []Act{
 			{Title: "The proxy answers the health check", Config: proxied("/health"), App: app, Steps: []Step{
 				target{key: "cheap", want: healthy},
-				call{key: "user", say: "A user's request:", call: throughALB("/"), want: want{status: 502, body: badGateway, path: albAgentApp}},
+				request{key: "user", say: "A user's request:", call: throughALB("/"), want: want{status: 502, body: badGateway, path: albAgentApp}},
 			}},
 			{Title: "The health check asks the app", Scale: fast, Config: proxied("/"), App: app, Steps: []Step{
 				target{key: "honest", want: mismatched},
@@ -136,8 +136,8 @@ func aliveOrReady() Lesson {
 		Acts: []Act{
 			{Title: "The health check tests the database", Scale: fast, Config: checked("/readyz"), App: app, Steps: []Step{
 				target{key: "ready", want: mismatched},
-				call{key: "probe", say: "What the health check is answered:", call: throughALB("/readyz"), want: want{status: 503, path: albAgentApp}},
-				call{key: "page", say: "A page without the database:", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
+				request{key: "probe", say: "What the health check is answered:", call: throughALB("/readyz"), want: want{status: 503, path: albAgentApp}},
+				request{key: "page", say: "A page without the database:", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
 			}},
 			{Title: "The health check tests the process", Config: checked("/healthz"), App: app, Steps: []Step{
 				target{key: "alive", want: healthy},
@@ -171,10 +171,10 @@ func failOpen() Lesson {
 					target{key: "target", want: mismatched},
 					probe{key: "probe", say: "The probe is in the app's log, and so is the answer it got:",
 						fields: []string{"request", "status", "user_agent"}},
-					call{key: "user", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
+					request{key: "user", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
 				}},
 			{Title: "No target at all", Config: deployment("no-targets", func(c *scenario.Config) { c.RegisterNobody = true }), Steps: []Step{
-				call{key: "nobody", say: "The same request when nobody is registered:", call: throughALB("/"),
+				request{key: "nobody", say: "The same request when nobody is registered:", call: throughALB("/"),
 					want: want{status: 503, path: "client → alb"}},
 			}},
 		},
@@ -210,16 +210,16 @@ func wrongAddress() Lesson {
 		Acts: []Act{
 			{Title: "On eth0 only, default mode", Scale: fast, Config: bound("app-on-eni-only", "eth0", asItIs), Steps: []Step{
 				target{key: "target", want: mismatched},
-				call{key: "default", call: throughALB("/"), want: want{status: 503, body: "upstream connect error", path: "client → alb → agent"}},
+				request{key: "default", call: throughALB("/"), want: want{status: 503, body: "upstream connect error", path: "client → alb → agent"}},
 			}},
 			{Title: "On eth0 only, override mode", Config: bound("app-on-eni-only-override", "eth0", overridden), Steps: []Step{
-				call{key: "override", say: "The load balancer calls the task's address again:", call: throughALB("/"),
+				request{key: "override", say: "The load balancer calls the task's address again:", call: throughALB("/"),
 					want: want{status: 200, body: hello, path: albApp}},
 			}},
 			{Title: "On loopback only, override mode", Scale: fast, Config: bound("app-on-loopback-only", "127.0.0.1", overridden), Steps: []Step{
-				call{key: "alb", say: "The other way round the load balancer finds nobody:", call: throughALB("/"),
+				request{key: "alb", say: "The other way round the load balancer finds nobody:", call: throughALB("/"),
 					want: want{status: 502, path: "client → alb"}},
-				call{key: "name", say: "and the agent does:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+				request{key: "name", say: "and the agent does:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 			}},
 		},
 		Why: []string{

@@ -66,9 +66,9 @@ func threePorts() Lesson {
 				c.AppFromALB, c.AppFromClient = []int{3000}, []int{9090}
 			}),
 			Steps: []Step{
-				call{key: "container", say: "First the container port:", call: byName(3000), want: want{curl: reset}},
-				call{key: "ingress", say: "Then the ingress port:", call: byName(9090), want: want{curl: reset}},
-				call{key: "client", say: "Then the client port:", call: byName(8888), want: want{status: 200, body: hello, path: agentAgentApp}},
+				request{key: "container", say: "First the container port:", call: byName(3000), want: want{curl: reset}},
+				request{key: "ingress", say: "Then the ingress port:", call: byName(9090), want: want{curl: reset}},
+				request{key: "client", say: "Then the client port:", call: byName(8888), want: want{status: 200, body: hello, path: agentAgentApp}},
 			},
 		}},
 		Why: []string{
@@ -96,12 +96,12 @@ func needlessHop() Lesson {
 		},
 		Acts: []Act{
 			{Title: "Service Connect as it comes", Config: deployment("default", asItIs), Steps: []Step{
-				call{key: "default", say: "A host of the VPC calls the load balancer:", call: throughALB("/"),
+				request{key: "default", say: "A host of the VPC calls the load balancer:", call: throughALB("/"),
 					want: want{status: 200, body: hello, path: albAgentApp}},
 				finding{key: "rule", say: "The checks know this hop:", rule: "needless-agent-hop"},
 			}},
 			{Title: "The agent moved to port 8080 (ingressPortOverride)", Config: deployment("override", overridden), Steps: []Step{
-				call{key: "override", say: "The same call:", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
+				request{key: "override", say: "The same call:", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
 			}},
 		},
 		Why: []string{
@@ -132,9 +132,9 @@ func override() Lesson {
 			{"Callers of the load balancer must use port 8080", func(r *Record) bool { return r.find("alb").Call != nil && r.status("alb") != 200 }},
 		},
 		Acts: []Act{{Title: "The agent on 8080, the app on 80", Config: deployment("override", overridden), Steps: []Step{
-			call{key: "url80", say: "The client service, as before:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
-			call{key: "url8080", say: "The client service with the override in its URL:", call: byName(8080), want: want{curl: reset}},
-			call{key: "alb", say: "Through the load balancer, as before:", call: throughALB("/"),
+			request{key: "url80", say: "The client service, as before:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+			request{key: "url8080", say: "The client service with the override in its URL:", call: byName(8080), want: want{curl: reset}},
+			request{key: "alb", say: "Through the load balancer, as before:", call: throughALB("/"),
 				want: want{status: 200, body: hello, path: albApp}},
 		}}},
 		Why: []string{
@@ -165,13 +165,13 @@ func forgottenRule() Lesson {
 		},
 		Acts: []Act{
 			{Title: "An override without its rule", Scale: fast, Config: deployment("override-sg-closed", closed), Steps: []Step{
-				call{key: "closed", call: byName(80), want: want{status: 504, body: timeout, path: "client → agent"}},
-				call{key: "alb", say: "Meanwhile through the load balancer, so that nobody gets an alarm:", call: throughALB("/"),
+				request{key: "closed", call: byName(80), want: want{status: 504, body: timeout, path: "client → agent"}},
+				request{key: "alb", say: "Meanwhile through the load balancer, so that nobody gets an alarm:", call: throughALB("/"),
 					want: want{status: 200, body: hello, path: albApp}},
 				finding{key: "rule", say: "Before the deployment the checks would have said:", rule: "ingress-port-closed"},
 			}},
 			{Title: "With the rule", Config: deployment("override-mesh", overridden), Steps: []Step{
-				call{key: "open", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+				request{key: "open", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 			}},
 		},
 		Why: []string{
@@ -198,8 +198,8 @@ func wrongPort() Lesson {
 			{"The name does not resolve", func(r *Record) bool { return r.exit("8080") == 6 }},
 		},
 		Acts: []Act{{Title: "The override is open, and used as a client port", Config: deployment("override", overridden), Steps: []Step{
-			call{key: "8080", call: byName(8080), want: want{curl: reset}},
-			call{key: "80", say: "With the client port:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+			request{key: "8080", call: byName(8080), want: want{curl: reset}},
+			request{key: "80", say: "With the client port:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 		}}},
 		Why: []string{
 			"Every TCP port of the virtual address is led into the caller's own agent, so the connection is made. Only then the agent looks which endpoint it is for, finds none for port 8080, and resets. The request has not left the caller's task: no rule and no log on the other side can show it.",

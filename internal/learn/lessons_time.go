@@ -29,15 +29,15 @@ func slowApp() Lesson {
 		},
 		Acts: []Act{
 			{Title: "An app that takes 20 s", Scale: fast, Config: slow("20s", overridden), Steps: []Step{
-				call{key: "name", say: "By name:", call: byName(80), want: want{status: 504, body: timeout, path: agentAgentApp}},
-				call{key: "alb", say: "Through the load balancer:", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
+				request{key: "name", say: "By name:", call: byName(80), want: want{status: 504, body: timeout, path: agentAgentApp}},
+				request{key: "alb", say: "Through the load balancer:", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
 			}},
 			{Title: "An app that takes 70 s", Scale: fast, Config: slow("70s", overridden), Steps: []Step{
-				call{key: "longer", say: "Through the load balancer:", call: throughALB("/"), want: want{status: 504, path: albApp}},
+				request{key: "longer", say: "Through the load balancer:", call: throughALB("/"), want: want{status: 504, path: albApp}},
 			}},
 			{Title: "20 s again, with perRequestTimeout 30", Scale: fast,
 				Config: slow("20s", func(c *scenario.Config) { overridden(c); limit := 30; c.PerRequestS = &limit }), Steps: []Step{
-					call{key: "patient", say: "By name:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+					request{key: "patient", say: "By name:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 				}},
 		},
 		Why: []string{
@@ -72,12 +72,12 @@ func redirect() Lesson {
 		},
 		Acts: []Act{
 			{Title: "Port 80 forwards", Config: public("forward", asItIs), Steps: []Step{
-				call{key: "forward", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
+				request{key: "forward", call: throughALB("/"), want: want{status: 200, body: hello, path: albApp}},
 			}},
 			{Title: "Port 80 redirects",
 				Config: public("redirect", func(c *scenario.Config) { c.DefaultAction.Redirect = "HTTP_301" }), Steps: []Step{
-					call{key: "redirect", call: throughALB("/?year=2026"), want: want{status: 301, location: "https://", path: "client → alb"}},
-					call{key: "secure",
+					request{key: "redirect", call: throughALB("/?year=2026"), want: want{status: 301, location: "https://", path: "client → alb"}},
+					request{key: "secure",
 						say:  "Where the redirect leads. (The certificate is signed by the lab's own authority, and the caller checks it.)",
 						call: secure, want: want{status: 200, body: hello, path: albApp}},
 				}},
@@ -107,10 +107,10 @@ func bytesOnly() Lesson {
 		},
 		Acts: []Act{
 			{Title: "appProtocol: http", Config: deployment("http-mode", asItIs), Steps: []Step{
-				call{key: "http", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+				request{key: "http", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 			}},
 			{Title: "No appProtocol", Config: deployment("tcp-mode", func(c *scenario.Config) { c.AppProtocol = "" }), Steps: []Step{
-				call{key: "bytes", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+				request{key: "bytes", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 				finding{key: "rule", say: "The checks mention it:", rule: "app-protocol-unset"},
 			}},
 		},

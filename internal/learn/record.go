@@ -1,8 +1,8 @@
 package learn
 
 import (
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/check"
-	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
 )
 
@@ -57,7 +57,7 @@ type Call struct {
 	Caller    string           `json:"caller"`
 	URL       string           `json:"url"`
 	Predicted reach.Prediction `json:"predicted"`
-	Seen      lab.Observation  `json:"seen"`
+	Seen      call.Observation `json:"seen"`
 	// Path is the way that the counters of the hops and the app's log show,
 	// in the words of a prediction: "client → alb → agent → app".
 	Path string `json:"path"`

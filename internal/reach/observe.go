@@ -3,19 +3,12 @@ package reach
 import (
 	"fmt"
 	"strings"
+
+	"github.com/hoplab/hoplab/internal/call"
 )
 
-// Observed is what a caller saw of one request, in curl's terms, so that a
-// prediction can be held against it.
-type Observed struct {
-	Status int    // 0 without a response
-	Body   string // as it arrived
-	Exit   int    // curl's exit code
-	Error  string // curl's message
-}
-
-// Class returns the class of what was seen.
-func (o Observed) Class() Class {
+// ClassSeen returns the class of what was seen.
+func ClassSeen(o call.Observation) Class {
 	switch {
 	case o.Status != 0:
 		return ClassOf(o.Status)
@@ -35,12 +28,12 @@ func (o Observed) Class() Class {
 // does not. An unknown outcome contradicts nothing. What the outcome leaves
 // open (a body that depends on a build, a message that depends on a clock) is
 // not compared.
-func (o Outcome) Disagrees(seen Observed) string {
+func (o Outcome) Disagrees(seen call.Observation) string {
 	if o.Class == Unknown {
 		return ""
 	}
 	var diffs []string
-	if c := seen.Class(); c != o.Class {
+	if c := ClassSeen(seen); c != o.Class {
 		diffs = append(diffs, fmt.Sprintf("class %s, seen %s", o.Class, c))
 	}
 	if o.Status != seen.Status {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/stats"
 )
 
@@ -26,7 +27,7 @@ const (
 // Quantiles, named names[k].
 type design struct {
 	names    []string
-	simulate func(n *Noise, d Delay, rng *rand.Rand) outcome
+	simulate func(n *Noise, d call.Delay, rng *rand.Rand) outcome
 }
 
 // outcome is what a run says, and what was so: by how much the delay moved
@@ -53,14 +54,14 @@ const (
 
 func designs() []design {
 	// The other designs are asked for false alarms only: nothing is delayed.
-	one := func(name string, f func(*Noise, Delay, *rand.Rand) []stats.Interval) design {
-		return design{[]string{name}, func(n *Noise, d Delay, rng *rand.Rand) outcome {
+	one := func(name string, f func(*Noise, call.Delay, *rand.Rand) []stats.Interval) design {
+		return design{[]string{name}, func(n *Noise, d call.Delay, rng *rand.Rand) outcome {
 			return outcome{[][]stats.Interval{f(n, d, rng)}, n.realised(d, []float64{1}, 1)}
 		}}
 	}
 	return []design{
 		{[]string{ours, oursAA, oursHL, oursWithin}, standard},
-		one(shorter, func(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+		one(shorter, func(n *Noise, d call.Delay, rng *rand.Rand) []stats.Interval {
 			return student(startsOf(n, d, rng, 2*replicates, replicateS/2), level, func(s *start) []float64 { return s.diff })
 		}),
 		one(stops, stopping(stats.SequentialLevel(stopFirst, stopLast, level))),
@@ -93,10 +94,10 @@ func newBench(n *Noise, rng *rand.Rand, d *drift, arms int) *bench {
 
 // request is one latency of an arm while the machine's factor is f; wait is
 // what the request before it costs it.
-func (b *bench) request(arm int, f, wait float64, d Delay) float64 {
+func (b *bench) request(arm int, f, wait float64, d call.Delay) float64 {
 	us := b.n.draw(b.rng)*f*b.offset[arm] + wait
-	if d.Us != 0 && (d.Share >= 1 || b.rng.Float64() < d.Share) {
-		us += d.Us
+	if d.Us() != 0 && (d.Share >= 1 || b.rng.Float64() < d.Share) {
+		us += d.Us()
 	}
 	return us
 }
@@ -111,7 +112,7 @@ type start struct {
 }
 
 // startsOf is a run of so many replicates of so many seconds.
-func startsOf(n *Noise, d Delay, rng *rand.Rand, count int, seconds float64) []start {
+func startsOf(n *Noise, d call.Delay, rng *rand.Rand, count int, seconds float64) []start {
 	drift := newDrift(n, rng)
 	var out []start
 	for range count {
@@ -121,7 +122,7 @@ func startsOf(n *Noise, d Delay, rng *rand.Rand, count int, seconds float64) []s
 }
 
 // newStart draws the arm of each request for one replicate: A, its twin and B.
-func newStart(n *Noise, d Delay, rng *rand.Rand, drift *drift, seconds float64) start {
+func newStart(n *Noise, d call.Delay, rng *rand.Rand, drift *drift, seconds float64) start {
 	b := newBench(n, rng, drift, 3)
 	all := make([][]float64, 3)
 	s := start{windows: make([][]float64, len(Quantiles))}
@@ -165,7 +166,7 @@ func student(starts []start, level float64, figure func(*start) []float64) []sta
 // restarted ten times. It returns the headline, the A/A interval, the interval
 // over starts of each one's Hodges-Lehmann estimate over windows with one
 // baseline, and the within-run interval.
-func standard(n *Noise, d Delay, rng *rand.Rand) outcome {
+func standard(n *Noise, d call.Delay, rng *rand.Rand) outcome {
 	starts := startsOf(n, d, rng, replicates, replicateS)
 	var within []stats.Interval
 	for i := range Quantiles {
@@ -199,8 +200,8 @@ const (
 
 // stopping looks after every start and stops when it has seen enough. keep is
 // the level of each look.
-func stopping(keep float64) func(*Noise, Delay, *rand.Rand) []stats.Interval {
-	return func(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+func stopping(keep float64) func(*Noise, call.Delay, *rand.Rand) []stats.Interval {
+	return func(n *Noise, d call.Delay, rng *rand.Rand) []stats.Interval {
 		drift := newDrift(n, rng)
 		var starts []start
 		for {
@@ -226,7 +227,7 @@ func each(arms [][]float64) [][]float64 {
 }
 
 // window draws the arm of each request of one window; the last arm is delayed.
-func (b *bench) window(arms int, seconds float64, d Delay) [][]float64 {
+func (b *bench) window(arms int, seconds float64, d call.Delay) [][]float64 {
 	const perStep = int(ratePerS * stepS)
 	steps := int(seconds/stepS + 0.5)
 	wait := b.n.wait(1 / ratePerS)
@@ -241,7 +242,7 @@ func (b *bench) window(arms int, seconds float64, d Delay) [][]float64 {
 		}
 		for range perStep {
 			arm := b.rng.IntN(arms)
-			var own Delay
+			var own call.Delay
 			if arm == arms-1 {
 				own = d
 			}
@@ -253,7 +254,7 @@ func (b *bench) window(arms int, seconds float64, d Delay) [][]float64 {
 }
 
 // once is the same drawing in one start as long as ten, with the windows as the sample.
-func once(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+func once(n *Noise, d call.Delay, rng *rand.Rand) []stats.Interval {
 	b := newBench(n, rng, newDrift(n, rng), 2)
 	return paired(int(replicates*replicateS/windowS), func() [][]float64 { return b.window(2, windowS, d) })
 }
@@ -277,7 +278,7 @@ func paired(windows int, window func() [][]float64) []stats.Interval {
 // sideBySide is two schedules of half the rate each, whose phase is fixed by
 // chance when they start: every request of one follows the other's at the same
 // distance for the whole run.
-func sideBySide(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+func sideBySide(n *Noise, d call.Delay, rng *rand.Rand) []stats.Interval {
 	b := newBench(n, rng, newDrift(n, rng), 2)
 	const period = 2 / ratePerS
 	phase := rng.Float64() * period
@@ -288,7 +289,7 @@ func sideBySide(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
 		for s := range int(windowS / stepS) {
 			f := b.drift.factor()
 			for range int(float64(s+1)*half) - int(float64(s)*half) {
-				out[0] = append(out[0], b.request(0, f, wait[0], Delay{}))
+				out[0] = append(out[0], b.request(0, f, wait[0], call.Delay{}))
 				out[1] = append(out[1], b.request(1, f, wait[1], d))
 			}
 			b.drift.advance(stepS)
@@ -298,15 +299,15 @@ func sideBySide(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
 }
 
 // alternate gives each arm blocks of a window in turn, always A first.
-func alternate(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+func alternate(n *Noise, d call.Delay, rng *rand.Rand) []stats.Interval {
 	b := newBench(n, rng, newDrift(n, rng), 2)
 	return paired(int(replicates*replicateS/windowS/2), func() [][]float64 {
-		return [][]float64{b.stretch(0, windowS, ratePerS, Delay{}), b.stretch(1, windowS, ratePerS, d)}
+		return [][]float64{b.stretch(0, windowS, ratePerS, call.Delay{}), b.stretch(1, windowS, ratePerS, d)}
 	})
 }
 
 // stretch is some seconds of requests to one arm alone.
-func (b *bench) stretch(arm int, seconds, rate float64, d Delay) []float64 {
+func (b *bench) stretch(arm int, seconds, rate float64, d call.Delay) []float64 {
 	var out []float64
 	wait := b.n.wait(1 / rate)
 	for range int(seconds/stepS + 0.5) {
@@ -321,9 +322,9 @@ func (b *bench) stretch(arm int, seconds, rate float64, d Delay) []float64 {
 
 // article is 20 users that sleep 1 s between requests: 1000 requests of one
 // arm, then 1000 of the other, taken for independent.
-func article(n *Noise, d Delay, rng *rand.Rand) []stats.Interval {
+func article(n *Noise, d call.Delay, rng *rand.Rand) []stats.Interval {
 	b := newBench(n, rng, newDrift(n, rng), 2)
-	x := b.stretch(0, 50, 20, Delay{})
+	x := b.stretch(0, 50, 20, call.Delay{})
 	b.drift.advance(10)
 	y := b.stretch(1, 50, 20, d)
 	slices.Sort(x)

@@ -63,9 +63,6 @@ func (n *Noise) CDF(us float64) float64 {
 	return (1-n.Tail)*body + n.Tail*tail
 }
 
-// Delay is what is injected into an arm: Us on a share Share of its requests.
-type Delay struct{ Us, Share float64 }
-
 // drift is a machine's factor over time: two independent Ornstein-Uhlenbeck
 // processes on the log scale, in steps of stepS.
 type drift struct {

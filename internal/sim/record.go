@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
@@ -18,7 +19,7 @@ type Recording struct {
 	Plan  plan.Plan
 	Noise Noise
 	// Delays is what each arm adds, by arm name.
-	Delays map[string]Delay
+	Delays map[string]call.Delay
 	// Each, if set, may change a record before it is written, e.g. to forge
 	// its evidence. Evidence likewise for a replicate's counters.
 	Each     func(replicate int, r *samplefile.Record)
@@ -147,8 +148,8 @@ func (rec *Recording) requests(load *samplefile.Load, drift *drift, rng *rand.Ra
 			next += samplefile.Seconds(stepS)
 		}
 		us := rec.Noise.draw(rng) * factor * offset[arm]
-		if d := rec.Delays[p.Arms[arm].Name]; d.Us != 0 && rng.Float64() < d.Share {
-			us += d.Us
+		if d := rec.Delays[p.Arms[arm].Name]; d.Us() != 0 && rng.Float64() < d.Share {
+			us += d.Us()
 		}
 		latency := min(time.Duration(us*1e3), samplefile.Seconds(load.TimeoutS))
 		r := samplefile.Record{Arm: arm, Iteration: iteration, Late: late, Latency: latency, Outcome: outcome[arm]}

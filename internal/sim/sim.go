@@ -5,6 +5,9 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/call"
 )
 
 // Options of a simulation.
@@ -94,7 +97,7 @@ func (r *Result) Holds() bool {
 type scenario struct {
 	name    string
 	noise   Noise
-	delay   Delay
+	delay   call.Delay
 	designs []design
 }
 
@@ -103,13 +106,13 @@ func scenarios() []scenario {
 	hostile, level := Hostile(), Hostile()
 	level.Offset = 0
 	const with, without = "3 % offset per start", "no offset per start"
-	out := []scenario{{with, hostile, Delay{}, all}}
+	out := []scenario{{with, hostile, call.Delay{}, all}}
 	for _, share := range []float64{1, 0.02} {
 		for _, us := range []float64{200, 500, 1000, 5000} {
-			out = append(out, scenario{with, hostile, Delay{us, share}, all[:1]})
+			out = append(out, scenario{with, hostile, call.Delay{Spin: time.Duration(us) * time.Microsecond, Share: share}, all[:1]})
 		}
 	}
-	return append(out, scenario{without, level, Delay{}, all})
+	return append(out, scenario{without, level, call.Delay{}, all})
 }
 
 // Simulate computes the table. It uses all cores, ends early when ctx does,
@@ -170,10 +173,10 @@ func (sc *scenario) rows(ctx context.Context, d *design, o Options, stream uint6
 	}
 	var rows []Row
 	for k, name := range d.names {
-		if name != d.names[0] && sc.delay.Us != 0 {
+		if name != d.names[0] && sc.delay.Us() != 0 {
 			continue // the twin is not delayed, and the others are no promise
 		}
-		row := Row{Design: name, Noise: sc.name, DelayUs: sc.delay.Us, Share: sc.delay.Share, Runs: o.Runs, promise: promised[name]}
+		row := Row{Design: name, Noise: sc.name, DelayUs: sc.delay.Us(), Share: sc.delay.Share, Runs: o.Runs, promise: promised[name]}
 		for q := range Quantiles {
 			c := Cell{Quantile: Quantiles[q]}
 			for _, s := range scores {

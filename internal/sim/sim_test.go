@@ -12,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/stats"
@@ -97,7 +99,7 @@ func TestDriftAndOffsetHaveTheStatedSpread(t *testing.T) {
 func TestTruthAgreesWithALargeSample(t *testing.T) {
 	n := Hostile()
 	n.Slow, n.Fast, n.Offset = 0, 0, 0 // one world is enough then
-	d := Delay{Us: 5000, Share: 0.02}
+	d := call.Delay{Spin: 5000 * time.Microsecond, Share: 0.02}
 	want := n.realised(d, []float64{1}, 1)
 	rng := rand.New(rand.NewPCG(4, 4))
 	const size = 1_000_000
@@ -105,7 +107,7 @@ func TestTruthAgreesWithALargeSample(t *testing.T) {
 	for i := range x {
 		x[i], y[i] = n.draw(rng), n.draw(rng)
 		if rng.Float64() < d.Share {
-			y[i] += d.Us
+			y[i] += d.Us()
 		}
 	}
 	got, base := quantiles(y, Quantiles), quantiles(x, Quantiles)
@@ -114,7 +116,7 @@ func TestTruthAgreesWithALargeSample(t *testing.T) {
 			t.Errorf("at %v: sample %v; truth %v", Quantiles[i], diff, want[i])
 		}
 	}
-	for i, v := range n.realised(Delay{Us: 300, Share: 1}, []float64{1}, 1) {
+	for i, v := range n.realised(call.Delay{Spin: 300 * time.Microsecond, Share: 1}, []float64{1}, 1) {
 		if v != 300 {
 			t.Errorf("a delay on all requests moves %v by %v; want 300", Quantiles[i], v)
 		}
@@ -131,7 +133,7 @@ func TestCoverageOfTheDefaultDesign(t *testing.T) {
 		runs, slack = v, 0
 	}
 	for i, sc := range scenarios() {
-		if runs == 300 && sc.delay.Us != 0 && sc.delay.Us != 5000 {
+		if runs == 300 && sc.delay.Us() != 0 && sc.delay.Us() != 5000 {
 			continue
 		}
 		var rows []Row
@@ -224,7 +226,7 @@ func TestRunSaysWhenAPromiseBreaks(t *testing.T) {
 func BenchmarkStandard(b *testing.B) {
 	n := Hostile()
 	for i := range b.N {
-		standard(&n, Delay{}, rand.New(rand.NewPCG(1, uint64(i))))
+		standard(&n, call.Delay{}, rand.New(rand.NewPCG(1, uint64(i))))
 	}
 }
 
@@ -239,7 +241,7 @@ func TestAPlanSeesWhatTheSimulatorGets(t *testing.T) {
 	var width [3]float64
 	const runs = 60
 	for i := range runs {
-		for q, iv := range standard(&n, Delay{}, rand.New(rand.NewPCG(9, uint64(i)))).intervals[0] {
+		for q, iv := range standard(&n, call.Delay{}, rand.New(rand.NewPCG(9, uint64(i)))).intervals[0] {
 			width[q] += iv.HalfWidth() / runs
 		}
 	}

@@ -1,29 +1,31 @@
 package sim
 
+import "github.com/hoplab/hoplab/internal/call"
+
 // realised is by how much a delay really moved each of Quantiles of an arm in
 // one start, in µs: the difference of the arm's own distributions with and
 // without the delay, given the start's offset and the factors that the machine
 // went through. A delay on all requests moves every quantile by itself; one on
 // some requests moves each by an amount of its own, another in each run.
-func (n *Noise) realised(d Delay, machine []float64, offset float64) []float64 {
+func (n *Noise) realised(d call.Delay, machine []float64, offset float64) []float64 {
 	out := make([]float64, len(Quantiles))
 	for i, q := range Quantiles {
-		out[i] = d.Us
-		if d.Us != 0 && d.Share < 1 {
-			out[i] = n.quantile(q, machine, offset, d) - n.quantile(q, machine, offset, Delay{})
+		out[i] = d.Us()
+		if d.Us() != 0 && d.Share < 1 {
+			out[i] = n.quantile(q, machine, offset, d) - n.quantile(q, machine, offset, call.Delay{})
 		}
 	}
 	return out
 }
 
 // quantile is the q-quantile of the latencies of one arm in one start.
-func (n *Noise) quantile(q float64, machine []float64, offset float64, d Delay) float64 {
+func (n *Noise) quantile(q float64, machine []float64, offset float64, d call.Delay) float64 {
 	cdf := func(us float64) float64 {
 		var sum float64
 		for _, m := range machine {
 			k := m * offset
 			if d.Share > 0 {
-				sum += (1-d.Share)*n.CDF(us/k) + d.Share*n.CDF((us-d.Us)/k)
+				sum += (1-d.Share)*n.CDF(us/k) + d.Share*n.CDF((us-d.Us())/k)
 			} else {
 				sum += n.CDF(us / k)
 			}

@@ -8,13 +8,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/call"
 )
 
 // Spec is a delay for a share of the requests of one hop.
 type Spec struct {
-	Spin  time.Duration `json:"spin"`
-	Share float64       `json:"share"` // 0 to 1
-	Seed  uint64        `json:"seed"`
+	call.Delay
+	Seed uint64 `json:"seed"`
 }
 
 // Count says what was done.

@@ -3,11 +3,13 @@ package inject
 import (
 	"testing"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/call"
 )
 
 func TestSpin(t *testing.T) {
 	const spin = 2 * time.Millisecond
-	s := New(&Spec{Spin: spin, Share: 1})
+	s := New(&Spec{Delay: call.Delay{Spin: spin, Share: 1}})
 	start := time.Now()
 	for range 5 {
 		s.Wait()
@@ -20,7 +22,7 @@ func TestSpin(t *testing.T) {
 
 func TestShare(t *testing.T) {
 	count := func(seed uint64) int64 {
-		s := New(&Spec{Share: 0.25, Seed: seed})
+		s := New(&Spec{Delay: call.Delay{Share: 0.25}, Seed: seed})
 		for range 4000 {
 			s.Wait()
 		}

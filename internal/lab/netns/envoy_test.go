@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/netns"
@@ -119,7 +120,7 @@ func TestEnvoyRefused(t *testing.T) {
 	}{
 		{"loopback", lab.Options{}, fail.Usage, "Envoy cannot be the agent on this fabric"},
 		{"fast clock", lab.Options{Fabric: netns.Name, Scale: 2}, fail.Usage, "timers cannot be scaled"},
-		{"delay", lab.Options{Fabric: netns.Name, Inject: []lab.Injection{{Hop: "agent", Spin: time.Millisecond}}}, fail.Usage, "no delay can be injected"},
+		{"delay", lab.Options{Fabric: netns.Name, Inject: []lab.Injection{{Hop: "agent", Delay: call.Delay{Spin: time.Millisecond}}}}, fail.Usage, "no delay can be injected"},
 		{"no Envoy", lab.Options{Fabric: netns.Name}, fail.Usage, "no Envoy is named"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

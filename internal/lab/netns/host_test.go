@@ -163,14 +163,14 @@ func agentMain() int {
 			}()
 			answer = o.Listeners()[netip.AddrPort{}].String()
 		case "call":
-			answer = call(n, netip.MustParseAddrPort(f[1]))
+			answer = dialled(n, netip.MustParseAddrPort(f[1]))
 		}
 		fmt.Println(answer)
 	}
 	return 0
 }
 
-func call(n fabric.Net, dst netip.AddrPort) string {
+func dialled(n fabric.Net, dst netip.AddrPort) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	c, err := n.Dial(ctx, dst)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/reach"
@@ -108,7 +109,7 @@ func compare(ctx context.Context, l *lab.Lab, p *reach.Prediction, scale float64
 	if p.Kind == reach.KindHealth {
 		return health(l, p, r)
 	}
-	caller, target, skip := call(l, p)
+	caller, target, skip := addressee(l, p)
 	if skip != "" {
 		r.Skipped = skip
 		return r
@@ -126,8 +127,8 @@ func compare(ctx context.Context, l *lab.Lab, p *reach.Prediction, scale float64
 	return r
 }
 
-// call says who calls what in the lab for a prediction, or why the lab cannot show it.
-func call(l *lab.Lab, p *reach.Prediction) (caller lab.Caller, target, skip string) {
+// addressee says who calls what in the lab for a prediction, or why the lab cannot show it.
+func addressee(l *lab.Lab, p *reach.Prediction) (caller lab.Caller, target, skip string) {
 	switch p.Outcome.Class {
 	case reach.Unknown:
 		return caller, "", "the prediction is unknown"
@@ -189,28 +190,11 @@ func words(p *reach.Prediction) string {
 	return fmt.Sprintf("%d %s", o.Status, body)
 }
 
-func seen(o lab.Observation) string {
+func seen(o call.Observation) string {
 	if o.Status != 0 {
 		return fmt.Sprintf("%d %q", o.Status, o.Body)
 	}
-	return string(class(o)) + ": " + o.Error
-}
-
-// class is the class of what curl saw, by its exit code.
-func class(o lab.Observation) reach.Class {
-	switch {
-	case o.Status != 0:
-		return reach.ClassOf(o.Status)
-	case o.Exit == 6:
-		return reach.NoName
-	case o.Exit == 7:
-		return reach.Refused
-	case o.Exit == 28:
-		return reach.Timeout
-	case o.Exit == 52, o.Exit == 56:
-		return reach.Reset
-	}
-	return reach.Unknown
+	return string(reach.ClassSeen(o)) + ": " + o.Error
 }
 
 // curl is the predicted text of curl with the name that the lab's caller used:
@@ -224,9 +208,9 @@ func curl(p *reach.Prediction, target string) string {
 	return strings.Replace(p.Outcome.Curl, label.Hostname(), used.Hostname(), 1)
 }
 
-func differs(p *reach.Prediction, o lab.Observation, target string) string {
+func differs(p *reach.Prediction, o call.Observation, target string) string {
 	want := &p.Outcome
-	switch got := class(o); {
+	switch got := reach.ClassSeen(o); {
 	case got != want.Class:
 		return fmt.Sprintf("class %s, predicted %s", got, want.Class)
 	case want.Status != 0 && o.Status != want.Status:
@@ -244,7 +228,7 @@ func differs(p *reach.Prediction, o lab.Observation, target string) string {
 }
 
 // proof compares what the response shows of its way with the predicted evidence.
-func proof(p *reach.Prediction, o lab.Observation) string {
+func proof(p *reach.Prediction, o call.Observation) string {
 	e := p.Evidence
 	peer := o.Header.Get("X-Hoplab-Peer")
 	if e == nil || peer == "" {
