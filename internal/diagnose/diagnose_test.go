@@ -41,9 +41,9 @@ func article(t *testing.T, variant string) *system {
 		}
 	}
 	id, _ := s.alb.Groups[0].Get()
-	s.albSG = top.SecurityGroup(id)
+	s.albSG = topology.NewIndex(top).SecurityGroup(id)
 	id, _ = s.server.Groups[0].Get()
-	s.appSG = top.SecurityGroup(id)
+	s.appSG = topology.NewIndex(top).SecurityGroup(id)
 	return s
 }
 

@@ -20,13 +20,14 @@ type Ask func(c lab.Caller, url string) (call.Observation, error)
 // in its log, and what the check's path answers from inside the target's own
 // host. t is the source that the lab was started from.
 func FromLab(t *topology.Topology, st *lab.Status, ask Ask) ([]Evidence, error) {
+	x := topology.NewIndex(t)
 	var out []Evidence
 	for _, b := range st.LoadBalancers {
 		if b.Twin != "" {
 			continue // a copy for measurements
 		}
 		for _, g := range b.Groups {
-			group := t.TargetGroup(topology.ID(g.ID))
+			group := x.TargetGroup(topology.ID(g.ID))
 			if group == nil {
 				return nil, fmt.Errorf("the lab has a target group %s that %s does not have; was it started from another source?", g.ID, t.Name)
 			}

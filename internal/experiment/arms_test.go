@@ -61,7 +61,7 @@ func TestRoutes(t *testing.T) {
 func TestTheLowestListenerWins(t *testing.T) {
 	top := golden(t, "both")
 	agent := routes(t, top)[plan.ArmAgent].Service
-	ends := top.Service(agent).Connect.Endpoints
+	ends := topology.NewIndex(top).Service(agent).Connect.Endpoints
 	for i := range ends {
 		ends[i].IngressPortOverride = topology.Known(9000)
 	}

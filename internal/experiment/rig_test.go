@@ -13,6 +13,7 @@ import (
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 func TestMain(m *testing.M) {
@@ -52,8 +53,8 @@ func TestLoadInsideATask(t *testing.T) {
 			t.Fatalf("the load comes from %+v", c)
 		}
 		if closed { // the client's group lets out nothing but HTTPS
-			id, _ := topo.Service(client).Groups[0].Get()
-			g := topo.SecurityGroup(id)
+			id, _ := topology.NewIndex(topo).Service(client).Groups[0].Get()
+			g := topology.NewIndex(topo).SecurityGroup(id)
 			g.Egress = g.Egress[:1]
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

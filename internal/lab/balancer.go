@@ -136,7 +136,7 @@ func (b *balancer) targets() map[string][]netip.AddrPort {
 	out := map[string][]netip.AddrPort{}
 	for _, id := range forwardsTo(b.def) {
 		list := []netip.AddrPort{}
-		if g := b.copy.lab.opts.Topology.TargetGroup(id); g != nil {
+		if g := b.copy.lab.index.TargetGroup(id); g != nil {
 			list = b.copy.registered(g)
 		}
 		for _, s := range b.copy.services {
@@ -180,7 +180,7 @@ func (b *balancer) config() (*alb.Config, error) {
 		DropInvalid:   attr("routing.http.drop_invalid_header_fields.enabled", "false") == "true",
 	}
 	for _, id := range forwardsTo(b.def) {
-		g := l.opts.Topology.TargetGroup(id)
+		g := l.index.TargetGroup(id)
 		if g == nil {
 			return nil, fmt.Errorf("target group %s is not in the source", id)
 		}

@@ -45,7 +45,7 @@ func clientOf(s *topology.Service, other topology.ID) bool {
 
 // balancesFor reports whether a listener of lb forwards to the service.
 func (dc *deploymentCopy) balancesFor(lb *topology.LoadBalancer, id topology.ID) bool {
-	s := dc.lab.opts.Topology.Service(id)
+	s := dc.lab.index.Service(id)
 	for _, st := range s.LoadBalancers {
 		g, ok := st.Group.Get()
 		if ok && slices.Contains(forwardsTo(lb), g) {

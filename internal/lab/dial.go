@@ -226,7 +226,7 @@ func (l *Lab) resolve(c Caller, t *task, host string) (netip.Addr, bool) {
 
 // LoadBalancerURL returns the URL of a load balancer's listener port.
 func (l *Lab) LoadBalancerURL(id topology.ID, port int) (string, error) {
-	lb := l.opts.Topology.LoadBalancer(id)
+	lb := l.index.LoadBalancer(id)
 	if lb == nil {
 		return "", fmt.Errorf("no load balancer %s", id)
 	}

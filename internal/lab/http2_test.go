@@ -18,7 +18,7 @@ func TestHTTP2App(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
-	s := topo.Service(id)
+	s := topology.NewIndex(topo).Service(id)
 	port, _ := s.Connect.Endpoints[0].PortName.Get()
 	_, m := s.PortMapping(port)
 	m.AppProtocol = topology.Known("http2")

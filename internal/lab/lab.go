@@ -62,6 +62,10 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
+	index := topology.NewIndex(opts.Topology)
+	if err := opts.checkTwins(index); err != nil {
+		return nil, err
+	}
 	envoy, err := opts.envoyPath()
 	if err != nil {
 		return nil, err
@@ -71,7 +75,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 		return nil, err
 	}
 	l := &Lab{
-		opts: opts, index: topology.NewIndex(opts.Topology), clock: clock.New(opts.Scale), dir: opts.Dir, envoy: envoy, fabric: fab, network: vpc.New(opts.Topology),
+		opts: opts, index: index, clock: clock.New(opts.Scale), dir: opts.Dir, envoy: envoy, fabric: fab, network: vpc.New(index),
 		spawner: proc.NewSpawner(), begun: time.Now(), health: make(chan healthEvent, 1024),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -111,16 +115,18 @@ func (o *Options) check() error {
 	if o.LinkDelay != 0 && o.Fabric != netns.Name {
 		return fail.Newf(fail.Usage, "use --fabric netns", "a link delay of %s: hosts of this fabric have no links", o.LinkDelay)
 	}
-	if err := errors.Join(o.checkCounts(), o.checkPorts()); err != nil {
-		return err
-	}
+	return errors.Join(o.checkCounts(), o.checkPorts())
+}
+
+// checkTwins says what is wrong with the twins' names and services.
+func (o *Options) checkTwins(x *topology.Index) error {
 	seen := map[string]bool{"": true}
 	for _, t := range o.Twins {
 		if seen[t.Name] {
 			return fmt.Errorf("lab: twin %q: each twin needs a name of its own", t.Name)
 		}
 		seen[t.Name] = true
-		if o.Topology.Service(t.Of) == nil {
+		if x.Service(t.Of) == nil {
 			return fmt.Errorf("lab: twin %s: no service %s", t.Name, t.Of)
 		}
 	}

@@ -271,7 +271,7 @@ func TestClosedEgress(t *testing.T) {
 	topo := labtest.Deployment(t, "agent")
 	lb := topo.LoadBalancers[0]
 	id, _ := lb.Groups[0].Get()
-	topo.SecurityGroup(id).Egress = nil
+	topology.NewIndex(topo).SecurityGroup(id).Egress = nil
 	l := start(t, lab.Options{Topology: topo, Scale: 100})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

@@ -155,7 +155,7 @@ func TestRedeployUnderLoad(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
-	topo.Service(id).DesiredCount = topology.Known(2)
+	topology.NewIndex(topo).Service(id).DesiredCount = topology.Known(2)
 	l := start(t, lab.Options{Topology: topo, Scale: 20})
 	healthy(t, l)
 	url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
@@ -219,7 +219,7 @@ func TestRedeployUnderLoad(t *testing.T) {
 func TestFrozenNames(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
-	client := topo.Service(clientID(t, topo))
+	client := topology.NewIndex(topo).Service(clientID(t, topo))
 	client.After = nil
 	l := start(t, lab.Options{Topology: topo})
 	healthy(t, l)
@@ -240,10 +240,10 @@ func TestReplacementLoop(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
-	g, _ := topo.Service(id).LoadBalancers[0].Group.Get()
-	topo.TargetGroup(g).Health.Path = topology.Known("/missing")
-	topo.Service(id).GraceSeconds = topology.Known(60)
-	topo.Service(id).CircuitBreaker = topology.Known(true)
+	g, _ := topology.NewIndex(topo).Service(id).LoadBalancers[0].Group.Get()
+	topology.NewIndex(topo).TargetGroup(g).Health.Path = topology.Known("/missing")
+	topology.NewIndex(topo).Service(id).GraceSeconds = topology.Known(60)
+	topology.NewIndex(topo).Service(id).CircuitBreaker = topology.Known(true)
 	l := start(t, lab.Options{Topology: topo, Scale: 500})
 	waitFor(t, func() bool {
 		return strings.Contains(events(l, id), "deployment failed: 3 tasks failed in a row (circuit breaker)")
@@ -269,7 +269,7 @@ func TestContainerHealth(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	id := appID(t, topo)
-	svc := topo.Service(id)
+	svc := topology.NewIndex(topo).Service(id)
 	svc.GraceSeconds = topology.Known(0)
 	check := func(path string) *topology.ContainerHealth {
 		return &topology.ContainerHealth{
@@ -279,8 +279,8 @@ func TestContainerHealth(t *testing.T) {
 	}
 	svc.Task.Containers[0].Health = check("/healthz")
 	lbID, _ := topo.LoadBalancers[0].Groups[0].Get()
-	egress := topo.SecurityGroup(lbID).Egress
-	topo.SecurityGroup(lbID).Egress = nil
+	egress := topology.NewIndex(topo).SecurityGroup(lbID).Egress
+	topology.NewIndex(topo).SecurityGroup(lbID).Egress = nil
 	l := start(t, lab.Options{Topology: topo, Scale: 200, KeepUnhealthy: true})
 	waitFor(t, func() bool {
 		st := l.Status()
@@ -288,7 +288,7 @@ func TestContainerHealth(t *testing.T) {
 	})
 
 	svc.Task.Containers[0].Health = check("/missing")
-	topo.SecurityGroup(lbID).Egress = egress
+	topology.NewIndex(topo).SecurityGroup(lbID).Egress = egress
 	l = start(t, lab.Options{Topology: topo, Scale: 200})
 	first := tasksOf(l, id)[0].ID
 	waitFor(t, func() bool { return tasksOf(l, id)[0].ID != first })

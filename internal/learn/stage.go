@@ -92,7 +92,7 @@ func (s *stage) record() ActRecord {
 	}
 	for _, o := range s.app.Groups {
 		if id, ok := o.Get(); ok {
-			r.Groups = append(r.Groups, admits(s.top.SecurityGroup(id))...)
+			r.Groups = append(r.Groups, admits(s.predictor.Index().SecurityGroup(id))...)
 		}
 	}
 	return r

@@ -102,7 +102,8 @@ func (p *Predictor) newAsk(q ask, suffix string) *trace {
 	return tr
 }
 
-// toALB walks the first leg, from the caller to the listener. The prediction is final when ok is false.
+// toALB traces the first hop, from the caller to the listener. The prediction is
+// final when ok is false.
 func (p *Predictor) toALB(tr *trace, q ask) (final Prediction, ok bool) {
 	port, known := q.l.Port.Get()
 	if !known {
@@ -296,7 +297,7 @@ func blueGreen(s *topology.Service, id topology.ID) bool {
 	})
 }
 
-// toTarget walks from the listener to one registration.
+// toTarget traces the hops from the listener to one registration.
 func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r topology.Registration, suffix string, open bool) Prediction {
 	tr := p.newAsk(q, suffix)
 	tr.pr.TargetGroup = g.ID

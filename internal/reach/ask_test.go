@@ -1,6 +1,9 @@
 package reach
 
 import (
+	"math/rand/v2"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/test/topologytest"
@@ -70,16 +73,43 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-func TestWild(t *testing.T) {
+func TestWildcard(t *testing.T) {
 	for _, tc := range []struct {
 		pattern, s string
 		want       bool
 	}{
 		{"", "", true}, {"*", "", true}, {"*", "/a/b", true}, {"/a*", "/abc", true}, {"/a?", "/a", false}, {"/a?", "/ab", true},
-		{"*.jpg", "/x/y.jpg", true}, {"*.jpg", "/x/y.jpeg", false}, {"/*/z", "/a/b/z", true}, {"/A", "/a", false},
+		{"*.jpg", "/x/y.jpg", true}, {"*.jpg", "/x/y.jpeg", false}, {"/*/z", "/a/b/z", true}, {"a*a", "a", false}, {"a*a", "aa", true}, {"*ab*ab*", "abab", true}, {"*ab*ab*", "aba", false}, {"?*?", "x", false}, {"**", "", true}, {"/A", "/a", false},
 	} {
 		if got := Wildcard(tc.pattern, tc.s); got != tc.want {
-			t.Errorf("wild(%q, %q) = %v", tc.pattern, tc.s, got)
+			t.Errorf("Wildcard(%q, %q) = %v", tc.pattern, tc.s, got)
 		}
+	}
+}
+
+// TestWildcardAsRegexp compares with regular expressions on short random texts
+// over few letters, in which every way of going wrong is met often.
+func TestWildcardAsRegexp(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	text := func(letters string, n int) string {
+		b := make([]byte, r.IntN(n+1))
+		for i := range b {
+			b[i] = letters[r.IntN(len(letters))]
+		}
+		return string(b)
+	}
+	matched := 0
+	for range 20000 {
+		pattern, s := text("ab*?/", 7), text("ab/", 9)
+		want := regexp.MustCompile("^" + strings.NewReplacer("*", ".*", "?", ".").Replace(pattern) + "$").MatchString(s)
+		if want {
+			matched++
+		}
+		if got := Wildcard(pattern, s); got != want {
+			t.Fatalf("Wildcard(%q, %q) = %v", pattern, s, got)
+		}
+	}
+	if matched < 1000 {
+		t.Errorf("only %d of the texts match", matched)
 	}
 }

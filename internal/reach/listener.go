@@ -49,28 +49,50 @@ func fill(pattern string) string {
 	return strings.NewReplacer("*", "x", "?", "x").Replace(pattern)
 }
 
-// Wildcard reports whether s matches a pattern of the load balancer: * is any
-// characters, slashes included, ? exactly one. It takes time proportional to
-// the product of the lengths at worst.
+// Wildcard reports whether s matches a pattern in which * is any characters,
+// slashes included, and ? exactly one, as load balancers and IAM read them. It
+// takes time proportional to the product of the lengths at worst.
+//
+// It places the pieces between the stars: the first at the start, the last at
+// the end, each other one as far left as it fits.
 func Wildcard(pattern, s string) bool {
-	p, i := 0, 0
-	star, mark := -1, 0 // the last *, and how far into s it reaches so far
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
+	pieces := strings.Split(pattern, "*")
+	last := len(pieces) - 1
+	if last == 0 {
+		return len(s) == len(pattern) && fits(pattern, s)
+	}
+	if !fits(pieces[0], s) {
+		return false
+	}
+	s = s[len(pieces[0]):]
+	end := len(s) - len(pieces[last])
+	if end < 0 || !fits(pieces[last], s[end:]) {
+		return false
+	}
+	s = s[:end]
+	for _, piece := range pieces[1:last] {
+		for !fits(piece, s) {
+			if s == "" {
+				return false
+			}
+			s = s[1:]
+		}
+		s = s[len(piece):]
+	}
+	return true
+}
+
+// fits reports whether s starts with the piece, in which ? is any character.
+func fits(piece, s string) bool {
+	if len(s) < len(piece) {
+		return false
+	}
+	for i := range len(piece) {
+		if piece[i] != '?' && piece[i] != s[i] {
 			return false
 		}
 	}
-	return strings.Trim(pattern[p:], "*") == ""
+	return true
 }
 
 // matches reports whether a plain GET for the host and path meets all

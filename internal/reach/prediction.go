@@ -151,7 +151,7 @@ type Evidence struct {
 	Counted bool `json:"counted_by_server_agent"`
 }
 
-// Hop is one leg: From dials To on Port.
+// Hop is one connection: From dials To on Port.
 type Hop struct {
 	From string      `json:"from"` // role: client, alb, "client agent", agent, app
 	To   string      `json:"to"`
@@ -162,7 +162,7 @@ type Hop struct {
 	// listener itself: "redirect" for the in-task redirect of the default
 	// mode, "loopback" inside a task, "vip" from app to its own agent.
 	Through string `json:"through,omitempty"`
-	// Admits lists the security-group rules that admit the leg.
+	// Admits lists the security-group rules that admit the hop.
 	Admits []Admission `json:"admits,omitempty"`
 	// State is "open", "closed" or "unknown".
 	State string `json:"state"`

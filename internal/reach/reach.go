@@ -1,11 +1,10 @@
-// Package reach reasons about a topology without running it: which way a
-// request goes, what its caller sees, which security-group rule lets it pass
-// or stops it, and which rules of the house a deployment breaks.
+// Package reach predicts a deployment without running it: which path a request
+// takes, what its caller sees, and which security-group rule lets it pass or
+// stops it. What is wrong with a deployment is for package check to say.
 //
 // Predict answers for every caller it finds; a Predictor answers single
-// questions; Check applies the registered rules. All of them work from
-// documented behaviour (see Outcome.Basis) and answer Unknown where the
-// source or the documentation does not settle it.
+// questions. Both work from documented behaviour (see Outcome.Basis) and answer
+// Unknown where the source or the documentation does not settle it.
 //
 // The package neither runs anything nor knows what runs it: the lab observes
 // what reach predicts, and a test compares the two.

@@ -181,7 +181,7 @@ func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
 	return tr.unknown(a.Why)
 }
 
-// outsiders predicts callers without Service Connect: their system does not
+// unconnected predicts callers without Service Connect: their system does not
 // know the endpoints' names, and the load balancer or a task's address is
 // their only way in.
 func (p *Predictor) unconnected() []Prediction {

@@ -9,7 +9,7 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// reachTarget walks from a node of the load balancer into the target.
+// dialTarget traces the hops from a node of the load balancer into the target.
 func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration, at topology.Opt[int], tls bool) (verdict, Delivery, string) {
 	port, ok := at.Get()
 	if !ok {

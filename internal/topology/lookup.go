@@ -5,63 +5,6 @@ import (
 	"strings"
 )
 
-// find returns the element of list whose ID is id, or nil. Deployments hold
-// tens of resources of a kind, so a scan beats an index that must be kept in
-// step with slices that tests build by hand.
-func find[T any](list []*T, id ID, key func(*T) ID) *T {
-	for _, v := range list {
-		if key(v) == id {
-			return v
-		}
-	}
-	return nil
-}
-
-// VPC returns the VPC with the ID, or nil.
-func (t *Topology) VPC(id ID) *VPC {
-	return find(t.VPCs, id, func(v *VPC) ID { return v.ID })
-}
-
-// Subnet returns the subnet with the ID, or nil.
-func (t *Topology) Subnet(id ID) *Subnet {
-	return find(t.Subnets, id, func(v *Subnet) ID { return v.ID })
-}
-
-// Namespace returns the namespace with the ID, or nil.
-func (t *Topology) Namespace(id ID) *Namespace {
-	return find(t.Namespaces, id, func(v *Namespace) ID { return v.ID })
-}
-
-// SecurityGroup returns the security group with the ID, or nil.
-func (t *Topology) SecurityGroup(id ID) *SecurityGroup {
-	return find(t.SecurityGroups, id, func(v *SecurityGroup) ID { return v.ID })
-}
-
-// LoadBalancer returns the load balancer with the ID, or nil.
-func (t *Topology) LoadBalancer(id ID) *LoadBalancer {
-	return find(t.LoadBalancers, id, func(v *LoadBalancer) ID { return v.ID })
-}
-
-// TargetGroup returns the target group with the ID, or nil.
-func (t *Topology) TargetGroup(id ID) *TargetGroup {
-	return find(t.TargetGroups, id, func(v *TargetGroup) ID { return v.ID })
-}
-
-// Service returns the service with the ID, or nil.
-func (t *Topology) Service(id ID) *Service {
-	return find(t.Services, id, func(v *Service) ID { return v.ID })
-}
-
-// Instance returns the instance with the ID, or nil.
-func (t *Topology) Instance(id ID) *Instance {
-	return find(t.Instances, id, func(v *Instance) ID { return v.ID })
-}
-
-// Role returns the role with the ID, or nil.
-func (t *Topology) Role(id ID) *Role {
-	return find(t.Roles, id, func(v *Role) ID { return v.ID })
-}
-
 // PortMapping returns the port mapping of that name and its container, or
 // nil, nil when no container of the service's task names a port so.
 func (s *Service) PortMapping(portName string) (*Container, *PortMapping) {

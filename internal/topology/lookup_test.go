@@ -51,7 +51,7 @@ func TestEndpointNames(t *testing.T) {
 			service("s/Lost", shop, true, endpoint("nobody", "lost")),
 			service("s/Else", topology.Known("s/Other"), true, endpoint("http", "else", alias(80, ""))),
 			service("s/Open", topology.Unknown[string]("a parameter"), false, endpoint("http", "open", alias(80, ""))),
-			service("s/Vague", shop, true, topology.Endpoint{PortName: topology.Unknown[string]("a parameter"), Aliases: []topology.Alias{alias(80, "")}}),
+			service("s/Unnamed", shop, true, topology.Endpoint{PortName: topology.Unknown[string]("a parameter"), Aliases: []topology.Alias{alias(80, "")}}),
 			{Origin: topology.Origin{ID: "s/Outside"}},
 			client,
 		},
@@ -69,7 +69,7 @@ func TestEndpointNames(t *testing.T) {
 		"4 plain.shop:8080 s/Plain",
 		"5 web:80 s/Same",
 		"5 web:80 s/Web",
-		"0 :80 s/Vague",
+		"0 :80 s/Unnamed",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -77,9 +77,9 @@ func TestEndpointNames(t *testing.T) {
 }
 
 func TestLookupsMiss(t *testing.T) {
-	top := &topology.Topology{}
-	if top.VPC("x") != nil || top.Subnet("x") != nil || top.Namespace("x") != nil || top.SecurityGroup("x") != nil ||
-		top.LoadBalancer("x") != nil || top.TargetGroup("x") != nil || top.Service("x") != nil || top.Instance("x") != nil || top.Role("x") != nil {
+	x := topology.NewIndex(&topology.Topology{})
+	if x.VPC("x") != nil || x.Subnet("x") != nil || x.Namespace("x") != nil || x.SecurityGroup("x") != nil ||
+		x.LoadBalancer("x") != nil || x.TargetGroup("x") != nil || x.Service("x") != nil || x.Instance("x") != nil || x.Role("x") != nil {
 		t.Error("an empty topology has something")
 	}
 	if c, m := (&topology.Service{}).PortMapping("x"); c != nil || m != nil {

@@ -8,8 +8,8 @@
 // source does not settle is carried as unknown with the reason, and whoever
 // needs it answers "unknown".
 //
-// A Topology is data: build it, then only read it. Reading is safe from
-// several goroutines.
+// A Topology is data: build it, then only read it, through the Index that
+// NewIndex makes of it. Reading is safe from several goroutines.
 package topology
 
 import "net/netip"
@@ -66,8 +66,8 @@ func Unknown[T any](why string) Opt[T] { return Opt[T]{state: unknown, why: why}
 // Get returns the value and whether it is known.
 func (o Opt[T]) Get() (T, bool) { return o.v, o.state == known }
 
-// Or returns the known value, or def when absent. It panics never; for an
-// unknown value it returns def, so check IsUnknown first where that matters.
+// Or returns the known value, or def when it is absent or unknown; ask
+// IsUnknown first where the difference matters.
 func (o Opt[T]) Or(def T) T {
 	if o.state == known {
 		return o.v

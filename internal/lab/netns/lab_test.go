@@ -211,7 +211,7 @@ func TestClosedEgress(t *testing.T) {
 	layer.Full(t, "needs network namespaces")
 	topo := labtest.Deployment(t, "agent")
 	id, _ := topo.LoadBalancers[0].Groups[0].Get()
-	topo.SecurityGroup(id).Egress = nil
+	topology.NewIndex(topo).SecurityGroup(id).Egress = nil
 	l := startLab(t, lab.Options{Topology: topo, Scale: 50, KeepUnhealthy: true})
 	target := l.Status().LoadBalancers[0].Groups[0].Targets[0]
 	if got := fmt.Sprintf("%s %s", target.State, target.Reason); got != "unhealthy Target.Timeout" {

@@ -29,7 +29,7 @@ type Interface struct {
 // Network hands out addresses and keeps the interfaces. It is safe for
 // concurrent use.
 type Network struct {
-	topo *topology.Topology
+	index *topology.Index
 
 	mu         sync.RWMutex
 	interfaces map[netip.Addr]*Interface
@@ -38,8 +38,8 @@ type Network struct {
 }
 
 // New returns a network without interfaces.
-func New(t *topology.Topology) *Network {
-	return &Network{topo: t, interfaces: map[netip.Addr]*Interface{}, used: map[netip.Prefix]int{}, nextSubnet: map[string]int{}}
+func New(x *topology.Index) *Network {
+	return &Network{index: x, interfaces: map[netip.Addr]*Interface{}, used: map[netip.Prefix]int{}, nextSubnet: map[string]int{}}
 }
 
 // fallback is the VPC of a template that leaves its address range open.
@@ -103,7 +103,7 @@ func (n *Network) subnet(ids []topology.Opt[topology.ID]) (netip.Prefix, topolog
 	var key string
 	for _, o := range ids {
 		if id, ok := o.Get(); ok {
-			if s := n.topo.Subnet(id); s != nil {
+			if s := n.index.Subnet(id); s != nil {
 				known = append(known, s)
 				key += string(id) + " "
 			}
@@ -111,8 +111,8 @@ func (n *Network) subnet(ids []topology.Opt[topology.ID]) (netip.Prefix, topolog
 	}
 	if len(known) == 0 {
 		var vpc topology.ID
-		if len(n.topo.VPCs) > 0 {
-			vpc = n.topo.VPCs[0].ID
+		if len(n.index.Topology.VPCs) > 0 {
+			vpc = n.index.Topology.VPCs[0].ID
 		}
 		return n.vpcRange(vpc), vpc
 	}
@@ -125,7 +125,7 @@ func (n *Network) subnet(ids []topology.Opt[topology.ID]) (netip.Prefix, topolog
 }
 
 func (n *Network) vpcRange(id topology.ID) netip.Prefix {
-	if v := n.topo.VPC(id); v != nil {
+	if v := n.index.VPC(id); v != nil {
 		if p, ok := v.CIDR.Get(); ok && p.Addr().Is4() {
 			return p
 		}
@@ -180,7 +180,7 @@ func (n *Network) allowed(i, peer *Interface, d direction) []fabric.Range {
 	}
 	var out []fabric.Range
 	for _, id := range i.Groups {
-		g := n.topo.SecurityGroup(id)
+		g := n.index.SecurityGroup(id)
 		if g == nil {
 			continue
 		}

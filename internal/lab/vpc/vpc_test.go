@@ -3,6 +3,7 @@ package vpc
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/lab/fabric"
@@ -66,7 +67,6 @@ func TestOpen(t *testing.T) {
 			attach := func(n *Network, name string, gs []*topology.SecurityGroup) *Interface {
 				var names []string
 				for _, g := range gs {
-					topo.SecurityGroups = append(topo.SecurityGroups, g)
 					names = append(names, string(g.ID))
 				}
 				i, err := n.Attach(name, ids("a"), ids(names...))
@@ -75,7 +75,8 @@ func TestOpen(t *testing.T) {
 				}
 				return i
 			}
-			n := New(topo)
+			topo.SecurityGroups = slices.Concat(c.client, c.server)
+			n := New(topology.NewIndex(topo))
 			from, to := attach(n, "client", c.client), attach(n, "server", c.server)
 			if got := n.Open(from.IP, to.IP); !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %v, want %v", got, c.want)
@@ -91,7 +92,7 @@ func TestOpen(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	topo := &topology.Topology{Subnets: []*topology.Subnet{
 		subnet("a", "v", "10.0.0.0/24"), subnet("b", "v", "10.0.1.0/24"), subnet("tiny", "v", "10.0.2.0/28"), subnet("other", "w", "10.0.0.0/24")}}
-	n := New(topo)
+	n := New(topology.NewIndex(topo))
 	var got []string
 	for range 3 {
 		i, err := n.Attach("task", ids("a", "b"), nil)
@@ -130,7 +131,7 @@ func TestAddresses(t *testing.T) {
 func TestFree(t *testing.T) {
 	topo := &topology.Topology{Subnets: []*topology.Subnet{subnet("a", "v", "10.0.0.0/24")},
 		SecurityGroups: []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, cidr("10.0.0.0/8")), tcp(81, 81, sg("s"))}, nil)}}
-	n := New(topo)
+	n := New(topology.NewIndex(topo))
 	s, _ := n.Attach("server", ids("a"), ids("s"))
 	load, err := n.AttachExternal("load", s)
 	if err != nil {
@@ -145,7 +146,7 @@ func TestFree(t *testing.T) {
 func TestDefaultGroup(t *testing.T) {
 	topo := &topology.Topology{Subnets: []*topology.Subnet{subnet("a", "v", "10.0.0.0/24")},
 		SecurityGroups: []*topology.SecurityGroup{group("s", nil, anywhere)}}
-	n := New(topo)
+	n := New(topology.NewIndex(topo))
 	attach := func(name string, groups []topology.Opt[topology.ID]) *Interface {
 		i, err := n.Attach(name, ids("a"), groups)
 		if err != nil {

@@ -92,7 +92,7 @@ func speaks(protocol, version string) func(*topology.Topology) {
 			_, m := s.PortMapping(port)
 			m.AppProtocol = topology.Known(protocol)
 			group, _ := s.LoadBalancers[0].Group.Get()
-			g := topo.TargetGroup(group)
+			g := topology.NewIndex(topo).TargetGroup(group)
 			g.ProtocolVersion = topology.Known(version)
 			g.Health.Matcher = topology.Known("200")
 			if version == "GRPC" {

@@ -27,7 +27,7 @@ func TestArticle(t *testing.T) {
 			top := build(t, nil, file+".template.json")
 			golden(t, file+".golden", dump(top))
 
-			app := top.Service(named(t, top, "sample-ecs-app"))
+			app := topology.NewIndex(top).Service(named(t, top, "sample-ecs-app"))
 			if n := len(app.Connect.Endpoints); n != 1 {
 				t.Fatalf("%d endpoints, want 1", n)
 			}
@@ -38,7 +38,7 @@ func TestArticle(t *testing.T) {
 			if _, m := app.PortMapping(e.PortName.Or("")); m == nil || m.Port.Or(0) != 80 || m.AppProtocol.Or("") != "http" {
 				t.Errorf("port mapping %+v, want 80 with http", m)
 			}
-			client := top.Service(named(t, top, "client-service"))
+			client := topology.NewIndex(top).Service(named(t, top, "client-service"))
 			from, _ := client.Groups[0].Get()
 			to, _ := app.Groups[0].Get()
 			if got := opened(top, to, from); fmt.Sprint(got) != fmt.Sprint(tt.open) {
@@ -48,7 +48,7 @@ func TestArticle(t *testing.T) {
 				t.Errorf("the client waits for %v; the article's does not wait", client.After)
 			}
 			role, _ := app.Task.TaskRole.Get()
-			if got := len(top.Role(role).Managed); got != 3 {
+			if got := len(topology.NewIndex(top).Role(role).Managed); got != 3 {
 				t.Errorf("%d managed policies on the task role, want 3", got)
 			}
 			if len(top.Unknowns) != 0 {
@@ -73,7 +73,7 @@ func named(t *testing.T, top *topology.Topology, name string) topology.ID {
 // opened lists the ports that group to opens for group from.
 func opened(top *topology.Topology, to, from topology.ID) []int {
 	var out []int
-	for _, r := range top.SecurityGroup(to).Ingress {
+	for _, r := range topology.NewIndex(top).SecurityGroup(to).Ingress {
 		if r.Peer.Group == from {
 			out = append(out, r.From)
 		}

@@ -78,7 +78,7 @@ func TestParamSettles(t *testing.T) {
 	if len(top.Unknowns) != 0 {
 		t.Errorf("still open: %v", top.Unknowns)
 	}
-	s := top.Service("if-around-properties/Service")
+	s := topology.NewIndex(top).Service("if-around-properties/Service")
 	if got := s.Connect.Endpoints[0].IngressPortOverride.Or(0); got != 8080 {
 		t.Errorf("override %d, want 8080", got)
 	}

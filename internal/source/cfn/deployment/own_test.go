@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // TestOwnStacks reads every assembly of the project's own stacks: nothing in
@@ -35,7 +37,7 @@ func TestOwnStacks(t *testing.T) {
 				}
 				for _, id := range s.Groups {
 					g, _ := id.Get()
-					if sg := top.SecurityGroup(g); sg == nil || sg.External {
+					if sg := topology.NewIndex(top).SecurityGroup(g); sg == nil || sg.External {
 						t.Errorf("%s: group %s is not declared", s.ID, g)
 					}
 				}
