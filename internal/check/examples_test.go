@@ -146,7 +146,8 @@ var examples = map[string]example{
 			f.ClientGroup.Egress = []topology.Rule{topologytest.TCP(443, 443, topologytest.CIDR("0.0.0.0/0"))}
 		},
 		func(f *topologytest.Fixture) {
-			f.ClientGroup.Egress = []topology.Rule{topologytest.TCP(8080, 8080, topologytest.Group(f.AppGroup)), topologytest.TCP(80, 80, topologytest.Group(f.ALBGroup))}
+			f.ClientGroup.Egress = []topology.Rule{topologytest.TCP(8080, 8080, topologytest.Group(f.AppGroup)),
+				topologytest.TCP(80, 80, topologytest.Group(f.ALBGroup))}
 		},
 	},
 	"alb-ingress-closed": {
@@ -239,12 +240,14 @@ var examples = map[string]example{
 		"a scheduled task with `API_URL=http://app.sample-namespace`",
 		func(f *topologytest.Fixture) {
 			d := topologytest.Task("Batch", f.Role.ID)
-			d.Containers = []topology.Container{{Name: "batch", Environment: map[string]topology.Opt[string]{"API_URL": topology.Known("http://app.sample-namespace")}}}
+			d.Containers = []topology.Container{{Name: "batch",
+				Environment: map[string]topology.Opt[string]{"API_URL": topology.Known("http://app.sample-namespace")}}}
 			f.Standalone = append(f.Standalone, d)
 		},
 		func(f *topologytest.Fixture) {
 			d := topologytest.Task("Batch", f.Role.ID)
-			d.Containers = []topology.Container{{Name: "batch", Environment: map[string]topology.Opt[string]{"API_URL": topology.Known("http://internal-alb.example")}}}
+			d.Containers = []topology.Container{{Name: "batch",
+				Environment: map[string]topology.Opt[string]{"API_URL": topology.Known("http://internal-alb.example")}}}
 			f.Standalone = append(f.Standalone, d)
 		},
 	},
@@ -358,7 +361,8 @@ var examples = map[string]example{
 		func(f *topologytest.Fixture) { f.HTTPS() },
 		func(f *topologytest.Fixture) {
 			f.HTTPS()
-			f.Listener.Default = []topology.Action{{Type: "redirect", Redirect: &topology.Redirect{Protocol: "HTTPS", Port: "443", Status: "HTTP_301"}}}
+			f.Listener.Default = []topology.Action{{Type: "redirect",
+				Redirect: &topology.Redirect{Protocol: "HTTPS", Port: "443", Status: "HTTP_301"}}}
 		},
 	},
 	"egress-order-dependent": {
@@ -391,7 +395,8 @@ var examples = map[string]example{
 		func(f *topologytest.Fixture) { f.Client.ExecuteCommand = topology.Known(true) },
 		func(f *topologytest.Fixture) {
 			f.Client.ExecuteCommand = topology.Known(true)
-			f.Role.Statements = []topology.Statement{{Actions: []string{"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"}, Resources: []string{"*"}}}
+			f.Role.Statements = []topology.Statement{{Actions: []string{"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+				"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"}, Resources: []string{"*"}}}
 		},
 	},
 	"app-bound-to-loopback": {
@@ -437,5 +442,6 @@ var examples = map[string]example{
 }
 
 func attributes(algorithm, slow string) map[string]topology.Opt[string] {
-	return map[string]topology.Opt[string]{"load_balancing.algorithm.type": topology.Known(algorithm), "slow_start.duration_seconds": topology.Known(slow)}
+	return map[string]topology.Opt[string]{"load_balancing.algorithm.type": topology.Known(algorithm),
+		"slow_start.duration_seconds": topology.Known(slow)}
 }

@@ -19,7 +19,8 @@ type document struct {
 // JSON writes the findings as hoplab/check/v1, suppressed ones included.
 // topology is what was read, for the reader.
 func JSON(w io.Writer, topology string, findings []Finding) error {
-	d := document{Schema: Schema, Topology: topology, Findings: findings, Counts: map[string]int{"error": 0, "warning": 0, "note": 0, "suppressed": 0}}
+	d := document{Schema: Schema, Topology: topology, Findings: findings,
+		Counts: map[string]int{"error": 0, "warning": 0, "note": 0, "suppressed": 0}}
 	if d.Findings == nil {
 		d.Findings = []Finding{}
 	}

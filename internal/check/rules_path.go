@@ -14,8 +14,9 @@ var pathRules = []Rule{
 	{
 		ID: "ingress-port-closed", Severity: Error, Title: "Service Connect clients cannot reach the agent's ingress port",
 		Explain: "A client's agent dials the server's task on the ingress port: the container port, or the ingressPortOverride when one is set. The server's security group must open that port to the clients. The client port of the URL never appears in a security group. While it is closed the client's agent answers 504 \"upstream request timeout\"; nothing appears in the server's log.",
-		Fix:     "Open the ingress port of the server's security group to the clients' security group.", Source: semantics.Section(7).Row(4, 11).Cite(),
-		run: ingressClosed,
+		Fix:     "Open the ingress port of the server's security group to the clients' security group.",
+		Source:  semantics.Section(7).Row(4, 11).Cite(),
+		run:     ingressClosed,
 	},
 	{
 		ID: "client-egress-closed", Severity: Error, Title: "A client's security group does not let the request out",
@@ -32,8 +33,9 @@ var pathRules = []Rule{
 	{
 		ID: "alb-egress-closed", Severity: Error, Title: "The load balancer's security group does not let requests out to the targets",
 		Explain: "The load balancer connects to its targets, for requests and for health checks, so its own security group needs egress to them. Terraform gives a group no egress unless it is written; CloudFormation allows all only while no egress rule stands anywhere. The target is unhealthy with reason Target.Timeout, and the app's log has no line.",
-		Fix:     "Add egress from the load balancer's group to the targets' group on the container port.", Source: semantics.Section(7).Row(9, 33, 34, 35).Cite(),
-		run: func(c *checker) { c.blocked(reach.Egress, "alb-egress-closed", atTraffic) },
+		Fix:     "Add egress from the load balancer's group to the targets' group on the container port.",
+		Source:  semantics.Section(7).Row(9, 33, 34, 35).Cite(),
+		run:     func(c *checker) { c.blocked(reach.Egress, "alb-egress-closed", atTraffic) },
 	},
 	{
 		ID: "target-ingress-closed", Severity: Error, Title: "The targets' security group does not let the load balancer in",
@@ -59,8 +61,9 @@ var pathRules = []Rule{
 	{
 		ID: "needless-agent-hop", Severity: Warning, Title: "Load balancer traffic passes the agent although nothing asks for it",
 		Explain: "In default mode everything that arrives on the container port from outside the task goes through the Service Connect agent, a load balancer's requests and health checks too. Nothing is gained by that hop when the endpoint has no TLS: it costs latency, the app sees 127.0.0.1 as its peer, and the agent's timeouts may apply.",
-		Fix:     "Set ingressPortOverride to a free port above 1024 and open that port to the Service Connect clients.", Source: semantics.Section(1).Row(1, 2, 21).Cite(),
-		run: needlessHop,
+		Fix:     "Set ingressPortOverride to a free port above 1024 and open that port to the Service Connect clients.",
+		Source:  semantics.Section(1).Row(1, 2, 21).Cite(),
+		run:     needlessHop,
 	},
 	{
 		ID: "tls-with-http-target-group", Severity: Error, Title: "The target group speaks HTTP to an agent that expects TLS",

@@ -94,8 +94,10 @@ func TestArticle(t *testing.T) {
 		want map[string]check.Severity // by rule; others must not be errors
 		not  []string
 	}{
-		{"default", map[string]check.Severity{"needless-agent-hop": check.Warning, "over-wide-task-role": check.Note}, []string{"ingress-port-closed"}},
-		{"override-closed", map[string]check.Severity{"ingress-port-closed": check.Error, "over-wide-task-role": check.Note}, []string{"needless-agent-hop"}},
+		{"default", map[string]check.Severity{"needless-agent-hop": check.Warning, "over-wide-task-role": check.Note},
+			[]string{"ingress-port-closed"}},
+		{"override-closed", map[string]check.Severity{"ingress-port-closed": check.Error, "over-wide-task-role": check.Note},
+			[]string{"needless-agent-hop"}},
 		{"override-open", map[string]check.Severity{"over-wide-task-role": check.Note}, []string{"needless-agent-hop", "ingress-port-closed"}},
 	} {
 		t.Run(tc.file, func(t *testing.T) {

@@ -76,14 +76,14 @@ func (x examination) process() Line {
 }
 
 func (x examination) egress() Line {
-	return x.side(x.line(Egress, "Does the load balancer's security group let the probe out to the target?"), x.f.Out)
+	return x.groups(x.line(Egress, "Does the load balancer's security group let the probe out to the target?"), x.f.Out)
 }
 
 func (x examination) ingress() Line {
-	return x.side(x.line(Ingress, "Does the target's security group let the load balancer in?"), x.f.In)
+	return x.groups(x.line(Ingress, "Does the target's security group let the load balancer in?"), x.f.In)
 }
 
-func (x examination) side(l Line, s reach.GroupVerdict) Line {
+func (x examination) groups(l Line, s reach.GroupVerdict) Line {
 	switch s.State {
 	case reach.HopClosed:
 		l.set(Fault, "Add to "+s.Block.Open.String()+".", "%s", s.Why)

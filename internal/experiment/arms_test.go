@@ -39,8 +39,9 @@ func routes(t *testing.T, top *topology.Topology) map[string]Route {
 // balancer reaches by itself can be called without it.
 func TestRoutes(t *testing.T) {
 	for variant, want := range map[string]map[string]string{
-		"agent":  {plan.ArmAgent: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from"},
-		"bypass": {plan.ArmBypass: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from", plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
+		"agent": {plan.ArmAgent: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from"},
+		"bypass": {plan.ArmBypass: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from",
+			plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
 		"both": {plan.ArmAgent: "through listener 80", plan.ArmBypass: "through listener 81", plan.ArmMesh: "app-agent.sample-namespace:80 from",
 			plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
 	} {
@@ -93,7 +94,8 @@ func TestDescribeRefusesWhatCannotBeCalled(t *testing.T) {
 		{"bypass with k6/http", []string{"agent", "bypass"}, func(p *plan.Plan) { p.Client = "http" }, ""},
 		{"direct on netns", []string{"bypass", "direct"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, "load balancer's security groups"},
 		{"mesh on netns", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, ""},
-		{"mesh and its twin on netns", []string{"agent", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, "arm mesh and its A/A twin are called from inside two tasks"},
+		{"mesh and its twin on netns", []string{"agent", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns },
+			"arm mesh and its A/A twin are called from inside two tasks"},
 	} {
 		p, err := plan.New(plan.ProfileQuick)
 		if err != nil {

@@ -59,7 +59,8 @@ func TestLoadInsideATask(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		r.lab, err = lab.Start(ctx, lab.Options{Topology: topo, App: lab.App{Command: []string{app}}, Twins: []lab.Twin{{Of: routes[plan.ArmMesh].Service, Name: plan.ArmMesh}}})
+		r.lab, err = lab.Start(ctx, lab.Options{Topology: topo, App: lab.App{Command: []string{app}},
+			Twins: []lab.Twin{{Of: routes[plan.ArmMesh].Service, Name: plan.ArmMesh}}})
 		if err != nil {
 			t.Fatal(err)
 		}

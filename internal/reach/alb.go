@@ -127,8 +127,9 @@ func (p *Predictor) toALB(tr *trace, q ask) (final Prediction, ok bool) {
 		return tr.unknown(sg.why), false
 	case HopClosed:
 		return tr.end(Outcome{
-			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(q.lb.Origin, q.lb.Name), port), Basis: semantics.Section(7), Inferred: true,
-			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up",
+			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(q.lb.Origin, q.lb.Name), port), Basis: semantics.Section(7),
+			Inferred: true,
+			Why:      sg.why + "; a security group drops packets, so the caller waits until it gives up",
 		}), false
 	}
 	return Prediction{}, true
@@ -168,7 +169,8 @@ func fixed(f *topology.FixedResponse) Outcome {
 	if err != nil {
 		return Outcome{Class: Unknown, Why: fmt.Sprintf("the fixed response's status %q is not a number", f.Status)}
 	}
-	o := Outcome{Class: ClassOf(status), Status: status, Body: f.Body, Match: Exact, By: "alb", TimeKnown: true, Basis: semantics.Section(6), Why: "the listener answers itself"}
+	o := Outcome{Class: ClassOf(status), Status: status, Body: f.Body, Match: Exact, By: "alb", TimeKnown: true, Basis: semantics.Section(6),
+		Why: "the listener answers itself"}
 	return o
 }
 

@@ -105,7 +105,8 @@ func (p *Predictor) askBalancer(c Caller, lb *topology.LoadBalancer, host string
 	case HopUnknown:
 		return []Prediction{tr.unknown(why + "; and " + sg.why)}, nil
 	case HopClosed:
-		return []Prediction{tr.end(Outcome{Class: Timeout, By: "network", Curl: curlTimeout(host, port), Basis: semantics.Section(7), Inferred: true, Why: why + "; and " + sg.why})}, nil
+		return []Prediction{tr.end(Outcome{Class: Timeout, By: "network", Curl: curlTimeout(host, port), Basis: semantics.Section(7),
+			Inferred: true, Why: why + "; and " + sg.why})}, nil
 	}
 	return []Prediction{tr.unknown(why + "; what a node of the load balancer does with such a packet is not documented")}, nil
 }

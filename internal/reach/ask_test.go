@@ -16,13 +16,17 @@ func TestAsk(t *testing.T) {
 	other.Origin = topologytest.Origin("Other", "AWS::ElasticLoadBalancingV2::TargetGroup")
 	f.TargetGroups = append(f.TargetGroups, &other)
 	f.Listener.Rules = []*topology.ListenerRule{
-		{Priority: topology.Known(1), Conditions: []topology.Condition{{Field: "path-pattern", Values: []topology.Opt[string]{topology.Known("/api/*")}}},
-			Actions: []topology.Action{{Type: "forward", Forward: []topology.WeightedTarget{{Group: topology.Known(other.ID), Weight: 1}}}}},
+		{Priority: topology.Known(1),
+			Conditions: []topology.Condition{{Field: "path-pattern", Values: []topology.Opt[string]{topology.Known("/api/*")}}},
+			Actions:    []topology.Action{{Type: "forward", Forward: []topology.WeightedTarget{{Group: topology.Known(other.ID), Weight: 1}}}}},
 		{Priority: topology.Known(2), Conditions: []topology.Condition{
 			{Field: "host-header", Values: []topology.Opt[string]{topology.Known("*.example.com")}},
 			{Field: "path-pattern", Values: []topology.Opt[string]{topology.Known("/old?")}}},
-			Actions: []topology.Action{{Type: "redirect", Redirect: &topology.Redirect{Path: "/new/#{path}", Protocol: "HTTPS", Port: "443", Status: "HTTP_301"}}}},
-		{Priority: topology.Known(3), Conditions: []topology.Condition{{Field: "source-ip", Values: []topology.Opt[string]{topology.Known("10.9.0.0/16")}}, {Field: "path-pattern", Values: []topology.Opt[string]{topology.Known("/who")}}},
+			Actions: []topology.Action{{Type: "redirect",
+				Redirect: &topology.Redirect{Path: "/new/#{path}", Protocol: "HTTPS", Port: "443", Status: "HTTP_301"}}}},
+		{Priority: topology.Known(3),
+			Conditions: []topology.Condition{{Field: "source-ip", Values: []topology.Opt[string]{topology.Known("10.9.0.0/16")}},
+				{Field: "path-pattern", Values: []topology.Opt[string]{topology.Known("/who")}}},
 			Actions: []topology.Action{{Type: "fixed-response", Fixed: &topology.FixedResponse{Status: "403"}}}},
 	}
 	p, err := New(f.Topology, Options{})
@@ -79,7 +83,8 @@ func TestWildcard(t *testing.T) {
 		want       bool
 	}{
 		{"", "", true}, {"*", "", true}, {"*", "/a/b", true}, {"/a*", "/abc", true}, {"/a?", "/a", false}, {"/a?", "/ab", true},
-		{"*.jpg", "/x/y.jpg", true}, {"*.jpg", "/x/y.jpeg", false}, {"/*/z", "/a/b/z", true}, {"a*a", "a", false}, {"a*a", "aa", true}, {"*ab*ab*", "abab", true}, {"*ab*ab*", "aba", false}, {"?*?", "x", false}, {"**", "", true}, {"/A", "/a", false},
+		{"*.jpg", "/x/y.jpg", true}, {"*.jpg", "/x/y.jpeg", false}, {"/*/z", "/a/b/z", true}, {"a*a", "a", false}, {"a*a", "aa", true},
+		{"*ab*ab*", "abab", true}, {"*ab*ab*", "aba", false}, {"?*?", "x", false}, {"**", "", true}, {"/A", "/a", false},
 	} {
 		if got := Wildcard(tc.pattern, tc.s); got != tc.want {
 			t.Errorf("Wildcard(%q, %q) = %v", tc.pattern, tc.s, got)

@@ -88,7 +88,8 @@ func (p *Predictor) probe(lb *topology.LoadBalancer, g *topology.TargetGroup, r 
 }
 
 // unprobed handles the cases in which no probe is sent.
-func (p *Predictor) unprobed(tr *trace, t *TargetState, lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration) (Prediction, bool) {
+func (p *Predictor) unprobed(tr *trace, t *TargetState, lb *topology.LoadBalancer, g *topology.TargetGroup,
+	r topology.Registration) (Prediction, bool) {
 	none := func(why string) (Prediction, bool) {
 		return tr.end(Outcome{Class: NoTraffic, By: "alb", Why: why, Basis: semantics.Section(6)}), true
 	}
@@ -160,7 +161,8 @@ func (p *Predictor) judge(tr *trace, t *TargetState, g *topology.TargetGroup, sg
 	}
 	if a.Agent != nil && a.Agent.HTTP() && delay > 0 {
 		if r, ok := RequestTimeout(a.Agent).Get(); !ok || r > 0 && delay > seconds(r) && r < g.Health.TimeoutSeconds.Or(checkTimeout) {
-			return Outcome{Class: Unknown, Basis: semantics.Section(12), Why: "the app is slower than the endpoint's request timeout, and whether the agent applies that to what comes from outside is not documented"}
+			return Outcome{Class: Unknown, Basis: semantics.Section(12),
+				Why: "the app is slower than the endpoint's request timeout, and whether the agent applies that to what comes from outside is not documented"}
 		}
 	}
 	if limit := g.Health.TimeoutSeconds.Or(checkTimeout); delay > seconds(limit) {
@@ -170,7 +172,8 @@ func (p *Predictor) judge(tr *trace, t *TargetState, g *topology.TargetGroup, sg
 }
 
 // match compares the app's answer with the group's matcher.
-func (p *Predictor) match(tr *trace, t *TargetState, g *topology.TargetGroup, a Delivery, path string, bad func(string, string, int) Outcome) Outcome {
+func (p *Predictor) match(tr *trace, t *TargetState, g *topology.TargetGroup, a Delivery, path string,
+	bad func(string, string, int) Outcome) Outcome {
 	if g.Health.Matcher.IsUnknown() {
 		return Outcome{Class: Unknown, Why: "the matcher is not settled: " + g.Health.Matcher.Why()}
 	}
@@ -192,7 +195,8 @@ func (p *Predictor) match(tr *trace, t *TargetState, g *topology.TargetGroup, a 
 	}
 	if Matches(matcher, status) {
 		t.State = StateHealthy
-		return Outcome{Class: ClassOf(status), Status: status, By: "app", TimeKnown: true, Basis: semantics.Section(6), Why: "the app answers the probe; one success makes a new target healthy"}
+		return Outcome{Class: ClassOf(status), Status: status, By: "app", TimeKnown: true, Basis: semantics.Section(6),
+			Why: "the app answers the probe; one success makes a new target healthy"}
 	}
 	return bad(ReasonMismatch, fmt.Sprintf("the app answers %d, and the matcher wants %s", status, matcher), status)
 }

@@ -71,7 +71,8 @@ func (p *Predictor) Probes() []Probe {
 func (p *Predictor) probeFacts(lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration) Probe {
 	f := Probe{
 		Group: g, LB: lb, Service: r.Service, Port: r.Port, CheckPort: CheckPort(g, r),
-		Path: orDefault(g.Health.Path, checkPath), Protocol: orDefault(g.Health.Protocol, "HTTP"), Matcher: orDefault(g.Health.Matcher, checkMatcher),
+		Path: orDefault(g.Health.Path, checkPath), Protocol: orDefault(g.Health.Protocol, "HTTP"),
+		Matcher:        orDefault(g.Health.Matcher, checkMatcher),
 		TimeoutSeconds: g.Health.TimeoutSeconds.Or(checkTimeout), IntervalSeconds: g.Health.IntervalSeconds.Or(checkInterval),
 		Tasks: true, Prediction: *p.health(lb, g, r),
 	}

@@ -172,7 +172,8 @@ func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
 		}
 		return tr.end(o)
 	case DeliveryRefused:
-		return tr.end(Outcome{Class: Refused, By: "network", Curl: curlRefused(who, port), TimeKnown: true, Basis: semantics.Section(1), Why: a.Why})
+		return tr.end(Outcome{Class: Refused, By: "network", Curl: curlRefused(who, port), TimeKnown: true, Basis: semantics.Section(1),
+			Why: a.Why})
 	case DeliveryAgentRefused:
 		return tr.end(agentRefused(a))
 	case DeliveryWantsTLS:

@@ -10,7 +10,8 @@ import (
 )
 
 // dialTarget traces the hops from a node of the load balancer into the target.
-func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration, at topology.Opt[int], tls bool) (verdict, Delivery, string) {
+func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration,
+	at topology.Opt[int], tls bool) (verdict, Delivery, string) {
 	port, ok := at.Get()
 	if !ok {
 		return verdict{}, Delivery{}, "the target's port is not settled: " + cmp.Or(at.Why(), "the source gives none")
@@ -46,7 +47,8 @@ func (tr *trace) name(s *topology.Service, port int) {
 	}
 }
 
-func (p *Predictor) dialStatic(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration, port int, tls bool) (verdict, Delivery, string) {
+func (p *Predictor) dialStatic(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration, port int,
+	tls bool) (verdict, Delivery, string) {
 	id, ok := r.Target.Instance.Get()
 	if !ok {
 		if ip, ok := r.Target.IP.Get(); ok {
@@ -89,8 +91,9 @@ func (p *Predictor) albOutcome(q ask, a Delivery) Outcome {
 			return agentRefused(a)
 		}
 		return Outcome{
-			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: semantics.Section(3, 6), Inferred: true,
-			Why: a.Why + "; as a TCP proxy it closes the connection",
+			Class: HTTPError, Status: 502, Body: page502, Match: Contains, By: "alb", TimeKnown: true, Basis: semantics.Section(3, 6),
+			Inferred: true,
+			Why:      a.Why + "; as a TCP proxy it closes the connection",
 		}
 	}
 	o := appOutcome(a, q.path)

@@ -62,7 +62,8 @@ func Plural(n int, what string) string {
 
 // Capital raises the first letter of a sentence, unless it starts with a name.
 func Capital(s string) string {
-	for _, word := range []string{"a ", "an ", "the ", "nothing ", "no ", "requests ", "listener ", "port ", "task ", "container ", "endpoints ", "health "} {
+	for _, word := range []string{"a ", "an ", "the ", "nothing ", "no ", "requests ", "listener ", "port ", "task ", "container ",
+		"endpoints ", "health "} {
 		if strings.HasPrefix(s, word) {
 			return strings.ToUpper(s[:1]) + s[1:]
 		}

@@ -27,7 +27,8 @@ type Fixture struct {
 
 // Origin returns the origin of the resource with the logical ID in stack Main.
 func Origin(id, typ string) topology.Origin {
-	return topology.Origin{ID: topology.ID("Main/" + id), Stack: "Main", Type: typ, Path: "Main/" + id + "/Resource", File: "Main.template.json", Line: 10}
+	return topology.Origin{ID: topology.ID("Main/" + id), Stack: "Main", Type: typ, Path: "Main/" + id + "/Resource",
+		File: "Main.template.json", Line: 10}
 }
 
 // TCP returns a rule for the ports from to to.
@@ -72,8 +73,10 @@ func Task(id string, role topology.ID) *topology.TaskDefinition {
 func Healthy() *Fixture {
 	f := &Fixture{Topology: &topology.Topology{Name: "fixture"}}
 	f.VPCs = []*topology.VPC{{Origin: Origin("Vpc", "AWS::EC2::VPC"), CIDR: topology.Known(netip.MustParsePrefix("10.0.0.0/16"))}}
-	f.Subnets = []*topology.Subnet{{Origin: Origin("Subnet", "AWS::EC2::Subnet"), VPC: "Main/Vpc", CIDR: topology.Known(netip.MustParsePrefix("10.0.1.0/24")), Public: topology.Known(false)}}
-	f.Namespaces = []*topology.Namespace{{Origin: Origin("Namespace", "AWS::ServiceDiscovery::HttpNamespace"), Name: topology.Known("sample-namespace"), Kind: "http"}}
+	f.Subnets = []*topology.Subnet{{Origin: Origin("Subnet", "AWS::EC2::Subnet"), VPC: "Main/Vpc",
+		CIDR: topology.Known(netip.MustParsePrefix("10.0.1.0/24")), Public: topology.Known(false)}}
+	f.Namespaces = []*topology.Namespace{{Origin: Origin("Namespace", "AWS::ServiceDiscovery::HttpNamespace"),
+		Name: topology.Known("sample-namespace"), Kind: "http"}}
 	subnets := []topology.Opt[topology.ID]{topology.Known(topology.ID("Main/Subnet"))}
 
 	f.ALBGroup, f.AppGroup, f.ClientGroup = SecurityGroup("AlbSg"), SecurityGroup("AppSg"), SecurityGroup("ClientSg")
@@ -94,8 +97,9 @@ func Healthy() *Fixture {
 	}
 	f.TargetGroups = []*topology.TargetGroup{f.TargetGroup}
 	f.Listener = &topology.Listener{
-		Origin: Origin("Listener", "AWS::ElasticLoadBalancingV2::Listener"), LoadBalancer: "Main/Alb", Port: topology.Known(80), Protocol: topology.Known("HTTP"),
-		Default: []topology.Action{{Type: "forward", Forward: []topology.WeightedTarget{{Group: topology.Known(f.TargetGroup.ID), Weight: 1}}}},
+		Origin: Origin("Listener", "AWS::ElasticLoadBalancingV2::Listener"), LoadBalancer: "Main/Alb", Port: topology.Known(80),
+		Protocol: topology.Known("HTTP"),
+		Default:  []topology.Action{{Type: "forward", Forward: []topology.WeightedTarget{{Group: topology.Known(f.TargetGroup.ID), Weight: 1}}}},
 	}
 	f.ALB = &topology.LoadBalancer{
 		Origin: Origin("Alb", "AWS::ElasticLoadBalancingV2::LoadBalancer"), Kind: "application", Internal: topology.Known(true),
@@ -106,12 +110,15 @@ func Healthy() *Fixture {
 	td := Task("Task", f.Role.ID)
 	td.Containers = []topology.Container{{
 		Name: "app", Image: topology.Known("example/app:1"), CPU: topology.Known(256), MemoryMiB: topology.Known(512),
-		Ports: []topology.PortMapping{{Name: topology.Known("app"), Port: topology.Known(80), Protocol: topology.Known("tcp"), AppProtocol: topology.Known("http")}},
+		Ports: []topology.PortMapping{{Name: topology.Known("app"), Port: topology.Known(80), Protocol: topology.Known("tcp"),
+			AppProtocol: topology.Known("http")}},
 	}}
 	f.Server = &topology.Service{
-		Origin: Origin("Service", "AWS::ECS::Service"), Name: topology.Known("app-service"), DesiredCount: topology.Known(1), LaunchType: topology.Known("FARGATE"),
-		Groups: IDs(f.AppGroup), Subnets: subnets, Task: td, GraceSeconds: topology.Known(60),
-		LoadBalancers: []topology.ServiceTarget{{Group: topology.Known(f.TargetGroup.ID), Container: topology.Known("app"), Port: topology.Known(80)}},
+		Origin: Origin("Service", "AWS::ECS::Service"), Name: topology.Known("app-service"), DesiredCount: topology.Known(1),
+		LaunchType: topology.Known("FARGATE"),
+		Groups:     IDs(f.AppGroup), Subnets: subnets, Task: td, GraceSeconds: topology.Known(60),
+		LoadBalancers: []topology.ServiceTarget{{Group: topology.Known(f.TargetGroup.ID), Container: topology.Known("app"),
+			Port: topology.Known(80)}},
 		Connect: &topology.ServiceConnect{
 			Enabled: topology.Known(true), Namespace: topology.Known("Main/Namespace"), NamespaceByID: true, HasLog: true,
 			Endpoints: []topology.Endpoint{{
@@ -120,10 +127,12 @@ func Healthy() *Fixture {
 		},
 	}
 	ctd := Task("ClientTask", f.Role.ID)
-	ctd.Containers = []topology.Container{{Name: "client", Image: topology.Known("example/client:1"), CPU: topology.Known(256), MemoryMiB: topology.Known(512)}}
+	ctd.Containers = []topology.Container{{Name: "client", Image: topology.Known("example/client:1"), CPU: topology.Known(256),
+		MemoryMiB: topology.Known(512)}}
 	f.Client = &topology.Service{
-		Origin: Origin("ClientService", "AWS::ECS::Service"), Name: topology.Known("client-service"), DesiredCount: topology.Known(1), LaunchType: topology.Known("FARGATE"),
-		Groups: IDs(f.ClientGroup), Subnets: subnets, Task: ctd, After: []topology.ID{"Main/Service"},
+		Origin: Origin("ClientService", "AWS::ECS::Service"), Name: topology.Known("client-service"), DesiredCount: topology.Known(1),
+		LaunchType: topology.Known("FARGATE"),
+		Groups:     IDs(f.ClientGroup), Subnets: subnets, Task: ctd, After: []topology.ID{"Main/Service"},
 		Connect: &topology.ServiceConnect{Enabled: topology.Known(true), Namespace: topology.Known("Main/Namespace"), NamespaceByID: true},
 	}
 	f.Services = []*topology.Service{f.Server, f.Client}
@@ -148,8 +157,10 @@ func (f *Fixture) Mapping() *topology.PortMapping { return &f.App().Ports[0] }
 
 // SecondEndpoint publishes a second port of the server and opens its ingress port.
 func (f *Fixture) SecondEndpoint() *topology.Endpoint {
-	f.App().Ports = append(f.App().Ports, topology.PortMapping{Name: topology.Known("admin"), Port: topology.Known(81), AppProtocol: topology.Known("http")})
-	f.Server.Connect.Endpoints = append(f.Server.Connect.Endpoints, topology.Endpoint{PortName: topology.Known("admin"), Aliases: []topology.Alias{{Port: topology.Known(81)}}})
+	f.App().Ports = append(f.App().Ports, topology.PortMapping{Name: topology.Known("admin"), Port: topology.Known(81),
+		AppProtocol: topology.Known("http")})
+	f.Server.Connect.Endpoints = append(f.Server.Connect.Endpoints, topology.Endpoint{PortName: topology.Known("admin"),
+		Aliases: []topology.Alias{{Port: topology.Known(81)}}})
 	f.AppGroup.Ingress = append(f.AppGroup.Ingress, TCP(8081, 8081, Group(f.ClientGroup)))
 	return &f.Server.Connect.Endpoints[1]
 }

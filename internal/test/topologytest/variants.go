@@ -23,7 +23,8 @@ func Scrambled(seed uint64) *Fixture {
 		f.TargetGroup.Health.Port = topology.Known("8080")
 	}
 	ports := []int{80, 80, 8080, 443, 9000}
-	peers := []topology.Peer{Group(f.ALBGroup), Group(f.ClientGroup), Group(f.AppGroup), CIDR("10.0.0.0/16"), CIDR("10.9.0.0/16"), CIDR("0.0.0.0/0")}
+	peers := []topology.Peer{Group(f.ALBGroup), Group(f.ClientGroup), Group(f.AppGroup), CIDR("10.0.0.0/16"), CIDR("10.9.0.0/16"),
+		CIDR("0.0.0.0/0")}
 	for _, g := range f.SecurityGroups {
 		for _, rules := range []*[]topology.Rule{&g.Ingress, &g.Egress} {
 			var out []topology.Rule
@@ -143,7 +144,8 @@ func Variants() map[string]func() *Fixture {
 		"second":         spoilt(func(f *Fixture) { f.SecondEndpoint().IngressPortOverride = topology.Known(8081) }),
 		"check port":     spoilt(func(f *Fixture) { f.TargetGroup.Health.Port = topology.Known("9000") }),
 		"instance": spoilt(func(f *Fixture) {
-			i := &topology.Instance{Origin: Origin("Instance", "AWS::EC2::Instance"), Groups: IDs(f.AppGroup), Subnet: topology.Known(topology.ID("Main/Subnet"))}
+			i := &topology.Instance{Origin: Origin("Instance", "AWS::EC2::Instance"), Groups: IDs(f.AppGroup),
+				Subnet: topology.Known(topology.ID("Main/Subnet"))}
 			f.Instances = append(f.Instances, i)
 			f.TargetGroup.Targets = []topology.Target{{Instance: topology.Known(i.ID), Port: topology.Known(80)}}
 		}),
@@ -188,8 +190,10 @@ func Generated(n int, shared bool) *topology.Topology {
 	const perBlock = 18
 	t := &topology.Topology{Name: fmt.Sprintf("generated-%d", n)}
 	t.VPCs = []*topology.VPC{{Origin: Origin("Vpc", "AWS::EC2::VPC"), CIDR: topology.Known(netip.MustParsePrefix("10.0.0.0/16"))}}
-	t.Subnets = []*topology.Subnet{{Origin: Origin("Subnet", "AWS::EC2::Subnet"), VPC: "Main/Vpc", CIDR: topology.Known(netip.MustParsePrefix("10.0.1.0/24"))}}
-	t.Namespaces = []*topology.Namespace{{Origin: Origin("Namespace", "AWS::ServiceDiscovery::HttpNamespace"), Name: topology.Known("ns"), Kind: "http"}}
+	t.Subnets = []*topology.Subnet{{Origin: Origin("Subnet", "AWS::EC2::Subnet"), VPC: "Main/Vpc",
+		CIDR: topology.Known(netip.MustParsePrefix("10.0.1.0/24"))}}
+	t.Namespaces = []*topology.Namespace{{Origin: Origin("Namespace", "AWS::ServiceDiscovery::HttpNamespace"), Name: topology.Known("ns"),
+		Kind: "http"}}
 	all := SecurityGroup("AllClients")
 	all.Egress = []topology.Rule{AllowAll()}
 	t.SecurityGroups = append(t.SecurityGroups, all)
