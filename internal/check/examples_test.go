@@ -33,6 +33,11 @@ var examples = map[string]example{
 			f.AppGroup.Ingress[1] = topologytest.TCP(65535, 65535, topologytest.Group(f.ClientGroup))
 		},
 	},
+	"port-out-of-range": {
+		"a client alias on port 65536",
+		func(f *topologytest.Fixture) { f.Endpoint().Aliases[0].Port = topology.Known(65536) },
+		func(f *topologytest.Fixture) { f.Endpoint().Aliases[0].Port = topology.Known(65535) },
+	},
 	"override-equals-container-port": {
 		"`ingressPortOverride: 8080` on an app that listens on 8080",
 		func(f *topologytest.Fixture) {

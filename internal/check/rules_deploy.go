@@ -53,6 +53,11 @@ var deployRules = []Rule{
 		"Each awsvpc task has an address of its own and is registered by it, so the target group's type must be ip.",
 		"Set TargetType to ip.", semantics.Section(6).Cite()),
 	{
+		ID: "port-out-of-range", Severity: Error, Title: "A port is no TCP port",
+		Explain: "A TCP port is 1 to 65535. Elastic Load Balancing and Amazon ECS refuse any other for a listener, a target, a health check, a container or a client alias. An override has rules of its own.",
+		Fix:     "Choose 1 to 65535.", Source: "RFC 9293, section 3.1", run: portsOutOfRange,
+	},
+	{
 		ID: "duplicate-discovery-name", Severity: Error, Title: "A name is published twice in a namespace",
 		Explain: "Discovery names, and each pair of name and port that clients use, must be unique in a namespace.",
 		Fix:     "Give one of the endpoints another discovery name.", Source: semantics.Section(2).Cite(), run: duplicateNames,
@@ -122,4 +127,19 @@ func (c *checker) duplicate(e, other *topology.ConnectEndpoint, what string) {
 		"%s publishes %s, which %s publishes already in the same namespace", topology.Label(e.Service.Origin, e.Service.Name), what, topology.Label(other.Service.Origin, other.Service.Name))
 	f.Related = []topology.Origin{other.Service.Origin}
 	f.Effect = "the deployment fails"
+}
+
+// portsOutOfRange leaves overrides to override-out-of-range and
+// override-privileged-port. A task definition that several services share has
+// its ports once.
+func portsOutOfRange(c *checker) {
+	first := once()
+	for _, p := range c.x.Topology.PortNumbers() {
+		n := p.N.Or(0)
+		if !p.OutOfRange() || p.Override || !first(p.At.ID, p.What, n) {
+			continue
+		}
+		f := c.add(p.At, "Choose a port from 1 to 65535.", "%s: %s %d is no TCP port", c.label(p.At), p.What, n)
+		f.Effect = "the deployment fails"
+	}
 }

@@ -3,7 +3,6 @@ package lab
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -36,64 +35,15 @@ func (o *Options) checkCounts() error {
 	return nil
 }
 
-// port is a port number of the source: which one, and where it stands.
-type port struct {
-	at   topology.Origin
-	what string
-	n    topology.Opt[int]
-}
-
-// checkPorts refuses a source with a port number that is none: TCP's are 1 to
-// 65535, and a process that is given another one listens elsewhere, or anywhere.
+// checkPorts refuses a source with a port number that is none: a process that
+// is given one would listen elsewhere, or anywhere.
 func (o *Options) checkPorts() error {
-	for _, p := range portsOf(o.Topology) {
-		if n, ok := p.n.Get(); ok && (n < 1 || n > 65535) {
-			return fail.Newf(fail.Usage, "choose a port from 1 to 65535", "%s: %s %d is no TCP port", place(p.at), p.what, n)
+	for _, p := range o.Topology.PortNumbers() {
+		if p.OutOfRange() {
+			return fail.Newf(fail.Usage, "choose a port from 1 to 65535", "%s: %s %d is no TCP port", place(p.At), p.What, p.N.Or(0))
 		}
 	}
 	return nil
-}
-
-// portsOf lists the port numbers that load balancers, agents and apps listen on
-// or call.
-func portsOf(t *topology.Topology) []port {
-	var out []port
-	for _, b := range t.LoadBalancers {
-		for _, l := range b.Listeners {
-			out = append(out, port{l.Origin, "the listener's port", l.Port})
-		}
-	}
-	for _, g := range t.TargetGroups {
-		out = append(out, port{g.Origin, "the target group's port", g.Port})
-		if n, err := strconv.Atoi(g.Health.Port.Or("")); err == nil {
-			out = append(out, port{g.Origin, "the health check's port", topology.Known(n)})
-		}
-		for _, target := range g.Targets {
-			out = append(out, port{g.Origin, "a target's port", target.Port})
-		}
-	}
-	for _, s := range t.Services {
-		for _, target := range s.LoadBalancers {
-			out = append(out, port{s.Origin, "the port of its targets", target.Port})
-		}
-		if s.Connect != nil {
-			for _, e := range s.Connect.Endpoints {
-				out = append(out, port{s.Origin, "the ingress port override", e.IngressPortOverride})
-				for _, a := range e.Aliases {
-					out = append(out, port{s.Origin, "the port of a client alias", a.Port})
-				}
-			}
-		}
-		if s.Task == nil {
-			continue
-		}
-		for _, c := range s.Task.Containers {
-			for _, m := range c.Ports {
-				out = append(out, port{s.Task.Origin, fmt.Sprintf("the port of container %q", c.Name), m.Port})
-			}
-		}
-	}
-	return out
 }
 
 // place says where in the source a thing stands: "file:line: type id".
