@@ -104,7 +104,7 @@ func endsWithin(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.WaitDelay = time.Second
 	ts.Check(cmd.Start())
 	await(ts, false, []string{args[1], "0"})
-	time.Sleep(100 * time.Millisecond) // from the file's making to the wait
+	time.Sleep(800 * time.Millisecond) // the program has come to its wait: a FIFO shows nobody who opens it
 	ts.Check(cmd.Process.Signal(sig))
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
