@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -78,6 +80,7 @@ func TestRefusedRequests(t *testing.T) {
 	}{
 		"both framings":         {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
 		"two lengths":           {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", 400},
+		"two spellings of one":  {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 03\r\n\r\n", 400},
 		"list of lengths":       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\n", 400},
 		"signed length":         {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\n", 400},
 		"huge length":           {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808\r\n\r\n", 400},
@@ -282,6 +285,132 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("length %d, net/http has %d", r.Length, std.ContentLength)
 		}
 	})
+}
+
+// FuzzResponse checks that an accepted response to a GET means the same to
+// net/http, has the same body, and that its end is found at the same byte.
+func FuzzResponse(f *testing.F) {
+	for _, s := range []string{
+		"HTTP/1.1 200 OK\r\n\r\nuntil close",
+		"HTTP/1.1 200\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabcHTTP/1.1 204 No Content\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=1\r\nab\r\n0\r\nT: v\r\n\r\nrest",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nbytes",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\nx",
+		"HTTP/1.1 503 \r\nContent-Length: 19\r\n\r\nno healthy upstream",
+		"\r\nHTTP/1.1 404 Not\tFound\x80\r\nX-A:\t y \r\nContent-Length: 00\r\n\r\n",
+		// refused: the same in two framings, and lines that end in a bare LF
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 OK\nContent-Length: 1\n\nx",
+		"HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 099 Low\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 200OK\r\n\r\n",
+	} {
+		f.Add([]byte(s))
+	}
+	lim := Limits{Head: 1 << 20}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		c, again := NewConn(feed{r: bytes.NewReader(in)}), slow(string(in))
+		defer c.Release()
+		defer again.Release()
+		var r, r2 Response
+		err, err2 := c.ReadResponse(&r, lim), again.ReadResponse(&r2, lim)
+		if fmt.Sprint(err) != fmt.Sprint(err2) {
+			t.Fatalf("at once: %v; byte by byte: %v", err, err2)
+		}
+		if err != nil {
+			return // stricter than net/http by intent
+		}
+		head := in[len(in)-len(bytes.TrimLeft(in, "\r\n")):]
+		br := bufio.NewReader(bytes.NewReader(head))
+		std, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatalf("accepted, which net/http refuses: %v", err)
+		}
+		if r.Chunked && r.Minor == 0 {
+			if r.Persistent() {
+				t.Fatal("a chunked HTTP/1.0 response leaves its connection in use; net/http reads it until the close")
+			}
+			return
+		}
+		meansTheSame(t, &r, std)
+		body, err := bodyOf(c, &r)
+		same, err2 := bodyOf(again, &r2)
+		var perr *ParseError
+		refused := errors.As(err, &perr) // stricter about chunks too; what came before them may have been passed on
+		if fmt.Sprint(err) != fmt.Sprint(err2) || !refused && !bytes.Equal(body, same) {
+			t.Fatalf("body at once %q, %v; byte by byte %q, %v", body, err, same, err2)
+		}
+		if refused {
+			return
+		}
+		want, stdErr := io.ReadAll(std.Body)
+		if stdErr != nil && (strings.Contains(stdErr.Error(), "MIME") || strings.Contains(stdErr.Error(), "trailer")) {
+			return // net/http parses trailers; a hop passes them on
+		}
+		if (err == nil) != (stdErr == nil) {
+			t.Fatalf("body ends with %v, net/http's with %v", err, stdErr)
+		}
+		if r.Chunked {
+			var d Dechunker
+			body = d.Append(nil, body)
+		}
+		if !bytes.Equal(body, want) {
+			t.Fatalf("body %q, net/http has %q", body, want)
+		}
+		if rest, _ := io.ReadAll(br); err == nil && c.Buffered() != len(rest) {
+			t.Fatalf("%d bytes are left after the body, net/http leaves %d", c.Buffered(), len(rest))
+		}
+	})
+}
+
+// meansTheSame holds a head against net/http's reading of it.
+func meansTheSame(t *testing.T, r *Response, std *http.Response) {
+	t.Helper()
+	length := r.Length
+	switch {
+	case r.Status < 200, r.Status == 204, r.Status == 304: // net/http: no body, whatever the field says
+		length = 0
+	case r.Chunked:
+		length = -1
+	}
+	switch {
+	case r.Status != std.StatusCode:
+		t.Fatalf("status %d, net/http has %d", r.Status, std.StatusCode)
+	case string(bytes.TrimLeft(r.Reason, " ")) != strings.TrimLeft(std.Status[min(4, len(std.Status)):], " "):
+		t.Fatalf("reason %q, net/http has %q", r.Reason, std.Status)
+	case std.ProtoMajor != 1 || min(std.ProtoMinor, 1) != r.Minor:
+		t.Fatalf("HTTP/1.%d, net/http has %s", r.Minor, std.Proto)
+	case length != std.ContentLength && !(r.Status < 200 || r.Status == 204 || r.Status == 304):
+		t.Fatalf("length %d, net/http has %d", length, std.ContentLength)
+	case r.Persistent() && std.Close && !untilClose(r):
+		t.Fatalf("persistent, net/http closes")
+	}
+	for _, f := range r.Fields {
+		if f.ID == ContentLength || f.ID == TransferEncoding || f.ID == Trailer || f.ID == Connection {
+			continue // net/http takes these away
+		}
+		if got := std.Header.Values(string(f.Name)); !slices.Contains(got, string(f.Value)) {
+			t.Fatalf("field %q is %q, net/http has %q", f.Name, f.Value, got)
+		}
+	}
+}
+
+func untilClose(r *Response) bool {
+	b := ResponseBody(r, false)
+	return b.UntilClose()
+}
+
+// bodyOf reads the body of a response to a GET.
+func bodyOf(c *Conn, r *Response) (got []byte, err error) {
+	b := ResponseBody(r, false)
+	for !b.Done() {
+		p, err := b.Next(c)
+		if err != nil {
+			return got, err
+		}
+		got = append(got, p...)
+	}
+	return got, nil
 }
 
 func BenchmarkReadRequest(b *testing.B) {

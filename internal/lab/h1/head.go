@@ -32,11 +32,18 @@ type Head struct {
 	Bytes    int
 	upgrades int // bit 0: connection option seen, bit 1: field seen
 	lengths  int
+	length   []byte // Content-Length as it came
 	codings  int
 }
 
-// Persistent reports whether the sender will keep the connection open.
+// Persistent reports whether the connection may carry another message: the
+// sender keeps it open, and there is no doubt where this message ends. A
+// chunked one of HTTP/1.0 is in doubt, since a recipient of that version reads
+// until the end of the connection (RFC 9112 section 6.1).
 func (h *Head) Persistent() bool {
+	if h.Minor == 0 && h.Chunked {
+		return false
+	}
 	return !h.Close && (h.Minor >= 1 || h.KeepAlive)
 }
 

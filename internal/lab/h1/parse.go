@@ -176,10 +176,10 @@ func (h *Head) note(f Field) error {
 		if !ok {
 			return bad("Content-Length %.40q", f.Value)
 		}
-		if h.lengths > 0 && n != h.Length {
+		if h.lengths > 0 && !bytes.Equal(f.Value, h.length) { // 1 and 01 are the same to some
 			return bad("two Content-Length values")
 		}
-		h.Length = n
+		h.Length, h.length = n, f.Value
 		h.lengths++
 	case TransferEncoding:
 		if h.codings++; h.codings > 1 {
