@@ -1,0 +1,574 @@
+package h2_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/certs"
+	"github.com/hoplab/hoplab/internal/lab/h2"
+)
+
+// patience is how long a test waits for what should come at once.
+const patience = 5 * time.Second
+
+// hop stands in for a hop: it takes HTTP/1.1 connections and answers on them.
+type hop struct {
+	answer http.HandlerFunc
+	conns  chan net.Conn // with the codec's end of each
+
+	mu    sync.Mutex
+	peers []net.Addr
+}
+
+// take is a h2.ConnHandler.
+func (h *hop) take(c net.Conn, peer, _ net.Addr) {
+	h.mu.Lock()
+	h.peers = append(h.peers, peer)
+	h.mu.Unlock()
+	if h.answer == nil {
+		h.conns <- c
+		return
+	}
+	l := &one{conn: c, done: make(chan struct{})}
+	go (&http.Server{Handler: h.answer}).Serve(l)
+}
+
+func (h *hop) taken() []net.Addr {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]net.Addr(nil), h.peers...)
+}
+
+// one is a listener with a single connection.
+type one struct {
+	conn net.Conn
+	done chan struct{}
+}
+
+func (l *one) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	<-l.done
+	return nil, net.ErrClosed
+}
+func (l *one) Close() error   { return nil }
+func (l *one) Addr() net.Addr { return &net.UnixAddr{Name: "one"} }
+
+// listen calls serve for each connection to the address that it returns, until the test ends.
+func listen(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serve(c)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func dialer(addr string) func(time.Duration) (net.Conn, error) {
+	return func(d time.Duration) (net.Conn, error) { return net.DialTimeout("tcp", addr, d) }
+}
+
+// downstream starts a codec before the hop and returns where it listens.
+func downstream(t *testing.T, h *hop, idle time.Duration) (*h2.DownstreamCodec, string) {
+	t.Helper()
+	h.conns = make(chan net.Conn, 10)
+	d := h2.NewDownstreamCodec(h.take, idle)
+	addr := listen(t, d.Sniff)
+	t.Cleanup(d.Close)
+	return d, addr
+}
+
+// client speaks nothing but HTTP/2 with addr.
+func client(t *testing.T, addr string) *http.Client {
+	t.Helper()
+	tr := h2.NewTransport(dialer(addr), nil)
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: patience}
+}
+
+// body reads a response to its end.
+func body(t *testing.T, resp *http.Response) string {
+	t.Helper()
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+// TestSniff: a connection is served in the protocol that its first bytes
+// show, with nothing of it lost.
+func TestSniff(t *testing.T) {
+	h := &hop{answer: func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", r.Method, r.URL.Path) }}
+	_, addr := downstream(t, h, 0)
+
+	resp, err := client(t, addr).Get("http://app.test/two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := body(t, resp); got != "GET /two" || resp.ProtoMajor != 2 {
+		t.Errorf("%q in %s", got, resp.Proto)
+	}
+	if _, ok := h.taken()[0].(h2.Peer); !ok {
+		t.Errorf("an HTTP/2 client is a %T", h.taken()[0])
+	}
+
+	// A method that begins like the preface, and in two pieces.
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, "PR")
+	io.WriteString(c, "IME /one HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n")
+	got, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := body(t, got); b != "PRIME /one" || got.ProtoMajor != 1 {
+		t.Errorf("%q in %s", b, got.Proto)
+	}
+	if peer := h.taken()[1]; peer.String() != c.LocalAddr().String() {
+		t.Errorf("the client is %s, the hop was told %s", c.LocalAddr(), peer)
+	} else if _, ok := peer.(h2.Peer); ok {
+		t.Error("an HTTP/1.1 client is told as one of HTTP/2")
+	}
+}
+
+// TestConnectionsOfAClient: what one HTTP/2 connection asks for goes over
+// HTTP/1.1 connections of its own, used again for one request after another.
+func TestConnectionsOfAClient(t *testing.T) {
+	h := &hop{answer: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RemoteAddr) }}
+	_, addr := downstream(t, h, 0)
+	a, b := client(t, addr), client(t, addr)
+	for _, c := range []*http.Client{a, a, a, b} {
+		resp, err := c.Get("http://app.test/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body(t, resp)
+	}
+	peers := h.taken()
+	if len(peers) != 2 || peers[0].String() == peers[1].String() {
+		t.Errorf("connections from %v, want one of each of two clients", peers)
+	}
+}
+
+// TestHeads: what a hop gets of an HTTP/2 request and a client of the
+// response, field by field: nothing is made up, and connection fields go.
+func TestHeads(t *testing.T) {
+	seen := make(chan string, 1)
+	h := &hop{}
+	_, addr := downstream(t, h, 0)
+	go func() {
+		c := <-h.conns
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil {
+			seen <- err.Error()
+			return
+		}
+		dump, _ := httputil.DumpRequest(r, true)
+		seen <- string(dump)
+		io.WriteString(c, "HTTP/1.1 203 Other\r\nKeep-Alive: timeout=5\r\nX-Two: a\r\nX-Two: b\r\nContent-Length: 4\r\n\r\nbody")
+	}()
+	req, _ := http.NewRequest("PUT", "http://app.test:81/p?q=1", strings.NewReader("text"))
+	req.Header = http.Header{"X-One": {"1", "2"}, "User-Agent": {""}}
+	resp, err := client(t, addr).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := <-seen, "PUT /p?q=1 HTTP/1.1\r\nHost: app.test:81\r\nContent-Length: 4\r\nX-One: 1\r\nX-One: 2\r\n\r\ntext"; got != want {
+		t.Errorf("the hop got\n%q, want\n%q", got, want)
+	}
+	b := body(t, resp)
+	if resp.StatusCode != 203 || b != "body" || resp.ContentLength != 4 {
+		t.Errorf("status %d, %q of %d bytes", resp.StatusCode, b, resp.ContentLength)
+	}
+	if got, want := fmt.Sprint(resp.Header), "map[Content-Length:[4] X-Two:[a b]]"; got != want {
+		t.Errorf("fields %s, want %s", got, want)
+	}
+}
+
+// TestStream: both directions go on as bytes come, and end in trailers: all
+// that gRPC needs.
+func TestStream(t *testing.T) {
+	h := &hop{answer: func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).EnableFullDuplex()
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("X-Te", r.Header.Get("Te"))
+		w.Header().Set("Trailer", "Grpc-Status, X-Request-Trailer")
+		w.WriteHeader(200)
+		w.(http.Flusher).Flush()
+		lines := bufio.NewScanner(r.Body)
+		for lines.Scan() {
+			fmt.Fprintf(w, "got %s\n", lines.Text())
+			w.(http.Flusher).Flush()
+		}
+		w.Header().Set("Grpc-Status", "0")
+		w.Header().Set("X-Request-Trailer", r.Trailer.Get("X-Sum"))
+	}}
+	_, addr := downstream(t, h, 0)
+	in, out := io.Pipe()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, "POST", "http://app.test/s", in)
+	req.Header.Set("Content-Type", "application/grpc+proto")
+	req.Trailer = http.Header{"X-Sum": nil}
+	resp, err := client(t, addr).Do(req) // the head comes before the body is sent
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if te := resp.Header.Get("X-Te"); te != "trailers" {
+		t.Errorf("the hop got TE %q for gRPC", te)
+	}
+	lines := bufio.NewReader(resp.Body)
+	for _, word := range []string{"one", "two"} {
+		io.WriteString(out, word+"\n")
+		if got, err := lines.ReadString('\n'); err != nil || got != "got "+word+"\n" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	req.Trailer.Set("X-Sum", "2")
+	out.Close()
+	if rest, err := io.ReadAll(lines); err != nil || len(rest) > 0 {
+		t.Fatalf("%q, %v", rest, err)
+	}
+	if got := fmt.Sprint(resp.Trailer); got != "map[Grpc-Status:[0] X-Request-Trailer:[2]]" {
+		t.Errorf("trailers %s", got)
+	}
+}
+
+// TestBrokenOff: a hop that ends the connection before or in its response
+// ends the stream, and the client sees no made-up answer.
+func TestBrokenOff(t *testing.T) {
+	for name, text := range map[string]string{"before": "", "in": "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"} {
+		t.Run(name, func(t *testing.T) {
+			h := &hop{}
+			_, addr := downstream(t, h, 0)
+			go func() {
+				c := <-h.conns
+				http.ReadRequest(bufio.NewReader(c))
+				io.WriteString(c, text)
+				c.Close()
+			}()
+			req, _ := http.NewRequest("POST", "http://app.test/", strings.NewReader("x")) // no second try
+			resp, err := client(t, addr).Do(req)
+			if err == nil {
+				_, err = io.ReadAll(resp.Body)
+				resp.Body.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), "stream error") {
+				t.Errorf("got %v, want a stream error", err)
+			}
+		})
+	}
+}
+
+// TestCancel: a stream that its client cancels can be told from the hop's
+// connection without reading from it.
+func TestCancel(t *testing.T) {
+	h := &hop{}
+	_, addr := downstream(t, h, 0)
+	ctx, cancel := context.WithCancel(context.Background())
+	req, _ := http.NewRequestWithContext(ctx, "GET", "http://app.test/", nil)
+	failed := make(chan error, 1)
+	cl := client(t, addr)
+	go func() {
+		_, err := cl.Do(req)
+		failed <- err
+	}()
+	c := <-h.conns
+	if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+		t.Fatal(err)
+	}
+	gone := c.(interface{ PeerGone() bool })
+	if gone.PeerGone() {
+		t.Error("the client is gone before it cancels")
+	}
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Errorf("the client: %v", err)
+	}
+	waitFor(t, "the hop sees that the client has gone", gone.PeerGone)
+}
+
+// TestDownstreamIdle: a connection without a stream for the idle time ends.
+func TestDownstreamIdle(t *testing.T) {
+	h := &hop{answer: func(w http.ResponseWriter, r *http.Request) {}}
+	_, addr := downstream(t, h, 100*time.Millisecond)
+	var ended atomic.Bool
+	tr := h2.NewTransport(func(d time.Duration) (net.Conn, error) {
+		c, err := dialer(addr)(d)
+		return watched{c, &ended}, err
+	}, nil)
+	defer tr.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: tr, Timeout: patience}).Get("http://app.test/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body(t, resp)
+	waitFor(t, "the idle connection ends", ended.Load)
+}
+
+// watched tells when its peer has ended the connection.
+type watched struct {
+	net.Conn
+	ended *atomic.Bool
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if err != nil {
+		w.ended.Store(true)
+	}
+	return n, err
+}
+
+// TestDownstreamClose ends connections of either kind, those of which the
+// protocol is not known yet too, and takes no more.
+func TestDownstreamClose(t *testing.T) {
+	h := &hop{answer: func(w http.ResponseWriter, r *http.Request) {}}
+	d, addr := downstream(t, h, 0)
+	undecided, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer undecided.Close()
+	io.WriteString(undecided, "PRI * HT")
+	resp, err := client(t, addr).Get("http://app.test/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body(t, resp)
+	d.Close()
+	late, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	for name, c := range map[string]net.Conn{"undecided": undecided, "late": late} {
+		c.SetDeadline(time.Now().Add(patience))
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+			t.Errorf("%s: %v, want its end", name, err)
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// upstream is an app that speaks HTTP/2; it counts its connections.
+type upstream struct {
+	addr  string
+	conns atomic.Int32
+	srv   *http.Server
+}
+
+func startUpstream(t *testing.T, config *tls.Config, answer http.HandlerFunc) *upstream {
+	t.Helper()
+	u := &upstream{srv: &http.Server{Handler: answer, Protocols: &http.Protocols{}}}
+	u.srv.Protocols.SetHTTP2(true)
+	u.srv.Protocols.SetUnencryptedHTTP2(true)
+	u.srv.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			u.conns.Add(1)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.addr = l.Addr().String()
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
+	go u.srv.Serve(l)
+	t.Cleanup(func() { u.srv.Close() })
+	return u
+}
+
+// exchange sends one HTTP/1.1 request over c and returns the response with its body read.
+func exchange(t *testing.T, c net.Conn, r *bufio.Reader, request string) (*http.Response, string) {
+	t.Helper()
+	c.SetDeadline(time.Now().Add(patience))
+	go io.WriteString(c, request) // a connection in memory holds nothing
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, body(t, resp)
+}
+
+// TestUpstream: HTTP/1.1 requests on several connections become streams of
+// one HTTP/2 connection.
+func TestUpstream(t *testing.T) {
+	config, err := certs.Throwaway("app", "h2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unverified := certs.Unverified("app", tls.VersionTLS12)
+	for name, c := range map[string]struct{ server, client *tls.Config }{"plain": {nil, nil}, "TLS": {config, unverified}} {
+		t.Run(name, func(t *testing.T) {
+			app := startUpstream(t, c.server, func(w http.ResponseWriter, r *http.Request) {
+				b, _ := io.ReadAll(r.Body)
+				w.Header().Set("Trailer", "X-Sum")
+				fmt.Fprintf(w, "%s %s %s %q %s", r.Proto, r.Host, r.URL, b, r.Trailer.Get("X-T"))
+				w.Header().Set("X-Sum", "7")
+			})
+			u := h2.NewUpstreamCodec(dialer(app.addr), c.client)
+			defer u.Close()
+			for range 3 {
+				conn, err := u.Dial(patience)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				r := bufio.NewReader(conn)
+				for range 2 {
+					resp, got := exchange(t, conn, r,
+						"POST /p?q HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\nab\r\n0\r\nX-T: end\r\n\r\n")
+					if want := `HTTP/2.0 app.test /p?q "ab" end`; got != want || resp.Trailer.Get("X-Sum") != "7" {
+						t.Errorf("%q with trailers %v, want %q", got, resp.Trailer, want)
+					}
+				}
+			}
+			if n := app.conns.Load(); n != 1 {
+				t.Errorf("%d connections to the upstream, want 1", n)
+			}
+		})
+	}
+}
+
+// TestUpstreamComesBack: after the upstream's connection has ended a new one
+// is made, and while there is no upstream, dialing fails as itself.
+func TestUpstreamComesBack(t *testing.T) {
+	app := startUpstream(t, nil, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
+	var down atomic.Bool
+	why := errors.New("no route")
+	var mu sync.Mutex
+	var last net.Conn
+	u := h2.NewUpstreamCodec(func(d time.Duration) (net.Conn, error) {
+		if down.Load() {
+			return nil, why
+		}
+		c, err := dialer(app.addr)(d)
+		mu.Lock()
+		defer mu.Unlock()
+		last = c
+		return c, err
+	}, nil)
+	defer u.Close()
+	ask := func() (string, error) {
+		c, err := u.Dial(patience)
+		if err != nil {
+			return "", err
+		}
+		defer c.Close()
+		_, got := exchange(t, c, bufio.NewReader(c), "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		return got, nil
+	}
+	if got, err := ask(); got != "ok" || err != nil {
+		t.Fatalf("%q, %v", got, err)
+	}
+	mu.Lock()
+	last.Close()
+	mu.Unlock()
+	down.Store(true)
+	waitFor(t, "dialing fails", func() bool {
+		_, err := u.Dial(patience)
+		return errors.Is(err, why)
+	})
+	down.Store(false)
+	if got, err := ask(); got != "ok" || err != nil {
+		t.Errorf("after it came back: %q, %v", got, err)
+	}
+	if n := app.conns.Load(); n != 2 {
+		t.Errorf("%d connections to the upstream, want 2", n)
+	}
+}
+
+// TestUpstreamFails: an upstream that breaks a stream off before its response
+// ends the hop's connection, as one that speaks HTTP/1.1 would.
+func TestUpstreamFails(t *testing.T) {
+	app := startUpstream(t, nil, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	u := h2.NewUpstreamCodec(dialer(app.addr), nil)
+	defer u.Close()
+	c, err := u.Dial(patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	go io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+	if got, err := io.ReadAll(c); err != nil || len(got) > 0 {
+		t.Errorf("%q, %v; want the connection's end", got, err)
+	}
+}
+
+// TestUpstreamClose ends what is open and dials no more.
+func TestUpstreamClose(t *testing.T) {
+	app := startUpstream(t, nil, func(http.ResponseWriter, *http.Request) {})
+	u := h2.NewUpstreamCodec(dialer(app.addr), nil)
+	c, err := u.Dial(patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, c, bufio.NewReader(c), "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	u.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := c.Read(make([]byte, 1)); err == nil || isTimeout(err) {
+		t.Errorf("an open connection after Close: %v", err)
+	}
+	if c, err := u.Dial(patience); err == nil {
+		c.Close()
+		t.Error("dialed after Close")
+	}
+}
+
+func TestIsGRPC(t *testing.T) {
+	for contentType, want := range map[string]bool{
+		"application/grpc": true, "application/grpc+proto": true, "application/grpc;charset=utf-8": true,
+		"application/grpc-web": false, "application/grpcx": false, "text/plain": false, "": false,
+	} {
+		if got := h2.IsGRPC(contentType); got != want {
+			t.Errorf("%q: %v, want %v", contentType, got, want)
+		}
+	}
+}
