@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"net/url"
 	"regexp"
@@ -295,17 +296,24 @@ var (
 		Params: []function.Parameter{{Name: "prefix", Type: cty.String}, {Name: "hostnum", Type: cty.Number}},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			network, n, err := prefixAndInt(args)
+			_, network, err := net.ParseCIDR(args[0].AsString())
 			if err != nil {
 				return cty.NilVal, err
 			}
-			ip, err := cidr.Host(network, n)
+			var num *big.Int // an IPv6 prefix has more hosts than an int
+			if err := gocty.FromCtyValue(args[1], &num); err != nil {
+				return cty.NilVal, err
+			}
+			ip, err := cidr.HostBig(network, num)
 			return cty.StringVal(ip.String()), err
 		},
 	})
 
 	cidrNetmask = text([]string{"prefix"}, func(s []string) (string, error) {
 		_, network, err := net.ParseCIDR(s[0])
+		if err == nil && network.IP.To4() == nil {
+			err = errors.New("an IPv6 prefix has no netmask")
+		}
 		if err != nil {
 			return "", err
 		}
@@ -316,15 +324,16 @@ var (
 		Params: []function.Parameter{{Name: "prefix", Type: cty.String}, {Name: "newbits", Type: cty.Number}, {Name: "netnum", Type: cty.Number}},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			network, bits, err := prefixAndInt(args)
+			_, network, err := net.ParseCIDR(args[0].AsString())
 			if err != nil {
 				return cty.NilVal, err
 			}
-			var num int
-			if err := gocty.FromCtyValue(args[2], &num); err != nil {
+			var bits int
+			var num *big.Int
+			if err := errors.Join(gocty.FromCtyValue(args[1], &bits), gocty.FromCtyValue(args[2], &num)); err != nil {
 				return cty.NilVal, err
 			}
-			sub, err := cidr.Subnet(network, bits, num)
+			sub, err := cidr.SubnetBig(network, bits, num)
 			if err != nil {
 				return cty.NilVal, err
 			}
@@ -352,7 +361,7 @@ var (
 				if err := gocty.FromCtyValue(a, &bits); err != nil {
 					return cty.NilVal, err
 				}
-				if bits < 1 || ones+bits > size {
+				if bits < 1 || bits > 32 || ones+bits > size { // 32 is Terraform's own limit, here only
 					return cty.NilVal, fmt.Errorf("a prefix of /%d cannot be extended by %d bits", ones, bits)
 				}
 				if current == nil {
@@ -449,14 +458,4 @@ func overBools(all bool) function.Function {
 			return result, nil
 		},
 	})
-}
-
-func prefixAndInt(args []cty.Value) (*net.IPNet, int, error) {
-	_, network, err := net.ParseCIDR(args[0].AsString())
-	if err != nil {
-		return nil, 0, err
-	}
-	var n int
-	err = gocty.FromCtyValue(args[1], &n)
-	return network, n, err
 }
