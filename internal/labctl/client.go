@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab/jsonlines"
 )
 
 // Client talks to a running lab. One call at a time.
 type Client struct {
 	conn *net.UnixConn
-	dec  *json.Decoder
+	in   *jsonlines.Reader
 }
 
 // Dial connects to the lab at the place.
@@ -38,7 +39,7 @@ func Dial(p Place) (*Client, error) {
 		conn.Close()
 		return nil, err
 	}
-	return &Client{conn: conn, dec: json.NewDecoder(conn)}, nil
+	return &Client{conn: conn, in: jsonlines.NewReader(conn)}, nil
 }
 
 // Close ends the connection; the lab goes on.
@@ -55,7 +56,7 @@ func (c *Client) Call(r Request, v any, files ...*os.File) error {
 		}
 		defer c.conn.SetDeadline(time.Time{})
 	}
-	line, err := json.Marshal(r)
+	line, err := jsonlines.Append(nil, r)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,6 @@ func (c *Client) Call(r Request, v any, files ...*os.File) error {
 		}
 		rights = syscall.UnixRights(fds...)
 	}
-	line = append(line, '\n')
 	n, _, err := c.conn.WriteMsgUnix(line, rights, nil)
 	if err == nil && n < len(line) {
 		_, err = c.conn.Write(line[n:])
@@ -76,7 +76,7 @@ func (c *Client) Call(r Request, v any, files ...*os.File) error {
 		return lost(err)
 	}
 	var resp Response
-	if err := c.dec.Decode(&resp); errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := c.in.Read(&resp); errors.Is(err, os.ErrDeadlineExceeded) {
 		return fail.Newf(fail.Environment, "stop its process (hoplab lab serve) and start it again", "the lab did not answer within %s", limit)
 	} else if err != nil {
 		return lost(err)

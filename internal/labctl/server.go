@@ -1,7 +1,6 @@
 package labctl
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,11 +8,11 @@ import (
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/lab/jsonlines"
 )
 
 // Starter starts a lab and says what it was started from. It gives up when ctx
@@ -106,25 +105,24 @@ func (s *server) running(wait bool) error {
 	}
 }
 
-// maxLine bounds a request; URLs and arguments fit many times over.
-const maxLine = 1 << 20
-
 // client answers one connection's requests in turn.
 func (s *server) client(ctx context.Context, conn *net.UnixConn) {
+	in := &withFiles{conn: conn}
+	defer in.close()
+	requests, answers := jsonlines.NewReader(in), jsonlines.NewWriter(conn)
 	for {
-		line, files, err := readLine(conn)
-		if err != nil {
-			return
-		}
 		var r Request
 		var v any
-		if err = json.Unmarshal(line, &r); err == nil {
-			v, err = s.answer(ctx, conn, r, files)
+		var bad *jsonlines.Error
+		err := requests.Read(&r)
+		switch {
+		case err == nil:
+			v, err = s.answer(ctx, conn, r, in.files)
+		case !errors.As(err, &bad):
+			return
 		}
-		for _, f := range files {
-			f.Close()
-		}
-		if !reply(conn, v, err) {
+		in.close()
+		if answers.Write(response(v, err)) != nil {
 			return
 		}
 		if r.Op == OpDown {
@@ -134,63 +132,14 @@ func (s *server) client(ctx context.Context, conn *net.UnixConn) {
 	}
 }
 
-func reply(conn net.Conn, v any, err error) bool {
-	resp := Response{}
+func response(v any, err error) (resp Response) {
 	if err == nil && v != nil {
 		resp.Value, err = json.Marshal(v)
 	}
 	if err != nil {
 		resp = Response{Error: err.Error(), Hint: fail.HintOf(err), Code: int(fail.CodeOf(err))}
 	}
-	out, err := json.Marshal(resp)
-	if err != nil {
-		return false
-	}
-	_, err = conn.Write(append(out, '\n'))
-	return err == nil
-}
-
-// readLine reads one line and the files that came beside it.
-func readLine(conn *net.UnixConn) ([]byte, []*os.File, error) {
-	var line []byte
-	var files []*os.File
-	buf, oob := make([]byte, 4096), make([]byte, syscall.CmsgSpace(3*4))
-	for len(line) < maxLine {
-		n, nOOB, _, _, err := conn.ReadMsgUnix(buf, oob)
-		if got, e := received(oob[:nOOB]); e == nil {
-			files = append(files, got...)
-		}
-		if err != nil || n == 0 {
-			for _, f := range files {
-				f.Close()
-			}
-			return nil, nil, errors.Join(err, net.ErrClosed)
-		}
-		line = append(line, buf[:n]...)
-		if line[len(line)-1] == '\n' {
-			return line, files, nil
-		}
-	}
-	return nil, nil, bufio.ErrTooLong
-}
-
-func received(oob []byte) ([]*os.File, error) {
-	msgs, err := syscall.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil, err
-	}
-	var files []*os.File
-	for i := range msgs {
-		fds, err := syscall.ParseUnixRights(&msgs[i])
-		if err != nil {
-			return files, err
-		}
-		for _, fd := range fds {
-			syscall.CloseOnExec(fd)
-			files = append(files, os.NewFile(uintptr(fd), "passed"))
-		}
-	}
-	return files, nil
+	return resp
 }
 
 // answer carries out one request.

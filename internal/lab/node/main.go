@@ -1,16 +1,16 @@
 package node
 
 import (
-	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"sync"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/jsonlines"
 )
 
 // Opener makes the Net that a NetSpec describes.
@@ -18,16 +18,19 @@ type Opener func(fabric.NetSpec) (fabric.Net, error)
 
 // Main serves requests until in ends, and returns the process's exit code.
 func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
-	w := &replyWriter{enc: json.NewEncoder(out)}
+	w := jsonlines.NewWriter(out)
 	n := &server{open: open, out: w, errOut: errOut}
 	defer n.close()
-	s := bufio.NewScanner(in)
-	s.Buffer(nil, maxLine)
-	for s.Scan() {
+	requests := jsonlines.NewReader(in)
+	for {
 		var req Request
-		if err := json.Unmarshal(s.Bytes(), &req); err != nil {
-			fmt.Fprintf(errOut, "hoplab node: a line on standard input is not a request: %v\n", err)
+		var bad *jsonlines.Error
+		switch err := requests.Read(&req); {
+		case errors.As(err, &bad):
+			fmt.Fprintf(errOut, "hoplab node: a line on standard input is not a request: %v\n", bad.Err)
 			return 2
+		case err != nil:
+			return 0
 		}
 		reply := Reply{ID: req.ID}
 		answer, err := n.do(req)
@@ -37,29 +40,16 @@ func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
 		if err != nil {
 			reply.Error = err.Error()
 		}
-		if w.write(reply) != nil {
+		if w.Write(reply) != nil {
 			return 0 // nobody reads any more
 		}
 	}
-	return 0
-}
-
-// replyWriter writes replies and events, one at a time.
-type replyWriter struct {
-	mu  sync.Mutex
-	enc *json.Encoder
-}
-
-func (l *replyWriter) write(r Reply) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.enc.Encode(r)
 }
 
 // server is the node of this process.
 type server struct {
 	open   Opener
-	out    *replyWriter
+	out    *jsonlines.Writer // replies and events
 	errOut io.Writer
 	net    fabric.Net
 	alb    *alb.Node
@@ -134,7 +124,7 @@ func (n *server) start(body json.RawMessage) (any, error) {
 
 func (n *server) healthChanged(c alb.HealthChange) {
 	if raw, err := json.Marshal(c); err == nil {
-		n.out.write(Reply{Body: raw}) // a lab that does not read any more is about to close the input
+		n.out.Write(Reply{Body: raw}) // a lab that does not read any more is about to close the input
 	}
 }
 

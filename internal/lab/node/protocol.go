@@ -4,7 +4,6 @@
 package node
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/jsonlines"
 )
 
 // Request is one line to a node.
@@ -58,7 +58,8 @@ type Reply struct {
 // Client is the lab's side of a node. It is safe for concurrent use.
 type Client struct {
 	name  string
-	in    io.WriteCloser
+	in    io.Closer
+	out   *jsonlines.Writer
 	event func(json.RawMessage)
 
 	mu      sync.Mutex
@@ -72,7 +73,7 @@ type Client struct {
 // and output. event, if not nil, is called for each event, in order; it must
 // not make calls to the node.
 func NewClient(name string, in io.WriteCloser, out io.Reader, event func(json.RawMessage)) *Client {
-	c := &Client{name: name, in: in, event: event, waiting: map[int64]chan Reply{}, done: make(chan struct{})}
+	c := &Client{name: name, in: in, out: jsonlines.NewWriter(in), event: event, waiting: map[int64]chan Reply{}, done: make(chan struct{})}
 	go c.read(out)
 	return c
 }
@@ -80,12 +81,14 @@ func NewClient(name string, in io.WriteCloser, out io.Reader, event func(json.Ra
 var errEnded = errors.New("the process has ended")
 
 func (c *Client) read(out io.Reader) {
-	s := bufio.NewScanner(out)
-	s.Buffer(nil, maxLine)
-	for s.Scan() {
+	replies := jsonlines.NewReader(out)
+	for {
 		var r Reply
-		if err := json.Unmarshal(s.Bytes(), &r); err != nil {
+		var bad *jsonlines.Error
+		if err := replies.Read(&r); errors.As(err, &bad) {
 			continue // not ours: a panic's first lines, say; the process is about to end
+		} else if err != nil {
+			break
 		}
 		if r.ID == 0 {
 			if c.event != nil {
@@ -111,11 +114,8 @@ func (c *Client) read(out io.Reader) {
 	close(c.done)
 }
 
-const (
-	maxLine = 16 << 20
-	// answerWithin bounds every call: nodes answer at once or are broken.
-	answerWithin = 20 * time.Second
-)
+// answerWithin bounds every call: nodes answer at once or are broken.
+const answerWithin = 20 * time.Second
 
 // Call sends one request and waits for its answer, which it decodes into
 // answer when that is not nil.
@@ -133,10 +133,7 @@ func (c *Client) Call(op Op, body, answer any) error {
 	c.next++
 	id := c.next
 	c.waiting[id] = ch
-	line, err := json.Marshal(Request{ID: id, Op: op, Body: raw})
-	if err == nil {
-		_, err = c.in.Write(append(line, '\n'))
-	}
+	err = c.out.Write(Request{ID: id, Op: op, Body: raw})
 	c.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)

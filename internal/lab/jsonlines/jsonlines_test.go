@@ -1,0 +1,111 @@
+package jsonlines
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+)
+
+type message struct {
+	N    int
+	Text string
+}
+
+// TestRead: values come one a line, however the bytes come, and a line that is
+// none does not spoil the next.
+func TestRead(t *testing.T) {
+	const in = `{"N":1,"Text":"a\nb"}` + "\n" + `{"N":"one"}` + "\nno JSON\n\n" + `{"N":2} {"N":3}` + "\n" + `{"N":4}`
+	want := []string{"{1 a\nb}", "not", "not", "not", "not", "{4 }", "EOF"}
+	for name, r := range map[string]io.Reader{"at once": strings.NewReader(in), "byte by byte": iotest.OneByteReader(strings.NewReader(in))} {
+		var got []string
+		reader := NewReader(r)
+		for range want {
+			var m message
+			var bad *Error
+			switch err := reader.Read(&m); {
+			case errors.As(err, &bad):
+				got = append(got, "not")
+			case err != nil:
+				got = append(got, err.Error())
+			default:
+				got = append(got, fmt.Sprint(m))
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestLongLines: a line up to the limit is read, one beyond it ends the
+// reading without being kept.
+func TestLongLines(t *testing.T) {
+	long := func(n int) io.Reader { return strings.NewReader(`{"Text":"` + strings.Repeat("x", n) + `"}` + "\n") }
+	var m message
+	if err := NewReader(long(MaxLine - 100)).Read(&m); err != nil || len(m.Text) != MaxLine-100 {
+		t.Errorf("%v, %d bytes", err, len(m.Text))
+	}
+	r := NewReader(io.MultiReader(long(MaxLine), strings.NewReader("{}\n")))
+	for range 2 {
+		if err := r.Read(&m); !errors.Is(err, bufio.ErrTooLong) {
+			t.Errorf("%v, want %v", err, bufio.ErrTooLong)
+		}
+	}
+}
+
+// TestReadError: an input that fails, fails as itself, after what it gave.
+func TestReadError(t *testing.T) {
+	why := errors.New("why")
+	r := NewReader(io.MultiReader(strings.NewReader("{\"N\":1}\n"), iotest.ErrReader(why)))
+	var m message
+	if err := r.Read(&m); err != nil || m.N != 1 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if err := r.Read(&m); err != why {
+		t.Errorf("%v, want %v", err, why)
+	}
+}
+
+// pieces keeps each Write apart.
+type pieces struct{ got [][]byte }
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.got = append(p.got, bytes.Clone(b))
+	return len(b), nil
+}
+
+// TestWrite: each value is one line in one Write, whoever writes beside it.
+func TestWrite(t *testing.T) {
+	var out pieces
+	w := NewWriter(&out)
+	var wg sync.WaitGroup
+	for n := range 100 {
+		wg.Go(func() {
+			if err := w.Write(message{n, "a\nb"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[int]bool{}
+	for _, line := range out.got {
+		var m message
+		if err := NewReader(bytes.NewReader(line)).Read(&m); err != nil || m.Text != "a\nb" || bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' {
+			t.Errorf("%q: %+v, %v", line, m, err)
+		}
+		seen[m.N] = true
+	}
+	if len(seen) != 100 || len(out.got) != 100 {
+		t.Errorf("%d writes of %d values, want 100 of 100", len(out.got), len(seen))
+	}
+	if err := w.Write(func() {}); err == nil || len(out.got) != 100 {
+		t.Errorf("%v for what has no JSON form; %d writes", err, len(out.got))
+	}
+}
