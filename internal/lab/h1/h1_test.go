@@ -120,6 +120,39 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
+func TestRefusedResponses(t *testing.T) {
+	for name, c := range map[string]struct {
+		in     string
+		status int // that a request with the same fault is refused with
+	}{
+		"both framings":         {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+		"two lengths":           {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", 400},
+		"two spellings of one":  {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 03\r\n\r\n", 400},
+		"unknown coding":        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", 501},
+		"version 2":             {"HTTP/2.0 200 OK\r\n\r\n", 400},
+		"short status":          {"HTTP/1.1 20 OK\r\n\r\n", 400},
+		"low status":            {"HTTP/1.1 099 OK\r\n\r\n", 400},
+		"status with a letter":  {"HTTP/1.1 2x0 OK\r\n\r\n", 400},
+		"four digits":           {"HTTP/1.1 2000 OK\r\n\r\n", 400},
+		"control in the reason": {"HTTP/1.1 200 O\x01K\r\n\r\n", 400},
+		"bare LF":               {"HTTP/1.1 200 OK\n\n", 400},
+		"folded field":          {"HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\n\r\n", 400},
+		"too many fields":       {"HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 21) + "\r\n", 431},
+		"head too large":        {"HTTP/1.1 200 OK\r\n" + strings.Repeat("A: "+strings.Repeat("x", 600)+"\r\n", 8) + "\r\n", 431},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, cn := range []*Conn{conn(c.in), slow(c.in)} {
+				var r Response
+				err := cn.ReadResponse(&r, testLimits)
+				var perr *ParseError
+				if !errors.As(err, &perr) || perr.Status != c.status {
+					t.Errorf("got %v, want status %d", err, c.status)
+				}
+			}
+		})
+	}
+}
+
 func TestAbsoluteTarget(t *testing.T) {
 	for in, want := range map[string][2]string{
 		"http://h:81/p?q": {"h:81", "/p?q"}, "HTTP://h": {"h", "/"}, "http://h?q": {"h", "/?q"},
@@ -294,6 +327,7 @@ func FuzzResponse(f *testing.F) {
 		"HTTP/1.1 200 OK\r\n\r\nuntil close",
 		"HTTP/1.1 200\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabcHTTP/1.1 204 No Content\r\n\r\n",
 		"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=1\r\nab\r\n0\r\nT: v\r\n\r\nrest",
 		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
 		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nbytes",

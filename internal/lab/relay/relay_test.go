@@ -65,6 +65,9 @@ func TestFraming(t *testing.T) {
 						return
 					}
 					io.WriteString(conn, c.response)
+					if strings.Contains(c.response, "close") {
+						io.Copy(io.Discard, r) // it is the hop's turn to close
+					}
 					if !c.reused {
 						return
 					}
