@@ -105,8 +105,6 @@ func (s *server) running(wait bool) error {
 	}
 }
 
-// maxLine bounds a request, in bytes.
-const maxLine = 1 << 20
 
 // client answers one connection's requests in turn.
 func (s *server) client(ctx context.Context, conn *net.UnixConn) {
