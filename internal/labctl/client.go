@@ -2,7 +2,6 @@ package labctl
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -87,7 +86,7 @@ func (c *Client) Call(r Request, v any, files ...*os.File) error {
 	if v == nil {
 		return nil
 	}
-	if err := json.Unmarshal(resp.Value, v); err != nil {
+	if err := jsonlines.Decode(resp.Value, v); err != nil {
 		return fmt.Errorf("the lab's answer to %s: %w", r.Op, err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"sync"
 )
 
@@ -85,4 +86,14 @@ func (w *Writer) Write(v any) error {
 	defer w.mu.Unlock()
 	_, err = w.w.Write(line)
 	return err
+}
+
+// Decode reads one value into v, which must be a pointer, and forgets what v
+// held before: encoding/json leaves alone what the text does not name, so a
+// variable that is used again would keep the field that an answer now omits.
+func Decode(text []byte, v any) error {
+	if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer && !p.IsNil() {
+		p.Elem().SetZero()
+	}
+	return json.Unmarshal(text, v)
 }

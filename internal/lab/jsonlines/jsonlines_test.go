@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,5 +108,23 @@ func TestWrite(t *testing.T) {
 	}
 	if err := w.Write(func() {}); err == nil || len(out.got) != 100 {
 		t.Errorf("%v for what has no JSON form; %d writes", err, len(out.got))
+	}
+}
+
+// A variable that is used for one answer after the other must not keep what a
+// later answer omits: a healthy target has no reason.
+func TestDecodeForgetsTheLastAnswer(t *testing.T) {
+	type target struct {
+		State  string `json:"state"`
+		Reason string `json:"reason,omitempty"`
+	}
+	var all []target
+	for _, text := range []string{`[{"state":"initial","reason":"checking"}]`, `[{"state":"healthy"}]`} {
+		if err := Decode([]byte(text), &all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []target{{State: "healthy"}}; !slices.Equal(all, want) {
+		t.Errorf("got %+v; want %+v", all, want)
 	}
 }

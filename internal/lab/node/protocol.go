@@ -148,7 +148,7 @@ func (c *Client) Call(op Op, body, answer any) error {
 		case r.Error != "":
 			return fmt.Errorf("%s: %s", c.name, r.Error)
 		case answer != nil:
-			return json.Unmarshal(r.Body, answer)
+			return jsonlines.Decode(r.Body, answer)
 		}
 		return nil
 	case <-timer.C:
