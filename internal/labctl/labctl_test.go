@@ -27,13 +27,16 @@ func up(t *testing.T) (Place, <-chan error) {
 	shared(t)
 	p := at(t)
 	must(t, p.make())
+	logs := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		served <- Serve(ctx, p, func(ctx context.Context) (*lab.Lab, Info, error) {
-			l, err := lab.Start(ctx, lab.Options{Topology: &topology.Topology{Name: "empty"}, App: lab.App{Command: []string{"none"}}, Scale: 10, Dir: t.TempDir()})
+			l, err := lab.Start(ctx, lab.Options{
+				Topology: &topology.Topology{Name: "empty"}, App: lab.App{Command: []string{"none"}}, Scale: 10, Dir: logs,
+			})
 			return l, made, err
 		})
 	}()
@@ -85,7 +88,7 @@ func TestCalls(t *testing.T) {
 			t.Errorf("info %+v, %v; want %+v", info, err, made)
 		}
 		var st lab.Status
-		if err := c.Call(Request{Op: OpStatus}, &st); err != nil || len(st.Services) != 0 {
+		if err := c.Call(Request{Op: OpStatus}, &st); err != nil || st.Dir == "" || st.Scale != 10 {
 			t.Errorf("status %+v, %v", st, err)
 		}
 	}
@@ -139,6 +142,9 @@ func TestFilesCrossTheSocket(t *testing.T) {
 	null, err := os.Open(os.DevNull)
 	must(t, err)
 	defer null.Close()
+	if got := exec(null); !strings.Contains(got, incomplete) { // the server has the connection now
+		t.Errorf("with one file: %s", got)
+	}
 	before := openFiles(t)
 	if got := exec(null, null, null); got == "<nil>" || strings.Contains(got, incomplete) {
 		t.Errorf("with three files: %s; want that a program cannot be started on loopback", got)
@@ -209,7 +215,8 @@ func noLab(t *testing.T, p Place) {
 	if err == nil {
 		c.Close()
 	}
-	if err == nil || fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), p.Name) || !strings.Contains(fail.HintOf(err), "lab up") {
+	if err == nil || fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), p.Name) ||
+		!strings.Contains(fail.HintOf(err), "lab up") {
 		t.Errorf("dialing: %v (hint %q); want that no such lab is up, and how to start one", err, fail.HintOf(err))
 	}
 }

@@ -144,7 +144,8 @@ func TestAuthorityMaySign(t *testing.T) {
 	if !root.IsCA || root.KeyUsage != x509.KeyUsageCertSign {
 		t.Errorf("the authority: CA %v, key usage %b", root.IsCA, root.KeyUsage)
 	}
-	if leaf.IsCA || leaf.KeyUsage&x509.KeyUsageCertSign != 0 || len(leaf.ExtKeyUsage) != 1 || leaf.ExtKeyUsage[0] != x509.ExtKeyUsageServerAuth {
+	if leaf.IsCA || leaf.KeyUsage&x509.KeyUsageCertSign != 0 ||
+		len(leaf.ExtKeyUsage) != 1 || leaf.ExtKeyUsage[0] != x509.ExtKeyUsageServerAuth {
 		t.Errorf("the leaf: CA %v, key usage %b, extended %v; want server authentication only", leaf.IsCA, leaf.KeyUsage, leaf.ExtKeyUsage)
 	}
 	if leaf.Subject.CommonName != "a.test" || strings.Join(leaf.DNSNames, " ") != "a.test b.test" {

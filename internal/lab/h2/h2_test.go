@@ -508,6 +508,11 @@ func TestUpstreamComesBack(t *testing.T) {
 	if got, err := ask(); got != "ok" || err != nil {
 		t.Fatalf("%q, %v", got, err)
 	}
+	orphan, err := u.Dial(patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer orphan.Close()
 	mu.Lock()
 	last.Close()
 	mu.Unlock()
@@ -516,6 +521,12 @@ func TestUpstreamComesBack(t *testing.T) {
 		_, err := u.Dial(patience)
 		return errors.Is(err, why)
 	})
+	// A connection that was dialed before fails as one whose upstream has gone.
+	orphan.SetDeadline(time.Now().Add(patience))
+	go io.WriteString(orphan, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if got, err := io.ReadAll(orphan); err != nil || len(got) > 0 {
+		t.Errorf("without an upstream: %q, %v; want the connection's end", got, err)
+	}
 	down.Store(false)
 	if got, err := ask(); got != "ok" || err != nil {
 		t.Errorf("after it came back: %q, %v", got, err)

@@ -98,7 +98,8 @@ func TestWrite(t *testing.T) {
 	seen := map[int]bool{}
 	for _, line := range out.got {
 		var m message
-		if err := NewReader(bytes.NewReader(line)).Read(&m); err != nil || m.Text != "a\nb" || bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' {
+		err := NewReader(bytes.NewReader(line)).Read(&m)
+		if err != nil || m.Text != "a\nb" || bytes.IndexByte(line, '\n') != len(line)-1 {
 			t.Errorf("%q: %+v, %v", line, m, err)
 		}
 		seen[m.N] = true

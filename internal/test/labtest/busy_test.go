@@ -36,7 +36,10 @@ func TestRerunsAreBounded(t *testing.T) {
 	for _, c := range []struct {
 		cases, again int
 		fails        bool
-	}{{40, 0, false}, {40, 1, false}, {40, 2, true}, {300, 7, false}, {300, 8, true}, {2000, 41, false}, {2000, 42, true}, {2000, 2000, true}} {
+	}{
+		{40, 0, false}, {40, 1, false}, {40, 2, true}, {300, 7, false}, {300, 8, true},
+		{2000, 41, false}, {2000, 42, true}, {2000, 2000, true},
+	} {
 		var r Reruns
 		for i := range c.cases {
 			why := ""
@@ -51,7 +54,8 @@ func TestRerunsAreBounded(t *testing.T) {
 			t.Errorf("%d of %d: fails %v, want %v: %s%s", c.again, c.cases, fails, c.fails, j.logged, j.errors)
 		}
 		said := j.logged + j.errors
-		if want := fmt.Sprintf("%d of %d cases", c.again, c.cases); !strings.Contains(said, want) || c.again > 0 && !strings.Contains(said, "case 0: late") {
+		count := fmt.Sprintf("%d of %d cases", c.again, c.cases)
+		if !strings.Contains(said, count) || c.again > 0 && !strings.Contains(said, "case 0: late") {
 			t.Errorf("%d of %d: said %.200s", c.again, c.cases, said)
 		}
 	}
