@@ -62,7 +62,7 @@ func Analyze(d *run.Dir) (*summary.Result, error) {
 		return nil, err
 	}
 	out := &summary.Result{Summary: summary.Summary{
-		Schema: summary.Schema, Run: d.Name(), Target: d.Plan.Target, Fabric: d.Plan.Fabric, Seed: d.Plan.Seed,
+		Schema: summary.Schema, Run: d.Name(), Target: d.Plan.Target, Fabric: d.Plan.Fabric, Agent: agentOf(d), Seed: d.Plan.Seed,
 		Partial: s.partial(d, state),
 	}}
 	s.conclude(out, state.Refused)

@@ -29,7 +29,7 @@ func recording(t *testing.T) *sim.Recording {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Topology, p.Seed = "sha256:simulated", 2
+	p.Topology, p.Seed, p.Agent = "sha256:simulated", 2, plan.AgentEnvoy
 	p.RatePerS, p.Replicates, p.ReplicateS, p.WarmupS = 500, 6, 10, 1.5
 	return &sim.Recording{Plan: p, Noise: calm(), Delays: map[string]call.Delay{plan.ArmAgent: {Spin: 170 * time.Microsecond, Share: 1}}}
 }

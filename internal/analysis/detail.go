@@ -169,6 +169,30 @@ func (s *study) paths() []summary.Path {
 	return out
 }
 
+// agentOf is what ran as the agents of a run; nil when AWS brought them. A run
+// that does not say is of a time when the lab had only its own.
+func agentOf(d *run.Dir) *summary.Agent {
+	a := d.Env.Agent
+	switch {
+	case d.Plan.LabAgent():
+		return &summary.Agent{Name: "the lab's own agent, not Envoy"}
+	case d.Plan.Target != plan.TargetLab:
+		return nil
+	case a == nil:
+		return &summary.Agent{Name: "Envoy"}
+	}
+	return &summary.Agent{Name: a.Name, Version: a.Version, SHA256: a.SHA256}
+}
+
+// agentName names the agents as readers know them: "Envoy 1.40.0".
+func agentName(d *run.Dir) string {
+	a := agentOf(d)
+	if a == nil {
+		return ""
+	}
+	return strings.TrimSpace(a.Name + " " + a.Version)
+}
+
 // describe fills in how it was measured.
 func (s *study) describe(d *summary.Detail, dir *run.Dir) {
 	e := &dir.Env
@@ -191,6 +215,11 @@ func (s *study) describe(d *summary.Detail, dir *run.Dir) {
 	}
 	add("virtual", e.Virtual)
 	add("deployed from", e.Source)
+	add("agent", agentName(dir))
+	if a := e.Agent; a != nil {
+		add("agent's binary", a.SHA256)
+		add("not Envoy because", a.Why)
+	}
 	keys := make([]string, 0, len(e.AWS))
 	for k := range e.AWS {
 		keys = append(keys, k)
@@ -238,7 +267,11 @@ func (s *study) methodParagraph() string {
 func notShown(p *plan.Plan) []string {
 	out := []string{"Time spent waiting for a connection, name look-up and TLS: latency runs from the first byte sent to the last byte received."}
 	if p.Target == plan.TargetLab {
-		out = append(out, "AWS latencies: the lab runs on one machine, without a network between the hops and with its own load balancer and agent.")
+		own := "load balancer"
+		if p.LabAgent() {
+			own = "load balancer and agent"
+		}
+		out = append(out, "AWS latencies: the lab runs on one machine, without a network between the hops and with its own "+own+".")
 	}
 	if !p.KeepAwake {
 		out = append(out, "The hops' work alone: cores may sleep between requests, and waking them is part of the latencies.")

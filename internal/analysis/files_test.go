@@ -77,7 +77,7 @@ func TestFilesThatDoNotBelongTogetherAreRefusedByName(t *testing.T) {
 		{"another plan", "plan_hash", other(func(r *sim.Recording) { r.Plan.Seed = 9 }), "01/samples-001.hop", "01/samples-001.hop"},
 		{"another build in one replicate", "build", other(func(r *sim.Recording) { r.Build = "k6 v9" }),
 			"01/samples-001.hop", "01/samples-001.hop"},
-		{"another target", "target", other(func(r *sim.Recording) { r.Plan.Target, r.Plan.Fabric = "aws", "" }),
+		{"another target", "target", other(func(r *sim.Recording) { r.Plan.Target, r.Plan.Fabric, r.Plan.Agent = "aws", "", "" }),
 			"01/samples-001.hop", "01/samples-001.hop"},
 		{"another length", "duration_s", other(func(r *sim.Recording) { r.Plan.ReplicateS = 12 }), "01/samples-001.hop", "01/samples-001.hop"},
 		{"another rate", "rate_per_s", other(func(r *sim.Recording) { r.Plan.RatePerS = 499 }), "01/samples-001.hop", "01/samples-001.hop"},

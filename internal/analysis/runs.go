@@ -20,7 +20,7 @@ import (
 // names the field; a run whose evidence contradicts its plan makes the whole
 // comparison refused.
 func Runs(a, b *run.Dir, budgets []plan.Budget) (*summary.Result, error) {
-	if err := alike(&a.Plan, &b.Plan); err != nil {
+	if err := alike(a, b); err != nil {
 		return nil, err
 	}
 	sa, err := read(a)
@@ -185,12 +185,14 @@ func (s *study) welch(about *contrast, a, b *study, ca, cb contrast, q int) *lin
 }
 
 // alike refuses runs whose difference would not be about the thing under test.
-func alike(a, b *plan.Plan) error {
+func alike(x, y *run.Dir) error {
+	a, b := &x.Plan, &y.Plan
 	for _, f := range []struct {
 		field string
 		a, b  any
 	}{
-		{"target", a.Target, b.Target}, {"fabric", a.Fabric, b.Fabric}, {"design", a.Design, b.Design}, {"rate_per_s", a.RatePerS, b.RatePerS},
+		{"target", a.Target, b.Target}, {"fabric", a.Fabric, b.Fabric}, {"agent", agentName(x), agentName(y)},
+		{"design", a.Design, b.Design}, {"rate_per_s", a.RatePerS, b.RatePerS},
 		{"keep_alive", a.KeepAlive, b.KeepAlive}, {"keep_awake", a.KeepAwake, b.KeepAwake},
 		{"one_core", a.OneCore, b.OneCore}, {"client", a.Client, b.Client},
 		{"replicate_s", a.ReplicateS, b.ReplicateS}, {"level", a.Level, b.Level}, {"quantiles", fmt.Sprint(a.Quantiles), fmt.Sprint(b.Quantiles)},

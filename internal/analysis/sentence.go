@@ -67,6 +67,9 @@ func (s *study) subject(l *line, estimate float64) string {
 	if !s.single {
 		switch l.Of {
 		case plan.ArmAgent + " - " + plan.ArmBypass:
+			if s.plan.LabAgent() {
+				return "The lab's own agent, not Envoy, " + pick("adds", "saves")
+			}
 			return "The Service Connect agent " + pick("adds", "saves")
 		case plan.ArmBypass + " - " + plan.ArmDirect:
 			return "The load balancer " + pick("adds", "saves")

@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 
@@ -54,12 +55,25 @@ func (s *study) warnDesign(w *warnings) {
 	case plan.DesignBlocks:
 		w.add("blocks", "run", "The arms took turns in blocks of %s s: drift shorter than a block does not cancel.", trim(s.plan.WindowS))
 	}
+	s.warnAgent(w)
 	if s.plan.TwinIndex() < 0 && s.plan.Design != plan.DesignArticle {
 		w.add("no-twin", "run", "No arm ran twice, so this run has no noise floor of its own.")
 	}
 	for _, in := range s.injected() {
 		w.add("injected", "run", "%s", in)
 	}
+}
+
+// warnAgent says beside every number that the lab's own agent was measured.
+func (s *study) warnAgent(w *warnings) {
+	if !s.plan.LabAgent() || !slices.ContainsFunc(s.plan.Arms, func(a plan.Arm) bool { return a.Expect.AgentHops > 0 }) {
+		return
+	}
+	why := ""
+	if s.env != nil && s.env.Agent != nil && s.env.Agent.Why != "" {
+		why = " (" + s.env.Agent.Why + ")"
+	}
+	w.add("not-envoy", "run", "The agents were the lab's own, not Envoy%s: what Envoy costs is not what was measured.", why)
 }
 
 // injected describes delays that were injected on purpose.

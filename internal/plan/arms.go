@@ -32,6 +32,10 @@ func NewArm(name string) (Arm, error) {
 	return a, nil
 }
 
+// LabAgent reports whether the agents under measurement are the lab's own and
+// not Envoy.
+func (p *Plan) LabAgent() bool { return p.Target == TargetLab && p.Agent != AgentEnvoy }
+
 // Twin returns the A/A twin of a: the same path, weight and evidence, with
 // processes of its own in the lab.
 func Twin(a Arm) Arm {

@@ -18,15 +18,24 @@ const (
 	TwinSuffix = "-twin"
 )
 
+// What runs as the agents of a run on the lab.
+const (
+	AgentEnvoy = "envoy" // a real Envoy; which one stands in the run's environment
+	AgentLab   = "lab"   // the lab's own
+)
+
 // Plan is one experiment. Durations are seconds, rates requests per second.
 type Plan struct {
 	Schema  string `json:"schema"`
 	Profile string `json:"profile"` // "standard", "quick", "article" or "custom"
 	Target  string `json:"target"`  // "lab" or "aws"
 	Fabric  string `json:"fabric"`  // "loopback" or "netns"; "" on aws
-	Design  string `json:"design"`  // "random", "blocks", "article"
-	Seed    uint64 `json:"seed"`
-	Arms    []Arm  `json:"arms"`
+	// Agent is AgentEnvoy or AgentLab; "" on aws, which brings its own, and in
+	// the plans of a time when the lab had only its own. See LabAgent.
+	Agent  string `json:"agent,omitempty"`
+	Design string `json:"design"` // "random", "blocks", "article"
+	Seed   uint64 `json:"seed"`
+	Arms   []Arm  `json:"arms"`
 	// RatePerS is the total over all arms.
 	RatePerS   float64 `json:"rate_per_s"`
 	Replicates int     `json:"replicates"`

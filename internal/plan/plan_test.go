@@ -164,6 +164,8 @@ func TestValidateNamesTheFieldAndTheExpectation(t *testing.T) {
 		{"target", func(p *plan.Plan) { p.Target = "gcp" }, `target "gcp"`},
 		{"fabric", func(p *plan.Plan) { p.Fabric = "" }, "fabric"},
 		{"fabric on aws", func(p *plan.Plan) { p.Target = "aws" }, "AWS"},
+		{"agent", func(p *plan.Plan) { p.Agent = "nginx" }, `agent "nginx": expected envoy or lab`},
+		{"agent on aws", func(p *plan.Plan) { p.ForAWS(); p.Agent = plan.AgentLab }, "AWS brings its own"},
 		{"design", func(p *plan.Plan) { p.Design = "parity" }, `design "parity"`},
 		{"client", func(p *plan.Plan) { p.Client = "curl" }, `client "curl"`},
 		{"rate", func(p *plan.Plan) { p.RatePerS = math.NaN() }, "rate_per_s"},

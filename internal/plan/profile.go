@@ -81,11 +81,11 @@ func New(profile string) (Plan, error) {
 	return p, p.Validate()
 }
 
-// ForAWS makes p a plan for deployed stacks: there is no fabric to choose and
-// no core to keep. Starting a load task takes a minute or two, so the standard
+// ForAWS makes p a plan for deployed stacks: there is no fabric or agent to
+// choose and no core to keep. Starting a load task takes a minute or two, so the standard
 // profile has fewer and longer replicates there: 6 of 30 s.
 func (p *Plan) ForAWS() {
-	p.Target, p.Fabric, p.KeepAwake, p.OneCore = TargetAWS, "", false, false
+	p.Target, p.Fabric, p.Agent, p.KeepAwake, p.OneCore = TargetAWS, "", "", false, false
 	if p.Profile == ProfileStandard {
 		p.Replicates, p.ReplicateS, p.WarmupS = 6, 30, 1.5
 	}

@@ -57,6 +57,10 @@ func (p *Plan) checkWords() error {
 	switch {
 	case p.Target == TargetLab && p.Fabric != FabricLoopback && p.Fabric != FabricNetns:
 		return wrong("--fabric sets it", "fabric %q: expected %s or %s on the lab", p.Fabric, FabricLoopback, FabricNetns)
+	case p.Agent != "" && p.Agent != AgentEnvoy && p.Agent != AgentLab:
+		return wrong("--agent sets it", "agent %q: expected %s or %s", p.Agent, AgentEnvoy, AgentLab)
+	case p.Target == TargetAWS && p.Agent != "":
+		return wrong("leave the agent out with target aws", "agent %q: AWS brings its own", p.Agent)
 	case p.Target == TargetAWS && p.Fabric != "":
 		return wrong("leave the fabric out with target aws", "fabric %q: AWS brings its own network", p.Fabric)
 	}

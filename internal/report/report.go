@@ -27,11 +27,18 @@ func notWhat(s *summary.Summary) string {
 		if sentRequests(s) == 0 {
 			return "Planned for the lab on this machine, not for AWS."
 		}
-		fabric := ""
+		var how []string
 		if s.Fabric != "" {
-			fabric = fmt.Sprintf(" (%s fabric)", clean(s.Fabric))
+			how = append(how, clean(s.Fabric)+" fabric")
 		}
-		return "Measured in the lab on this machine" + fabric + ", not in AWS."
+		if a := s.Agent; a != nil {
+			how = append(how, strings.TrimSpace(clean(a.Name)+" "+clean(a.Version)))
+		}
+		with := ""
+		if len(how) > 0 {
+			with = " (" + strings.Join(how, "; ") + ")"
+		}
+		return "Measured in the lab on this machine" + with + ", not in AWS."
 	case "aws":
 		return "Measured in one AWS deployment; another account, region or day may differ."
 	}

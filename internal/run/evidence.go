@@ -17,10 +17,22 @@ type Environment struct {
 	Source string `json:"source"`
 	// Inject is the delays that were asked for, as written; a resumed run goes on with them.
 	Inject []string `json:"inject,omitempty"`
+	// Agent is what ran as the agents of a run on the lab; nil when not recorded.
+	Agent *Agent `json:"agent,omitempty"`
 	// Command repeats the run.
 	Command string `json:"command"`
 	// AWS holds region, account, platform version, task sizes and zones of a deployed run.
 	AWS map[string]string `json:"aws,omitempty"`
+}
+
+// Agent is the program in the agents' place.
+type Agent struct {
+	Name    string `json:"name"`              // "Envoy", or "lab"
+	Version string `json:"version,omitempty"` // of Envoy
+	SHA256  string `json:"sha256,omitempty"`  // of its binary
+	From    string `json:"from,omitempty"`    // where it was found
+	// Why says what kept a run that names no agent from measuring Envoy.
+	Why string `json:"why,omitempty"`
 }
 
 // Evidence is what was counted beside the requests of one replicate.

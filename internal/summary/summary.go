@@ -27,6 +27,7 @@ type Summary struct {
 	Run          string             `json:"run"`
 	Target       string             `json:"target"`
 	Fabric       string             `json:"fabric,omitempty"`
+	Agent        *Agent             `json:"agent,omitempty"` // nil on aws and for result files
 	Seed         uint64             `json:"seed"`
 	Plan         Plan               `json:"plan"`
 	Arms         []Arm              `json:"arms"`
@@ -42,6 +43,13 @@ type Summary struct {
 	// Partial is set when the run did not finish its plan.
 	Partial  *Partial  `json:"partial,omitempty"`
 	Warnings []Warning `json:"warnings"`
+}
+
+// Agent is the program that ran as the agents of a run on the lab.
+type Agent struct {
+	Name    string `json:"name"`              // "Envoy", or "the lab's own agent, not Envoy"
+	Version string `json:"version,omitempty"` // of Envoy
+	SHA256  string `json:"sha256,omitempty"`  // of its binary
 }
 
 // Plan is the part of the plan that readers of a summary need.
