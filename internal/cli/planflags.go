@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
 )
 
@@ -16,6 +17,7 @@ type planFlags struct {
 	arms       []string
 	target     string
 	fabric     string
+	agent      string
 	client     string
 	seed       uint64
 	rate       float64
@@ -38,6 +40,7 @@ func (f *planFlags) register(cmd *cobra.Command) {
 	fl.StringSliceVar(&f.arms, "arms", nil, "arms to compare: agent, bypass, mesh, direct (default agent,bypass)")
 	fl.StringVar(&f.target, "target", plan.TargetLab, "lab or aws")
 	fl.StringVar(&f.fabric, "fabric", plan.FabricLoopback, "the lab's network: loopback or netns")
+	fl.StringVar(&f.agent, "agent", "", "what runs as the agents: envoy, or lab, the lab's own (default envoy where the fabric allows it and one can be had)")
 	fl.StringVar(&f.client, "client", "", "who sends: native (lean) or http (k6/http); default from the profile")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of everything random (default: drawn, and recorded in the plan)")
 	fl.Float64Var(&f.rate, "rate", 0, "requests per second over all arms")
@@ -70,7 +73,12 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 		if set("fabric") {
 			return p, fail.Newf(fail.Usage, "leave --fabric out", "--fabric %s: the target aws has its own network", f.fabric)
 		}
+		if set("agent") {
+			return p, fail.Newf(fail.Usage, "leave --agent out", "--agent %s: the target aws has its own agents", f.agent)
+		}
 		p.ForAWS()
+	} else if p.Agent, err = f.chooseAgent(set("agent")); err != nil {
+		return p, err
 	}
 	custom := false
 	for _, c := range []struct {
@@ -123,6 +131,22 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 		return p, fail.Newf(fail.Usage, "leave --generators out, or add --target aws", "--generators %d: the lab has one load generator", p.Generators)
 	}
 	return p, p.Validate()
+}
+
+// chooseAgent is the agent that was asked for, if the lab can run it on the
+// fabric; else Envoy, where it can.
+func (f *planFlags) chooseAgent(asked bool) (string, error) {
+	agent := f.agent
+	if !asked {
+		agent = plan.AgentEnvoy
+	} else if err := oneOf("agent", agent, plan.AgentEnvoy, plan.AgentLab); err != nil {
+		return "", err
+	}
+	err := (&lab.Options{Agent: agent, Fabric: f.fabric}).CheckAgent()
+	if err != nil && !asked {
+		return plan.AgentLab, nil
+	}
+	return agent, err
 }
 
 // parseStop reads "p50 5us": a quantile and the half-width to reach.

@@ -35,6 +35,7 @@ type runFlags struct {
 	out      string
 	resume   string
 	k6       string
+	envoy    string
 	format   string
 	inject   []string
 	aws      awsFlags
@@ -49,7 +50,9 @@ func newRun(s streams) *cobra.Command {
 		Long: `Run the A/B experiment: synthesize both arms, start them in the lab, send
 requests whose arm is drawn at random, prove the path of every one, and report
 the difference with an interval. The first time builds k6 and the measured app
-into the user's cache.
+into the user's cache. Where the fabric allows it the agents are real Envoys,
+fetched once if there is none (hoplab envoy); else they are the lab's own, and
+the result says so.
 
 The result goes to a run directory (--out), with a page to open. The exit code
 is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
@@ -58,6 +61,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
   hoplab run --profile quick
   hoplab run --arms agent,bypass,direct      # and the floor: the app alone
   hoplab run --arms agent,bypass,mesh --replicates 12
+  hoplab run --fabric netns --agent envoy    # Envoy, or nothing
   hoplab run --budget 'p99 <= +2ms' --format markdown
   hoplab run --inject app:agent=200us        # a known answer to find
   hoplab run --target aws                    # on the deployed stacks; shows time and cost, and asks
@@ -71,6 +75,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
 	fl.StringVar(&f.out, "out", "", "run directory (default runs/<time>)")
 	fl.StringVar(&f.resume, "resume", "", "finish the broken run in this directory")
 	fl.StringVar(&f.k6, "k6", "", "use this k6 instead of building one; it must list the hoplab extension")
+	registerEnvoy(cmd, &f.envoy)
 	fl.StringVar(&f.format, "format", "text", "text, json, markdown or junit")
 	fl.StringArrayVar(&f.inject, "inject", nil, "add a known delay: HOP[:ARM]=DURATION[@SHARE], e.g. agent=200us or app:bypass=1ms@0.02 (may repeat)")
 	f.aws.register(fl)
@@ -115,13 +120,19 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if err != nil {
 		return err
 	}
+	agent, envoy, err := f.findAgent(cmd, s, &p, inject)
+	if err != nil {
+		return err
+	}
 	tools, err := f.tools(cmd.Context(), s)
 	if err != nil {
 		return err
 	}
+	tools.envoy = envoy
 	env := quiet.Machine()
 	env.Run, env.StartedUTC = name, time.Now().UTC().Format(time.RFC3339)
 	env.Hoplab, env.K6, env.Source = hoplabBuild(), tools.k6.Build, deployed.source
+	env.Agent = agent
 	env.Command, env.Inject = repeatCommand(cmd, p.Seed), f.inject
 	dir, err := run.Create(out, p, env)
 	if err != nil {
@@ -135,7 +146,7 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 	var also []string
 	cmd.Flags().Visit(func(fl *pflag.Flag) {
 		switch fl.Name {
-		case "resume", "k6", "format", "assembly", "yes", "restart-app":
+		case "resume", "k6", "envoy", "format", "assembly", "yes", "restart-app":
 		default:
 			also = append(also, "--"+fl.Name)
 		}
@@ -175,6 +186,9 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 		return fail.Newf(fail.Usage, "start a new run, or use the build of that run with --k6",
 			"the load generator changed since that run: %s, expected %s", tools.k6.Build, dir.Env.K6)
 	}
+	if tools.envoy, err = f.sameEnvoy(cmd.Context(), s, dir); err != nil {
+		return err
+	}
 	inject, err := parseInjections(dir.Env.Inject)
 	if err != nil {
 		return err
@@ -190,7 +204,7 @@ func (f *runFlags) carryOut(ctx context.Context, s streams, dir *run.Dir, t *top
 	}
 	show := newProgress(s.err, &dir.Plan)
 	err = experiment.Run(ctx, dir, experiment.Options{
-		Topology: t, App: []string{tools.app}, K6: tools.k6,
+		Topology: t, App: []string{tools.app}, K6: tools.k6, Envoy: tools.envoy,
 		Node: []string{self, "node"}, Spin: []string{self, "spin"},
 		Inject: inject, Stop: analysis.Enough, Progress: show.event,
 	})
@@ -279,8 +293,9 @@ func made(paths []string) []string {
 
 // tools are the programs that a run starts beside hoplab itself.
 type tools struct {
-	k6  k6.Binary
-	app string
+	k6    k6.Binary
+	app   string
+	envoy string // path; empty for the lab's own agent
 }
 
 func (f *runFlags) tools(ctx context.Context, s streams) (tools, error) {
@@ -294,10 +309,10 @@ func (f *runFlags) tools(ctx context.Context, s streams) (tools, error) {
 	}
 	if f.k6 != "" {
 		b, err := k6.Check(ctx, f.k6)
-		return tools{b, app}, err
+		return tools{k6: b, app: app}, err
 	}
 	b, err := k6.Build(ctx, r, s.err)
-	return tools{b, app}, err
+	return tools{k6: b, app: app}, err
 }
 
 func hoplabBuild() string {

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"context"
 	"flag"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hoplab/hoplab/internal/cli"
+	"github.com/hoplab/hoplab/internal/envoybin"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
@@ -30,6 +32,12 @@ func TestMain(m *testing.M) {
 		"hoplab":     func() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 		"small-disk": func() { os.Exit(smallDisk(os.Args[1:])) },
 	})
+}
+
+// envoyHere says why this machine has no Envoy to measure, and can get none.
+func envoyHere() error {
+	_, err := envoybin.Get(context.Background(), envoybin.Wanted{})
+	return err
 }
 
 // TestStories runs one script per story of a user, in testdata/script.
@@ -81,7 +89,7 @@ func TestStories(t *testing.T) {
 			"go-on-lab": signalLab(syscall.SIGCONT),
 		},
 		Condition: func(cond string) (bool, error) {
-			needs := map[string]func() error{"netns": namespaces, "small-disk": smallDisks}
+			needs := map[string]func() error{"netns": namespaces, "small-disk": smallDisks, "envoy": envoyHere}
 			if need, ok := needs[cond]; ok {
 				err := need()
 				if os.Getenv("CI") == "true" {

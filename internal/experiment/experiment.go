@@ -28,6 +28,7 @@ type Options struct {
 	Topology *topology.Topology
 	App      []string // command of the measured app
 	K6       k6.Binary
+	Envoy    string   // path of the Envoy that the plan's agents are; empty for the lab's own
 	Node     []string // command of a lab node; empty for this executable's own
 	Spin     []string // command of an idle-priority spinner
 	// Inject delays a hop by a known amount, for runs that must find it.
@@ -194,6 +195,7 @@ func start(ctx context.Context, dir *run.Dir, o Options, routes map[string]Route
 	opts := lab.Options{
 		Topology: o.Topology, Fabric: dir.Plan.Fabric, App: lab.App{Command: o.App},
 		Dir: labDir(r), Seed: seedOf(&dir.Plan, r.Index), Scale: 1, Node: o.Node,
+		Agent: dir.Plan.Agent, Envoy: o.Envoy,
 	}
 	for _, a := range dir.Plan.Arms {
 		if rt, twin := rig.route(a); twin != "" {

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hoplab/hoplab/internal/envoybin"
+	"github.com/hoplab/hoplab/internal/experiment"
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/run"
+)
+
+// findAgent finds what runs as the agents: the Envoy of this machine, or one
+// that is fetched, and its path. Where the user did not insist on Envoy and
+// none can be used, the plan goes on with the lab's own agent, and the record
+// says why.
+func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan, inject []experiment.Injection) (*run.Agent, string, error) {
+	asked := cmd.Flags().Changed("agent") || f.envoy != ""
+	if p.Agent == plan.AgentLab {
+		err := (&lab.Options{Agent: lab.AgentEnvoy, Fabric: p.Fabric}).CheckAgent()
+		switch {
+		case f.envoy != "" && err != nil:
+			return nil, "", err
+		case f.envoy != "":
+			return nil, "", fail.Newf(fail.Usage, "leave --envoy or --agent lab out", "--envoy %s: the agents of this run are not Envoy", f.envoy)
+		case asked:
+			return ownAgent(""), "", nil
+		}
+		return f.ownInstead(s, p, err)
+	}
+	if slices.ContainsFunc(inject, func(i experiment.Injection) bool { return i.Hop == "agent" }) {
+		err := fail.Newf(fail.Usage, "add --agent lab", "no delay can be injected into Envoy")
+		if asked {
+			return nil, "", err
+		}
+		return f.ownInstead(s, p, err)
+	}
+	b, err := envoybin.Get(cmd.Context(), envoybin.Wanted{Path: f.envoy, Progress: s.err})
+	if envoybin.IsMissing(err) && !asked {
+		return f.ownInstead(s, p, err)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return &run.Agent{Name: "Envoy", Version: b.Version, SHA256: b.Digest, From: b.From}, b.Path, nil
+}
+
+// ownInstead goes on with the lab's own agent, and says why it is not Envoy.
+func (f *runFlags) ownInstead(s streams, p *plan.Plan, why error) (*run.Agent, string, error) {
+	p.Agent = plan.AgentLab
+	fmt.Fprintf(s.err, "measuring the lab's own agent, not Envoy: %s\n", oneLine(why.Error()))
+	if hint := fail.HintOf(why); hint != "" {
+		fmt.Fprintf(s.err, "  → %s\n", hint)
+	}
+	return ownAgent(oneLine(why.Error())), "", nil
+}
+
+func ownAgent(why string) *run.Agent { return &run.Agent{Name: "lab", Why: why} }
+
+// sameEnvoy finds the Envoy of a run that is resumed; another one would not
+// continue it.
+func (f *runFlags) sameEnvoy(ctx context.Context, s streams, dir *run.Dir) (string, error) {
+	if dir.Plan.LabAgent() {
+		if f.envoy != "" {
+			return "", fail.Newf(fail.Usage, "leave --envoy out", "--envoy %s: the agents of that run are not Envoy", f.envoy)
+		}
+		return "", nil
+	}
+	was := dir.Env.Agent
+	if was == nil {
+		return "", fail.Newf(fail.Usage, "start a new run", "the run's environment does not say which Envoy it measures")
+	}
+	b, err := envoybin.Get(ctx, envoybin.Wanted{Path: f.envoy, Progress: s.err})
+	if err != nil {
+		return "", err
+	}
+	if b.Digest != was.SHA256 {
+		return "", fail.Newf(fail.Usage, "name that one with --envoy, or start a new run", "Envoy changed since that run: %s is %s (SHA-256 %.12s…), expected %s (%.12s…)",
+			b.Path, b.Version, b.Digest, was.Version, was.SHA256)
+	}
+	return b.Path, nil
+}
