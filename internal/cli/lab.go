@@ -329,7 +329,8 @@ func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags,
 	if err != nil {
 		return nil, err
 	}
-	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: []string{app}}, Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Log: s.err})
+	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: []string{app}},
+		Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Log: s.err})
 }
 
 func newLabStatus(s streams, f *labFlags) *cobra.Command {

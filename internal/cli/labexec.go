@@ -54,7 +54,8 @@ netns. The exit code is the program's own.`,
 
 // needed are the variables of this process that any program may need. What is
 // secret in an environment, such as keys, stays here unless it is asked for.
-var needed = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "LANG", "LANGUAGE", "TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES",
+var needed = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "LANG", "LANGUAGE", "TERM", "COLORTERM", "NO_COLOR", "COLUMNS",
+	"LINES",
 	"TZ", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"}
 
 // execEnv selects from an environment what a program needs and what was asked

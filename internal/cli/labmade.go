@@ -17,7 +17,8 @@ func (f *labFlags) made(args []string) (labctl.Made, error) {
 	if err != nil {
 		return labctl.Made{}, fail.Newf(fail.Environment, "", "the current directory: %w", err)
 	}
-	m := labctl.Made{Situation: f.situation, Dir: dir, Paths: args, Synth: f.synth, Params: f.params, Context: f.context, Vars: f.vars, VarFiles: f.varFiles}
+	m := labctl.Made{Situation: f.situation, Dir: dir, Paths: args, Synth: f.synth, Params: f.params, Context: f.context, Vars: f.vars,
+		VarFiles: f.varFiles}
 	if len(args) == 0 && f.situation == "" {
 		m.Paths, err = source.Here(f.synth || len(f.context) > 0)
 	}

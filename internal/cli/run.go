@@ -197,7 +197,8 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 }
 
 // carryOut runs the experiment and renders whatever it left.
-func (f *runFlags) carryOut(ctx context.Context, s streams, dir *run.Dir, t *topology.Topology, tools tools, inject []experiment.Injection) error {
+func (f *runFlags) carryOut(ctx context.Context, s streams, dir *run.Dir, t *topology.Topology, tools tools,
+	inject []experiment.Injection) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err

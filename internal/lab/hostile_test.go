@@ -36,7 +36,8 @@ func TestTemplateDoesNotSetTheAppsLoader(t *testing.T) {
 	}
 	hostile := map[string]string{
 		"LD_PRELOAD": "./evil.so", "LD_LIBRARY_PATH": ".", "LD_AUDIT": "./evil.so", "PATH": "/evil", "HOME": "/evil", "TMPDIR": "/evil",
-		"GOCOVERDIR": "/evil", "GODEBUG": "http2debug=2", "GOTRACEBACK": "crash", "SSL_CERT_FILE": "/evil", "HTTP_PROXY": "http://evil", "SOCKET": socket,
+		"GOCOVERDIR": "/evil", "GODEBUG": "http2debug=2", "GOTRACEBACK": "crash", "SSL_CERT_FILE": "/evil", "HTTP_PROXY": "http://evil",
+		"SOCKET": socket,
 	}
 	app := -1
 	for i, s := range topo.Services {

@@ -65,7 +65,8 @@ func (i *instance) start(ctx context.Context) (err error) {
 	if i.iface, err = l.network.Attach(name, []topology.Opt[topology.ID]{i.def.Subnet}, i.def.Groups); err != nil {
 		return err
 	}
-	if i.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: name, IP: i.iface.IP, Subnet: i.iface.Subnet, Delay: l.opts.LinkDelay}); err != nil {
+	if i.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: name, IP: i.iface.IP, Subnet: i.iface.Subnet,
+		Delay: l.opts.LinkDelay}); err != nil {
 		return err
 	}
 	if err = l.applyPolicy(); err != nil {

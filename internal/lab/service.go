@@ -40,7 +40,8 @@ func (s *service) event(format string, args ...any) {
 		s.events = slices.Delete(s.events, 0, 1)
 	}
 	l := s.copy.lab
-	s.events = append(s.events, Event{At: l.clock.Modelled(time.Since(l.begun)), Text: fmt.Sprintf("(service %s) ", s.name()) + fmt.Sprintf(format, args...)})
+	s.events = append(s.events, Event{At: l.clock.Modelled(time.Since(l.begun)),
+		Text: fmt.Sprintf("(service %s) ", s.name()) + fmt.Sprintf(format, args...)})
 }
 
 func (s *service) name() string { return s.def.Name.Or(string(s.def.ID)) }

@@ -180,7 +180,8 @@ func (l *Lab) addresses() map[string]string {
 }
 
 func (b *balancer) status() LoadBalancerStatus {
-	bs := LoadBalancerStatus{ID: b.def.ID, Name: b.def.Name.Or(string(b.def.ID)), Twin: b.copy.name, DNSName: dnsName(b.def), IP: b.iface.IP.String(), PID: b.proc.PID()}
+	bs := LoadBalancerStatus{ID: b.def.ID, Name: b.def.Name.Or(string(b.def.ID)), Twin: b.copy.name, DNSName: dnsName(b.def),
+		IP: b.iface.IP.String(), PID: b.proc.PID()}
 	if err := b.Call(node.OpStatus, nil, &bs.Status); err != nil {
 		bs.Error = err.Error()
 	}

@@ -110,7 +110,8 @@ func (t *task) attach(ctx context.Context) (err error) {
 	for _, n := range t.names {
 		vips[n.host] = n.at.Addr()
 	}
-	t.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: t.label(), IP: t.iface.IP, Subnet: t.iface.Subnet, VIPs: vips, Delay: l.opts.LinkDelay})
+	t.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: t.label(), IP: t.iface.IP, Subnet: t.iface.Subnet, VIPs: vips,
+		Delay: l.opts.LinkDelay})
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,8 @@ func (t *task) attach(ctx context.Context) (err error) {
 // port mode in force.
 func (t *task) startAgent() (err error) {
 	l, def := t.service.copy.lab, t.service.def
-	cfg := agent.Config{Task: t.id, Scale: l.opts.Scale, Seed: l.opts.Seed, ConnectTimeout: l.opts.ConnectTimeout, Inject: l.injectionFor("agent", t.service)}
+	cfg := agent.Config{Task: t.id, Scale: l.opts.Scale, Seed: l.opts.Seed, ConnectTimeout: l.opts.ConnectTimeout,
+		Inject: l.injectionFor("agent", t.service)}
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
 		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}
 	}
@@ -177,7 +179,8 @@ func ingressOf(endpoints []*topology.ConnectEndpoint) ([]agent.Ingress, error) {
 		seen[ln] = true
 		name, _ := e.Config.Discovery().Get()
 		p := protocolOf(e)
-		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: ln.port, App: app, TLS: e.Config.TLS, Timeouts: timeouts(p, e.Config)})
+		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: ln.port, App: app, TLS: e.Config.TLS,
+			Timeouts: timeouts(p, e.Config)})
 	}
 	return out, nil
 }

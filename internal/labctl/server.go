@@ -105,7 +105,6 @@ func (s *server) running(wait bool) error {
 	}
 }
 
-
 // client answers one connection's requests in turn.
 func (s *server) client(ctx context.Context, conn *net.UnixConn) {
 	in := &withFiles{conn: conn}

@@ -136,8 +136,10 @@ func aliveOrReady() Lesson {
 		Acts: []Act{
 			{Title: "The health check tests the database", Scale: fast, Config: checked("/readyz"), App: app, Steps: []Step{
 				target{key: "ready", want: mismatched},
-				request{key: "probe", say: "What the health check is answered:", call: throughALB("/readyz"), want: want{status: 503, path: albAgentApp}},
-				request{key: "page", say: "A page without the database:", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
+				request{key: "probe", say: "What the health check is answered:", call: throughALB("/readyz"),
+					want: want{status: 503, path: albAgentApp}},
+				request{key: "page", say: "A page without the database:", call: throughALB("/"),
+					want: want{status: 200, body: hello, path: albAgentApp}},
 			}},
 			{Title: "The health check tests the process", Config: checked("/healthz"), App: app, Steps: []Step{
 				target{key: "alive", want: healthy},

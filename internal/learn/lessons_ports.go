@@ -132,7 +132,8 @@ func override() Lesson {
 			{"Callers of the load balancer must use port 8080", func(r *Record) bool { return r.find("alb").Call != nil && r.status("alb") != 200 }},
 		},
 		Acts: []Act{{Title: "The agent on 8080, the app on 80", Config: deployment("override", overridden), Steps: []Step{
-			request{key: "url80", say: "The client service, as before:", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+			request{key: "url80", say: "The client service, as before:", call: byName(80),
+				want: want{status: 200, body: hello, path: agentAgentApp}},
 			request{key: "url8080", say: "The client service with the override in its URL:", call: byName(8080), want: want{curl: reset}},
 			request{key: "alb", say: "Through the load balancer, as before:", call: throughALB("/"),
 				want: want{status: 200, body: hello, path: albApp}},

@@ -58,8 +58,8 @@ type Call struct {
 	URL       string           `json:"url"`
 	Predicted reach.Prediction `json:"predicted"`
 	Seen      call.Observation `json:"seen"`
-	// Path is the way that the counters of the hops and the app's log show,
-	// in the words of a prediction: "client → alb → agent → app".
+	// Path is the path that the counters of the hops and the app's log show,
+	// in the form of a prediction: "client → alb → agent → app".
 	Path string `json:"path"`
 	// Peer is the address from which the app was called, "" when it was not.
 	Peer string `json:"peer,omitempty"`

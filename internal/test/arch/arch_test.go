@@ -27,9 +27,10 @@ type rule struct {
 
 var rules = []rule{
 	{
-		from:  []string{"cmd/...", "internal/..."},
-		never: []string{"github.com/aws/aws-cdk-go", "github.com/aws/jsii-runtime-go", "github.com/aws/constructs-go", "github.com/cdklabs/", "./stacks"},
-		why:   "the command builds in seconds and runs without Node; only app.go and stacks/ may start a jsii kernel",
+		from: []string{"cmd/...", "internal/..."},
+		never: []string{"github.com/aws/aws-cdk-go", "github.com/aws/jsii-runtime-go", "github.com/aws/constructs-go", "github.com/cdklabs/",
+			"./stacks"},
+		why: "the command builds in seconds and runs without Node; only app.go and stacks/ may start a jsii kernel",
 	},
 	{
 		from:  []string{"cmd/...", "internal/...", "service", "stacks"},
@@ -51,14 +52,16 @@ var rules = []rule{
 	{
 		from:  []string{"internal/reach/..."},
 		never: []string{"./internal/"},
-		but:   []string{"./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics", "./internal/ports", "./internal/fail"},
-		why:   "prediction and observation are independent: one checks the other; and a prediction knows no finding",
+		but: []string{"./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics", "./internal/ports",
+			"./internal/fail"},
+		why: "prediction and observation are independent: one checks the other; and a prediction knows no finding",
 	},
 	{
 		from:  []string{"internal/check"},
 		never: []string{"./internal/"},
-		but:   []string{"./internal/check", "./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics", "./internal/ports", "./internal/fail"},
-		why:   "findings follow from the source and what is predicted of it, never from what was seen",
+		but: []string{"./internal/check", "./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics",
+			"./internal/ports", "./internal/fail"},
+		why: "findings follow from the source and what is predicted of it, never from what was seen",
 	},
 	{
 		from:  []string{"internal/lab/..."},
@@ -72,10 +75,12 @@ var rules = []rule{
 		why:   "the model stands on the ground: readers build it and whoever judges reads it, and it knows none of them",
 	},
 	{
-		from:  []string{"internal/ports", "internal/fail", "internal/summary", "internal/stats", "internal/hist", "internal/quantity", "internal/semantics", "internal/call"},
+		from: []string{"internal/ports", "internal/fail", "internal/summary", "internal/stats", "internal/hist", "internal/quantity",
+			"internal/semantics", "internal/call"},
 		never: []string{"./"},
-		but:   []string{"./internal/ports", "./internal/fail", "./internal/summary", "./internal/stats", "./internal/hist", "./internal/quantity", "./internal/semantics", "./internal/call"},
-		why:   "leaves: everyone may import them because they import nobody",
+		but: []string{"./internal/ports", "./internal/fail", "./internal/summary", "./internal/stats", "./internal/hist",
+			"./internal/quantity", "./internal/semantics", "./internal/call"},
+		why: "leaves: everyone may import them because they import nobody",
 	},
 	{
 		from:  []string{"internal/report/..."},
@@ -90,19 +95,22 @@ var rules = []rule{
 		why:   "reading a template knows nothing of what is later made of it",
 	},
 	{
-		from:  []string{"internal/analysis", "internal/compare", "internal/stats", "internal/run", "internal/plan", "internal/sim"},
-		never: []string{"./internal/lab", "./internal/reach", "./internal/check", "./internal/topology", "./internal/source", "./internal/experiment", "./internal/report", "./internal/cli"},
-		why:   "data moves one way: samples to intervals, whoever made the samples",
+		from: []string{"internal/analysis", "internal/compare", "internal/stats", "internal/run", "internal/plan", "internal/sim"},
+		never: []string{"./internal/lab", "./internal/reach", "./internal/check", "./internal/topology", "./internal/source",
+			"./internal/experiment", "./internal/report", "./internal/cli"},
+		why: "data moves one way: samples to intervals, whoever made the samples",
 	},
 	{
-		from:  []string{"internal/experiment"},
-		never: []string{"./internal/check", "./internal/diagnose", "./internal/source", "./internal/analysis", "./internal/compare", "./internal/summary", "./internal/report", "./internal/learn"},
-		why:   "an experiment measures and counts; it may ask what is predicted, and judges nothing",
+		from: []string{"internal/experiment"},
+		never: []string{"./internal/check", "./internal/diagnose", "./internal/source", "./internal/analysis", "./internal/compare",
+			"./internal/summary", "./internal/report", "./internal/learn"},
+		why: "an experiment measures and counts; it may ask what is predicted, and judges nothing",
 	},
 	{
-		from:  []string{"internal/learn"},
-		never: []string{"./internal/experiment", "./internal/plan", "./internal/run", "./internal/analysis", "./internal/report", "./internal/awsrun", "github.com/aws/"},
-		why:   "a lesson shows a deployment on the lab in seconds; it measures nothing and needs no account",
+		from: []string{"internal/learn"},
+		never: []string{"./internal/experiment", "./internal/plan", "./internal/run", "./internal/analysis", "./internal/report",
+			"./internal/awsrun", "github.com/aws/"},
+		why: "a lesson shows a deployment on the lab in seconds; it measures nothing and needs no account",
 	},
 	{
 		from:  []string{"internal/..."},
@@ -111,7 +119,9 @@ var rules = []rule{
 		why:   "the parts meet in the command line, and nothing is downstream of it",
 	},
 	{
-		from:  []string{"internal/analysis", "internal/source/...", "internal/experiment", "internal/learn", "internal/compare", "internal/lab/...", "internal/plan", "internal/reach/...", "internal/check", "internal/report/...", "internal/run", "internal/stats", "internal/topology", "internal/summary"},
+		from: []string{"internal/analysis", "internal/source/...", "internal/experiment", "internal/learn", "internal/compare",
+			"internal/lab/...", "internal/plan", "internal/reach/...", "internal/check", "internal/report/...", "internal/run", "internal/stats",
+			"internal/topology", "internal/summary"},
 		never: []string{"github.com/spf13/"},
 		but:   []string{"./internal/cli"},
 		why:   "flags and commands are the command line's business",

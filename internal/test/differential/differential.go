@@ -62,7 +62,8 @@ func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error
 	if err != nil {
 		return nil, err
 	}
-	l, err := lab.Start(ctx, lab.Options{Topology: t, Fabric: o.Fabric, App: lab.App{Command: o.App}, Node: o.Node, Seed: o.Seed, Scale: o.Scale, Dir: o.Dir})
+	l, err := lab.Start(ctx, lab.Options{Topology: t, Fabric: o.Fabric, App: lab.App{Command: o.App}, Node: o.Node, Seed: o.Seed,
+		Scale: o.Scale, Dir: o.Dir})
 	if err != nil {
 		return nil, err
 	}

@@ -84,17 +84,18 @@ var cases = []edgeCase{
 		}
 		return "ok", nil
 	}},
-	{"pipelining, ten at once", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) }, nil, func(c *call) (string, error) {
-		for i := range 10 {
-			c.send("GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", i)
-		}
-		for i := range 10 {
-			if err := c.want("GET", 200, fmt.Sprintf("/%d", i)); err != nil {
-				return "", err
+	{"pipelining, ten at once", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) }, nil,
+		func(c *call) (string, error) {
+			for i := range 10 {
+				c.send("GET /%d HTTP/1.1\r\nHost: a\r\n\r\n", i)
 			}
-		}
-		return "in order", nil
-	}},
+			for i := range 10 {
+				if err := c.want("GET", 200, fmt.Sprintf("/%d", i)); err != nil {
+					return "", err
+				}
+			}
+			return "in order", nil
+		}},
 	{"request in single bytes", echo, nil, func(c *call) (string, error) {
 		for _, b := range []byte("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc") {
 			c.Write([]byte{b})
@@ -258,14 +259,15 @@ var cases = []edgeCase{
 		c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok")
 		return "ok", c.want("POST", 200, "ok")
 	}},
-	{"12 KiB header field", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, len(r.Header.Get("X-Big"))) }, nil, func(c *call) (string, error) {
-		c.send("GET / HTTP/1.1\r\nHost: a\r\nX-Big: %s\r\n\r\n", strings.Repeat("x", 12<<10))
-		resp, b, err := c.response("GET")
-		if err != nil || ours[c.hop] && b != "12288" {
-			return "", fmt.Errorf("%q %v", b, err)
-		}
-		return resp.Status[:3], nil
-	}},
+	{"12 KiB header field", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, len(r.Header.Get("X-Big"))) }, nil,
+		func(c *call) (string, error) {
+			c.send("GET / HTTP/1.1\r\nHost: a\r\nX-Big: %s\r\n\r\n", strings.Repeat("x", 12<<10))
+			resp, b, err := c.response("GET")
+			if err != nil || ours[c.hop] && b != "12288" {
+				return "", fmt.Errorf("%q %v", b, err)
+			}
+			return resp.Status[:3], nil
+		}},
 	{"100 KiB header field", nil, nil, func(c *call) (string, error) {
 		c.send("GET / HTTP/1.1\r\nHost: a\r\nX-Big: %s\r\n\r\n", strings.Repeat("x", 100<<10))
 		resp, _, err := c.response("GET")

@@ -41,7 +41,8 @@ func deployed(t *testing.T, path string, env map[string]string, keepUnhealthy bo
 		t.Fatal(err)
 	}
 	g := topo.TargetGroups[0]
-	g.Health = topology.HealthCheck{Path: topology.Known(path), IntervalSeconds: topology.Known(5), TimeoutSeconds: topology.Known(4), UnhealthyThreshold: topology.Known(2)}
+	g.Health = topology.HealthCheck{Path: topology.Known(path), IntervalSeconds: topology.Known(5), TimeoutSeconds: topology.Known(4),
+		UnhealthyThreshold: topology.Known(2)}
 	for _, s := range topo.Services {
 		s.GraceSeconds = topology.Known(0)
 		for i := range s.Task.Containers {
