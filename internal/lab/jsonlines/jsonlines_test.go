@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 type message struct {
@@ -74,10 +75,20 @@ func TestReadError(t *testing.T) {
 	}
 }
 
-// pieces keeps each Write apart.
-type pieces struct{ got [][]byte }
+// pieces keeps each Write apart and notes those that come during another.
+type pieces struct {
+	mu      sync.Mutex
+	got     [][]byte
+	overlap bool
+}
 
 func (p *pieces) Write(b []byte) (int, error) {
+	if !p.mu.TryLock() {
+		p.overlap = true
+		p.mu.Lock()
+	}
+	defer p.mu.Unlock()
+	time.Sleep(time.Microsecond) // let others come
 	p.got = append(p.got, bytes.Clone(b))
 	return len(b), nil
 }
@@ -95,6 +106,9 @@ func TestWrite(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if out.overlap {
+		t.Error("two lines were written at a time")
+	}
 	seen := map[int]bool{}
 	for _, line := range out.got {
 		var m message
