@@ -92,7 +92,7 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 			if _, err := f.deployment(cmd.Context(), s, args); err != nil {
 				return err
 			}
-			if err := f.findEnvoy(cmd.Context(), s); err != nil {
+			if err := f.findEnvoy(cmd, s); err != nil {
 				return err
 			}
 			log, err := p.Make()
@@ -134,14 +134,17 @@ func (f *labFlags) check() error {
 	return (&lab.Options{Agent: f.agent, Fabric: f.fabric, Scale: f.scale}).CheckAgent()
 }
 
-// findEnvoy finds or fetches the Envoy that the agents are to be.
-func (f *labFlags) findEnvoy(ctx context.Context, s streams) error {
+// findEnvoy finds or fetches the Envoy that the agents are to be, as if the user
+// had named it: the process that owns the lab gets it from the flags.
+func (f *labFlags) findEnvoy(cmd *cobra.Command, s streams) error {
 	if f.agent != lab.AgentEnvoy {
 		return nil
 	}
-	b, err := envoybin.Get(ctx, envoybin.Wanted{Path: f.envoy, Progress: s.err})
-	f.envoy = b.Path
-	return err
+	b, err := envoybin.Get(cmd.Context(), envoybin.Wanted{Path: f.envoy, Progress: s.err})
+	if err != nil {
+		return err
+	}
+	return cmd.Flags().Set("envoy", b.Path)
 }
 
 // maxScale is where the lab's timers reach their least, a millisecond for each second.
