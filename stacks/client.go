@@ -56,7 +56,7 @@ func NewClient(scope constructs.Construct, id string, props *ClientProps) {
 }
 
 // before starts a Service Connect client after the app, because a task
-// resolves only the endpoints that existed when it started.
+// resolves only the endpoints that existed when its deployment was created.
 func (a *App) before(client awsecs.FargateService) {
 	for _, s := range a.Services {
 		client.Node().AddDependency(s.Service)

@@ -16,7 +16,7 @@ import (
 var connectRules = []Rule{
 	{
 		ID: "client-without-dependency", Severity: Warning, Title: "A client is not ordered after the endpoint it calls",
-		Explain: "A task's endpoint names are written once, when it starts. CloudFormation starts services in parallel unless DependsOn orders them, so a client that wins the race cannot resolve the name until its next deployment.",
+		Explain: "A deployment's endpoint names are settled when it is created; a task that replaces another or scales out inherits them. CloudFormation starts services in parallel unless DependsOn orders them, so a client that wins the race cannot resolve the name until its next deployment.",
 		Fix:     "Add DependsOn from the client's service to the server's.", Source: semantics.Section(2).Row(18).Cite(),
 		run: clientWithoutDependency,
 	},

@@ -24,8 +24,9 @@ func vip(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 255, byte(n >> 8), byte(n)})
 }
 
-// namesFor returns what a task of s that starts now will resolve: the
-// endpoints of its namespace whose service exists. visible says which do.
+// namesFor returns what the tasks of a deployment of s resolve: the endpoints
+// of its namespace whose service existed when it was created, with tasks or
+// without. visible says which did.
 func (dc *deploymentCopy) namesFor(s *topology.Service, visible func(topology.ID) bool) []name {
 	if s.Connect == nil || !s.Connect.Enabled.Or(false) {
 		return nil

@@ -114,7 +114,7 @@ func (l *Lab) Redeploy(ctx context.Context, p TaskRef) error {
 		return fmt.Errorf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown)
 	}
 	s.event("has begun a new deployment.")
-	s.broken, s.failures = false, 0
+	s.broken, s.failures, s.visible = false, 0, existing
 	d := deployment{service: s, old: slices.Clone(s.tasks)}
 	for {
 		if done, err := d.step(ctx); done || err != nil {
@@ -156,7 +156,7 @@ func (d *deployment) step(ctx context.Context) (done bool, err error) {
 	most := s.desired * s.def.MaximumPercent.Or(200) / 100              // rounded down
 	least := (s.desired*s.def.MinimumHealthyPercent.Or(100) + 99) / 100 // rounded up
 	for len(s.tasks)-d.left() < s.desired && len(s.tasks) < most {
-		if err := s.add(ctx, s.existing); err != nil {
+		if err := s.add(ctx); err != nil {
 			return false, err
 		}
 	}

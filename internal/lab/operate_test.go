@@ -215,18 +215,36 @@ func TestRedeployUnderLoad(t *testing.T) {
 	}
 }
 
-// TestFrozenNames: a task resolves what existed when it started.
+// TestFrozenNames: a task resolves what existed when its deployment was
+// created, also one that replaces another or scales out inside it.
 func TestFrozenNames(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	topo := labtest.Deployment(t, "agent")
 	client := topology.NewIndex(topo).Service(clientID(t, topo))
 	client.After = nil
-	l := start(t, lab.Options{Topology: topo})
+	l := start(t, lab.Options{Topology: topo, Scale: 50})
 	healthy(t, l)
 	c := lab.Caller{Service: client.ID}
 	o, err := l.Curl(context.Background(), c, "http://app.sample-namespace")
 	if err != nil || o.Exit != 6 {
 		t.Errorf("before a redeployment: %+v %v, want curl's 6", o, err)
+	}
+	if err := l.Scale(lab.TaskRef{Service: client.ID}, 2); err != nil {
+		t.Fatal(err)
+	}
+	first := tasksOf(l, client.ID)[0].ID
+	if err := l.Drain(lab.TaskRef{Service: client.ID}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { ts := tasksOf(l, client.ID); return len(ts) == 2 && ts[0].ID != first && ts[1].ID != first })
+	for _, task := range tasksOf(l, client.ID) {
+		o, err := l.Curl(context.Background(), lab.Caller{Service: client.ID, Task: task.ID}, "http://app.sample-namespace")
+		if err != nil || o.Exit != 6 || len(task.Names) != 0 {
+			t.Errorf("task %s that came later inside the deployment: %+v %v with names %v, want curl's 6 and none", task.ID, o, err, task.Names)
+		}
+	}
+	if err := l.Scale(lab.TaskRef{Service: client.ID}, 1); err != nil {
+		t.Fatal(err)
 	}
 	if err := l.Redeploy(context.Background(), lab.TaskRef{Service: client.ID}); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,10 @@ type service struct {
 	leaving []*task // that are being stopped
 	started int     // tasks ever started, for their names
 	events  []Event
+	// visible says which services existed when the current deployment was
+	// created: every task of a deployment resolves the same names, also one
+	// that replaces another or scales out later.
+	visible func(topology.ID) bool
 	// failures counts the tasks in a row that ended or were replaced before they
 	// were healthy; broken is set when the circuit breaker has opened.
 	failures int
@@ -46,23 +50,24 @@ func (s *service) event(format string, args ...any) {
 
 func (s *service) name() string { return s.def.Name.Or(string(s.def.ID)) }
 
-// existing says which services exist for a task that starts now: all of them,
-// once the deployment as a whole is through.
-func (s *service) existing(topology.ID) bool { return true }
+// existing says which services exist for a deployment that is created now:
+// all of them, once the first one is through.
+func existing(topology.ID) bool { return true }
 
 // first deploys the service for the first time: its tasks see the services
-// that the source deploys before it, and an error ends the lab's start.
+// that the source deploys before it and their own, and an error ends the
+// lab's start.
 func (s *service) first(ctx context.Context) error {
 	if s.def.Task == nil {
 		s.copy.lab.notes = append(s.copy.lab.notes, fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
 		return nil
 	}
-	visible := func(id topology.ID) bool { return id == s.def.ID || slices.Contains(s.def.After, id) }
+	s.visible = func(id topology.ID) bool { return id == s.def.ID || slices.Contains(s.def.After, id) }
 	for len(s.tasks) < s.desired {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.add(ctx, visible); err != nil {
+		if err := s.add(ctx); err != nil {
 			return err
 		}
 	}
@@ -70,8 +75,8 @@ func (s *service) first(ctx context.Context) error {
 }
 
 // add starts one more task and makes it known.
-func (s *service) add(ctx context.Context, visible func(topology.ID) bool) error {
-	t, err := s.startTask(ctx, visible)
+func (s *service) add(ctx context.Context) error {
+	t, err := s.startTask(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,7 +91,7 @@ func (s *service) add(ctx context.Context, visible func(topology.ID) bool) error
 func (s *service) reconcile() {
 	l := s.copy.lab
 	for !l.closed && !s.broken && s.def.Task != nil && len(s.tasks) < s.desired {
-		if err := s.add(l.ctx, s.existing); err != nil {
+		if err := s.add(l.ctx); err != nil {
 			s.event("was unable to place a task. Reason: %v.", err)
 			s.failed()
 			l.later(s.backoff(), s.reconcile)

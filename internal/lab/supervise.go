@@ -141,9 +141,10 @@ func (t *task) expectDrain() <-chan struct{} {
 			}
 		}
 	}
-	t.allDrained = make(chan struct{})
+	all := make(chan struct{})
+	t.allDrained = all
 	t.drained("")
-	return t.allDrained
+	return all
 }
 
 // drained notes that the task has left a target group.

@@ -31,7 +31,7 @@ type task struct {
 	dir     string
 	iface   *vpc.Interface
 	host    fabric.Host
-	names   []name // what it resolves, frozen at its start
+	names   []name // what it resolves: what existed when its deployment was created
 	agent   *nodeProcess
 	apps    []*appProcess
 	begun   time.Time
@@ -50,11 +50,11 @@ type task struct {
 
 // startTask starts a task: the agent first, then the containers, as Amazon
 // ECS orders them.
-func (s *service) startTask(ctx context.Context, visible func(topology.ID) bool) (*task, error) {
+func (s *service) startTask(ctx context.Context) (*task, error) {
 	l := s.copy.lab
 	s.started++
 	t := &task{
-		service: s, id: taskID(s.copy.name, s.def.ID, s.started), names: s.copy.namesFor(s.def, visible),
+		service: s, id: taskID(s.copy.name, s.def.ID, s.started), names: s.copy.namesFor(s.def, s.visible),
 		begun: time.Now(), state: Running, targets: map[string]alb.State{}, containers: map[string]string{},
 	}
 	t.ctx, t.cancel = context.WithCancel(l.ctx)

@@ -13,34 +13,42 @@ func callerLessons() []Lesson {
 
 func namesFrozen() Lesson {
 	return Lesson{
-		ID: "names-frozen", Title: "Names are frozen when a task starts",
+		ID: "names-frozen", Title: "Names are frozen when a deployment is created",
 		Story: []string{
 			"The client service was deployed first. Then the app was deployed and published as app.sample-namespace in the same namespace. Both run, both are healthy, all rules are open.",
 			"A name of Service Connect is no DNS name: ECS writes it into the hosts file of each task.",
+			"Then the client's only task is stopped, and ECS starts another one in its place.",
 		},
-		Question: "The client service calls http://app.sample-namespace:80. What happens?",
+		Question: "The client service calls http://app.sample-namespace:80. When does that work?",
 		Choices: []Choice{
-			{"200: the names of a namespace are known to all of its services", func(r *Record) bool { return r.status("before") == 200 }},
-			{"The name does not resolve, until the client is deployed again",
-				func(r *Record) bool { return r.exit("before") == 6 && r.status("after") == 200 }},
-			{"The name does not resolve, and a new deployment does not help",
+			{"At once: the names of a namespace are known to all of its services", func(r *Record) bool { return r.status("before") == 200 }},
+			{"From the task that takes the place of the stopped one: it starts after the name exists",
+				func(r *Record) bool { return r.exit("before") == 6 && r.status("replaced") == 200 }},
+			{"Not before the client is deployed again",
+				func(r *Record) bool {
+					return r.exit("before") == 6 && r.exit("replaced") == 6 && r.status("after") == 200
+				}},
+			{"Never: a new deployment does not help either",
 				func(r *Record) bool { return r.exit("before") == 6 && r.status("after") != 200 }},
-			{"504 upstream request timeout", func(r *Record) bool { return r.status("before") == 504 }},
 		},
 		Acts: []Act{{Title: "The client before the app",
 			Config: deployment("names-frozen", func(c *scenario.Config) { c.ClientFirst = true }), Steps: []Step{
-				names{key: "hosts-before", say: "What the client's task was given when it started:"},
+				names{key: "hosts-before", say: "What the client's task was given:"},
 				request{key: "before", call: byName(80), want: want{curl: noName}},
+				replace{key: "replace", say: "The task is stopped. The one that takes its place was started later than the app:"},
+				names{key: "hosts-replaced"},
+				request{key: "replaced", call: byName(80), want: want{curl: noName}},
 				redeploy{key: "redeploy", say: "The client service is deployed again, unchanged. Its new task:"},
 				names{key: "hosts-after", want: 1},
 				request{key: "after", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 			}}},
 		Why: []string{
-			"A task gets the list of endpoints when it starts and keeps it as long as it lives. An endpoint that comes later is unknown to it, in the hosts file and in its agent.",
+			"The list of endpoints belongs to the deployment. It holds what existed when the deployment was created, and every task of it gets the same list: the first ones, those that replace a stopped or crashed one, those of a scale-out. An endpoint that comes later is unknown to all of them, in the hosts file and in the agent.",
 		},
 		Remember: []string{
 			"Deploy whoever publishes a name before those who call it; in one template let the client's service depend on the app's.",
-			"A new name needs a new deployment of its callers.",
+			"A new name needs a new deployment of its callers (aws ecs update-service --force-new-deployment). Stopping a task is none.",
+			"A name exists as soon as the service that publishes it does, before its first task.",
 			"dig and nslookup do not read the hosts file; getent hosts does.",
 		},
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // target looks at the state of the load balancer's target.
@@ -204,6 +205,42 @@ func (n names) show(ctx context.Context, s *stage) (Shown, error) {
 		out.Differs = fmt.Sprintf("documented are %d names, seen %d", n.want, len(t.Names))
 	}
 	return out, nil
+}
+
+// replace stops the client's task and waits for the one that ECS starts in its
+// place, inside the same deployment.
+type replace struct {
+	key, say string
+}
+
+func (r replace) show(ctx context.Context, s *stage) (Shown, error) {
+	out := Shown{Key: r.key, Say: r.say}
+	l, err := s.running(ctx)
+	if err != nil {
+		return out, err
+	}
+	before := taskOf(l, s.client.ID)
+	if err := l.Drain(lab.TaskRef{Service: s.client.ID}); err != nil {
+		return out, err
+	}
+	limit, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	for taskOf(l, s.client.ID) == before || taskOf(l, s.client.ID) == "" {
+		if limit.Err() != nil {
+			return out, fmt.Errorf("no task took the place of task %s: %w", before, limit.Err())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return out, nil
+}
+
+// taskOf returns the id of the first running task of a service, "" without one.
+func taskOf(l *lab.Lab, id topology.ID) string {
+	st := l.Status()
+	if sv := st.Service(id, ""); sv != nil && len(sv.Tasks) > 0 {
+		return sv.Tasks[0].ID
+	}
+	return ""
 }
 
 // redeploy replaces the client's tasks; from then on the client was deployed

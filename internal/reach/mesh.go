@@ -34,20 +34,69 @@ func (p *Predictor) mesh(client *topology.Service, n *topology.EndpointName, kin
 		return tr.end(*o)
 	}
 	if e.Service.ID == client.ID {
-		return tr.unknown("whether a task resolves the endpoint of its own service depends on what existed when it started")
+		return p.own(tr, client, e, port)
 	}
 	if p.x.After(e.Service.ID, client.ID) {
-		return tr.end(noName(name, fmt.Sprintf("%s is deployed before %s; its tasks keep the names of their start and resolve %s only after a new deployment",
+		return tr.end(noName(name, fmt.Sprintf("%s is deployed before %s; its tasks have the names of their deployment and resolve %s only after a new one",
 			c.Name, topology.Label(e.Service.Origin, e.Service.Name), name)))
 	}
 	if !p.x.After(client.ID, e.Service.ID) {
 		tr.pr.Otherwise = &Alternative{
-			If:      fmt.Sprintf("a task of %s started before %s existed (nothing in the source orders the two)", c.Name, name),
-			Outcome: noName(name, "names are frozen when a task starts"),
+			If:      fmt.Sprintf("the deployment of %s was created before %s existed (nothing in the source orders the two)", c.Name, name),
+			Outcome: noName(name, "names are frozen when a deployment is created"),
 		}
 	}
 	tr.hopInside("client", "client agent", client, port, "vip")
 	return p.viaAgent(tr, client, e)
+}
+
+// own predicts a task that calls the name of its own service: the name exists
+// before the first task does, so every task resolves it. Of several tasks its
+// agent may choose any. A call to the task itself never leaves it: no security
+// group and no redirect is in the way, so it ends at what listens on the
+// ingress port of the task's own address (section 1).
+func (p *Predictor) own(tr *trace, s *topology.Service, e *topology.ConnectEndpoint, port int) Prediction {
+	tr.hopInside("client", "client agent", s, port, "vip")
+	has, assumes := running(s)
+	n, settled := s.DesiredCount.Get()
+	switch {
+	case !has:
+		return tr.end(noHost(e))
+	case assumes != "" || settled && n > 1:
+		return tr.unknown("the name resolves; whether the task's agent calls the task itself or another one differs from call to call")
+	case e.Config.TLS:
+		return tr.unknown("the name resolves; what becomes of TLS to the task itself was not seen")
+	}
+	in, ok := e.IngressPort.Get()
+	if !ok {
+		return tr.unknown("the ingress port is not settled: " + e.IngressPort.Why())
+	}
+	a := atApp(s, p.app(s), in, false)
+	seen := &Evidence{AgentHops: 1, Peer: "client", ServerHeader: "app"}
+	if !e.Config.IngressPortOverride.IsAbsent() {
+		a = p.atAgent(e, p.app(s), false)
+		seen.AgentHops, seen.Peer, seen.Counted = 2, "loopback", true
+	}
+	if e.HTTP() {
+		seen.ServerHeader = "envoy"
+	}
+	switch {
+	case a.Kind == DeliveryServed:
+		o := p.timed(e, a)
+		o.Inferred = true
+		if o.Class == OK {
+			tr.pr.Evidence = seen
+		}
+		return tr.end(o)
+	case a.Kind == DeliveryAgentRefused:
+		return tr.end(agentRefused(a))
+	case a.Kind == DeliveryRefused && e.HTTP():
+		o := agentRefused(Delivery{Agent: e, Why: a.Why})
+		o.By, o.Match = "client agent", Contains
+		o.Body = bodyUpstream
+		return tr.end(o)
+	}
+	return tr.unknown(a.Why)
 }
 
 // viaAgent continues from the client's agent to a task of the endpoint.

@@ -79,7 +79,7 @@ var catalogue = []Situation{
 	{Name: "names-frozen", Row: 18, What: "the client was deployed before the endpoint existed",
 		Config: with("names-frozen", func(c *scenario.Config) { c.ClientFirst = true }),
 		Call:   byName, Curl: "curl: (6) Could not resolve host: app.sample-namespace",
-		Why: "A task gets its list of names when it starts, and keeps it until it is replaced."},
+		Why: "The list of names belongs to the deployment. A task that takes another's place inside it has the same list; only a new deployment has a new one."},
 	{Name: "other-namespace", Row: 19, What: "the client uses another namespace",
 		Config: with("other-namespace", func(c *scenario.Config) { c.OtherNamespace = true }),
 		Call:   byName, Curl: "curl: (6) Could not resolve host: app.sample-namespace",
