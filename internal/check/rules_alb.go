@@ -34,7 +34,7 @@ var loadBalancerRules = []Rule{
 		Fix:     "Forward to the group from a listener.", Source: semantics.Section(6).Cite(),
 		run: func(c *checker) {
 			for _, g := range c.x.Topology.TargetGroups {
-				if len(c.x.Forwards(g.ID)) > 0 || len(c.x.Registrations(g.ID)) == 0 || c.x.OpenForward() != "" {
+				if !c.x.Forwards(g.ID).IsEmpty() || len(c.x.Registrations(g.ID).Read()) == 0 {
 					continue
 				}
 				f := c.add(g.Origin, "Add a listener or a listener rule that forwards to it.", "no listener forwards to %s, with which targets are registered", topology.Label(g.Origin, g.Name))
@@ -171,7 +171,7 @@ func wideMatcher(c *checker) {
 
 func undeclaredCheckPort(c *checker) {
 	for _, g := range c.x.Topology.TargetGroups {
-		for _, r := range c.x.Registrations(g.ID) {
+		for _, r := range c.x.Registrations(g.ID).Read() {
 			at, ok := reach.CheckPort(g, r).Get()
 			if r.Service == nil || !ok || r.Service.Task == nil || r.Service.Task.Uncertain != "" || at == r.Port.Or(0) || r.Service.Task.Declares(at) {
 				continue

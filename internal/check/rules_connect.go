@@ -265,7 +265,7 @@ var nodeImage = regexp.MustCompile(`(^|/)node(:|@|$)`)
 
 func shortKeepAlive(c *checker) {
 	for _, g := range c.x.Topology.TargetGroups {
-		fs := c.x.Forwards(g.ID)
+		fs := c.x.Forwards(g.ID).Read()
 		if len(fs) == 0 {
 			continue
 		}
@@ -273,7 +273,7 @@ func shortKeepAlive(c *checker) {
 		if !ok {
 			continue
 		}
-		for _, r := range c.x.Registrations(g.ID) {
+		for _, r := range c.x.Registrations(g.ID).Read() {
 			if port, ok := r.Port.Get(); ok && r.Service != nil {
 				c.keepAlive(g, r.Service, port, idle)
 			}
@@ -351,7 +351,7 @@ func (c *checker) admitsALB(s *topology.Service, a reach.Admission, port int) bo
 		if !ok {
 			continue
 		}
-		for _, f := range c.x.Forwards(id) {
+		for _, f := range c.x.Forwards(id).Read() {
 			for _, b := range c.p.TaskIngress(s, port, f.LoadBalancer).Admits {
 				if b.Group == a.Group && b.Text == a.Text {
 					return true

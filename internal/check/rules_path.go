@@ -225,11 +225,11 @@ func targetUnhealthy(c *checker) {
 func needlessHop(c *checker) {
 	first := once()
 	for _, g := range c.x.Topology.TargetGroups {
-		fs := c.x.Forwards(g.ID)
+		fs := c.x.Forwards(g.ID).Read()
 		if len(fs) == 0 {
 			continue
 		}
-		for _, r := range c.x.Registrations(g.ID) {
+		for _, r := range c.x.Registrations(g.ID).Read() {
 			port, ok := r.Port.Get()
 			if r.Service == nil || !ok {
 				continue
@@ -259,7 +259,7 @@ func (c *checker) expectsTLS(s *topology.Service, port int) bool {
 
 func tlsTargetGroup(c *checker) {
 	for _, g := range c.x.Topology.TargetGroups {
-		for _, r := range c.x.Registrations(g.ID) {
+		for _, r := range c.x.Registrations(g.ID).Read() {
 			port, ok := r.Port.Get()
 			if r.Service == nil || !ok || !c.expectsTLS(r.Service, port) {
 				continue
@@ -282,13 +282,10 @@ func tlsTargetGroup(c *checker) {
 }
 
 func listenerWithoutTargets(c *checker) {
-	if c.x.OpenTargets() != "" {
-		return
-	}
 	for _, g := range c.x.Topology.TargetGroups {
-		fs := c.x.Forwards(g.ID)
+		fs := c.x.Forwards(g.ID).Read()
 		idle := !slices.ContainsFunc(fs, func(f topology.Forward) bool { return f.Weight > 0 }) // the other colour of a blue/green pair
-		if idle || c.x.AlternateOf(g.ID) != nil || len(c.x.Registrations(g.ID)) > 0 || g.TargetType.Or("") == "lambda" {
+		if idle || c.x.AlternateOf(g.ID) != nil || !c.x.Registrations(g.ID).IsEmpty() || g.TargetType.Or("") == "lambda" {
 			continue
 		}
 		f := c.add(g.Origin, "Register a service with the target group, or remove the group from the listener.",

@@ -242,8 +242,8 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 			return tr.unknown(fmt.Sprintf("%s deploys blue/green: each deployment moves its tasks between %s and its other target group, and the source does not say where the last one left them",
 				topology.Label(s.Origin, s.Name), topology.Label(g.Origin, g.Name)))
 		})
-	case len(chosen) == 0 && p.x.OpenTargets() != "":
-		return single(func(tr *trace) Prediction { return tr.unknown(p.x.OpenTargets()) })
+	case len(chosen) == 0 && p.x.Registrations(g.ID).Why() != "":
+		return single(func(tr *trace) Prediction { return tr.unknown(p.x.Registrations(g.ID).Why()) })
 	case len(chosen) == 0:
 		return single(func(tr *trace) Prediction {
 			return tr.end(Outcome{
@@ -270,7 +270,7 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 // tells a deployment that fails from a group that is empty.
 func (p *Predictor) choose(lb *topology.LoadBalancer, g *topology.TargetGroup) (chosen []topology.Registration, open bool, failed *Outcome) {
 	var all, good []topology.Registration
-	for _, r := range p.x.Registrations(g.ID) {
+	for _, r := range p.x.Registrations(g.ID).Read() {
 		if r.Service != nil {
 			if o := p.deployOutcome(r.Service); o != nil {
 				failed = o

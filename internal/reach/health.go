@@ -110,8 +110,8 @@ func (p *Predictor) unprobed(tr *trace, t *TargetState, lb *topology.LoadBalance
 		t.State, t.Reason = StateUnavailable, ReasonDisabled
 		return none("health checks of the target group are disabled")
 	}
-	if lb == nil && p.x.OpenForward() != "" {
-		return tr.unknown("whether a listener forwards to the target group is not settled: " + p.x.OpenForward()), true
+	if why := p.x.Forwards(g.ID).Why(); lb == nil && why != "" {
+		return tr.unknown("whether a listener forwards to the target group is not settled: " + why), true
 	}
 	if lb == nil {
 		t.State, t.Reason = StateUnused, ReasonNotInUse

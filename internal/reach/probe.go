@@ -58,10 +58,10 @@ func (p *Predictor) Probes() []Probe {
 	var out []Probe
 	for _, g := range p.x.Topology.TargetGroups {
 		var lb *topology.LoadBalancer
-		if fs := p.x.Forwards(g.ID); len(fs) > 0 {
+		if fs := p.x.Forwards(g.ID).Read(); len(fs) > 0 {
 			lb = fs[0].LoadBalancer
 		}
-		for _, r := range p.x.Registrations(g.ID) {
+		for _, r := range p.x.Registrations(g.ID).Read() {
 			out = append(out, p.probeFacts(lb, g, r))
 		}
 	}

@@ -102,10 +102,10 @@ func (p *Predictor) healths() []Prediction {
 	var out []Prediction
 	for _, g := range p.x.Topology.TargetGroups {
 		var lb *topology.LoadBalancer
-		if fs := p.x.Forwards(g.ID); len(fs) > 0 {
+		if fs := p.x.Forwards(g.ID).Read(); len(fs) > 0 {
 			lb = fs[0].LoadBalancer
 		}
-		for _, r := range p.x.Registrations(g.ID) {
+		for _, r := range p.x.Registrations(g.ID).Read() {
 			out = append(out, *p.health(lb, g, r))
 		}
 	}

@@ -143,11 +143,12 @@ func (x *Index) SameGroup(a, b ID) Opt[bool] {
 
 // targets says who is behind and before each target group.
 type targets struct {
-	registered   map[ID][]Registration
-	alternates   map[ID]*Service
-	forwards     map[ID][]Forward
-	openForward  string
-	openRegister string
+	registered map[ID][]Registration
+	alternates map[ID]*Service
+	forwards   map[ID][]Forward
+	groups     map[ID]*TargetGroup
+	// openForward and openRegister are reasons that concern every group.
+	openForward, openRegister string
 }
 
 // Registration is a member of a target group: a service's tasks or a static target.
@@ -167,7 +168,13 @@ type Forward struct {
 }
 
 // Registrations returns the members of the target group, static targets first.
-func (x *Index) Registrations(group ID) []Registration { return x.targets.registered[group] }
+func (x *Index) Registrations(group ID) Set[Registration] {
+	why := x.targets.openRegister
+	if g := x.targets.groups[group]; g != nil {
+		why = cmp.Or(g.OpenTargets, why)
+	}
+	return Open(x.targets.registered[group], why)
+}
 
 // AlternateOf returns the service whose blue/green pair has the group as its
 // other colour, or nil.
@@ -175,18 +182,17 @@ func (x *Index) AlternateOf(group ID) *Service { return x.targets.alternates[gro
 
 // Forwards returns the actions that forward to the target group, in the order
 // of load balancers, listeners and rules.
-func (x *Index) Forwards(group ID) []Forward { return x.targets.forwards[group] }
-
-// OpenForward says why a target group may have a listener that the source does
-// not settle; "" when all are settled.
-func (x *Index) OpenForward() string { return x.targets.openForward }
-
-// OpenTargets says why a target group may have members that the source does
-// not settle; "" when all are settled.
-func (x *Index) OpenTargets() string { return x.targets.openRegister }
+func (x *Index) Forwards(group ID) Set[Forward] {
+	why := x.targets.openForward
+	if g := x.targets.groups[group]; g != nil {
+		why = cmp.Or(g.OpenForwards, why)
+	}
+	return Open(x.targets.forwards[group], why)
+}
 
 func newTargets(t *Topology) targets {
-	x := targets{registered: map[ID][]Registration{}, alternates: map[ID]*Service{}, forwards: map[ID][]Forward{}}
+	x := targets{registered: map[ID][]Registration{}, alternates: map[ID]*Service{}, forwards: map[ID][]Forward{},
+		groups: byID(t.TargetGroups, func(g *TargetGroup) ID { return g.ID })}
 	for _, g := range t.TargetGroups {
 		for i := range g.Targets {
 			port := g.Targets[i].Port

@@ -95,10 +95,17 @@ type Topology struct {
 	TargetGroups   []*TargetGroup
 	Services       []*Service
 	Standalone     []*TaskDefinition // task definitions that no service runs: RunTask, scheduled, Step Functions
+	Records        []*Record
 	Instances      []*Instance
 	Roles          []*Role
 	// Ignored counts resources by type that the model does not need.
 	Ignored map[string]int
+	// OpenServices says why there may be services that were not read, and with
+	// them endpoint names, callers and targets; "" when all were read.
+	OpenServices string
+	// OpenRecords says why there may be names beside Records that resolve; a
+	// hosted zone or a name server outside the source is no such reason.
+	OpenRecords string
 	// Unknowns lists what could not be resolved anywhere in the source.
 	Unknowns []Note
 	// Suppressions from the template's own metadata that name no resource.
@@ -198,6 +205,8 @@ type Listener struct {
 	Certificates []Opt[string]
 	Default      []Action
 	Rules        []*ListenerRule // by ascending priority
+	// OpenRules says why the listener may have rules that were not read.
+	OpenRules string
 }
 
 // ListenerRule routes requests that match all its conditions.
@@ -251,6 +260,18 @@ type TargetGroup struct {
 	Health          HealthCheck
 	Attributes      map[string]Opt[string] // e.g. "deregistration_delay.timeout_seconds"
 	Targets         []Target               // static targets; a service's tasks are not listed here
+	// OpenTargets says why further targets may be registered that were not
+	// read, OpenForwards why a listener may forward to the group that was not.
+	OpenTargets, OpenForwards string
+}
+
+// Record is a name that DNS answers inside the VPC: a Cloud Map service, or a
+// record of a hosted zone.
+type Record struct {
+	Origin
+	Name Opt[string] // without a final dot; "*" as its first label stands for any
+	// LoadBalancer is what an alias record points to, if it is declared.
+	LoadBalancer ID
 }
 
 // HealthCheck holds what the source sets; the defaults are section 6 of the
@@ -287,6 +308,7 @@ type Service struct {
 	Subnets               []Opt[ID]
 	AssignPublicIP        Opt[string]
 	LoadBalancers         []ServiceTarget
+	Registries            []ID            // of Records: the Cloud Map services under whose names DNS gives the tasks' addresses
 	Connect               *ServiceConnect // nil when not configured
 	ConnectUnknown        string          // why Connect is nil although something is configured
 	GraceSeconds          Opt[int]

@@ -268,7 +268,7 @@ func TestNotes(t *testing.T) {
 		{"Transform: [Ours]\nResources: {}", "transform Ours rewrites the template"},
 		{"Transform: {Name: AWS::Include}\nResources: {}", "transform AWS::Include rewrites the template"},
 		{"Fn::Transform: {Name: AWS::Include}\nResources: {}", "Fn::Transform adds to the template"},
-		{"Resources: {Fn::ForEach::X: [A, [b], {}]}", "Fn::ForEach::X in Resources is not expanded"},
+		{"Resources: {Fn::ForEach::X: [A, !Ref B, {}]}", "Fn::ForEach::X in Resources is not expanded"},
 		{"Resources: {A: {}}", "resource A has no Type"},
 	}
 	for _, tt := range tests {

@@ -18,6 +18,7 @@ func (s *Stack) fnImportValue(arg *node, line int32) Value {
 	switch len(found) {
 	case 1:
 		s.needs(found[0].stack)
+		found[0].imported = true
 		return found[0].eval()
 	case 0:
 		return s.notExported(name, key, line)
@@ -28,8 +29,10 @@ func (s *Stack) fnImportValue(arg *node, line int32) Value {
 
 func (s *Stack) notExported(name Value, key string, line int32) Value {
 	same := "import:" + key + "@" + s.env()
-	if len(s.asm.unnamed) > 0 {
-		o := s.asm.unnamed[0]
+	for _, o := range s.asm.unnamed {
+		if o.stack == s {
+			continue // a stack does not import what it exports itself
+		}
 		return s.unknown(line, same, "no template exports %s for certain; the name of output %s of stack %s is open: %s",
 			name.Pattern(), o.id, o.stack.Name, o.name.Why())
 	}

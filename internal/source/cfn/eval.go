@@ -169,7 +169,7 @@ func (s *Stack) resource(r *Resource, attr string, line int32) Value {
 		return s.unknown(line, "", "%s is not created: its condition is false", r.LogicalID)
 	}
 	switch r.Type {
-	case "AWS::CloudFormation::Stack":
+	case typeStack, typeApplication:
 		if out, ok := strings.CutPrefix(attr, "Outputs."); ok {
 			return s.nestedOutput(r, out, line)
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -34,6 +35,7 @@ func Load(paths []string, opts Options) (*Assembly, error) {
 	}
 	l := newLoader(strings.Join(paths, ", "), opts)
 	l.read = readFile
+	l.given = paths
 	for _, p := range paths {
 		if err := l.path(p); err != nil {
 			return nil, err
@@ -60,6 +62,7 @@ func Parse(file string, data []byte, opts Options) (*Assembly, error) {
 type loader struct {
 	asm    *Assembly
 	read   func(path string) ([]byte, error) // nil: nothing but the given text
+	given  []string                          // the paths that the user named
 	parsed map[string]*node
 	names  map[string]bool
 	values int // read so far
@@ -163,6 +166,8 @@ func (l *loader) unique(name, file string) string {
 func (l *loader) finish() (*Assembly, error) {
 	a := l.asm
 	a.work += workPerValue * l.values
+	l.adopt()
+	a.exports, a.unnamed, a.ssm = nil, nil, nil // in case a URL was made of them before all was loaded
 	for _, s := range a.Stacks {
 		s.settle()
 	}
@@ -177,7 +182,29 @@ func (l *loader) finish() (*Assembly, error) {
 	if a.failure != nil {
 		return nil, a.failure
 	}
-	return a, a.buildOrder()
+	if err := a.buildOrder(); err != nil {
+		return nil, err
+	}
+	a.settleUnread()
+	return a, a.failure
+}
+
+// adopt leaves out the stacks of their own that are nested in another: the
+// template was given, and its parent too.
+func (l *loader) adopt() {
+	inside := map[string]bool{}
+	for _, s := range l.asm.Stacks {
+		if s.Nested != nil {
+			inside[filepath.Clean(s.File)] = true
+		}
+	}
+	l.asm.Stacks = slices.DeleteFunc(l.asm.Stacks, func(s *Stack) bool {
+		top := s
+		for top.Nested != nil {
+			top = top.Nested.Stack
+		}
+		return inside[filepath.Clean(top.File)]
+	})
 }
 
 // checkParams refuses a parameter that no template has: a misspelt one would

@@ -7,22 +7,29 @@ import (
 	"strings"
 )
 
+// Types of nested stacks. An application of the Serverless Application Model
+// becomes a nested stack when the template is deployed.
+const (
+	typeStack       = "AWS::CloudFormation::Stack"
+	typeApplication = "AWS::Serverless::Application"
+)
+
 // nested loads the templates of the nested stacks that s creates, when they
-// lie beside it: CDK names the file in the metadata of an asset, a template
-// before `aws cloudformation package` has a relative path as its URL.
+// are at hand: CDK names the file in the metadata of an asset, a template
+// before `aws cloudformation package` has a relative path as its URL, and a
+// URL may end in the path of a file that lies beside the parent or was given.
 func (l *loader) nested(s *Stack) error {
 	for _, r := range s.Resources {
-		if r.Type != "AWS::CloudFormation::Stack" {
+		if r.Type != typeStack && r.Type != typeApplication {
 			continue
 		}
-		path := l.nestedPath(r)
-		if path == "" || l.read == nil {
-			s.note(int32(r.Line), "nested stack %s: its template is not at hand, so what it creates is not seen", r.LogicalID)
+		file := l.nestedFile(r)
+		if file == "" || l.read == nil {
+			s.unreadStack(r, "its template is not at hand")
 			continue
 		}
-		file := filepath.ToSlash(filepath.Join(filepath.Dir(s.File), path))
 		if depth, circle := ancestry(s, file); circle || depth >= maxNesting {
-			s.note(int32(r.Line), "nested stack %s: template %s nests itself or too deep and is not followed", r.LogicalID, path)
+			s.unreadStack(r, "template "+file+" nests itself or too deep and is not followed")
 			continue
 		}
 		child := &Stack{
@@ -31,7 +38,7 @@ func (l *loader) nested(s *Stack) error {
 		}
 		root, err := l.template(file)
 		if errors.Is(err, fs.ErrNotExist) {
-			s.note(int32(r.Line), "nested stack %s: %v, so what it creates is not seen", r.LogicalID, err)
+			s.unreadStack(r, err.Error())
 			continue
 		}
 		if err != nil {
@@ -44,19 +51,58 @@ func (l *loader) nested(s *Stack) error {
 	return nil
 }
 
-// nestedPath returns the template's path relative to that of the parent, or "".
-func (l *loader) nestedPath(r *Resource) string {
-	path, ok := r.body.get("Metadata").get("aws:asset:path").scalar()
-	if !ok {
-		path, ok = r.body.get("Properties").get("TemplateURL").scalar()
+// nestedFile returns the file of a nested stack's template, or "".
+func (l *loader) nestedFile(r *Resource) string {
+	beside := func(path string) string {
+		if path == "" || !filepath.IsLocal(path) {
+			return ""
+		}
+		return filepath.ToSlash(filepath.Join(filepath.Dir(r.Stack.File), path))
 	}
-	if !ok {
-		path = l.assetPath(r)
+	if path, ok := r.body.get("Metadata").get("aws:asset:path").scalar(); ok {
+		return beside(path)
 	}
-	if path == "" || strings.Contains(path, "://") || !filepath.IsLocal(path) {
+	if path := l.assetPath(r); path != "" {
+		return beside(path)
+	}
+	source := r.Prop("TemplateURL")
+	if r.Type == typeApplication {
+		source = r.Prop("Location")
+	}
+	if path, ok := source.Text(); ok && !strings.Contains(path, "://") {
+		return beside(path)
+	}
+	if source.Kind() == Map { // an application of the Serverless Application Repository
 		return ""
 	}
-	return path
+	_, path, ok := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(source.Tail(), "https://"), "http://"), "/")
+	for ok && path != "" {
+		if file := l.atHand(beside(path), path); file != "" {
+			return file
+		}
+		_, path, ok = strings.Cut(path, "/")
+	}
+	return ""
+}
+
+// atHand returns the file of a nested template whose URL ends in path: the one
+// beside the parent, or one that the user named.
+func (l *loader) atHand(beside, path string) string {
+	if l.read == nil || beside == "" {
+		return ""
+	}
+	if ext := filepath.Ext(path); ext != ".yaml" && ext != ".yml" && ext != ".json" && ext != ".template" {
+		return ""
+	}
+	for _, p := range l.given {
+		if p = filepath.ToSlash(p); p == path || strings.HasSuffix(p, "/"+path) {
+			return p
+		}
+	}
+	if _, err := l.read(beside); err == nil {
+		return beside
+	}
+	return ""
 }
 
 // assetPath finds the template in the asset manifest beside the parent: the

@@ -17,6 +17,8 @@ type Assembly struct {
 	Name   string // what it was loaded from
 	Stacks []*Stack
 	Notes  []Note // what the reader could not take into account
+	// Unread lists the parts of the source that were not read.
+	Unread []Unread
 
 	params  map[string]string
 	work    int              // units of evaluation left
@@ -29,6 +31,8 @@ type Assembly struct {
 	writers map[string]scoped // what CDK carries between regions, by name
 	order   *order
 	ssm     map[string][]*Resource // AWS::SSM::Parameter by environment and name
+	// unreadOf holds the nested stacks among Unread.
+	unreadOf []*Resource
 }
 
 // scoped is an expression in the stack that gives its names a meaning: two
@@ -93,6 +97,8 @@ type output struct {
 	line  int32
 	value *node
 	name  Value // of the export; absent when it is not exported
+	// imported is set when a stack at hand imports it.
+	imported bool
 }
 
 // Name returns "Stack/LogicalID".
@@ -129,6 +135,8 @@ func (s *Stack) Metadata(names ...string) Value {
 
 // read takes the template apart. It checks shape only; nothing is resolved.
 func (s *Stack) read(root *node) error {
+	s.root = root
+	root = s.expand(root, 0)
 	s.root = root
 	res := root.get("Resources")
 	if root.kind != nMap || res == nil {
@@ -189,6 +197,7 @@ func (s *Stack) found(root *node) string {
 func (s *Stack) readResource(k key, n *node) error {
 	if strings.HasPrefix(k.name, "Fn::") {
 		s.note(k.line, "%s in Resources is not expanded: the resources it makes are not known", k.name)
+		s.unreadLoop(k, n)
 		return nil
 	}
 	switch n.kind {
@@ -234,8 +243,9 @@ func texts(n *node) []string {
 // known transforms that leave the resources this package is asked for as
 // they are written.
 var harmless = map[string]string{
-	"AWS::Serverless-2016-10-31":     "AWS::Serverless resources are not expanded",
+	"AWS::Serverless-2016-10-31":     "", // nested applications are followed; functions and APIs play no part
 	"AWS::LanguageExtensions":        "",
+	"AWS::CodeDeployBlueGreen":       "a hook moves tasks between target groups; it is read as written",
 	"AWS::SecretsManager-2020-07-23": "",
 	"AWS::SecretsManager-2024-09-16": "",
 }
@@ -243,6 +253,7 @@ var harmless = map[string]string{
 func (s *Stack) noteTransforms() {
 	if n := s.root.get("Fn::Transform"); n != nil {
 		s.note(n.line, "Fn::Transform adds to the template before it is deployed; it is read as written")
+		s.unreadAll(n.line, "Fn::Transform")
 	}
 	n := s.root.get("Transform")
 	if n == nil {
@@ -258,6 +269,7 @@ func (s *Stack) noteTransforms() {
 		switch {
 		case !ok:
 			s.note(n.line, "transform %s rewrites the template before it is deployed; it is read as written", name)
+			s.unreadAll(n.line, "transform "+name)
 		case text != "":
 			s.note(n.line, "transform %s: %s", name, text)
 		}

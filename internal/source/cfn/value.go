@@ -137,7 +137,11 @@ func (v Value) Get(name string) Value {
 	case Absent:
 		return Value{}
 	case Map:
-		return v.stack.eval(v.node.get(name))
+		n := v.node.get(name)
+		if n == nil {
+			return v.added(name)
+		}
+		return v.stack.eval(n)
 	case Unknown:
 		if v.x.alts != nil {
 			return v.each(func(a Value) Value { return a.Get(name) })
@@ -145,6 +149,17 @@ func (v Value) Get(name string) Value {
 		return Value{kind: Unknown, line: v.line, stack: v.stack, x: &extra{why: v.x.why}}
 	}
 	return v.unknown("expected a map with %s, found %s", name, v.describe())
+}
+
+// added returns what a map without an entry of that name has under it: nothing,
+// or something unknown when a loop or a transform adds to the map at deploy.
+func (v Value) added(name string) Value {
+	for _, k := range v.node.keys {
+		if isLoop(k.name) || k.name == "Fn::Transform" {
+			return v.stack.unknown(k.line, "", "%s may add %s", k.name, name)
+		}
+	}
+	return Value{}
 }
 
 // each applies f to every value that an unsettled choice may be: when all

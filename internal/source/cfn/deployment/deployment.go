@@ -34,6 +34,7 @@ func FromTemplates(a *cfn.Assembly) (*topology.Topology, error) {
 	}
 	b.eachResource(b.declare)
 	b.eachResource(b.connect)
+	b.markOpen()
 	b.settleEgress()
 	b.publicSubnets()
 	b.standalone()
