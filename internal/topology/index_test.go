@@ -120,10 +120,10 @@ func TestIndexIsSafeToShare(t *testing.T) {
 					t.Errorf("%s leads to %v", name, got)
 				}
 				group, _ := s.LoadBalancers[0].Group.Get()
-				if r := x.Registrations(group); len(r) != 1 || r[0].Service != s {
+				if r := x.Registrations(group).Read(); len(r) != 1 || r[0].Service != s {
 					t.Errorf("%s: registrations %v", group, r)
 				}
-				if f := x.Forwards(group); len(f) != 1 || f[0].Listener.Port.Or(0) != i+1 {
+				if f := x.Forwards(group).Read(); len(f) != 1 || f[0].Listener.Port.Or(0) != i+1 {
 					t.Errorf("%s: forwards %v", group, f)
 				}
 			}
