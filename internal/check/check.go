@@ -63,6 +63,8 @@ type checker struct {
 	out          []Finding
 	// flaws by rule, worked out once for all deployment rules.
 	flaws map[string][]reach.Flaw
+	// called holds who is likely to call whom, once somebody asks.
+	called map[[2]topology.ID]bool
 }
 
 // add records a finding of the current rule.

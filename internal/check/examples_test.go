@@ -373,7 +373,7 @@ var examples = map[string]example{
 	"egress-order-dependent": {
 		"an explicit allow-all egress beside a standalone egress rule",
 		func(f *topologytest.Fixture) {
-			f.ALBGroup.UncertainEgress = "an explicit allow-all rule stands beside standalone egress rules"
+			f.ALBGroup.Conflict = "an explicit allow-all rule stands beside standalone egress rules"
 		},
 		nothing,
 	},

@@ -86,13 +86,13 @@ var loadBalancerRules = []Rule{
 		run: httpBesideHTTPS,
 	},
 	{
-		ID: "egress-order-dependent", Severity: Warning, Title: "Which egress rules are in force is not certain",
+		ID: "egress-order-dependent", Severity: Warning, Title: "Which rules of a security group are in force is not certain",
 		Explain: "An allow-all egress rule in the group's own properties and standalone egress resources fight each other: CloudFormation removes the default allow-all when it creates the first standalone rule, and users report an explicit one lost the same way. Whatever relied on it stops working, and the diff does not show it.",
 		Fix:     "Write all egress rules inline, or all of them standalone.", Source: semantics.Section(7).Row(36).Cite(),
 		run: func(c *checker) {
 			for _, g := range c.x.Topology.SecurityGroups {
-				if g.UncertainEgress != "" && !g.External && g.Type != "" {
-					c.add(g.Origin, "Write all egress rules of the group in one way.", "%s: %s", topology.Label(g.Origin, g.Name), g.UncertainEgress)
+				if g.Conflict != "" {
+					c.add(g.Origin, "Write all rules of one direction of the group in one way.", "%s: %s", topology.Label(g.Origin, g.Name), g.Conflict)
 				}
 			}
 		},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,6 +38,18 @@ var connectRules = []Rule{
 		Explain: "Only tasks of services with Service Connect in the namespace know its names. A standalone or scheduled task, a Lambda function or a service without Service Connect cannot resolve them.",
 		Fix:     "Enable Service Connect on the calling service, or call the load balancer.", Source: semantics.Section(2).Row(19).Cite(),
 		run: endpointNeedsConnect,
+	},
+	{
+		ID: "name-unresolved", Severity: Error, Title: "A URL names nobody",
+		Explain: "A container resolves the Service Connect names of its service's namespace and what the DNS of the VPC answers: Cloud Map services with DNS and records of hosted zones. An endpoint without a DNS name in its client alias is called <discovery name>.<namespace>, and by nothing shorter. Reported is a name that can belong to the deployment alone: one without a dot, or in a private namespace that the source declares.",
+		Fix:     "Call the name that is published, or publish the one that is called.", Source: semantics.Section(2).Row(18, 19).Cite(),
+		run: nameUnresolved,
+	},
+	{
+		ID: "dns-port-closed", Severity: Error, Title: "A service calls another by its DNS name, and a security group drops it",
+		Explain: "Cloud Map's DNS gives the addresses of the tasks, so the caller dials the app's own port and the security groups of both sides must open it.",
+		Fix:     "Open the port that is called.", Source: semantics.Section(7).Cite(),
+		run: dnsPortClosed,
 	},
 	{
 		ID: "app-protocol-unset", Severity: Note, Title: "An endpoint has no application protocol",
@@ -130,7 +143,7 @@ func clientWithoutDependency(c *checker) {
 	first := once()
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		late := p.Outcome.Class == reach.NoName
+		late := p.Outcome.Class == reach.NoName && p.Hint == reach.HintURL
 		if p.Kind != reach.KindMesh || !p.Likely || p.Otherwise == nil && !late || !first(p.Caller.Service, p.Service) {
 			continue
 		}
@@ -143,11 +156,46 @@ func clientWithoutDependency(c *checker) {
 			f.Related = []topology.Origin{server.Origin}
 			continue
 		}
+		if !c.mayWait(client, server) {
+			continue
+		}
 		f := c.add(client.Origin, fmt.Sprintf("Add DependsOn from %s to %s.", who, whom),
 			"nothing deploys %s after %s, whose endpoint it may call", who, whom)
 		f.Effect = "on the first deployment: " + p.Caller.Name + " may read " + p.Otherwise.Outcome.Curl
 		f.Related, f.Prediction = []topology.Origin{server.Origin}, p.ID
 	}
+}
+
+// mayWait reports whether the client can be made to wait for the server:
+// instances of one Terraform resource cannot depend on each other, and of two
+// services that call each other one must be first.
+func (c *checker) mayWait(client, server *topology.Service) bool {
+	if terraformed(client.Origin) && block(client.ID) == block(server.ID) {
+		return false
+	}
+	return !c.calls(server, client)
+}
+
+// block is the address of a Terraform resource without the key of its instance.
+func block(id topology.ID) string {
+	s := string(id)
+	if i := strings.LastIndexByte(s, '['); i > 0 && strings.HasSuffix(s, "]") {
+		return s[:i]
+	}
+	return s
+}
+
+// calls reports whether a likely path leads from one service to another.
+func (c *checker) calls(from, to *topology.Service) bool {
+	if c.called == nil {
+		c.called = map[[2]topology.ID]bool{}
+		for i := range c.r.Predictions {
+			if p := &c.r.Predictions[i]; p.Kind == reach.KindMesh && p.Likely {
+				c.called[[2]topology.ID{p.Caller.Service, p.Service}] = true
+			}
+		}
+	}
+	return c.called[[2]topology.ID{from.ID, to.ID}]
 }
 
 // publishedNames returns every endpoint name of the topology.
@@ -237,7 +285,10 @@ func wrongURLPort(c *checker) {
 func endpointNeedsConnect(c *checker) {
 	x := c.x
 	names := publishedNames(x)
-	report := func(o topology.Origin, who, host, variable string) {
+	report := func(o topology.Origin, s *topology.Service, d *topology.TaskDefinition, who, host, variable string) {
+		if l := c.p.Lookup(s, d, host); l.Record != nil || x.Topology.OpenRecords != "" || recordsUnsettled(x.Topology) {
+			return // DNS answers the name, or may
+		}
 		f := c.add(o, "Enable Service Connect on the calling service, or call the load balancer.",
 			"%s calls %s (%s) and has no Service Connect, so the name does not resolve", who, host, variable)
 		f.Effect = who + " reads " + reach.CurlNoName(host)
@@ -248,16 +299,78 @@ func endpointNeedsConnect(c *checker) {
 		}
 		reach.EachURL(s.Task, func(host string, _ int, variable string) {
 			if names[host] {
-				report(s.Origin, topology.Label(s.Origin, s.Name), host, variable)
+				report(s.Origin, s, s.Task, topology.Label(s.Origin, s.Name), host, variable)
 			}
 		})
 	}
 	for _, d := range x.Topology.Standalone {
 		reach.EachURL(d, func(host string, _ int, variable string) {
 			if names[host] {
-				report(d.Origin, topology.Label(d.Origin, d.Family), host, variable)
+				report(d.Origin, nil, d, topology.Label(d.Origin, d.Family), host, variable)
 			}
 		})
+	}
+}
+
+// recordsUnsettled reports that the name of some record is not known.
+func recordsUnsettled(t *topology.Topology) bool {
+	return slices.ContainsFunc(t.Records, func(r *topology.Record) bool { return !r.Name.IsAbsent() && r.Name.IsUnknown() })
+}
+
+// nameUnresolved reports the URLs that name nobody.
+func nameUnresolved(c *checker) {
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if p.Kind != reach.KindURL || p.Outcome.Class != reach.NoName || p.Service != "" {
+			continue
+		}
+		s := c.x.Service(p.Caller.Service)
+		host := strings.TrimPrefix(p.Outcome.Curl, reach.CurlNoName(""))
+		fix := "Call a name that exists, or publish this one."
+		near := c.nearly(s, host)
+		if near != "" {
+			fix = near
+		}
+		f := c.add(s.Origin, fix, "%s, and nobody has that name", p.What)
+		f.Effect, f.Prediction = topology.Label(s.Origin, s.Name)+" reads "+p.Outcome.Curl, p.ID
+		if near == "" {
+			f.Severity = Warning
+		}
+	}
+}
+
+// nearly says how the host could be meant: the short form of an endpoint's
+// name, or a service that publishes nothing. It is "" when nothing is near.
+func (c *checker) nearly(s *topology.Service, host string) string {
+	for _, ns := range c.x.ConnectNamespaces() {
+		for _, n := range ns.Names {
+			if name, ok := n.Name.Get(); ok && strings.HasPrefix(name, host+".") {
+				return fmt.Sprintf("Call %s, or give the endpoint of %s a client alias with the DNS name %s.", name, topology.Label(n.Endpoint.Service.Origin, n.Endpoint.Service.Name), host)
+			}
+		}
+	}
+	for _, other := range c.x.Topology.Services {
+		if other != s && (topology.Label(other.Origin, other.Name) == host || other.Task != nil && other.Task.Family.Or("") == host) {
+			return fmt.Sprintf("Publish an endpoint of %s under the name %s.", topology.Label(other.Origin, other.Name), host)
+		}
+	}
+	return ""
+}
+
+// dnsPortClosed reports calls to a task's DNS name that security groups drop.
+func dnsPortClosed(c *checker) {
+	first := once()
+	for i := range c.r.Predictions {
+		p := &c.r.Predictions[i]
+		if p.Kind != reach.KindURL {
+			continue
+		}
+		for _, b := range p.Blocks {
+			if first(b.At.ID, b.Open.String()) {
+				f := c.finding(p, b)
+				f.Message = p.What + ": " + f.Message
+			}
+		}
 	}
 }
 

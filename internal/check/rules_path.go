@@ -283,7 +283,12 @@ func tlsTargetGroup(c *checker) {
 
 func listenerWithoutTargets(c *checker) {
 	for _, g := range c.x.Topology.TargetGroups {
-		fs := c.x.Forwards(g.ID).Read()
+		var fs []topology.Forward // those that requests certainly reach
+		for _, f := range c.x.Forwards(g.ID).Read() {
+			if c.p.Shadow(f.Listener, f.Rule) == nil && (f.Rule != nil || f.Listener.RuleSet().Why() == "") {
+				fs = append(fs, f)
+			}
+		}
 		idle := !slices.ContainsFunc(fs, func(f topology.Forward) bool { return f.Weight > 0 }) // the other colour of a blue/green pair
 		if idle || c.x.AlternateOf(g.ID) != nil || !c.x.Registrations(g.ID).IsEmpty() || g.TargetType.Or("") == "lambda" {
 			continue

@@ -37,6 +37,8 @@ type ask struct {
 	path   string
 	what   string
 	id     string
+	// covered is set when no request was found that the rules before leave to this one.
+	covered bool
 }
 
 // listener predicts what c sees on each rule and the default action of a listener.
@@ -44,11 +46,24 @@ func (p *Predictor) listener(c Caller, lb *topology.LoadBalancer, l *topology.Li
 	var out []Prediction
 	from := p.callerHost(c)
 	for _, r := range l.Rules {
-		q := p.asked(c, from, lb, l, r)
-		out = append(out, p.actions(q, r.Actions)...)
+		out = append(out, p.inOrder(c, from, lb, l, r, r.Actions)...)
 	}
-	q := p.asked(c, from, lb, l, nil)
-	return append(out, p.actions(q, l.Default)...)
+	return append(out, p.inOrder(c, from, lb, l, nil, l.Default)...)
+}
+
+// inOrder predicts one rule, the default action for nil, at its place among the others.
+func (p *Predictor) inOrder(c Caller, from *host, lb *topology.LoadBalancer, l *topology.Listener, r *topology.ListenerRule, actions []topology.Action) []Prediction {
+	q := p.asked(c, from, lb, l, r)
+	if by := shadow(l, r); by != nil {
+		return []Prediction{p.unreached(q, by)}
+	}
+	if q.covered {
+		return []Prediction{p.newAsk(q, "").unknown("the rules before it took every request that was tried")}
+	}
+	if why := l.RuleSet().Why(); why != "" && r == nil {
+		return []Prediction{p.newAsk(q, "").unknown("whether a rule takes the request first is not settled: " + why)}
+	}
+	return p.actions(q, actions)
 }
 
 // asked describes the request of c that rule r takes: an example when r has conditions.
@@ -60,15 +75,18 @@ func (p *Predictor) asked(c Caller, from *host, lb *topology.LoadBalancer, l *to
 	if _, ok := l.Port.Get(); !ok {
 		id = string(l.ID)
 	}
-	if r != nil {
+	ok := true
+	if r == nil {
+		_, q.path, _, ok = sample(l, nil, name)
+	} else {
 		var conds string
-		hostName, q.path, conds = sampleOf(r, name)
+		hostName, q.path, conds, ok = sample(l, r, name)
 		action, key = "rule "+PortText(r.Priority)+conds, "rule-"+PortText(r.Priority)
 		if _, ok := r.Priority.Get(); !ok {
 			key = "rule-" + string(r.ID)
 		}
 	}
-	q.host = hostName
+	q.host, q.covered = hostName, !ok
 	q.url = schemeOf(l) + "://" + hostName + ":" + port + q.path
 	q.what = fmt.Sprintf("%s to %s listener %s, %s", c.Name, name, port, action)
 	q.id = fmt.Sprintf("alb/%s:%s/%s", lb.ID, id, key)

@@ -32,7 +32,8 @@ func (x *index) flaws(s *topology.Service) []Flaw {
 	if s.Connected() {
 		out = append(out, x.connectFlaws(s, who)...)
 	}
-	return append(out, x.targetFlaws(s, who)...)
+	out = append(out, x.targetFlaws(s, who)...)
+	return append(out, x.serviceFlaws(s, who)...)
 }
 
 func (x *index) connectFlaws(s *topology.Service, who string) []Flaw {
@@ -57,6 +58,11 @@ func (x *index) connectFlaws(s *topology.Service, who string) []Flaw {
 	if s.Task != nil {
 		if m, ok := s.Task.NetworkMode.Get(); ok && (m == "host" || m == "none") {
 			add("unsupported-network-mode", "Use network mode awsvpc.", "%s runs in network mode %s, which Service Connect does not support", who, m)
+		}
+		if s.Task.NetworkMode.IsAbsent() {
+			out = append(out, Flaw{Rule: "network-mode-missing", At: s.Task.Origin, Inferred: true,
+				Text: fmt.Sprintf("the task definition of %s sets no network mode; Service Connect takes awsvpc, or bridge when it is written", who),
+				Fix:  "Set NetworkMode to awsvpc or to bridge."})
 		}
 		if s.Task.MemoryMiB.IsAbsent() {
 			out = append(out, Flaw{Rule: "task-memory-missing", At: s.Task.Origin,
@@ -154,8 +160,7 @@ func (x *index) targetFlaws(s *topology.Service, who string) []Flaw {
 		port, okp := lb.Port.Get()
 		name, okc := lb.Container.Get()
 		if okp && okc && s.Task != nil && s.Task.Uncertain == "" {
-			c := s.Task.Container(name)
-			if c == nil || !c.MayMap(port) {
+			if !s.Task.MayHave(name, port) {
 				out = append(out, Flaw{Rule: "load-balancer-port-undeclared", At: s.Origin,
 					Text: fmt.Sprintf("%s registers port %d of container %s with a target group, and the task definition has no such container port", who, port, name),
 					Fix:  "Register the container port; a load balancer never uses the agent's override port."})

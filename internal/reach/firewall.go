@@ -139,10 +139,8 @@ type found struct {
 
 // scan looks for a rule of g that certainly admits; rules only ever allow, so one is enough.
 func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port int) found {
-	rules, uncertain := g.Ingress, g.UncertainIngress
-	if dir == Egress {
-		rules, uncertain = g.Egress, g.UncertainEgress
-	}
+	set := g.Rules(dir == Egress)
+	rules, uncertain := set.Read(), set.Why()
 	var f found
 	var otherPeer string
 	for i := range rules {

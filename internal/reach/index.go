@@ -29,16 +29,24 @@ func sortedKeys[V any](m map[string]V) []string {
 // index is the topology's index with what predicting adds to it.
 type index struct {
 	*topology.Index
-	hosts     map[topology.ID]*host                       // by service, load balancer or instance
-	hintOrder map[topology.ID][]*topology.ConnectEndpoint // by client: what the source hints that it calls
+	hosts      map[topology.ID]*host                       // by service, load balancer or instance
+	registered map[topology.ID][]*topology.Service         // by record: the services whose tasks it names
+	hintOrder  map[topology.ID][]*topology.ConnectEndpoint // by client: what the source hints that it calls
 }
 
 func newIndex(t *topology.Topology) *index {
-	return &index{
-		Index:     topology.NewIndex(t),
-		hosts:     map[topology.ID]*host{},
-		hintOrder: map[topology.ID][]*topology.ConnectEndpoint{},
+	x := &index{
+		registered: map[topology.ID][]*topology.Service{},
+		Index:      topology.NewIndex(t),
+		hosts:      map[topology.ID]*host{},
+		hintOrder:  map[topology.ID][]*topology.ConnectEndpoint{},
 	}
+	for _, s := range t.Services {
+		for _, id := range s.Registries {
+			x.registered[id] = append(x.registered[id], s)
+		}
+	}
+	return x
 }
 
 // groupLabel returns the name people know the security group by.

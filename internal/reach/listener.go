@@ -10,8 +10,9 @@ import (
 )
 
 // sampleOf returns a host and path that satisfy the rule's conditions as far as
-// a URL can, and the conditions in words: ` (path /api/*)`.
-func sampleOf(r *topology.ListenerRule, lb string) (hostName, urlPath, conds string) {
+// a URL can, and the conditions in words: ` (path /api/*)`. k chooses among the
+// values and what stands for their wildcards.
+func sampleOf(r *topology.ListenerRule, lb string, k int) (hostName, urlPath, conds string) {
 	hostName, urlPath = lb, "/"
 	var words []string
 	for _, c := range r.Conditions {
@@ -24,10 +25,10 @@ func sampleOf(r *topology.ListenerRule, lb string) (hostName, urlPath, conds str
 		}
 		switch c.Field {
 		case "path-pattern":
-			urlPath = fill(first)
+			urlPath = fill(c.Values[k%len(c.Values)].Or("?"), fillers[k%len(fillers)])
 			words = append(words, "path "+first)
 		case "host-header":
-			hostName = fill(first)
+			hostName = fill(c.Values[k%len(c.Values)].Or("?"), fillers[k%3])
 			words = append(words, "host "+first)
 		case "http-header":
 			words = append(words, "header "+c.Name+": "+first)
@@ -45,8 +46,8 @@ func sampleOf(r *topology.ListenerRule, lb string) (hostName, urlPath, conds str
 }
 
 // fill replaces the wildcards of a pattern by something they match.
-func fill(pattern string) string {
-	return strings.NewReplacer("*", "x", "?", "x").Replace(pattern)
+func fill(pattern, with string) string {
+	return strings.NewReplacer("*", with, "?", "x").Replace(pattern)
 }
 
 // Wildcard reports whether s matches a pattern in which * is any characters,

@@ -13,7 +13,20 @@ type pair struct {
 	name      *topology.EndpointName
 	namespace *topology.ConnectNamespace
 	likely    bool
+	hint      Hint
 }
+
+// Hint is what in the source says that a client calls an endpoint.
+type Hint string
+
+// The hints, the strongest first. A security group that lets somebody in and an
+// order of deployment are no proof that he means to call.
+const (
+	HintURL   Hint = "url"   // a URL in the client's containers names the endpoint
+	HintGroup Hint = "group" // a rule of the endpoint's group names the client's
+	HintOrder Hint = "order" // the client is deployed after the endpoint
+	HintNone  Hint = ""
+)
 
 // pairs returns who may call what. A template does not say which client calls
 // which endpoint; all pairs of a namespace are returned while they are few,
@@ -28,17 +41,18 @@ func (p *Predictor) pairs() ([]pair, []string) {
 			calls := hinted[c.ID]
 			// A client without endpoints of its own is there to call; with no
 			// hint which, all of them are likely.
-			all := len(calls) == 0 && len(c.Connect.Endpoints) == 0
+			all := len(calls) == 0 && len(c.Connect.Endpoints) == 0 && !p.x.callsSomebody(c)
 			if few {
 				for _, n := range ns.Names {
 					if n.Endpoint.Service != c {
-						out = append(out, pair{c, n, ns, all || calls[n.Endpoint]})
+						hint, hinted := calls[n.Endpoint]
+						out = append(out, pair{c, n, ns, all || hinted, hint})
 					}
 				}
 				continue
 			}
 			for _, n := range p.hintedNames(c, calls) {
-				out = append(out, pair{c, n, ns, true})
+				out = append(out, pair{c, n, ns, true, calls[n.Endpoint]})
 			}
 		}
 		if !few {
@@ -53,7 +67,7 @@ func (p *Predictor) pairs() ([]pair, []string) {
 }
 
 // hintedNames returns the names of the hinted endpoints of c, in the order of their services.
-func (p *Predictor) hintedNames(c *topology.Service, calls map[*topology.ConnectEndpoint]bool) []*topology.EndpointName {
+func (p *Predictor) hintedNames(c *topology.Service, calls map[*topology.ConnectEndpoint]Hint) []*topology.EndpointName {
 	if len(calls) == 0 {
 		return nil
 	}
@@ -71,26 +85,29 @@ const (
 	maxHints   = 32 // endpoints per client
 )
 
-// hints returns, by client, the endpoints that the source says it calls: an
-// environment variable of the client holds the endpoint's name, a security
-// group of the endpoint's tasks names a group of the client, or the client is
-// deployed after the endpoint's service. bounded applies the bounds.
-func (p *Predictor) hints(ns *topology.ConnectNamespace, bounded bool) map[topology.ID]map[*topology.ConnectEndpoint]bool {
-	out := map[topology.ID]map[*topology.ConnectEndpoint]bool{}
-	add := func(c *topology.Service, e *topology.ConnectEndpoint) {
-		if c == e.Service || out[c.ID][e] || bounded && len(out[c.ID]) >= maxHints {
+// hints returns, by client, the endpoints that the source says it calls, and
+// what says so: a URL in the client's containers holds the endpoint's name, a
+// security group of the endpoint's tasks names a group of the client, or the
+// client is deployed after the endpoint's service. bounded applies the bounds.
+func (p *Predictor) hints(ns *topology.ConnectNamespace, bounded bool) map[topology.ID]map[*topology.ConnectEndpoint]Hint {
+	out := map[topology.ID]map[*topology.ConnectEndpoint]Hint{}
+	add := func(c *topology.Service, e *topology.ConnectEndpoint, h Hint) {
+		if c == e.Service || out[c.ID][e] != HintNone || bounded && len(out[c.ID]) >= maxHints {
 			return
 		}
-		if out[c.ID] == nil {
-			out[c.ID] = map[*topology.ConnectEndpoint]bool{}
+		if h != HintURL && p.x.After(e.Service.ID, c.ID) {
+			return // whoever is deployed before an endpoint is not meant to call it
 		}
-		out[c.ID][e] = true
+		if out[c.ID] == nil {
+			out[c.ID] = map[*topology.ConnectEndpoint]Hint{}
+		}
+		out[c.ID][e] = h
 		p.x.hintOrder[c.ID] = append(p.x.hintOrder[c.ID], e)
 	}
 	for _, c := range ns.Clients {
 		EachURL(c.Task, func(host string, _ int, _ string) {
 			for _, n := range ns.Named(host) {
-				add(c, n.Endpoint)
+				add(c, n.Endpoint, HintURL)
 			}
 		})
 	}
@@ -98,7 +115,7 @@ func (p *Predictor) hints(ns *topology.ConnectNamespace, bounded bool) map[topol
 	for _, c := range ns.Clients {
 		for _, id := range c.After {
 			for _, e := range p.x.Endpoints(id) {
-				add(c, e)
+				add(c, e, HintOrder)
 			}
 			if bounded && len(out[c.ID]) >= maxHints {
 				break
@@ -109,7 +126,7 @@ func (p *Predictor) hints(ns *topology.ConnectNamespace, bounded bool) map[topol
 }
 
 // groupHints adds the clients whose security group an ingress rule of a server names.
-func (p *Predictor) groupHints(ns *topology.ConnectNamespace, bounded bool, add func(*topology.Service, *topology.ConnectEndpoint)) {
+func (p *Predictor) groupHints(ns *topology.ConnectNamespace, bounded bool, add func(*topology.Service, *topology.ConnectEndpoint, Hint)) {
 	members := map[topology.ID][]*topology.Service{}
 	for _, c := range ns.Clients {
 		for _, g := range c.Groups {
@@ -125,10 +142,16 @@ func (p *Predictor) groupHints(ns *topology.ConnectNamespace, bounded bool, add 
 			if !ok || p.x.SecurityGroup(id) == nil {
 				continue
 			}
+			g := p.x.SecurityGroup(id)
 			for _, e := range p.x.Endpoints(s.ID) {
-				for _, r := range p.x.SecurityGroup(id).Ingress {
+				for i := range g.Ingress {
+					r := &g.Ingress[i]
+					// That a group lets in its own members says nothing of who calls whom.
+					if r.Peer.Group == id || !meant(r, e, members[id]) {
+						continue
+					}
 					for _, c := range members[r.Peer.Group] {
-						add(c, e)
+						add(c, e, HintGroup)
 					}
 				}
 			}
@@ -136,9 +159,40 @@ func (p *Predictor) groupHints(ns *topology.ConnectNamespace, bounded bool, add 
 	}
 }
 
+// meant reports whether a rule of the group that siblings share may be meant
+// for the endpoint: it opens the endpoint's port, or none that any of them has.
+func meant(r *topology.Rule, e *topology.ConnectEndpoint, siblings []*topology.Service) bool {
+	in, ok := e.IngressPort.Get()
+	if !ok || covers(r, in) {
+		return true
+	}
+	for _, s := range append(siblings[:len(siblings):len(siblings)], e.Service) {
+		if s.Task == nil {
+			return true
+		}
+		for _, c := range s.Task.Containers {
+			for _, m := range c.Ports {
+				if n, ok := m.Port.Get(); ok && covers(r, n) && !(s == e.Service && n == e.ContainerPort.Or(0)) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// callsSomebody reports whether a URL in the containers of s names a host of
+// the deployment or nobody, so that it is known whom s calls.
+func (x *index) callsSomebody(s *topology.Service) bool {
+	found := false
+	EachURL(s.Task, func(host string, _ int, _ string) { found = found || x.local(host) })
+	return found
+}
+
 // EachURL calls f for every host and port of an http or https URL that an
-// environment variable of the task's containers holds; d may be nil. The port
-// is the scheme's when the URL has none.
+// environment variable, the command or the entry point of the task's containers
+// holds; d may be nil. The port is the scheme's when the URL has none. variable
+// is the environment variable's name, or "command" or "entry point".
 func EachURL(d *topology.TaskDefinition, f func(host string, port int, variable string)) {
 	if d == nil {
 		return
@@ -148,6 +202,16 @@ func EachURL(d *topology.TaskDefinition, f func(host string, port int, variable 
 		for _, k := range sortedKeys(env) {
 			if v, ok := env[k].Get(); ok {
 				scanURLs(v, func(host string, port int) { f(host, port, k) })
+			}
+		}
+		for _, part := range []struct {
+			name  string
+			words []topology.Opt[string]
+		}{{"command", d.Containers[i].Command}, {"entry point", d.Containers[i].EntryPoint}} {
+			for _, w := range part.words {
+				if v, ok := w.Get(); ok {
+					scanURLs(v, func(host string, port int) { f(host, port, part.name) })
+				}
 			}
 		}
 	}

@@ -117,6 +117,8 @@ type Prediction struct {
 	// with a what-if or direct access the path it departs from. Rules look only
 	// at likely paths.
 	Likely bool `json:"likely"`
+	// Hint is what in the source says that the caller uses the path.
+	Hint Hint `json:"hint,omitempty"`
 }
 
 // Kind groups predictions.
@@ -129,6 +131,7 @@ const (
 	KindWhatIf  Kind = "what-if" // the same client with a port that is no alias port
 	KindHealth  Kind = "health"  // an ALB health check
 	KindDirect  Kind = "direct"  // the task's own address
+	KindURL     Kind = "url"     // a URL of a service's containers that names nobody, or tasks by their DNS name
 	KindOutside Kind = "outside" // a caller without Service Connect on an endpoint's name
 )
 

@@ -21,6 +21,7 @@ func (p *Predictor) Report() *Report {
 	pairs, notes := p.pairs()
 	r.Notes = append(r.Notes, notes...)
 	r.Predictions = append(r.Predictions, p.meshes(pairs)...)
+	r.Predictions = append(r.Predictions, p.lookups()...)
 	r.Predictions = append(r.Predictions, p.healths()...)
 	r.Predictions = append(r.Predictions, p.directs(pairs)...)
 	r.Predictions = append(r.Predictions, p.unconnected()...)
@@ -86,7 +87,7 @@ func (p *Predictor) meshes(pairs []pair) []Prediction {
 	var out []Prediction
 	for _, q := range pairs {
 		pr := p.mesh(q.client, q.name, KindMesh)
-		pr.Likely = q.likely
+		pr.Likely, pr.Hint = q.likely, q.hint
 		out = append(out, pr)
 		for _, off := range p.x.offPorts(q.namespace, q.name) {
 			what := p.wrongPort(q.client, q.name, off.port, off.what)

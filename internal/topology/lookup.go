@@ -57,6 +57,17 @@ func (d *TaskDefinition) Declares(port int) bool {
 	return false
 }
 
+// MayHave reports whether a container of that name maps the port, or one whose
+// name, list or port is not settled.
+func (d *TaskDefinition) MayHave(name string, port int) bool {
+	return !d.ContainerSet().Any(func(c Container) bool {
+		return (c.Name == name || c.OpenName != "") && c.MayMap(port)
+	}).is(false)
+}
+
+// is reports that o is known to be v.
+func (o Opt[T]) is(v any) bool { return o.state == known && any(o.v) == v }
+
 // MayMap reports whether the container maps the port, or a port that is not settled.
 func (c *Container) MayMap(port int) bool {
 	return slices.ContainsFunc(c.Ports, func(m PortMapping) bool {

@@ -94,6 +94,7 @@ type Topology struct {
 	LoadBalancers  []*LoadBalancer
 	TargetGroups   []*TargetGroup
 	Services       []*Service
+	Clusters       []*Cluster
 	Standalone     []*TaskDefinition // task definitions that no service runs: RunTask, scheduled, Step Functions
 	Records        []*Record
 	Instances      []*Instance
@@ -123,6 +124,9 @@ type VPC struct {
 	Origin
 	CIDR  Opt[netip.Prefix]
 	CIDR6 Opt[netip.Prefix]
+	// OtherWay says by what its hosts may reach AWS without a public address:
+	// an endpoint, or something that was not read.
+	OtherWay string
 }
 
 // Subnet is a subnet; Public is whether its route table reaches an internet gateway.
@@ -133,6 +137,21 @@ type Subnet struct {
 	CIDR6  Opt[netip.Prefix]
 	AZ     Opt[string]
 	Public Opt[bool]
+}
+
+// Cluster is an ECS cluster with the default of its services for Service Connect.
+type Cluster struct {
+	Origin
+	Name Opt[string]
+	// Default is the namespace as Namespace of ServiceConnect is, Via how it is
+	// written: "arn", "id", "name" or "".
+	Default     Opt[string]
+	DefaultByID bool
+	DefaultVia  string
+	// DefaultName is the default as written, when it is a name.
+	DefaultName string
+	// After lists the declared namespaces that are created before the cluster.
+	After []ID
 }
 
 // Namespace is a Cloud Map namespace.
@@ -155,6 +174,9 @@ type SecurityGroup struct {
 	// is not declared in the source, or an explicit allow-all egress stands
 	// beside standalone egress rules (order-dependent in CloudFormation).
 	UncertainIngress, UncertainEgress string
+	// Conflict is set when the rules of one direction are written in two ways
+	// that fight each other, so that which of them hold is not certain.
+	Conflict string
 	// External is set for a group that the source uses but does not declare: a
 	// parameter, an import, a literal id. Its own rules are unknown (both
 	// Uncertain fields are set); the listed ones are those that the source adds.
@@ -322,6 +344,12 @@ type Service struct {
 	// After lists the services that are deployed before this one, by DependsOn
 	// or stack order, directly or through other resources.
 	After []ID
+	// BeforeListeners lists the listeners and listener rules that are not
+	// certain to be created before the service.
+	BeforeListeners []ID
+	// OtherBalancing says what else balances load to the service, VPC Lattice
+	// for one, which is not modelled.
+	OtherBalancing string
 }
 
 // ServiceTarget registers a container port with a target group.
@@ -388,7 +416,8 @@ type TaskDefinition struct {
 
 // Container is a container definition.
 type Container struct {
-	Name         string
+	Name         string // what is not settled in it stands as ${…}
+	OpenName     string // why the name is not settled
 	Image        Opt[string]
 	Essential    Opt[bool]
 	CPU          Opt[int]
@@ -396,6 +425,7 @@ type Container struct {
 	ReserveMiB   Opt[int] // soft limit
 	Ports        []PortMapping
 	Environment  map[string]Opt[string]
+	Hosts        map[string]bool // names that the container's own host file has: links and extra hosts
 	Command      []Opt[string]
 	EntryPoint   []Opt[string]
 	Health       *ContainerHealth

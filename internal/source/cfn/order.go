@@ -3,6 +3,7 @@ package cfn
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/fail"
@@ -298,18 +299,21 @@ func byWayOf(names []string) string {
 	return " by way of " + strings.Join(names, ", ")
 }
 
-// Before returns, for every resource of a type, the resources of that type
-// that are created before it: by DependsOn, by reference, through other
+// Before returns, for every resource of a type, the resources of the earlier
+// types, or of its own without any, that are created before it: by DependsOn, by reference, through other
 // resources, through nested stacks and through the order of the stacks. What
 // hangs on a condition that is not settled does not count. Lists are in
 // template order.
-func (a *Assembly) Before(typ string) map[*Resource][]*Resource {
+func (a *Assembly) Before(typ string, earlier ...string) map[*Resource][]*Resource {
 	o := a.order
+	if len(earlier) == 0 {
+		earlier = []string{typ}
+	}
 	var all []*Resource
 	slot := map[int32]int{}
 	for _, s := range a.Stacks {
 		for _, r := range s.Resources {
-			if n, ok := o.index[r]; ok && r.Type == typ {
+			if n, ok := o.index[r]; ok && slices.Contains(earlier, r.Type) {
 				slot[n] = len(all)
 				all = append(all, r)
 			}
@@ -321,8 +325,8 @@ func (a *Assembly) Before(typ string) map[*Resource][]*Resource {
 	for _, n := range o.sorted {
 		set := o.gather(n, sets, slot, words)
 		sets[n] = set
-		if _, ok := slot[n]; ok {
-			out[o.nodes[n]] = members(set, all)
+		if r := o.nodes[n]; r != nil && r.Type == typ {
+			out[r] = members(set, all)
 		}
 	}
 	return out

@@ -34,6 +34,7 @@ func FromTemplates(a *cfn.Assembly) (*topology.Topology, error) {
 	}
 	b.eachResource(b.declare)
 	b.eachResource(b.connect)
+	b.eachResource(b.attach)
 	b.markOpen()
 	b.settleEgress()
 	b.publicSubnets()
@@ -95,6 +96,8 @@ func (b *builder) declare(r *cfn.Resource) {
 		b.of[r] = b.listener(r)
 	case "AWS::ECS::TaskDefinition":
 		b.of[r] = b.task(r)
+	case "AWS::ECS::Cluster":
+		add(b, r, &b.t.Clusters, &topology.Cluster{Origin: b.at, Name: b.label(r.Prop("ClusterName"))})
 	case "AWS::IAM::Role":
 		add(b, r, &b.t.Roles, b.role(r))
 	}
@@ -226,6 +229,55 @@ func (b *builder) after() {
 		s := b.of[r].(*topology.Service)
 		for _, before := range list {
 			s.After = append(s.After, topology.ID(before.Name()))
+		}
+	}
+	b.beforeListeners()
+	for r, list := range b.asm.Before("AWS::ECS::Cluster", "AWS::ServiceDiscovery::HttpNamespace",
+		"AWS::ServiceDiscovery::PrivateDnsNamespace", "AWS::ServiceDiscovery::PublicDnsNamespace") {
+		if k, ok := b.of[r].(*topology.Cluster); ok {
+			for _, before := range list {
+				k.After = append(k.After, topology.ID(before.Name()))
+			}
+		}
+	}
+}
+
+// beforeListeners fills Service.BeforeListeners.
+func (b *builder) beforeListeners() {
+	using := map[topology.ID][]topology.ID{} // listeners and rules by target group
+	note := func(at topology.ID, actions []topology.Action) {
+		for _, a := range actions {
+			for _, f := range a.Forward {
+				if id, ok := f.Group.Get(); ok {
+					using[id] = append(using[id], at)
+				}
+			}
+		}
+	}
+	for _, lb := range b.t.LoadBalancers {
+		for _, l := range lb.Listeners {
+			note(l.ID, l.Default)
+			for _, r := range l.Rules {
+				note(r.ID, r.Actions)
+			}
+		}
+	}
+	for r, list := range b.asm.Before(typeService, typeListener, typeListener+"Rule") {
+		s, ok := b.of[r].(*topology.Service)
+		if !ok {
+			continue
+		}
+		before := map[topology.ID]bool{}
+		for _, l := range list {
+			before[topology.ID(l.Name())] = true
+		}
+		for _, t := range s.LoadBalancers {
+			id, _ := t.Group.Get()
+			for _, at := range using[id] {
+				if !before[at] {
+					s.BeforeListeners = append(s.BeforeListeners, at)
+				}
+			}
 		}
 	}
 }

@@ -319,8 +319,8 @@ func (b *builder) settleEgress() {
 			why := "a standalone egress rule would remove the default rule, and whether it exists is open: " + e.maybe
 			g.Egress = append(g.Egress, all(everyIPv4, why), all(everyIPv6, why))
 		case e.given && e.empty && e.standalone == 0:
-			g.UncertainEgress = first(g.UncertainEgress, fmt.Sprintf(
-				"%s:%d: SecurityGroupEgress is an empty list; whether that removes the default rule is not documented", g.File, g.Line))
+			g.Conflict = fmt.Sprintf("%s:%d: SecurityGroupEgress is an empty list; whether that removes the default rule is not documented", g.File, g.Line)
+			g.UncertainEgress = first(g.UncertainEgress, g.Conflict)
 		case !e.given && e.standalone == 0 && g.UncertainEgress == "":
 			g.Egress = append(g.Egress, all(everyIPv4, ""), all(everyIPv6, ""))
 		case !e.given && e.standalone > 0:
@@ -342,6 +342,6 @@ func (b *builder) orderDependent(g *topology.SecurityGroup) {
 		}
 		why := fmt.Sprintf("%s:%d: an inline rule for all traffic stands beside standalone egress rules; which of them hold depends on the order of creation", r.File, r.Line)
 		r.Unknown = first(r.Unknown, why)
-		g.UncertainEgress = first(g.UncertainEgress, why)
+		g.UncertainEgress, g.Conflict = first(g.UncertainEgress, why), why
 	}
 }

@@ -26,6 +26,9 @@ func (b *builder) markOpen() {
 		for _, g := range b.t.SecurityGroups {
 			b.open(u, g)
 		}
+		for _, v := range b.t.VPCs {
+			b.open(u, v)
+		}
 		for _, g := range b.t.TargetGroups {
 			b.open(u, g)
 		}
@@ -53,6 +56,10 @@ func (b *builder) open(u *cfn.Unread, thing any) {
 		}
 		if u.Makes(typeListener, typeListener+"Rule") {
 			x.OpenForwards = first(x.OpenForwards, u.Why)
+		}
+	case *topology.VPC:
+		if u.Makes("AWS::EC2::VPCEndpoint") {
+			x.OtherWay = first(x.OtherWay, u.Why)
 		}
 	case *topology.Listener:
 		if u.Makes(typeListener + "Rule") {

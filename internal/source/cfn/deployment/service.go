@@ -31,6 +31,14 @@ func (b *builder) service(r *cfn.Resource) *topology.Service {
 	for _, v := range r.Prop("LoadBalancers").Each() {
 		s.LoadBalancers = append(s.LoadBalancers, b.serviceTarget(v))
 	}
+	if v := r.Prop("VpcLatticeConfigurations"); !v.IsAbsent() {
+		s.OtherBalancing = v.Pos().String() + ": VPC Lattice is not modelled"
+	}
+	for _, v := range r.Prop("ServiceRegistries").Each() {
+		if reg, ok := isRef(v.Get("RegistryArn"), "AWS::ServiceDiscovery::Service", "Arn", ""); ok {
+			s.Registries = append(s.Registries, topology.ID(reg.Name()))
+		}
+	}
 	s.Task, s.TaskUnknown = b.taskOf(r.Prop("TaskDefinition"))
 	s.Connect, s.ConnectUnknown = b.serviceConnect(r)
 	return s
@@ -64,7 +72,37 @@ func (b *builder) taskOf(v cfn.Value) (*topology.TaskDefinition, string) {
 		b.note("%s", why)
 		return nil, why
 	}
+	if d := b.family(v); d != nil {
+		return d, ""
+	}
 	return nil, b.why(v, "a task definition of these templates")
+}
+
+// family returns the one declared task definition of the family that v names,
+// with or without a revision. Equal symbols name the same family.
+func (b *builder) family(v cfn.Value) *topology.TaskDefinition {
+	want := v.Same()
+	if t, ok := v.Text(); ok {
+		name, _, _ := strings.Cut(t[strings.LastIndexByte(t, '/')+1:], ":")
+		want = "=" + name
+	}
+	var found *topology.TaskDefinition
+	b.eachTask(func(r *cfn.Resource, d *topology.TaskDefinition) {
+		if key := r.Prop("Family").Same(); key != "" && key == want {
+			found = d
+		}
+	})
+	return found
+}
+
+func (b *builder) eachTask(f func(*cfn.Resource, *topology.TaskDefinition)) {
+	for _, s := range b.asm.Stacks {
+		for _, r := range s.Resources {
+			if d, ok := b.of[r].(*topology.TaskDefinition); ok {
+				f(r, d)
+			}
+		}
+	}
 }
 
 // serviceConnect reads ServiceConnectConfiguration; nil and "" when there is none.
@@ -120,6 +158,14 @@ func (b *builder) useNamespace(c *topology.ServiceConnect, v cfn.Value) {
 			return
 		}
 	}
+	if n := b.sameName(v); n != nil {
+		c.Namespace, c.NamespaceByID, c.NamespaceVia = topology.Known(string(n.ID)), true, "name"
+		return
+	}
+	if id := b.identity(v); id != "" && v.IsUnknown() {
+		c.Namespace = topology.Known(string(id)) // which it is is not settled, but it is one for all that use it
+		return
+	}
 	c.Namespace = b.text(v)
 	text, ok := c.Namespace.Get()
 	switch {
@@ -133,6 +179,27 @@ func (b *builder) useNamespace(c *topology.ServiceConnect, v cfn.Value) {
 		c.NamespaceVia = "name"
 		b.declaredNamespace(c, text)
 	}
+}
+
+// sameName returns the one declared namespace whose name is certainly v,
+// although what v will be is settled at deploy.
+func (b *builder) sameName(v cfn.Value) *topology.Namespace {
+	key := v.Same()
+	if key == "" || !v.IsUnknown() {
+		return nil
+	}
+	var found *topology.Namespace
+	for _, s := range b.asm.Stacks {
+		for _, r := range s.Resources {
+			if n, ok := b.of[r].(*topology.Namespace); ok && r.Prop("Name").Same() == key {
+				if found != nil {
+					return nil
+				}
+				found = n
+			}
+		}
+	}
+	return found
 }
 
 // namespaceRef returns the namespace that v refers to and whether by "arn" or

@@ -62,6 +62,7 @@ func (b *builder) roleID(v cfn.Value) topology.Opt[topology.ID] {
 func (b *builder) container(v cfn.Value) topology.Container {
 	c := topology.Container{
 		Name:         b.written(v.Get("Name")),
+		OpenName:     v.Get("Name").Why(),
 		Image:        b.label(v.Get("Image")),
 		Essential:    b.boolean(v.Get("Essential")),
 		CPU:          b.integer(v.Get("Cpu")),
@@ -77,6 +78,7 @@ func (b *builder) container(v cfn.Value) topology.Container {
 	for _, p := range v.Get("PortMappings").Each() {
 		c.Ports = append(c.Ports, b.portMapping(p))
 	}
+	c.Hosts = b.hosts(v)
 	for _, d := range v.Get("DependsOn").Each() {
 		c.DependsOn = append(c.DependsOn, topology.ContainerDependency{
 			Container: b.written(d.Get("ContainerName")), Condition: b.written(d.Get("Condition")),
@@ -92,6 +94,24 @@ func (b *builder) container(v cfn.Value) topology.Container {
 		}
 	}
 	return c
+}
+
+// hosts returns the names that Docker writes into the container's host file.
+func (b *builder) hosts(v cfn.Value) map[string]bool {
+	if v.Get("ExtraHosts").IsAbsent() && v.Get("Links").IsAbsent() {
+		return nil
+	}
+	out := map[string]bool{}
+	for _, h := range v.Get("ExtraHosts").Each() {
+		out[b.written(h.Get("Hostname"))] = true
+	}
+	for _, l := range v.Get("Links").Each() {
+		name, alias, ok := strings.Cut(b.written(l), ":")
+		if out[name] = true; ok {
+			out[alias] = true
+		}
+	}
+	return out
 }
 
 func (b *builder) environment(v cfn.Value) map[string]topology.Opt[string] {

@@ -1,0 +1,115 @@
+package check
+
+import (
+	"github.com/hoplab/hoplab/internal/test/topologytest"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// The examples of what AWS refuses, and of names.
+func init() {
+	for id, ex := range map[string]example{
+		"network-mode-missing": {
+			"a task definition without `NetworkMode`",
+			func(f *topologytest.Fixture) { f.Server.Task.NetworkMode = topology.Opt[string]{} },
+			func(f *topologytest.Fixture) { f.Server.Task.NetworkMode = topology.Unknown[string]("Ref Mode") },
+		},
+		"host-port-differs": {
+			"`ContainerPort: 80` with `HostPort: 8080` in awsvpc",
+			func(f *topologytest.Fixture) { f.Mapping().HostPort = topology.Known(8080) },
+			func(f *topologytest.Fixture) { f.Mapping().HostPort = topology.Known(80) },
+		},
+		"grace-period-without-load-balancer": {
+			"`HealthCheckGracePeriodSeconds: 60` on a service without `LoadBalancers`",
+			func(f *topologytest.Fixture) { f.Client.GraceSeconds = topology.Known(60) },
+			func(f *topologytest.Fixture) { f.Client.GraceSeconds = topology.Known(0) },
+		},
+		"listener-after-service": {
+			"a service without `DependsOn: Listener`",
+			func(f *topologytest.Fixture) { f.Server.BeforeListeners = []topology.ID{f.Listener.ID} },
+			func(f *topologytest.Fixture) {
+				f.Server.BeforeListeners = []topology.ID{f.Listener.ID}
+				f.TargetGroup.OpenForwards = "a nested stack"
+			},
+		},
+		"no-way-to-registry": {
+			"Fargate in a public subnet with `AssignPublicIp: DISABLED`",
+			func(f *topologytest.Fixture) { f.Subnets[0].Public = topology.Known(true) },
+			func(f *topologytest.Fixture) {
+				f.Subnets[0].Public, f.VPCs[0].OtherWay = topology.Known(true), "an endpoint"
+			},
+		},
+		"duplicate-rule-priority": {
+			"two rules with `Priority: 1` on one listener",
+			func(f *topologytest.Fixture) { prioritised(f, 1, 1) },
+			func(f *topologytest.Fixture) { prioritised(f, 1, 2) },
+		},
+		"grpc-without-https": {
+			"`ProtocolVersion: GRPC` behind an HTTP listener",
+			func(f *topologytest.Fixture) { f.TargetGroup.ProtocolVersion = topology.Known("GRPC") },
+			func(f *topologytest.Fixture) {
+				f.TargetGroup.ProtocolVersion, f.Listener.Protocol = topology.Known("GRPC"), topology.Known("HTTPS")
+			},
+		},
+		"health-check-timeout-too-long": {
+			"an interval of 10 s with a timeout of 10 s",
+			func(f *topologytest.Fixture) { times(f, 10, 10) },
+			func(f *topologytest.Fixture) { times(f, 10, 9) },
+		},
+		"namespace-created-twice": {
+			"a cluster with `ServiceConnectDefaults: {Namespace: sample-namespace}` beside the namespace of that name",
+			func(f *topologytest.Fixture) { cluster(f, "AWS::ECS::Cluster") },
+			func(f *topologytest.Fixture) { cluster(f, "AWS::ECS::Cluster").After = []topology.ID{"Main/Namespace"} },
+		},
+		"cluster-default-by-name": {
+			"`service_connect_defaults { namespace = \"sample-namespace\" }`",
+			func(f *topologytest.Fixture) { cluster(f, "aws_ecs_cluster") },
+			func(f *topologytest.Fixture) { cluster(f, "aws_ecs_cluster").DefaultVia = "arn" },
+		},
+		"unknown-protocol": {
+			"`IpProtocol: http`",
+			func(f *topologytest.Fixture) { f.AppGroup.Ingress[0].Protocol = "http" },
+			func(f *topologytest.Fixture) { f.AppGroup.Ingress[0].Protocol = "50" },
+		},
+		"name-unresolved": {
+			"a client with `SERVER_URL=http://app:80`, when the endpoint is called app.sample-namespace",
+			func(f *topologytest.Fixture) { f.ClientEnv("SERVER_URL", "http://app:80") },
+			func(f *topologytest.Fixture) {
+				f.ClientEnv("SERVER_URL", "http://app:80")
+				f.OpenServices = "a nested stack"
+			},
+		},
+		"dns-port-closed": {
+			"a client with `SERVER_URL=http://app.internal:80`, a Cloud Map name, when the app's group lets the client in on 8080 alone",
+			func(f *topologytest.Fixture) { cloudMap(f, "http://app.internal:80") },
+			func(f *topologytest.Fixture) { cloudMap(f, "http://app.internal:8080") },
+		},
+	} {
+		examples[id] = ex
+	}
+}
+
+func prioritised(f *topologytest.Fixture, priorities ...int) {
+	for i, n := range priorities {
+		path := []string{"/a/*", "/b/*"}[i]
+		f.Listener.Rules = append(f.Listener.Rules, &topology.ListenerRule{
+			Origin: topologytest.Origin([]string{"RuleA", "RuleB"}[i], "AWS::ElasticLoadBalancingV2::ListenerRule"), Priority: topology.Known(n),
+			Conditions: []topology.Condition{{Field: "path-pattern", Values: []topology.Opt[string]{topology.Known(path)}}}, Actions: f.Listener.Default,
+		})
+	}
+}
+
+func times(f *topologytest.Fixture, interval, timeout int) {
+	f.TargetGroup.Health.IntervalSeconds, f.TargetGroup.Health.TimeoutSeconds = topology.Known(interval), topology.Known(timeout)
+}
+
+func cluster(f *topologytest.Fixture, typ string) *topology.Cluster {
+	k := &topology.Cluster{Origin: topologytest.Origin("Cluster", typ), DefaultVia: "name", DefaultName: "sample-namespace"}
+	f.Clusters = append(f.Clusters, k)
+	return k
+}
+
+func cloudMap(f *topologytest.Fixture, url string) {
+	f.Records = []*topology.Record{{Origin: topologytest.Origin("Record", "AWS::ServiceDiscovery::Service"), Name: topology.Known("app.internal")}}
+	f.Server.Registries = []topology.ID{"Main/Record"}
+	f.ClientEnv("SERVER_URL", url)
+}
