@@ -20,6 +20,7 @@ require (
 	github.com/aws/jsii-runtime-go v1.133.0 // runs the CDK's TypeScript from Go
 	github.com/aws/smithy-go v1.28.8 // AWS's error codes
 	github.com/cdklabs/cdk-nag-go/cdknag/v2 v2.35.0 // AWS's rule packs over the CDK app in tests
+	github.com/envoyproxy/go-control-plane v0.14.0 // the control plane of the Envoy in the agent's place
 	github.com/envoyproxy/go-control-plane/envoy v1.40.0 // Envoy's configuration as types, for the Envoy in the agent's place
 	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3 // tokens with byte offsets, so that a finding names its line
 	github.com/google/nftables v0.3.0 // security groups and redirects in the kernel (netns fabric)
@@ -41,7 +42,7 @@ require (
 	golang.org/x/term v0.47.0 // whether there is a terminal, and how wide
 	golang.org/x/text v0.43.0 // width of characters in text reports
 	gonum.org/v1/gonum v0.17.0 // distributions and quantiles of the intervals
-	google.golang.org/grpc v1.85.0 // tests send gRPC through agent and load balancer
+	google.golang.org/grpc v1.85.0 // carries the control plane's stream; tests send gRPC through agent and load balancer
 	google.golang.org/protobuf v1.36.12 // writes Envoy's configuration
 )
 
@@ -72,7 +73,7 @@ require (
 	github.com/fatih/color v1.19.0 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
-	github.com/kr/pretty v0.3.1 // indirect
+	github.com/kr/text v0.2.0 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.22 // indirect
 	github.com/mdlayher/netlink v1.7.3-0.20250113171957-fbb4dce95f42 // indirect
@@ -94,7 +95,6 @@ require (
 	golang.org/x/tools/godoc v0.1.0-deprecated // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
-	gopkg.in/check.v1 v1.0.0-20201130134442-10cb98267c6c // indirect
 )
 
 replace github.com/hoplab/hoplab/loadtest/samplefile => ./loadtest/samplefile

@@ -17,7 +17,7 @@ func TestEnvoyAccepts(t *testing.T) {
 	layer.Full(t, "starts Envoy")
 	bin := labtest.Envoy(t)
 	files, err := filepath.Glob("testdata/*.yaml")
-	if err != nil || len(files) < 4 {
+	if err != nil || len(files) < 6 {
 		t.Fatalf("golden files %q, %v", files, err)
 	}
 	for _, file := range files {

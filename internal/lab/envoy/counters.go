@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -22,7 +23,7 @@ func statName(name string) string {
 
 // Counters returns Envoy's own counters and gauges by name.
 func (p *Proxy) Counters() (map[string]int64, error) {
-	body, err := p.ask(http.MethodGet, "/stats?format=json")
+	body, err := p.ask(context.Background(), http.MethodGet, "/stats?format=json")
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +53,11 @@ func (p *Proxy) Status() (agent.Status, error) {
 	if err != nil {
 		return agent.Status{}, err
 	}
+	p.mu.Lock()
 	st := agent.Status{PID: p.proc.PID()}
+	p.mu.Unlock()
 	for _, in := range p.cfg.Ingress {
-		st.Ingress = append(st.Ingress, endpoint(v, name("ingress", in.Discovery), name("app", in.Discovery), in.Discovery, in.Protocol))
+		st.Ingress = append(st.Ingress, endpoint(v, ingressName(in), name("app", in.Discovery), in.Discovery, in.Protocol))
 	}
 	for _, e := range p.cfg.Egress {
 		s := endpoint(v, name("egress", key(e)), name("egress", key(e)), e.Discovery, e.Protocol)

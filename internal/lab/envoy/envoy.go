@@ -1,10 +1,12 @@
-// Package envoy writes the bootstrap with which a real Envoy takes the place
-// of the lab's agent in a task: the same listeners, clusters, timeouts,
-// retries and access log, from the same configuration, so that the two can be
-// compared.
+// Package envoy runs a real Envoy in the place of the lab's agent in a task: it
+// writes the bootstrap, and is the control plane from which Envoy gets
+// listeners, clusters and endpoints, with the same timeouts, retries and access
+// log as the lab's agent has from the same configuration.
 //
-// Envoy listens on and connects to real addresses and has no security groups,
-// so it needs the netns fabric, whose kernel has both.
+// Envoy listens on and connects to real addresses and has no security groups.
+// On the netns fabric the kernel has both. On one whose Net is fabric.Mapped,
+// endpoints are the addresses that the fabric's table has for the logical ones,
+// and one that a security group forbids is an address that swallows.
 package envoy
 
 import (
@@ -13,9 +15,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -26,54 +31,64 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/agent"
 )
 
-// Addresses says where an Envoy listens, which it cannot report itself.
+// Addresses says where an Envoy listens, which it cannot report itself, and
+// what it calls from.
 type Addresses struct {
 	// Ingress has a listener's address for each of the configuration's
 	// Ingress, in order. With an override its port is the override; without
 	// one it is where the redirect of the container port leads.
 	Ingress []netip.AddrPort
-	// Outbound is where redirected connections to virtual addresses arrive.
-	// Which endpoint is meant is read from their original destination; one
-	// that no client alias has is closed. Needed only with Egress.
+	// Outbound is where connections to virtual addresses arrive that Aliases
+	// has no address for. Without Aliases that is all of them: which endpoint is
+	// meant is read from their original destination. One that no client alias
+	// has is closed. Needed only with Egress.
 	Outbound netip.AddrPort
-	// Endpoints is a directory with a file for each egress endpoint, from which
-	// Envoy reads where its tasks are whenever the file is replaced; see
-	// Endpoints. Empty writes the tasks into the bootstrap, once and for all.
-	Endpoints string
+	// Aliases has an address for each client alias, on a fabric where no kernel
+	// redirects.
+	Aliases map[netip.AddrPort]netip.AddrPort
+	// From is the address that other tasks are called from; the zero Addr for
+	// what the kernel chooses.
+	From netip.Addr
 	// Admin is the Unix socket of the admin interface, as on Fargate; empty for
 	// none. One that begins with "@" has a name and no file (Linux), and is
 	// seen in the task's network namespace alone.
 	Admin string
+	// Control is the Unix socket of a control plane, from which Envoy gets all
+	// clusters, endpoints and listeners. Empty writes them into the bootstrap,
+	// once and for all.
+	Control string
 	// AccessLog is a file for access log lines; empty for standard output,
 	// where AWS's agent writes them. It matters only when cfg has an AccessLog.
 	AccessLog string
 }
 
-// Args are the arguments that run Envoy with a bootstrap file. Several Envoys
-// of a machine would share memory for hot restarts, which the lab never makes;
-// one worker thread is what a task's share of a CPU feeds; and the access log
-// is written once a second, as the lab's own agent does.
+// DrainTime is how long Envoy takes to drain, as AWS's agent starts it.
+const DrainTime = 20 * time.Second
+
+// Args are the arguments that run Envoy with a bootstrap file: those of AWS's
+// agent (semantics, section 12), and two that the lab needs. Several Envoys of a
+// machine would share memory for hot restarts, which the lab never makes; and
+// the access log is written once a second, as the lab's own agent does.
 func Args(bootstrap string) []string {
-	return []string{"--config-path", bootstrap, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning", "--file-flush-interval-msec", "1000"}
+	return []string{"-c", bootstrap, "-l", "info", "--concurrency", "2", "--drain-time-s", strconv.Itoa(int(DrainTime.Seconds())),
+		"--disable-hot-restart", "--file-flush-interval-msec", "1000"}
 }
 
 // Bootstrap returns the bootstrap of an Envoy that does what the lab's agent
-// does with cfg, whose egress endpoints are at hosts (as in agent.Update).
-// Every message in it satisfies the constraints of Envoy's own definitions.
+// does with cfg. With a control plane its resources come from there; without
+// one they are in it, and its egress endpoints are at hosts (as in
+// agent.Update). Every message in it satisfies the constraints of Envoy's own
+// definitions.
 //
-// What it leaves out: TLS between agents (its certificates are AWS's), delay
-// injection, and a scaled clock.
+// What it leaves out: TLS between agents (its certificates are AWS's), and a
+// scaled clock.
 func Bootstrap(cfg agent.Config, hosts agent.Update, at Addresses) (*bootstrapv3.Bootstrap, error) {
-	if len(at.Ingress) != len(cfg.Ingress) {
-		return nil, fmt.Errorf("envoy for task %s: %d ingress addresses for %d endpoints", cfg.Task, len(at.Ingress), len(cfg.Ingress))
-	}
-	if cfg.Inject != nil || cfg.Scale > 1 {
-		return nil, fail.Newf(fail.Usage, "use the lab's own agent for these", "Envoy injects no delays and runs on no scaled clock")
-	}
-	g := &generator{cfg: cfg}
 	b := &bootstrapv3.Bootstrap{
-		Node:            &corev3.Node{Id: cfg.Task, Cluster: "service-connect"},
+		Node:            &corev3.Node{Id: cfg.Task, Cluster: cfg.Task},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{},
+		ClusterManager: &bootstrapv3.ClusterManager{
+			OutlierDetection: &bootstrapv3.ClusterManager_OutlierDetection{EventLogPath: "/dev/stdout"},
+		},
 	}
 	if at.Admin != "" {
 		pipe := &corev3.Pipe{Path: at.Admin}
@@ -82,27 +97,16 @@ func Bootstrap(cfg agent.Config, hosts agent.Update, at Addresses) (*bootstrapv3
 		}
 		b.Admin = &bootstrapv3.Admin{Address: &corev3.Address{Address: &corev3.Address_Pipe{Pipe: pipe}}}
 	}
-	g.log, g.endpoints = at.AccessLog, at.Endpoints
-	for i, in := range cfg.Ingress {
-		if in.TLS {
-			return nil, noTLS(in.Discovery)
-		}
-		if in.Listen != 0 && at.Ingress[i].Port() != in.Listen {
-			return nil, fmt.Errorf("envoy for task %s: endpoint %s must listen on its override %d, not on %s", cfg.Task, in.Discovery, in.Listen, at.Ingress[i])
-		}
-		c := g.ingressCluster(in)
-		b.StaticResources.Clusters = append(b.StaticResources.Clusters, c)
-		b.StaticResources.Listeners = append(b.StaticResources.Listeners, g.ingressListener(in, at.Ingress[i], c.Name))
+	g, err := newGenerator(cfg, at)
+	if err != nil {
+		return nil, err
 	}
-	if len(cfg.Egress) > 0 {
-		l, err := g.egressListener(at.Outbound)
-		if err != nil {
-			return nil, err
-		}
-		b.StaticResources.Listeners = append(b.StaticResources.Listeners, l)
-		for _, e := range cfg.Egress {
-			b.StaticResources.Clusters = append(b.StaticResources.Clusters, g.egressCluster(e, hosts.Hosts[key(e)]))
-		}
+	if at.Control != "" {
+		b.StaticResources.Clusters = []*clusterv3.Cluster{g.controlCluster(at.Control)}
+		b.DynamicResources = dynamic()
+	} else {
+		b.StaticResources.Clusters = g.clusters(func(e agent.Egress) []netip.AddrPort { return hosts.Hosts[key(e)] })
+		b.StaticResources.Listeners = g.listeners()
 	}
 	if g.err != nil {
 		return nil, g.err
@@ -119,9 +123,40 @@ func key(e agent.Egress) string { return fmt.Sprintf("%s:%d", e.Name, e.At.Port(
 
 // generator makes the parts; the first error sticks.
 type generator struct {
-	cfg            agent.Config
-	log, endpoints string
-	err            error
+	cfg agent.Config
+	at  Addresses
+	log string
+	err error
+}
+
+// newGenerator fails when Envoy cannot be what cfg and at ask for.
+func newGenerator(cfg agent.Config, at Addresses) (*generator, error) {
+	if len(at.Ingress) != len(cfg.Ingress) {
+		return nil, fmt.Errorf("envoy for task %s: %d ingress addresses for %d endpoints", cfg.Task, len(at.Ingress), len(cfg.Ingress))
+	}
+	if cfg.Inject != nil || cfg.Scale > 1 {
+		return nil, fail.Newf(fail.Usage, "use the lab's own agent for these", "Envoy injects no delays and runs on no scaled clock")
+	}
+	for i, in := range cfg.Ingress {
+		if in.TLS {
+			return nil, noTLS(in.Discovery)
+		}
+		if in.Listen != 0 && at.Aliases == nil && at.Ingress[i].Port() != in.Listen {
+			return nil, fmt.Errorf("envoy for task %s: endpoint %s must listen on its override %d, not on %s", cfg.Task, in.Discovery, in.Listen, at.Ingress[i])
+		}
+	}
+	for _, e := range cfg.Egress {
+		if e.TLS {
+			return nil, noTLS(e.Name)
+		}
+		if at.Aliases != nil && !at.Aliases[e.At].IsValid() {
+			return nil, fmt.Errorf("envoy for task %s: there is no address for %s", cfg.Task, key(e))
+		}
+	}
+	if len(cfg.Egress) > 0 && !at.Outbound.IsValid() {
+		return nil, fmt.Errorf("envoy for task %s: there is no address for outbound connections", cfg.Task)
+	}
+	return &generator{cfg: cfg, at: at, log: at.AccessLog}, nil
 }
 
 // pack wraps a message as Envoy's typed extensions want it.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,24 +92,95 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := YAML(b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join("testdata", c.file+".yaml")
-			if *update {
-				if err := os.WriteFile(path, got, 0o644); err != nil {
-					t.Fatal(err)
+			golden(t, c.file, b)
+		})
+	}
+}
+
+// TestDynamic: the bootstrap of an Envoy with a control plane holds nothing else.
+func TestDynamic(t *testing.T) {
+	cfg, hosts, at := config(t, "agent", true)
+	at.Control = "/tmp/envoy_control.sock"
+	b, err := Bootstrap(cfg, hosts, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "dynamic", b)
+}
+
+func golden(t *testing.T, file string, b *bootstrapv3.Bootstrap) {
+	t.Helper()
+	got, err := YAML(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", file+".yaml")
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("%s differs; run with -update if that is right. Now:\n%s", path, got)
+	}
+}
+
+// aliases gives each client alias an address, as a fabric without redirects does.
+func aliases(cfg agent.Config) map[netip.AddrPort]netip.AddrPort {
+	out := map[netip.AddrPort]netip.AddrPort{}
+	for i, e := range cfg.Egress {
+		out[e.At] = netip.AddrPortFrom(netip.MustParseAddr("127.9.8.7"), uint16(41000+i))
+	}
+	return out
+}
+
+// TestMapped: a fabric without redirects gives each alias an address, and the
+// address from which other tasks are called.
+func TestMapped(t *testing.T) {
+	cfg, hosts, at := protocols()
+	at.Aliases, at.From = aliases(cfg), netip.MustParseAddr("127.9.8.7")
+	b, err := Bootstrap(cfg, hosts, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "mapped", b)
+	delete(at.Aliases, cfg.Egress[0].At)
+	if _, err := Bootstrap(cfg, hosts, at); err == nil || !strings.Contains(err.Error(), "there is no address for http.ns:80") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestUninspected: what an app may say first is not waited for.
+func TestUninspected(t *testing.T) {
+	cfg, hosts, at := protocols()
+	for range 2 { // the second TCP endpoint is on another port
+		b, err := Bootstrap(cfg, hosts, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := b.StaticResources.Listeners[len(b.StaticResources.Listeners)-1]
+		var ports []int32
+		rule := l.ListenerFilters[1].FilterDisabled
+		for _, r := range append(rule.GetOrMatch().GetRules(), rule) {
+			if p := r.GetDestinationPortRange(); p != nil {
+				ports = append(ports, p.Start)
+				if p.End != p.Start+1 {
+					t.Errorf("ports %d to %d", p.Start, p.End-1)
 				}
 			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if string(got) != string(want) {
-				t.Errorf("%s differs; run with -update if that is right. Now:\n%s", path, got)
-			}
-		})
+		}
+		want := []int32{80}
+		if len(cfg.Egress) > 4 {
+			want = append(want, 3306)
+		}
+		if !slices.Equal(ports, want) {
+			t.Errorf("not inspected are %v, want %v", ports, want)
+		}
+		cfg.Egress = append(cfg.Egress, agent.Egress{Name: "db.ns", Protocol: agent.TCP, At: addr("127.255.0.9:3306")})
 	}
 }
 

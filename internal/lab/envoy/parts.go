@@ -1,7 +1,6 @@
 package envoy
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -11,11 +10,13 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	httpinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/http_inspector/v3"
 	originaldstv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/original_dst/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -58,46 +59,91 @@ func exactly(vip netip.Addr) []*corev3.CidrRange {
 	return out
 }
 
+// listeners are the task's listeners, named as AWS names them.
+func (g *generator) listeners() []*listenerv3.Listener {
+	var out []*listenerv3.Listener
+	for i, in := range g.cfg.Ingress {
+		out = append(out, g.ingressListener(in, g.at.Ingress[i]))
+	}
+	if len(g.cfg.Egress) > 0 {
+		out = append(out, g.egressListener())
+	}
+	return out
+}
+
+// ingressName is the name of an endpoint's listener and the prefix of its counters.
+func ingressName(in agent.Ingress) string { return "ingress-" + in.Discovery }
+
 // ingressListener takes what comes from outside the task to one endpoint.
-func (g *generator) ingressListener(in agent.Ingress, at netip.AddrPort, cluster string) *listenerv3.Listener {
+func (g *generator) ingressListener(in agent.Ingress, at netip.AddrPort) *listenerv3.Listener {
 	return &listenerv3.Listener{
-		Name: name("ingress", in.Discovery), Address: address(at), TrafficDirection: corev3.TrafficDirection_INBOUND,
+		Name: ingressName(in), StatPrefix: statName(ingressName(in)), Address: address(at), TrafficDirection: corev3.TrafficDirection_INBOUND,
 		FilterChains: []*listenerv3.FilterChain{{Filters: g.filters(chain{
-			name: name("ingress", in.Discovery), cluster: cluster, protocol: in.Protocol, timeouts: in.Timeouts,
+			name: ingressName(in), cluster: name("app", in.Discovery), protocol: in.Protocol, timeouts: in.Timeouts,
 		})}},
 	}
 }
 
-// egressListener takes redirected connections to virtual addresses, and has a
-// filter chain for each client alias. Without a matching one Envoy closes the
-// connection: "Connection reset by peer" to who calls a port without alias.
-func (g *generator) egressListener(at netip.AddrPort) (*listenerv3.Listener, error) {
-	if !at.IsValid() {
-		return nil, fmt.Errorf("envoy for task %s: there is no address for outbound connections", g.cfg.Task)
-	}
-	l := &listenerv3.Listener{
-		Name: "egress", Address: address(at), TrafficDirection: corev3.TrafficDirection_OUTBOUND,
-		ListenerFilters: []*listenerv3.ListenerFilter{{
+// egressListener takes connections to virtual addresses, and has a filter chain
+// for each client alias. Without a matching one Envoy closes the connection.
+// Because the inspector has left what the client sent unread, that is a reset:
+// "Connection reset by peer", as on AWS, to who calls a port without alias.
+func (g *generator) egressListener() *listenerv3.Listener {
+	l := &listenerv3.Listener{Name: "egress", StatPrefix: "egress", Address: address(g.at.Outbound), TrafficDirection: corev3.TrafficDirection_OUTBOUND}
+	if g.at.Aliases == nil {
+		l.ListenerFilters = append(l.ListenerFilters, &listenerv3.ListenerFilter{
 			Name:       "envoy.filters.listener.original_dst",
 			ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: g.pack(&originaldstv3.OriginalDst{})},
-		}},
+		})
 	}
+	l.ListenerFilters = append(l.ListenerFilters, &listenerv3.ListenerFilter{
+		Name:           "envoy.filters.listener.http_inspector",
+		ConfigType:     &listenerv3.ListenerFilter_TypedConfig{TypedConfig: g.pack(&httpinspectorv3.HttpInspector{})},
+		FilterDisabled: g.uninspected(),
+	})
 	for _, e := range g.cfg.Egress {
-		if e.TLS {
-			return nil, noTLS(e.Name)
+		match := &listenerv3.FilterChainMatch{DestinationPort: wrapperspb.UInt32(uint32(e.At.Port())), PrefixRanges: exactly(e.At.Addr())}
+		if real, ok := g.at.Aliases[e.At]; ok {
+			l.AdditionalAddresses = append(l.AdditionalAddresses, &listenerv3.AdditionalAddress{Address: address(real)})
+			match = &listenerv3.FilterChainMatch{DestinationPort: wrapperspb.UInt32(uint32(real.Port())), PrefixRanges: exactly(real.Addr())}
 		}
 		l.FilterChains = append(l.FilterChains, &listenerv3.FilterChain{
-			Name: name("egress", key(e)),
-			FilterChainMatch: &listenerv3.FilterChainMatch{
-				DestinationPort: wrapperspb.UInt32(uint32(e.At.Port())),
-				PrefixRanges:    exactly(e.At.Addr()),
-			},
+			Name: name("egress", key(e)), FilterChainMatch: match,
 			Filters: g.filters(chain{
 				name: name("egress", key(e)), cluster: name("egress", key(e)), protocol: e.Protocol, timeouts: e.Timeouts, retries: retries,
 			}),
 		})
 	}
-	return l, nil
+	return l
+}
+
+// uninspected are the ports of TCP endpoints, nil for none: on a connection to
+// one the app may speak first, and an inspector would wait for the client.
+func (g *generator) uninspected() *listenerv3.ListenerFilterChainMatchPredicate {
+	var ports []*listenerv3.ListenerFilterChainMatchPredicate
+	seen := map[uint16]bool{}
+	for _, e := range g.cfg.Egress {
+		at := e.At
+		if real, ok := g.at.Aliases[at]; ok {
+			at = real
+		}
+		if e.Protocol != agent.TCP || seen[at.Port()] {
+			continue
+		}
+		seen[at.Port()] = true
+		ports = append(ports, &listenerv3.ListenerFilterChainMatchPredicate{Rule: &listenerv3.ListenerFilterChainMatchPredicate_DestinationPortRange{
+			DestinationPortRange: &typev3.Int32Range{Start: int32(at.Port()), End: int32(at.Port()) + 1},
+		}})
+	}
+	switch len(ports) {
+	case 0:
+		return nil
+	case 1:
+		return ports[0]
+	}
+	return &listenerv3.ListenerFilterChainMatchPredicate{Rule: &listenerv3.ListenerFilterChainMatchPredicate_OrMatch{
+		OrMatch: &listenerv3.ListenerFilterChainMatchPredicate_MatchSet{Rules: ports},
+	}}
 }
 
 // chain is what the filter chains of ingress and egress have in common.
@@ -170,17 +216,33 @@ func (g *generator) connectionManager(c chain) *hcmv3.HttpConnectionManager {
 	}
 }
 
-// ingressCluster is the app on the task's own loopback.
+// clusters are the app behind each ingress endpoint and the tasks behind each
+// egress endpoint. hosts tells the latter where no control plane does.
+func (g *generator) clusters(hosts func(agent.Egress) []netip.AddrPort) []*clusterv3.Cluster {
+	var out []*clusterv3.Cluster
+	for _, in := range g.cfg.Ingress {
+		out = append(out, g.ingressCluster(in))
+	}
+	for _, e := range g.cfg.Egress {
+		out = append(out, g.egressCluster(e, hosts))
+	}
+	return out
+}
+
+// app is where the app of an endpoint is: on the task's own loopback.
+func app(in agent.Ingress) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), in.App)
+}
+
 func (g *generator) ingressCluster(in agent.Ingress) *clusterv3.Cluster {
-	app := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), in.App)
-	return g.cluster(name("app", in.Discovery), in.Protocol, in.Timeouts, []netip.AddrPort{app})
+	return g.cluster(name("app", in.Discovery), in.Protocol, in.Timeouts, func() []netip.AddrPort { return []netip.AddrPort{app(in)} })
 }
 
 // egressCluster is the tasks of an endpoint, in turn. What fails to connect 5
 // times is left out for 30 s and longer each time; there is no panic below
 // Envoy's default of half the hosts.
-func (g *generator) egressCluster(e agent.Egress, hosts []netip.AddrPort) *clusterv3.Cluster {
-	c := g.cluster(name("egress", key(e)), e.Protocol, e.Timeouts, hosts)
+func (g *generator) egressCluster(e agent.Egress, hosts func(agent.Egress) []netip.AddrPort) *clusterv3.Cluster {
+	c := g.cluster(name("egress", key(e)), e.Protocol, e.Timeouts, func() []netip.AddrPort { return hosts(e) })
 	c.OutlierDetection = &clusterv3.OutlierDetection{
 		SplitExternalLocalOriginErrors: true,
 		ConsecutiveLocalOriginFailure:  wrapperspb.UInt32(outlierFailures),
@@ -197,12 +259,9 @@ func (g *generator) egressCluster(e agent.Egress, hosts []netip.AddrPort) *clust
 		EnforcingFailurePercentageLocalOrigin:  wrapperspb.UInt32(0),
 		EnforcingConsecutiveLocalOriginFailure: wrapperspb.UInt32(100),
 	}
-	if g.endpoints != "" {
-		c.LoadAssignment = nil
-		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
-		c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: &corev3.ConfigSource{
-			ResourceApiVersion:    corev3.ApiVersion_V3,
-			ConfigSourceSpecifier: &corev3.ConfigSource_PathConfigSource{PathConfigSource: &corev3.PathConfigSource{Path: endpointFile(g.endpoints, e)}},
+	if g.at.From.IsValid() {
+		c.UpstreamBindConfig = &corev3.BindConfig{SourceAddress: &corev3.SocketAddress{
+			Address: g.at.From.String(), PortSpecifier: &corev3.SocketAddress_PortValue{},
 		}}
 	}
 	return c
@@ -219,15 +278,20 @@ func assignment(cluster string, hosts []netip.AddrPort) *endpointv3.ClusterLoadA
 	return &endpointv3.ClusterLoadAssignment{ClusterName: cluster, Endpoints: []*endpointv3.LocalityLbEndpoints{group}}
 }
 
-func (g *generator) cluster(name string, p agent.Protocol, t agent.Timeouts, hosts []netip.AddrPort) *clusterv3.Cluster {
+func (g *generator) cluster(name string, p agent.Protocol, t agent.Timeouts, hosts func() []netip.AddrPort) *clusterv3.Cluster {
 	limit := connectTimeout
 	if g.cfg.ConnectTimeout > 0 {
 		limit = g.cfg.ConnectTimeout
 	}
 	c := &clusterv3.Cluster{
 		Name: name, AltStatName: statName(name), ConnectTimeout: durationpb.New(limit), LbPolicy: clusterv3.Cluster_ROUND_ROBIN,
-		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
-		LoadAssignment:       assignment(name, hosts),
+	}
+	if g.at.Control != "" {
+		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
+		c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: aggregated()}
+	} else {
+		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
+		c.LoadAssignment = assignment(name, hosts())
 	}
 	if p == agent.TCP {
 		return c

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +21,7 @@ import (
 
 // TestMain lets the test binary stand in for envoy.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == "--config-path" {
+	if len(os.Args) > 2 && os.Args[1] == "-c" {
 		os.Exit(standin.Main(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
@@ -51,27 +50,13 @@ func TestProxy(t *testing.T) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
 	defer app.Close()
 	dir := t.TempDir()
-	p, b, err := envoy.Start(task(netip.MustParseAddrPort(app.Listener.Addr().String()).Port()), plain{}, os.Args[0], dir, os.Stderr)
+	p, b, err := envoy.Start(task(netip.MustParseAddrPort(app.Listener.Addr().String()).Port()), plain{}, os.Args[0], dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
 	if len(b.Ingress) != 2 || b.Ingress[0].Port() == 0 || len(b.Outbound) != 1 || b.Outbound[netip.AddrPort{}].Port() == 0 {
 		t.Fatalf("it listens at %+v", b)
-	}
-	host := netip.MustParseAddrPort("10.0.0.7:80")
-	if err := p.Update(agent.Update{Hosts: map[string][]netip.AddrPort{"http.ns:80": {host}}}); err != nil {
-		t.Fatal(err)
-	}
-	for e, want := range map[string]int{"http.ns:80": 1, "tcp.ns:80": 0} {
-		a, err := standin.Assignment(filepath.Join(dir, "egress_"+e+".json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := a.Endpoints[0].LbEndpoints
-		if len(got) != want || want == 1 && got[0].GetEndpoint().Address.GetSocketAddress().Address != "10.0.0.7" {
-			t.Errorf("%s has the tasks %v", e, got)
-		}
 	}
 	for i, server := range []string{"envoy", ""} { // of HTTP, and of TCP, where the app speaks for itself
 		resp, err := http.Get("http://" + b.Ingress[i].String())
@@ -112,7 +97,7 @@ func TestProxyThatEnds(t *testing.T) {
 	layer.Full(t, "starts a stand-in for Envoy")
 	cfg := task(80)
 	cfg.Task = standin.Broken
-	_, _, err := envoy.Start(cfg, plain{}, os.Args[0], t.TempDir(), os.Stderr)
+	_, _, err := envoy.Start(cfg, plain{}, os.Args[0], t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), "ended before it was ready (exit status 3: told to be broken)") {
 		t.Errorf("%v", err)
 	}
@@ -121,7 +106,7 @@ func TestProxyThatEnds(t *testing.T) {
 // TestGone: Drain and Counters of an Envoy that has gone are errors, not waits.
 func TestGone(t *testing.T) {
 	layer.Full(t, "starts a stand-in for Envoy")
-	p, _, err := envoy.Start(task(80), plain{}, os.Args[0], t.TempDir(), os.Stderr)
+	p, _, err := envoy.Start(task(80), plain{}, os.Args[0], t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -211,3 +211,15 @@ type Outbound interface {
 	Listeners() map[netip.AddrPort]netip.AddrPort
 	Close() error
 }
+
+// Mapped is a Net whose logical addresses are not real: a program that knows
+// nothing of the lab has to be told the real ones.
+type Mapped interface {
+	Net
+	// Lookup returns where a connection to the logical address really goes, by
+	// what the Net has last been told, and what becomes of it.
+	Lookup(dst netip.AddrPort) (real netip.AddrPort, v Verdict)
+	// From returns the address that the host's processes call other hosts from;
+	// the zero Addr when they need not choose one.
+	From() netip.Addr
+}

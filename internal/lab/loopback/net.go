@@ -159,3 +159,16 @@ func (o *outbound) Close() error {
 	})
 	return nil
 }
+
+// Lookup answers from the last View.
+func (n *Net) Lookup(dst netip.AddrPort) (netip.AddrPort, fabric.Verdict) {
+	return n.view.Load().Lookup(dst)
+}
+
+// From returns the host's real address, where it has one of its own.
+func (n *Net) From() netip.Addr {
+	if v := n.view.Load(); v.Real != localhost {
+		return v.Real
+	}
+	return netip.Addr{}
+}

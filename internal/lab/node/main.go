@@ -65,7 +65,7 @@ func (n *server) do(req Request) (any, error) {
 	case OpStart:
 		return n.start(req.Body)
 	case OpView:
-		return nil, n.net.Update(req.Body)
+		return nil, n.view(req.Body)
 	case OpUpdate:
 		return nil, n.update(req.Body)
 	case OpStatus:
@@ -126,6 +126,13 @@ func (n *server) healthChanged(c alb.HealthChange) {
 	if raw, err := json.Marshal(c); err == nil {
 		n.out.Write(Reply{Body: raw}) // a lab that does not read any more is about to close the input
 	}
+}
+
+func (n *server) view(body json.RawMessage) error {
+	if err := n.net.Update(body); err != nil || n.agent == nil {
+		return err
+	}
+	return n.agent.Moved()
 }
 
 func (n *server) update(body json.RawMessage) error {

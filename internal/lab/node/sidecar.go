@@ -12,12 +12,14 @@ import (
 // Envoy says how to run a real Envoy in the place of the lab's agent.
 type Envoy struct {
 	Path string `json:"path"` // of the program
-	Dir  string `json:"dir"`  // for its bootstrap and the files with its endpoints' tasks
+	Dir  string `json:"dir"`  // for its bootstrap, log and sockets
 }
 
 // sidecar carries a task's Service Connect traffic.
 type sidecar interface {
 	Update(agent.Update) error
+	// Moved tells it that the network changed under the same logical addresses.
+	Moved() error
 	Status() (agent.Status, error)
 	Drain() error
 	Close()
@@ -27,6 +29,7 @@ type sidecar interface {
 type labAgent struct{ *agent.Agent }
 
 func (o labAgent) Update(u agent.Update) error   { o.Agent.Update(u); return nil }
+func (o labAgent) Moved() error                  { return nil }
 func (o labAgent) Status() (agent.Status, error) { return o.Agent.Status(), nil }
 func (o labAgent) Drain() error                  { o.Agent.Drain(); return nil }
 
@@ -49,7 +52,7 @@ func (n *server) startSidecar(st Start, net fabric.Net) (sidecar, agent.Bound, e
 	if err := os.MkdirAll(st.Envoy.Dir, 0o755); err != nil {
 		return nil, agent.Bound{}, err
 	}
-	p, b, err := envoy.Start(*st.Agent, net, st.Envoy.Path, st.Envoy.Dir, n.errOut)
+	p, b, err := envoy.Start(*st.Agent, net, st.Envoy.Path, st.Envoy.Dir)
 	if err != nil {
 		return nil, b, err
 	}

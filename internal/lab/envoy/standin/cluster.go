@@ -2,16 +2,13 @@ package standin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
-	"os"
+	"sync"
 	"sync/atomic"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // cluster is the members behind a name, in turn.
@@ -19,6 +16,9 @@ type cluster struct {
 	def   *clusterv3.Cluster
 	count func(string, int64)
 	next  atomic.Uint32
+
+	mu         sync.Mutex
+	assignment *endpointv3.ClusterLoadAssignment
 }
 
 // dial connects to the next member.
@@ -33,41 +33,24 @@ func (c *cluster) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	m := members[int(c.next.Add(1)-1)%len(members)]
 	c.count("cluster."+c.def.AltStatName+".upstream_cx_total", 1)
 	d := net.Dialer{Timeout: c.def.ConnectTimeout.AsDuration()}
+	if from := c.def.UpstreamBindConfig.GetSourceAddress(); from != nil {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from.Address)}
+	}
 	return d.DialContext(ctx, "tcp", hostPort(m.GetEndpoint().Address))
 }
 
-func (c *cluster) members() ([]*endpointv3.LbEndpoint, error) {
-	a := c.def.LoadAssignment
-	if eds := c.def.EdsClusterConfig; eds != nil {
-		var err error
-		if a, err = Assignment(eds.EdsConfig.GetPathConfigSource().Path); err != nil {
-			return nil, err
-		}
-	}
-	return a.Endpoints[0].LbEndpoints, nil
+// assign takes the members that the control plane gives.
+func (c *cluster) assign(a *endpointv3.ClusterLoadAssignment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.assignment = a
 }
 
-// Assignment reads the file of an endpoint: a discovery response with one
-// assignment.
-func Assignment(path string) (*endpointv3.ClusterLoadAssignment, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
+func (c *cluster) members() ([]*endpointv3.LbEndpoint, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.assignment == nil {
+		return nil, errors.New("no endpoints were ever assigned")
 	}
-	var doc struct {
-		Version   string `json:"version_info"`
-		Resources []json.RawMessage
-	}
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, err
-	}
-	if len(doc.Resources) != 1 || doc.Version == "" {
-		return nil, errors.New(path + ": not one resource with a version")
-	}
-	var packed anypb.Any
-	if err := protojson.Unmarshal(doc.Resources[0], &packed); err != nil {
-		return nil, err
-	}
-	var a endpointv3.ClusterLoadAssignment
-	return &a, packed.UnmarshalTo(&a)
+	return c.assignment.Endpoints[0].LbEndpoints, nil
 }

@@ -16,43 +16,54 @@ import (
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 )
 
-// listen opens a listener and serves each of its filter chains.
+// listen opens a listener's addresses and serves each of its filter chains.
 func (p *proxy) listen(def *listenerv3.Listener) error {
+	chains := make([]func(net.Conn), len(def.FilterChains))
+	for i, c := range def.FilterChains {
+		var err error
+		if chains[i], err = p.chain(c); err != nil {
+			return err
+		}
+	}
+	addresses := []*corev3.Address{def.Address}
+	for _, a := range def.AdditionalAddresses {
+		addresses = append(addresses, a.Address)
+	}
+	for _, a := range addresses {
+		l, err := listenAt(a)
+		if err != nil {
+			return err
+		}
+		if def.TrafficDirection == corev3.TrafficDirection_INBOUND {
+			p.inbound = append(p.inbound, l)
+		}
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				if i := match(def, c); i >= 0 {
+					chains[i](c)
+				} else {
+					c.(*net.TCPConn).SetLinger(0)
+					c.Close()
+				}
+			}
+		}()
+	}
+	return nil
+}
+
+func listenAt(a *corev3.Address) (net.Listener, error) {
 	network := "tcp4"
-	switch at := def.Address.GetSocketAddress(); {
+	switch at := a.GetSocketAddress(); {
 	case at.Ipv4Compat:
 		network = "tcp"
 	case at.Address == "::":
 		network = "tcp6" // Envoy's "::" is IPv6 alone
 	}
-	l, err := net.Listen(network, hostPort(def.Address))
-	if err != nil {
-		return err
-	}
-	if def.TrafficDirection == corev3.TrafficDirection_INBOUND {
-		p.inbound = append(p.inbound, l)
-	}
-	chains := make([]func(net.Conn), len(def.FilterChains))
-	for i, c := range def.FilterChains {
-		if chains[i], err = p.chain(c); err != nil {
-			return err
-		}
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			if i := match(def, c); i >= 0 {
-				chains[i](c)
-			} else {
-				c.(*net.TCPConn).SetLinger(0)
-				c.Close()
-			}
-		}
-	}()
-	return nil
+	return net.Listen(network, hostPort(a))
 }
 
 // match returns which filter chain takes the connection, or -1.
@@ -60,9 +71,12 @@ func match(def *listenerv3.Listener, c net.Conn) int {
 	if len(def.ListenerFilters) == 0 {
 		return 0
 	}
-	dst, err := originalDestination(c.(*net.TCPConn))
-	if err != nil {
-		return -1
+	dst := c.LocalAddr().(*net.TCPAddr).AddrPort()
+	if def.ListenerFilters[0].Name == "envoy.filters.listener.original_dst" {
+		var err error
+		if dst, err = originalDestination(c.(*net.TCPConn)); err != nil {
+			return -1
+		}
 	}
 	for i, chain := range def.FilterChains {
 		m := chain.FilterChainMatch

@@ -1,10 +1,11 @@
 // Package standin is a program that plays Envoy in tests, on machines that
 // have none: it takes Envoy's command line, reads the generated bootstrap,
-// serves its listeners and the part of the admin interface that the lab uses.
+// follows the control plane, serves its listeners and the part of the admin
+// interface that the lab uses.
 //
-// It proves how the lab handles the process and that the bootstrap holds
+// It proves how the lab handles the process and that the configuration holds
 // together: which listener leads to which cluster, and where its tasks are.
-// What a real Envoy makes of that bootstrap it does not prove.
+// What a real Envoy makes of it it does not prove.
 package standin
 
 import (
@@ -43,12 +44,13 @@ type proxy struct {
 func Main(args []string, out, errOut io.Writer) int {
 	fs := flag.NewFlagSet("envoy", flag.ContinueOnError)
 	fs.SetOutput(errOut)
-	file := fs.String("config-path", "", "")
+	file := fs.String("c", "", "")
 	mode := fs.String("mode", "serve", "")
 	fs.Bool("disable-hot-restart", false, "")
 	fs.Int("concurrency", 1, "")
 	fs.Int("file-flush-interval-msec", 10000, "")
-	fs.String("log-level", "info", "")
+	fs.String("l", "info", "")
+	fs.Int("drain-time-s", 600, "")
 	if fs.Parse(args) != nil {
 		return 1
 	}
@@ -89,27 +91,35 @@ func read(file string) (*bootstrapv3.Bootstrap, error) {
 func (p *proxy) run() error {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
-	for _, c := range p.boot.StaticResources.Clusters {
-		p.clusters[c.Name] = &cluster{def: c, count: p.count}
-	}
-	for _, l := range p.boot.StaticResources.Listeners {
-		if err := p.listen(l); err != nil {
-			return err
-		}
-	}
+	os.Remove(p.boot.Admin.Address.GetPipe().Path) // as Envoy does
 	admin, err := net.Listen("unix", p.boot.Admin.Address.GetPipe().Path)
 	if err != nil {
 		return err
 	}
-	go http.Serve(admin, p.admin())
-	<-term
-	return admin.Close()
+	defer admin.Close()
+	live, ended := make(chan struct{}), make(chan error, 1)
+	go http.Serve(admin, p.admin(live))
+	control := p.boot.StaticResources.Clusters[0].LoadAssignment.Endpoints[0].LbEndpoints[0].GetEndpoint().Address.GetPipe()
+	go func() { ended <- p.follow(control.Path, live) }()
+	select {
+	case <-term:
+		return nil
+	case err := <-ended:
+		return err
+	}
 }
 
-// admin answers once all listeners are there, so it is ready from the start.
-func (p *proxy) admin() http.Handler {
+// admin is the admin interface; it says that it is ready once live is closed.
+func (p *proxy) admin(live <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "LIVE\n") })
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-live:
+			io.WriteString(w, "LIVE\n")
+		default:
+			http.Error(w, "INITIALIZING", http.StatusServiceUnavailable)
+		}
+	})
 	mux.HandleFunc("POST /drain_listeners", func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
