@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/lab/node"
 )
 
@@ -15,9 +14,8 @@ const (
 	AgentEnvoy = "envoy" // the Envoy that Options.Envoy names
 )
 
-// CheckAgent fails when this machine or the other options do not allow the Agent.
-// Envoy asks the kernel where a redirected connection was going and runs in
-// real time, so it needs the netns fabric and an unscaled clock.
+// CheckAgent fails when the other options do not allow the Agent. Envoy runs in
+// real time, so it needs an unscaled clock.
 func (o *Options) CheckAgent() error {
 	const hint = "use --agent lab, the lab's own"
 	switch {
@@ -25,9 +23,6 @@ func (o *Options) CheckAgent() error {
 		return nil
 	case o.Agent != AgentEnvoy:
 		return fail.Newf(fail.Usage, "use --agent lab or envoy", "there is no agent %q", o.Agent)
-	case o.Fabric != netns.Name:
-		return fail.Newf(fail.Usage, "use --fabric netns, or --agent lab",
-			"Envoy cannot be the agent on this fabric: it reads a connection's original destination from the kernel, and tasks' addresses must be real")
 	case o.Scale > 1:
 		return fail.Newf(fail.Usage, hint, "Envoy's timers cannot be scaled")
 	case slices.ContainsFunc(o.Inject, func(i Injection) bool { return i.Hop == "agent" }):

@@ -164,6 +164,9 @@ func TestUpdatesUnderLoad(t *testing.T) {
 	if got := v["cluster.egress_app_ns_80.update_success"]; got < updates {
 		t.Errorf("Envoy took %d updates of %d", got, updates)
 	}
+	if v["listener_manager.lds.update_success"] != 1 || v["cluster_manager.cds.update_success"] != 1 || v["listener_manager.listener_modified"] != 0 {
+		t.Errorf("updates of endpoints touched listeners or clusters: %d, %d, %d", v["listener_manager.lds.update_success"], v["cluster_manager.cds.update_success"], v["listener_manager.listener_modified"])
+	}
 	st, err := p.Status()
 	if err != nil || len(st.Egress) != 1 {
 		t.Fatalf("%+v %v", st, err)
@@ -287,7 +290,7 @@ func TestRestart(t *testing.T) {
 		if i == envoy.MaxRestarts {
 			break
 		}
-		for limit := time.Now().Add(20*time.Second); ; time.Sleep(20 * time.Millisecond) {
+		for limit := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 			if now, err := p.Status(); err == nil && now.PID != st.PID {
 				if status, _ := fetch(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, url); status == 200 {
 					break

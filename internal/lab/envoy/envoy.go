@@ -159,9 +159,12 @@ func newGenerator(cfg agent.Config, at Addresses) (*generator, error) {
 	return &generator{cfg: cfg, at: at, log: at.AccessLog}, nil
 }
 
-// pack wraps a message as Envoy's typed extensions want it.
+// pack wraps a message as Envoy's typed extensions want it, in the same bytes
+// every time: other bytes are another listener to Envoy, which then drains the
+// old one.
 func (g *generator) pack(m proto.Message) *anypb.Any {
-	a, err := anypb.New(m)
+	a := &anypb.Any{}
+	err := anypb.MarshalFrom(a, m, proto.MarshalOptions{Deterministic: true})
 	if err != nil && g.err == nil {
 		g.err = err
 	}

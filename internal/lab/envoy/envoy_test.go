@@ -16,6 +16,7 @@ import (
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
@@ -151,6 +152,25 @@ func TestMapped(t *testing.T) {
 	delete(at.Aliases, cfg.Egress[0].At)
 	if _, err := Bootstrap(cfg, hosts, at); err == nil || !strings.Contains(err.Error(), "there is no address for http.ns:80") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestSameBytes: a configuration is the same message every time, or the control
+// plane would tell Envoy to replace what has not changed.
+func TestSameBytes(t *testing.T) {
+	cfg, hosts, at := protocols()
+	first, err := Bootstrap(cfg, hosts, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		again, err := Bootstrap(cfg, hosts, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !proto.Equal(first, again) {
+			t.Fatal("the same configuration is another message")
+		}
 	}
 }
 

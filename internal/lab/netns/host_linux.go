@@ -226,8 +226,10 @@ func (h *Host) address() error {
 			return fmt.Errorf("IPv6 route: %w", err)
 		}
 	}
-	if len(h.spec.VIPs) > 0 && hasIPv6() {
+	if len(h.spec.VIPs) > 0 && h.spec.IP6.IsValid() {
 		// A packet needs a route before it meets the redirect of the output hook.
+		// A task with IPv4 alone has none: there the names' IPv6 addresses are
+		// unreachable, as on Fargate.
 		lo, err := links.LinkByName("lo")
 		if err != nil {
 			return err
