@@ -16,8 +16,14 @@ import (
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/situation"
 	"github.com/hoplab/hoplab/internal/test/differential"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
+)
+
+var (
+	fabric = flag.String("fabric", "loopback", "the lab's fabric")
+	agent  = flag.String("agent", lab.AgentLab, "what the agents are: lab, or envoy, which runs in real time")
 )
 
 func TestMain(m *testing.M) {
@@ -25,11 +31,18 @@ func TestMain(m *testing.M) {
 		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 	}
 	flag.Parse()
+	if code, done, err := lab.Enter(*fabric); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	} else if done {
+		os.Exit(code)
+	}
 	os.Exit(m.Run())
 }
 
 // TestSituations shows three columns that must agree: what is documented, what
-// reach predicts, what the lab shows.
+// reach predicts, what the lab shows. With real Envoys on the kernel's network:
+// go test ./internal/situation -agent envoy -fabric netns -timeout 30m
 func TestSituations(t *testing.T) {
 	layer.Full(t, "starts labs")
 	r, err := repo.Find()
@@ -40,10 +53,14 @@ func TestSituations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	envoy, scale := "", 20.0
+	if *agent == lab.AgentEnvoy {
+		envoy, scale = labtest.Envoy(t), 1
+	}
 	table := new(page)
 	for _, s := range situation.All() {
 		t.Run(s.Name, func(t *testing.T) {
-			rows := show(t, s, app, 20)
+			rows := show(t, s, app, envoy, scale)
 			if len(rows) == 0 {
 				t.Fatal("nothing to compare: no prediction matches the call")
 			}
@@ -67,7 +84,7 @@ func TestSituations(t *testing.T) {
 }
 
 // show runs the situation and returns the rows of its call and of its target.
-func show(t *testing.T, s situation.Situation, app string, scale float64) []differential.Row {
+func show(t *testing.T, s situation.Situation, app, envoy string, scale float64) []differential.Row {
 	t.Helper()
 	top, err := s.Config.Topology()
 	if err != nil {
@@ -80,7 +97,7 @@ func show(t *testing.T, s situation.Situation, app string, scale float64) []diff
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	rows, err := differential.Compare(ctx, top, differential.Options{
-		App: []string{app}, Node: []string{self, "node"}, Scale: scale, Seed: 1, Dir: t.TempDir(),
+		App: []string{app}, Fabric: *fabric, Envoy: envoy, Node: []string{self, "node"}, Scale: scale, Seed: 1, Dir: t.TempDir(),
 		Reach: reach.Options{App: s.App}, Ask: question(s, top),
 		Want: func(p *reach.Prediction) bool { return p.Kind == reach.KindHealth && s.Target != "" },
 	})

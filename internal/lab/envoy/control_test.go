@@ -327,6 +327,23 @@ func TestRefusedListener(t *testing.T) {
 	}
 }
 
+// TestNothingToDo: the agent of the first client of a namespace has neither
+// listeners nor clusters, and is ready.
+func TestNothingToDo(t *testing.T) {
+	layer.Full(t, "starts Envoy")
+	p, b, err := envoy.Start(agent.Config{Task: "t"}, &table{}, labtest.Envoy(t), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if len(b.Ingress)+len(b.Outbound) != 0 {
+		t.Errorf("it listens at %+v", b)
+	}
+	if _, err := p.Status(); err != nil {
+		t.Error(err)
+	}
+}
+
 // taken is a network that gives out an address that somebody listens on.
 type taken struct {
 	fabric.Net

@@ -34,6 +34,7 @@ type Options struct {
 	App    []string // command of the measured app
 	Node   []string // command of a lab node
 	Fabric string
+	Envoy  string // the Envoy that the agents are; "" for the lab's own
 	// Scale is how many times faster than real the lab's timers run.
 	Scale float64
 	Seed  uint64
@@ -62,8 +63,11 @@ func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error
 	if err != nil {
 		return nil, err
 	}
-	l, err := lab.Start(ctx, lab.Options{Topology: t, Fabric: o.Fabric, App: lab.App{Command: o.App}, Node: o.Node, Seed: o.Seed,
-		Scale: o.Scale, Dir: o.Dir})
+	opts := lab.Options{Topology: t, Fabric: o.Fabric, App: lab.App{Command: o.App}, Node: o.Node, Seed: o.Seed, Scale: o.Scale, Dir: o.Dir}
+	if o.Envoy != "" {
+		opts.Agent, opts.Envoy = lab.AgentEnvoy, o.Envoy
+	}
+	l, err := lab.Start(ctx, opts)
 	if err != nil {
 		return nil, err
 	}

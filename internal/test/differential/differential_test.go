@@ -32,6 +32,7 @@ var (
 	first   = flag.Uint64("seed", 0, "seed of the first deployment; 0 draws one from the clock and prints it")
 	scale   = flag.Float64("scale", 25, "how many times faster than real the lab's timers run")
 	fabric  = flag.String("fabric", "loopback", "the lab's fabric")
+	agent   = flag.String("agent", lab.AgentLab, "what the agents are: lab, or envoy, which runs in real time whatever -scale says")
 	atOnce  = flag.Int("at-once", 4, "deployments that run at the same time")
 )
 
@@ -78,6 +79,7 @@ func appOf(c scenario.Config) func(*topology.Service) reach.App {
 // TestGeneratedDeployments holds prediction against observation over generated
 // deployments. All of them: go test ./internal/test/differential -configs 2000
 // and, on the kernel's network: go test ./internal/test/differential -fabric netns -configs 300
+// and with real Envoys as agents: go test ./internal/test/differential -agent envoy -fabric netns -configs 300 -timeout 60m
 func TestGeneratedDeployments(t *testing.T) {
 	layer.Full(t, "starts labs")
 	r, err := repo.Find()
@@ -92,7 +94,11 @@ func TestGeneratedDeployments(t *testing.T) {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano()) % 1e9
 	}
-	t.Logf("%d deployments from seed %d on %s, timers %g times faster", *configs, seed, *fabric, *scale)
+	envoy := ""
+	if *agent == lab.AgentEnvoy {
+		envoy, *scale = labtest.Envoy(t), 1
+	}
+	t.Logf("agent %s: %d deployments from seed %d on %s, timers %g times faster", *agent, *configs, seed, *fabric, *scale)
 	var mu sync.Mutex
 	var compared int
 	var reruns labtest.Reruns
@@ -105,13 +111,13 @@ func TestGeneratedDeployments(t *testing.T) {
 			defer func() { <-slots }()
 			s := seed + uint64(i)
 			c := scenario.Random(rand.New(rand.NewPCG(s, 0)))
-			rows, err := run(t, c, app, s, *scale)
+			rows, err := run(t, c, app, envoy, s, *scale)
 			differs := ""
 			if i := slices.IndexFunc(rows, func(r differential.Row) bool { return r.Differs != "" }); err == nil && i >= 0 {
 				// A busy machine can make a fast clock overtake the work. What
 				// is really different is so on a slow clock too.
 				differs = rows[i].ID + ": " + rows[i].Differs
-				rows, err = run(t, c, app, s, *scale/8)
+				rows, err = run(t, c, app, envoy, s, max(*scale/8, 1))
 			}
 			reruns.Case(fmt.Sprintf("seed %d (%s)", s, c.Name), differs)
 			mu.Lock()
@@ -143,7 +149,7 @@ func TestGeneratedDeployments(t *testing.T) {
 	}
 }
 
-func run(t *testing.T, c scenario.Config, app string, seed uint64, scale float64) ([]differential.Row, error) {
+func run(t *testing.T, c scenario.Config, app, envoy string, seed uint64, scale float64) ([]differential.Row, error) {
 	a, err := cfn.Parse(fmt.Sprintf("seed-%d.json", seed), c.Template(), cfn.Options{})
 	if err != nil {
 		return nil, err
@@ -159,7 +165,7 @@ func run(t *testing.T, c scenario.Config, app string, seed uint64, scale float64
 		return nil, err
 	}
 	return differential.Compare(ctx, top, differential.Options{
-		App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric, Scale: scale, Seed: seed,
+		App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric, Envoy: envoy, Scale: scale, Seed: seed,
 		Dir: filepath.Join(t.TempDir(), "lab"), Reach: reach.Options{App: appOf(c)},
 	})
 }
