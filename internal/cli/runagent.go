@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -30,13 +29,6 @@ func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan, inject
 			return nil, "", fail.Newf(fail.Usage, "leave --envoy or --agent lab out", "--envoy %s: the agents of this run are not Envoy", f.envoy)
 		case asked:
 			return ownAgent(""), "", nil
-		}
-		return f.ownInstead(s, p, err)
-	}
-	if slices.ContainsFunc(inject, func(i experiment.Injection) bool { return i.Hop == "agent" }) {
-		err := fail.Newf(fail.Usage, "add --agent lab", "no delay can be injected into Envoy")
-		if asked {
-			return nil, "", err
 		}
 		return f.ownInstead(s, p, err)
 	}

@@ -4,7 +4,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab/inject"
 	"github.com/hoplab/hoplab/internal/lab/node"
 )
 
@@ -17,16 +19,13 @@ const (
 // CheckAgent fails when the other options do not allow the Agent. Envoy runs in
 // real time, so it needs an unscaled clock.
 func (o *Options) CheckAgent() error {
-	const hint = "use --agent lab, the lab's own"
 	switch {
 	case o.Agent == "" || o.Agent == AgentLab:
 		return nil
 	case o.Agent != AgentEnvoy:
 		return fail.Newf(fail.Usage, "use --agent lab or envoy", "there is no agent %q", o.Agent)
 	case o.Scale > 1:
-		return fail.Newf(fail.Usage, hint, "Envoy's timers cannot be scaled")
-	case slices.ContainsFunc(o.Inject, func(i Injection) bool { return i.Hop == "agent" }):
-		return fail.Newf(fail.Usage, hint, "no delay can be injected into Envoy")
+		return fail.Newf(fail.Usage, "use --agent lab, the lab's own", "Envoy's timers cannot be scaled")
 	}
 	return nil
 }
@@ -48,4 +47,15 @@ func (t *task) envoyOf() *node.Envoy {
 		return nil
 	}
 	return &node.Envoy{Path: t.service.copy.lab.envoy, Dir: filepath.Join(t.dir, "envoy")}
+}
+
+// agentInjection is the delay of a service's agents. An Envoy delays in a filter,
+// which costs something itself: when one has it all have, and the others'
+// delay is 0.
+func (l *Lab) agentInjection(s *service) *inject.Spec {
+	spec := l.injectionFor("agent", s)
+	if spec == nil && l.envoy != "" && slices.ContainsFunc(l.opts.Inject, func(i Injection) bool { return i.Hop == "agent" }) {
+		return &inject.Spec{Delay: call.Delay{Share: 1}}
+	}
+	return spec
 }

@@ -122,8 +122,7 @@ func (t *task) attach(ctx context.Context) (err error) {
 // port mode in force.
 func (t *task) startAgent() (err error) {
 	l, def := t.service.copy.lab, t.service.def
-	cfg := agent.Config{Task: t.id, Scale: l.opts.Scale, Seed: l.opts.Seed, ConnectTimeout: l.opts.ConnectTimeout,
-		Inject: l.injectionFor("agent", t.service)}
+	cfg := agent.Config{Task: t.id, Scale: l.opts.Scale, Seed: l.opts.Seed, ConnectTimeout: l.opts.ConnectTimeout, Inject: l.agentInjection(t.service)}
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
 		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}
 	}

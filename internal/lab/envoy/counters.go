@@ -46,8 +46,8 @@ func (p *Proxy) Counters() (map[string]int64, error) {
 	return out, nil
 }
 
-// Status returns Envoy's counters in the terms of the lab's own agent. Envoy
-// does not tell health checks from other requests: HealthChecks stays 0.
+// Status returns Envoy's counters in the terms of the lab's own agent. They
+// begin at 0 again when Envoy is started again.
 func (p *Proxy) Status() (agent.Status, error) {
 	v, err := p.Counters()
 	if err != nil {
@@ -56,8 +56,13 @@ func (p *Proxy) Status() (agent.Status, error) {
 	p.mu.Lock()
 	st := agent.Status{PID: p.proc.PID()}
 	p.mu.Unlock()
+	if st.Inject, err = p.injected(); err != nil {
+		return agent.Status{}, err
+	}
 	for _, in := range p.cfg.Ingress {
-		st.Ingress = append(st.Ingress, endpoint(v, ingressName(in), name("app", in.Discovery), in.Discovery, in.Protocol))
+		e := endpoint(v, ingressName(in), name("app", in.Discovery), in.Discovery, in.Protocol)
+		e.HealthChecks = v["vhost."+ingressName(in)+".vcluster."+healthChecks+".upstream_rq_total"]
+		st.Ingress = append(st.Ingress, e)
 	}
 	for _, e := range p.cfg.Egress {
 		s := endpoint(v, name("egress", key(e)), name("egress", key(e)), e.Discovery, e.Protocol)

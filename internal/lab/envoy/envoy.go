@@ -60,6 +60,8 @@ type Addresses struct {
 	// AccessLog is a file for access log lines; empty for standard output,
 	// where AWS's agent writes them. It matters only when cfg has an AccessLog.
 	AccessLog string
+	// InjectLog is a file for what was injected; it matters only when cfg has an Inject.
+	InjectLog string
 }
 
 // DrainTime is how long Envoy takes to drain, as AWS's agent starts it.
@@ -134,8 +136,8 @@ func newGenerator(cfg agent.Config, at Addresses) (*generator, error) {
 	if len(at.Ingress) != len(cfg.Ingress) {
 		return nil, fmt.Errorf("envoy for task %s: %d ingress addresses for %d endpoints", cfg.Task, len(at.Ingress), len(cfg.Ingress))
 	}
-	if cfg.Inject != nil || cfg.Scale > 1 {
-		return nil, fail.Newf(fail.Usage, "use the lab's own agent for these", "Envoy injects no delays and runs on no scaled clock")
+	if cfg.Scale > 1 {
+		return nil, fail.Newf(fail.Usage, "use the lab's own agent for it", "Envoy runs on no scaled clock")
 	}
 	for i, in := range cfg.Ingress {
 		if in.TLS {

@@ -16,6 +16,7 @@ import (
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -79,7 +80,7 @@ func (g *generator) ingressListener(in agent.Ingress, at netip.AddrPort) *listen
 	return &listenerv3.Listener{
 		Name: ingressName(in), StatPrefix: statName(ingressName(in)), Address: address(at), TrafficDirection: corev3.TrafficDirection_INBOUND,
 		FilterChains: []*listenerv3.FilterChain{{Filters: g.filters(chain{
-			name: ingressName(in), cluster: name("app", in.Discovery), protocol: in.Protocol, timeouts: in.Timeouts,
+			name: ingressName(in), cluster: name("app", in.Discovery), protocol: in.Protocol, timeouts: in.Timeouts, apart: checks(),
 		})}},
 	}
 }
@@ -152,6 +153,20 @@ type chain struct {
 	protocol      agent.Protocol
 	timeouts      agent.Timeouts
 	retries       int
+	apart         []*routev3.VirtualCluster // requests that are counted by themselves too
+}
+
+// healthChecks are the requests of load balancers' health checks. They are
+// counted apart so that what remains is traffic.
+const healthChecks = "health_checks"
+
+func checks() []*routev3.VirtualCluster {
+	return []*routev3.VirtualCluster{{Name: healthChecks, Headers: []*routev3.HeaderMatcher{{
+		Name: "user-agent",
+		HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &matcherv3.StringMatcher{
+			MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "ELB-HealthChecker/"},
+		}},
+	}}}}
 }
 
 func (g *generator) filters(c chain) []*listenerv3.Filter {
@@ -199,20 +214,20 @@ func (g *generator) connectionManager(c chain) *hcmv3.HttpConnectionManager {
 		MaxRequestHeadersKb:       wrapperspb.UInt32(maxHeadKB),
 		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{IdleTimeout: durationpb.New(c.timeouts.Idle)},
 		UpgradeConfigs:            []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}},
-		AccessLog:                 g.accessLog(c.protocol),
+		AccessLog:                 append(g.accessLog(c.protocol), g.injectionLog()...),
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
 			Name: c.name,
 			VirtualHosts: []*routev3.VirtualHost{{
-				Name: c.name, Domains: []string{"*"},
+				Name: c.name, Domains: []string{"*"}, VirtualClusters: c.apart,
 				Routes: []*routev3.Route{{
 					Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
 					Action: &routev3.Route_Route{Route: route},
 				}},
 			}},
 		}},
-		HttpFilters: []*hcmv3.HttpFilter{{
+		HttpFilters: append(g.injection(), &hcmv3.HttpFilter{
 			Name: "envoy.filters.http.router", ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: g.pack(&routerv3.Router{})},
-		}},
+		}),
 	}
 }
 

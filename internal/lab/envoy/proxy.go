@@ -92,6 +92,7 @@ func (p *Proxy) start(n fabric.Net, dir string) (b agent.Bound, err error) {
 	if err := p.openSockets(dir); err != nil {
 		return b, err
 	}
+	p.at.InjectLog = filepath.Join(dir, "inject.log")
 	if p.cfg.AccessLog != nil {
 		p.at.AccessLog = p.cfg.AccessLog.Path
 	}

@@ -9,9 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
-	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/netns"
@@ -125,7 +123,6 @@ func TestEnvoyRefused(t *testing.T) {
 		want string
 	}{
 		{"fast clock", lab.Options{Fabric: netns.Name, Scale: 2}, fail.Usage, "timers cannot be scaled"},
-		{"delay", lab.Options{Fabric: netns.Name, Inject: []lab.Injection{{Hop: "agent", Delay: call.Delay{Spin: time.Millisecond}}}}, fail.Usage, "no delay can be injected"},
 		{"no Envoy", lab.Options{Fabric: netns.Name}, fail.Usage, "no Envoy is named"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,9 @@ package node
 import (
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/envoy"
@@ -44,6 +47,26 @@ func (f envoyAgent) Close() {
 	f.Proxy.Close()
 }
 
+// onTerm does what AWS's agent does on SIGTERM: it drains for a while, and ends.
+func (f envoyAgent) onTerm() {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	select {
+	case <-f.closing:
+		return
+	case <-term:
+	}
+	if f.DrainAll() == nil {
+		select {
+		case <-f.closing:
+			return
+		case <-time.After(envoy.DrainTime):
+		}
+	}
+	f.Close()
+	os.Exit(0)
+}
+
 func (n *server) startSidecar(st Start, net fabric.Net) (sidecar, agent.Bound, error) {
 	if st.Envoy == nil {
 		a, b, err := agent.Start(*st.Agent, net)
@@ -57,6 +80,7 @@ func (n *server) startSidecar(st Start, net fabric.Net) (sidecar, agent.Bound, e
 		return nil, b, err
 	}
 	f := envoyAgent{p, make(chan struct{})}
+	go f.onTerm()
 	go func() {
 		<-p.Ended()
 		select {
