@@ -10,14 +10,14 @@ import (
 	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
-	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // TestTwin checks that a twin is reached under the same name through
 // processes of its own.
-func TestTwin(t *testing.T) {
-	layer.Full(t, "starts a lab")
+func TestTwin(t *testing.T) { withEachAgent(t, testTwin) }
+
+func testTwin(t *testing.T, opts lab.Options) {
 	topo := labtest.Deployment(t, "agent")
 	var app topology.ID
 	for _, s := range topo.Services {
@@ -25,7 +25,8 @@ func TestTwin(t *testing.T) {
 			app = s.ID
 		}
 	}
-	l := start(t, lab.Options{Topology: topo, Twins: []lab.Twin{{Of: app, Name: "agent-twin"}}})
+	opts.Topology, opts.Twins = topo, []lab.Twin{{Of: app, Name: "agent-twin"}}
+	l := start(t, opts)
 	healthy(t, l)
 	url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
 	via := map[string]string{}
@@ -50,13 +51,15 @@ func TestTwin(t *testing.T) {
 }
 
 // TestInjection checks that a delay arrives and is counted where it was asked for.
-func TestInjection(t *testing.T) {
-	layer.Full(t, "starts a lab")
+func TestInjection(t *testing.T) { withEachAgent(t, testInjection) }
+
+func testInjection(t *testing.T, opts lab.Options) {
 	for _, hop := range []string{"alb", "agent", "app"} {
 		t.Run(hop, func(t *testing.T) {
 			topo := labtest.Deployment(t, "agent")
 			const spin = 20 * time.Millisecond
-			l := start(t, lab.Options{Topology: topo, Inject: []lab.Injection{{Hop: hop, Delay: call.Delay{Spin: spin}}}})
+			opts.Topology, opts.Inject = topo, []lab.Injection{{Hop: hop, Delay: call.Delay{Spin: spin}}}
+			l := start(t, opts)
 			healthy(t, l)
 			url, _ := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
 			o, err := l.Curl(context.Background(), lab.Caller{}, url)
@@ -88,10 +91,12 @@ func TestInjection(t *testing.T) {
 }
 
 // TestStatusCounts compares counters with the requests that were sent.
-func TestStatusCounts(t *testing.T) {
-	layer.Full(t, "starts a lab")
+func TestStatusCounts(t *testing.T) { withEachAgent(t, testStatusCounts) }
+
+func testStatusCounts(t *testing.T, opts lab.Options) {
 	topo := labtest.Deployment(t, "both")
-	l := start(t, lab.Options{Topology: topo})
+	opts.Topology = topo
+	l := start(t, opts)
 	healthy(t, l)
 	const n = 20
 	for _, port := range []int{80, 81} {
