@@ -1,8 +1,9 @@
 package check
 
 import (
-	"encoding/json"
 	"io"
+
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // Schema is the schema of the JSON document.
@@ -31,8 +32,5 @@ func JSON(w io.Writer, topology string, findings []Finding) error {
 			d.Counts[f.Severity.String()]++
 		}
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(d)
+	return printable.JSON(w, d)
 }

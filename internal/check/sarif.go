@@ -10,6 +10,7 @@ import (
 
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach/render"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -37,7 +38,7 @@ func SARIF(w io.Writer, findings []Finding, o SARIFOptions) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(data, '\n'))
+	_, err = w.Write(append(printable.Document(data), '\n'))
 	return err
 }
 

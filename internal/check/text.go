@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach/render"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -37,7 +38,7 @@ func Text(w io.Writer, findings []Finding, o render.TextOptions) error {
 }
 
 func writeFinding(b io.Writer, f Finding, o render.TextOptions) {
-	fmt.Fprintf(b, "%s  %s  %s\n", o.Paint(severityColor(f.Severity), f.Severity.String()), f.Rule, f.Label)
+	printable.Fprintf(b, "%s  %s  %s\n", printable.Safe(o.Paint(severityColor(f.Severity), f.Severity.String())), f.Rule, f.Label)
 	if at := place(f.Origin); at != "" {
 		render.Wrap(b, at, 2, 4, o)
 	}

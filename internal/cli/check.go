@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach/render"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -114,17 +115,17 @@ func noteUnknowns(s streams, t *topology.Topology) error {
 	if n := len(t.Unknowns); n > 1 {
 		what = fmt.Sprintf("%d values are", n)
 	}
-	fmt.Fprintf(s.out, "\n%s not settled by the source; answers that need it say unknown:\n", what)
+	printable.Fprintf(s.out, "\n%s not settled by the source; answers that need it say unknown:\n", what)
 	for i, n := range t.Unknowns {
 		if i == 5 {
-			fmt.Fprintf(s.out, "  … and %d more\n", len(t.Unknowns)-i)
+			printable.Fprintf(s.out, "  … and %d more\n", len(t.Unknowns)-i)
 			break
 		}
 		text := n.Text
 		if !strings.HasPrefix(text, n.Origin.File+":") {
 			text = fmt.Sprintf("%s:%d: %s", n.Origin.File, n.Origin.Line, text)
 		}
-		fmt.Fprintf(s.out, "  %s\n", text)
+		printable.Fprintf(s.out, "  %s\n", text)
 	}
 	return nil
 }

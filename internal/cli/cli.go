@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // streams are the three files of a command, passed instead of the globals so
@@ -114,9 +115,9 @@ func printError(w io.Writer, cmd *cobra.Command, err error) {
 	if cmd != nil {
 		name = cmd.CommandPath()
 	}
-	fmt.Fprintf(w, "%s: %s\n", name, oneLine(err.Error()))
+	printable.Fprintf(w, "%s: %s\n", name, oneLine(err.Error()))
 	if hint := fail.HintOf(err); hint != "" {
-		fmt.Fprintf(w, "  → %s\n", hint)
+		printable.Fprintf(w, "  → %s\n", hint)
 	}
 }
 

@@ -2,13 +2,13 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/cost"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 func newCost(s streams) *cobra.Command {
@@ -51,15 +51,15 @@ Connect agent costs per task and month. PATH is as for check.
 func printCost(s streams, e cost.Estimate) error {
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	for _, l := range e.Lines {
-		fmt.Fprintf(tw, "%s\t%g %s\t$%.4f\n", l.What, l.Count, l.Unit, l.USD)
+		printable.Fprintf(tw, "%s\t%g %s\t$%.4f\n", l.What, l.Count, l.Unit, l.USD)
 	}
-	fmt.Fprintf(tw, "per %s\t\t$%.4f\n", e.Per, e.USD)
+	printable.Fprintf(tw, "per %s\t\t$%.4f\n", e.Per, e.USD)
 	if err := tw.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "\nPrices of %s as of %s; other regions differ. Not counted: %s.\n", e.Region, e.Dated, strings.Join(e.Without, "; "))
-	fmt.Fprintf(s.out, "Room for the Service Connect agent (%d CPU units, %d MiB): $%.2f per task and month.\n",
+	printable.Fprintf(s.out, "\nPrices of %s as of %s; other regions differ. Not counted: %s.\n", e.Region, e.Dated, strings.Join(e.Without, "; "))
+	printable.Fprintf(s.out, "Room for the Service Connect agent (%d CPU units, %d MiB): $%.2f per task and month.\n",
 		cost.AgentCPUUnits, cost.AgentMemoryMiB, cost.AgentMonth(cost.USEast1))
-	_, err := fmt.Fprintf(s.out, "Sources: %s\n", strings.Join(e.Sources, ", "))
+	_, err := printable.Fprintf(s.out, "Sources: %s\n", strings.Join(e.Sources, ", "))
 	return err
 }

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/envoybin"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 func newEnvoy(s streams) *cobra.Command {
@@ -63,5 +63,5 @@ func printEnvoy(w io.Writer, b envoybin.Binary) {
 	if b.Pinned {
 		pinned = "as pinned"
 	}
-	fmt.Fprintf(w, "Envoy %s from %s\n  path    %s\n  sha256  %s (%s)\n", b.Version, b.From, b.Path, b.Digest, pinned)
+	printable.Fprintf(w, "Envoy %s from %s\n  path    %s\n  sha256  %s (%s)\n", b.Version, b.From, b.Path, b.Digest, pinned)
 }

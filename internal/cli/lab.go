@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +21,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -464,8 +464,5 @@ func (f *labFlags) caller(name string) (lab.Caller, error) {
 }
 
 func writeJSON(s streams, v any) error {
-	enc := json.NewEncoder(s.out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	return printable.JSON(s.out, v)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 func newLabDial(s streams, f *labFlags) *cobra.Command {
@@ -64,6 +65,6 @@ func (f *labFlags) printDial(s streams, rawURL string) error {
 	if st.CA != "" && u.Scheme == "https" {
 		options += " --cacert " + st.CA
 	}
-	_, err = fmt.Fprintln(s.out, options)
+	_, err = printable.Fprintln(s.out, options)
 	return err
 }

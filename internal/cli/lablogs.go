@@ -12,6 +12,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 func newLabLogs(s streams, f *labFlags) *cobra.Command {
@@ -120,7 +121,7 @@ func (l appLog) print(s streams, want func(probe, access bool) bool) error {
 		if access {
 			line = l.modelled(line, fields.Remote, fields.Server)
 		}
-		if _, err := s.out.Write(line); err != nil {
+		if _, err := s.out.Write(printable.Document(line)); err != nil {
 			return err
 		}
 	}

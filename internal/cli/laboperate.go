@@ -11,6 +11,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 func newLabKill(s streams, f *labFlags) *cobra.Command {
@@ -193,6 +194,6 @@ func tasks(n int) string {
 }
 
 func say(s streams, format string, args ...any) error {
-	_, err := fmt.Fprintf(s.out, format+"\n", args...)
+	_, err := printable.Fprintf(s.out, format+"\n", args...)
 	return err
 }

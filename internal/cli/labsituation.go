@@ -13,6 +13,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach/render"
 	"github.com/hoplab/hoplab/internal/situation"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -101,7 +102,7 @@ func (f *labFlags) tellSituation(s streams) error {
 		return err
 	}
 	if call != "" {
-		fmt.Fprintf(s.out, "  try: %s\n", call)
+		printable.Fprintf(s.out, "  try: %s\n", call)
 		render.Wrap(s.out, "documented: "+documented(&x), 2, 4, o)
 	}
 	render.Wrap(s.out, x.Why, 2, 2, o)

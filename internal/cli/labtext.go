@@ -12,6 +12,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // initial reports whether a target still waits for its first health checks.
@@ -37,36 +38,36 @@ func printLab(s streams, st *lab.Status) {
 		printInstances(s, st)
 	}
 	for _, b := range st.LoadBalancers {
-		fmt.Fprintf(s.out, "\nload balancer %s  %s  %s\n", b.Name, b.IP, b.DNSName)
+		printable.Fprintf(s.out, "\nload balancer %s  %s  %s\n", b.Name, b.IP, b.DNSName)
 		tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 		for _, l := range b.Listeners {
-			fmt.Fprintf(tw, "  listener %d\t%s://%s:%d/\t%d requests\n", l.Port, strings.ToLower(l.Protocol), b.DNSName, l.Port, l.Requests)
+			printable.Fprintf(tw, "  listener %d\t%s://%s:%d/\t%d requests\n", l.Port, strings.ToLower(l.Protocol), b.DNSName, l.Port, l.Requests)
 		}
 		for _, g := range b.Groups {
 			for _, t := range g.Targets {
-				fmt.Fprintf(tw, "  target %s\tof %s\t%s\n", t.Address, g.Name, state(string(t.State), t.Reason))
+				printable.Fprintf(tw, "  target %s\tof %s\t%s\n", t.Address, g.Name, state(string(t.State), t.Reason))
 			}
 		}
 		tw.Flush()
 	}
 	if st.CA != "" {
-		fmt.Fprintf(s.out, "\nHTTPS certificates are signed by the lab's own authority, %s (see hoplab lab dial)\n", st.CA)
+		printable.Fprintf(s.out, "\nHTTPS certificates are signed by the lab's own authority, %s (see hoplab lab dial)\n", st.CA)
 	}
 	for _, n := range st.Notes {
-		fmt.Fprintf(s.out, "\nnote: %s\n", n)
+		printable.Fprintf(s.out, "\nnote: %s\n", n)
 	}
 }
 
 // printInstances prints the EC2 instances and where they listen.
 func printInstances(s streams, st *lab.Status) {
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "instance\tid\taddress\tlistens on\n")
+	printable.Fprintf(tw, "instance\tid\taddress\tlistens on\n")
 	for _, in := range st.Instances {
 		var ports []string
 		for _, a := range in.Apps {
 			ports = append(ports, fmt.Sprint(a.Port))
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", in.Name, in.Instance, in.IP, strings.Join(ports, " "))
+		printable.Fprintf(tw, "%s\t%s\t%s\t%s\n", in.Name, in.Instance, in.IP, strings.Join(ports, " "))
 	}
 	tw.Flush()
 }
@@ -74,13 +75,13 @@ func printInstances(s streams, st *lab.Status) {
 // printServices prints the tasks of every service.
 func printServices(s streams, st *lab.Status) {
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "service\ttask\taddress\tstate\tcan call\n")
+	printable.Fprintf(tw, "service\ttask\taddress\tstate\tcan call\n")
 	for _, sv := range st.Services {
 		for _, t := range sv.Tasks {
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", sv.Name, t.ID, t.IP, state(string(t.State), t.Why), strings.Join(sortedKeys(t.Names), " "))
+			printable.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", sv.Name, t.ID, t.IP, state(string(t.State), t.Why), strings.Join(sortedKeys(t.Names), " "))
 		}
 		if len(sv.Tasks) == 0 {
-			fmt.Fprintf(tw, "%s\t-\t-\tno task\t\n", sv.Name)
+			printable.Fprintf(tw, "%s\t-\t-\tno task\t\n", sv.Name)
 		}
 	}
 	tw.Flush()
@@ -105,7 +106,7 @@ func sortedKeys(m map[string]string) []string {
 // printObservation prints what curl would, and answers with curl's exit code.
 func printObservation(s streams, o call.Observation, include bool) error {
 	if include && o.Status != 0 {
-		fmt.Fprintf(s.out, "HTTP/1.1 %d %s\n", o.Status, http.StatusText(o.Status))
+		printable.Fprintf(s.out, "HTTP/1.1 %d %s\n", o.Status, http.StatusText(o.Status))
 		names := make([]string, 0, len(o.Header))
 		for k := range o.Header {
 			names = append(names, k)
@@ -113,7 +114,7 @@ func printObservation(s streams, o call.Observation, include bool) error {
 		sort.Strings(names)
 		for _, k := range names {
 			for _, v := range o.Header[k] {
-				fmt.Fprintf(s.out, "%s: %s\n", strings.ToLower(k), v)
+				printable.Fprintf(s.out, "%s: %s\n", strings.ToLower(k), v)
 			}
 		}
 		fmt.Fprintln(s.out)
@@ -122,7 +123,7 @@ func printObservation(s streams, o call.Observation, include bool) error {
 		return err
 	}
 	if o.Error != "" {
-		fmt.Fprintln(s.err, o.Error)
+		printable.Fprintln(s.err, o.Error)
 	}
 	return answer(fail.Code(o.Exit))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/learn"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/repo"
 )
 
@@ -135,11 +136,11 @@ func listLessons(s streams, format string) error {
 		return writeJSON(s, all)
 	}
 	for i, e := range all {
-		if _, err := fmt.Fprintf(s.out, "%2d  %-20s %s\n", i+1, e.ID, e.Title); err != nil {
+		if _, err := printable.Fprintf(s.out, "%2d  %-20s %s\n", i+1, e.ID, e.Title); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(s.out, "\nStart with: hoplab learn %s\n", all[0].ID)
+	_, err := printable.Fprintf(s.out, "\nStart with: hoplab learn %s\n", all[0].ID)
 	return err
 }
 
@@ -148,7 +149,7 @@ func afterLesson(s streams, id string) error {
 	all := learn.All()
 	for i, l := range all[:len(all)-1] {
 		if l.ID == id {
-			_, err := fmt.Fprintf(s.out, "\nNext: hoplab learn %s\n", all[i+1].ID)
+			_, err := printable.Fprintf(s.out, "\nNext: hoplab learn %s\n", all[i+1].ID)
 			return err
 		}
 	}
@@ -179,7 +180,7 @@ func isTerminal(v any) bool {
 // ask reads the number of a choice. An empty line and the end of input mean no prediction.
 func ask(in *bufio.Reader, out io.Writer, n int) (int, error) {
 	for {
-		if _, err := fmt.Fprintf(out, "\nYour prediction (1 to %d, Enter for none): ", n); err != nil {
+		if _, err := printable.Fprintf(out, "\nYour prediction (1 to %d, Enter for none): ", n); err != nil {
 			return 0, err
 		}
 		line, err := in.ReadString('\n')

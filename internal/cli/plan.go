@@ -12,6 +12,7 @@ import (
 	"github.com/hoplab/hoplab/internal/analysis"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/sim"
 )
@@ -77,8 +78,8 @@ func machineLike(dir string, p *plan.Plan) (plan.Machine, error) {
 }
 
 func printPlan(s streams, p *plan.Plan, m plan.Machine) error {
-	fmt.Fprintf(s.out, "%s, design %s: %d replicates of %g s after %g s of warm-up, windows of %g s\n", p.Profile, p.Design, p.Replicates, p.ReplicateS, p.WarmupS, p.WindowS)
-	fmt.Fprintf(s.out, "%g requests/s over %d arms, %.0f measured requests in all; about %s\n\n",
+	printable.Fprintf(s.out, "%s, design %s: %d replicates of %g s after %g s of warm-up, windows of %g s\n", p.Profile, p.Design, p.Replicates, p.ReplicateS, p.WarmupS, p.WindowS)
+	printable.Fprintf(s.out, "%g requests/s over %d arms, %.0f measured requests in all; about %s\n\n",
 		p.RatePerS, len(p.Arms), p.Requests(), time.Duration((p.Seconds()+float64(p.Replicates)*restartS)*float64(time.Second)).Round(time.Second))
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "arm\tshare\tpath")
@@ -93,7 +94,7 @@ func printPlan(s streams, p *plan.Plan, m plan.Machine) error {
 		if a.TwinOf != "" {
 			path += "  (A/A twin of " + a.TwinOf + ")"
 		}
-		fmt.Fprintf(tw, "%s\t%.0f %%\t%s\n", a.Name, 100*p.Share(i), path)
+		printable.Fprintf(tw, "%s\t%.0f %%\t%s\n", a.Name, 100*p.Share(i), path)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -107,21 +108,21 @@ func printSight(s streams, p *plan.Plan, m plan.Machine) error {
 		_, err := fmt.Fprintln(s.out, "\nThis design cannot tell an effect from drift, so it has no smallest visible effect.")
 		return err
 	}
-	fmt.Fprintf(s.out, "\nOn %s, the difference %s:\n", m.Name, sights[0].Of)
+	printable.Fprintf(s.out, "\nOn %s, the difference %s:\n", m.Name, sights[0].Of)
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	for _, v := range sights {
 		name := plan.QuantileName(v.Quantile)
 		switch {
 		case !v.MayClaim:
-			fmt.Fprintf(tw, "  %s\tno claim: too few requests lie beyond it; replicates of %.0f s would do\n", name, math.Ceil(v.ReplicateS))
+			printable.Fprintf(tw, "  %s\tno claim: too few requests lie beyond it; replicates of %.0f s would do\n", name, math.Ceil(v.ReplicateS))
 		case math.IsInf(v.SmallestUs, 1):
-			fmt.Fprintf(tw, "  %s\tno interval from %d replicate\n", name, p.Replicates)
+			printable.Fprintf(tw, "  %s\tno interval from %d replicate\n", name, p.Replicates)
 		default:
 			limit := "more requests narrow it"
 			if v.ByStarts {
 				limit = "more replicates narrow it, more requests do not"
 			}
-			fmt.Fprintf(tw, "  %s\tinterval ± %s\tsees %s in four of five runs\t%s\n", name, micros(v.HalfWidthUs), micros(v.SmallestUs), limit)
+			printable.Fprintf(tw, "  %s\tinterval ± %s\tsees %s in four of five runs\t%s\n", name, micros(v.HalfWidthUs), micros(v.SmallestUs), limit)
 		}
 	}
 	return tw.Flush()

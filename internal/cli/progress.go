@@ -11,6 +11,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // progress shows how far a run is, without a word on what it measures: one
@@ -45,9 +46,9 @@ func (g *progress) event(e experiment.Event) {
 	case g.terminal:
 		g.draw()
 	case e.Phase == experiment.Done:
-		fmt.Fprintf(g.w, "replicate %d of %d done, %s elapsed, %s left\n", e.Replicate, e.Of, short(time.Since(g.began)), short(g.left()))
+		printable.Fprintf(g.w, "replicate %d of %d done, %s elapsed, %s left\n", e.Replicate, e.Of, short(time.Since(g.began)), short(g.left()))
 	case e.Phase == experiment.Failed:
-		fmt.Fprintf(g.w, "replicate %d of %d failed\n", e.Replicate, e.Of)
+		printable.Fprintf(g.w, "replicate %d of %d failed\n", e.Replicate, e.Of)
 	}
 }
 
@@ -83,7 +84,7 @@ func (g *progress) draw() {
 	if g.current.Of == 0 {
 		return
 	}
-	fmt.Fprintf(g.w, "\r\x1b[Kreplicate %d of %d: %s · %s elapsed, %s left", g.current.Replicate, g.current.Of, g.current.Phase, short(time.Since(g.began)), short(g.left()))
+	printable.Fprintf(g.w, "\r\x1b[Kreplicate %d of %d: %s · %s elapsed, %s left", g.current.Replicate, g.current.Of, g.current.Phase, short(time.Since(g.began)), short(g.left()))
 }
 
 // close ends the progress line.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/quiet"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/run"
@@ -164,7 +164,7 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 		return resumeAWS(cmd.Context(), s, f, dir)
 	}
 	if dir.Left() == 0 {
-		fmt.Fprintf(s.err, "%s is complete; this renders it again\n", dir.Path)
+		printable.Fprintf(s.err, "%s is complete; this renders it again\n", dir.Path)
 		return f.show(s, dir)
 	}
 	if code, done, err := lab.Enter(p.Fabric); done || err != nil {
@@ -221,7 +221,7 @@ func (f *runFlags) show(s streams, dir *run.Dir) error {
 	err := renderRun(s, dir, f.format)
 	var verdict verdictError
 	if (err == nil || errors.As(err, &verdict)) && f.format == "text" {
-		fmt.Fprintf(s.out, "\nThe page: %s\n", filepath.Join(dir.Path, run.HTMLFile))
+		printable.Fprintf(s.out, "\nThe page: %s\n", filepath.Join(dir.Path, run.HTMLFile))
 	}
 	return err
 }

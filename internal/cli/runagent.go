@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/run"
 )
 
@@ -45,9 +45,9 @@ func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan, inject
 // ownInstead goes on with the lab's own agent, and says why it is not Envoy.
 func (f *runFlags) ownInstead(s streams, p *plan.Plan, why error) (*run.Agent, string, error) {
 	p.Agent = plan.AgentLab
-	fmt.Fprintf(s.err, "measuring the lab's own agent, not Envoy: %s\n", oneLine(why.Error()))
+	printable.Fprintf(s.err, "measuring the lab's own agent, not Envoy: %s\n", oneLine(why.Error()))
 	if hint := fail.HintOf(why); hint != "" {
-		fmt.Fprintf(s.err, "  → %s\n", hint)
+		printable.Fprintf(s.err, "  → %s\n", hint)
 	}
 	return ownAgent(oneLine(why.Error())), "", nil
 }

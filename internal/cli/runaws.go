@@ -20,6 +20,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/quiet"
 	"github.com/hoplab/hoplab/internal/run"
 )
@@ -91,7 +92,7 @@ func survey(ctx context.Context, s streams, p *plan.Plan) (*awsrun.Site, error) 
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(s.err, "looking at the stacks in %s\n", c.Region)
+	printable.Fprintf(s.err, "looking at the stacks in %s\n", c.Region)
 	return awsrun.Survey(ctx, c, p)
 }
 
@@ -99,9 +100,9 @@ func survey(ctx context.Context, s streams, p *plan.Plan) (*awsrun.Site, error) 
 // a terminal only --yes goes on.
 func (f *runFlags) confirm(s streams, site *awsrun.Site, p *plan.Plan, left int) error {
 	e := site.Estimate(p, left, awsrun.Real())
-	fmt.Fprintf(s.err, "account %s, region %s, as %s\n", site.Account(), site.Region(), site.Caller())
-	fmt.Fprintf(s.err, "%d replicates, %d load tasks, about %s\n", left, e.Tasks, short(e.Time))
-	fmt.Fprintf(s.err, "about $%.4f beyond the stacks themselves (prices of %s as of %s; not counted: %s)\n",
+	printable.Fprintf(s.err, "account %s, region %s, as %s\n", site.Account(), site.Region(), site.Caller())
+	printable.Fprintf(s.err, "%d replicates, %d load tasks, about %s\n", left, e.Tasks, short(e.Time))
+	printable.Fprintf(s.err, "about $%.4f beyond the stacks themselves (prices of %s as of %s; not counted: %s)\n",
 		e.Cost.USD, e.Cost.Region, e.Cost.Dated, strings.Join(e.Cost.Without, "; "))
 	if f.aws.yes {
 		return nil
@@ -135,7 +136,7 @@ func (f *runFlags) carryOutAWS(ctx context.Context, s streams, dir *run.Dir, sit
 			if e.Replicate > 0 {
 				at = fmt.Sprintf("replicate %d of %d: ", e.Replicate, e.Of)
 			}
-			fmt.Fprintf(s.err, "%8s  %s%s\n", short(time.Since(began)), at, e.Text)
+			printable.Fprintf(s.err, "%8s  %s%s\n", short(time.Since(began)), at, e.Text)
 		},
 	})
 	if err != nil {

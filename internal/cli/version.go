@@ -2,11 +2,12 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // k6Version is the k6 that hoplab builds.
@@ -51,7 +52,7 @@ func newVersion(s streams) *cobra.Command {
 			if format == "json" {
 				return json.NewEncoder(s.out).Encode(v)
 			}
-			fmt.Fprintf(s.out, "hoplab %s (commit %s), %s, k6 %s\n", v.Hoplab, v.Commit, v.Go, v.K6)
+			printable.Fprintf(s.out, "hoplab %s (commit %s), %s, k6 %s\n", v.Hoplab, v.Commit, v.Go, v.K6)
 			return nil
 		},
 	}

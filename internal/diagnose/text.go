@@ -2,10 +2,10 @@ package diagnose
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach/render"
 )
 
@@ -62,10 +62,7 @@ const Schema = "hoplab/diagnose/v1"
 
 // JSON writes diagnoses as hoplab/diagnose/v1.
 func JSON(w io.Writer, ds []Diagnosis) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(struct {
+	return printable.JSON(w, struct {
 		Schema    string      `json:"schema"`
 		Diagnoses []Diagnosis `json:"diagnoses"`
 	}{Schema, ds})

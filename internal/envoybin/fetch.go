@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/repo"
 )
 
@@ -89,13 +90,13 @@ func (f *finder) into(ctx context.Context, a repo.Artifact, version string, clie
 	a.State = func() string { return fmt.Sprintf("%.0f MB so far", float64(f.written.Load())/1e6) }
 	a.Build = func(ctx context.Context, out string) error {
 		for _, c := range ready {
-			fmt.Fprintf(f.progress, "asking %s for Envoy %s\n", c.name, version)
+			printable.Fprintf(f.progress, "asking %s for Envoy %s\n", c.name, version)
 			if err := f.bringTo(ctx, c, a, version, out); err == nil {
 				return nil
 			} else if ctx.Err() != nil {
 				return ctx.Err()
 			} else {
-				fmt.Fprintf(f.progress, "%s: %v\n", c.name, err)
+				printable.Fprintf(f.progress, "%s: %v\n", c.name, err)
 				reasons = append(reasons, c.name+": "+err.Error())
 			}
 		}

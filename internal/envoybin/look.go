@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/repo"
 )
 
@@ -72,7 +73,7 @@ func (f *finder) onPath(ctx context.Context) (Binary, string) {
 // passOver says which program is not used, and why.
 func (f *finder) passOver(path, why string) (Binary, string) {
 	why = path + " " + why
-	fmt.Fprintf(f.progress, "passed over: %s\n", why)
+	printable.Fprintf(f.progress, "passed over: %s\n", why)
 	return Binary{}, why
 }
 

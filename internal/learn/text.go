@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hoplab/hoplab/internal/check"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
 )
@@ -28,11 +29,16 @@ func (t *text) Write(p []byte) (int, error) {
 }
 
 func (t *text) wrap(s string, first, rest int) { render.Wrap(t, s, first, rest, t.o) }
-func (t *text) line(s string)                  { fmt.Fprintln(t, s) }
+func (t *text) painted(s string, first, rest int) {
+	render.WrapPainted(t, printable.Safe(s), first, rest, t.o)
+}
+func (t *text) line(s string) { fmt.Fprintln(t, s) }
+
+// column is where the text behind a label begins.
+const column = 13
 
 // labelled writes text behind a label of its own column.
 func (t *text) labelled(label, s string) {
-	const column = 13
 	head := "    " + label
 	t.wrap(head+strings.Repeat(" ", max(1, column-utf8.RuneCountInString(head)))+s, 0, column)
 }
@@ -75,7 +81,7 @@ func (t *text) predicted(n int) {
 
 func (t *text) act(a *ActRecord, n int) {
 	t.line("")
-	t.wrap(t.paint(bold, fmt.Sprintf("%d. %s", n, a.Title)), 0, 3)
+	t.painted(t.paint(bold, fmt.Sprintf("%d. %s", n, a.Title)), 0, 3)
 	for _, p := range a.Ports {
 		t.wrap(ports(p), 3, 5)
 	}
@@ -128,7 +134,7 @@ func (t *text) step(s *Shown, scale float64) {
 		t.names(s.Names)
 	}
 	if s.Differs != "" {
-		t.wrap(t.paint(red, "✕ not as it should be: ")+s.Differs, 4, 6)
+		t.painted(t.paint(red, "✕ not as it should be: ")+printable.Line(s.Differs), 4, 6)
 	}
 }
 
@@ -147,7 +153,7 @@ func (t *text) call(c *Call, differs string) {
 		t.labelled("proof", proof)
 	}
 	if differs == "" {
-		t.labelled("", t.paint(green, "✓")+" as expected")
+		t.painted(strings.Repeat(" ", column)+t.paint(green, "✓")+" as expected", 0, column)
 	}
 }
 
@@ -261,9 +267,9 @@ func (t *text) finding(f *check.Finding) {
 }
 
 func (t *text) names(n *Names) {
-	t.line(fmt.Sprintf("    hosts of %s, task %s", n.Service, n.Task))
+	t.line(printable.Line(fmt.Sprintf("    hosts of %s, task %s", n.Service, n.Task)))
 	for _, name := range n.Names {
-		t.line("      " + name)
+		t.line("      " + printable.Line(name))
 	}
 	if len(n.Names) == 0 {
 		t.line("      (no endpoint)")
@@ -280,7 +286,7 @@ func (t *text) closing(r *Record, l *Lesson) {
 		case r.Predicted != 0:
 			verdict = t.paint(red, "✕") + fmt.Sprintf(" You predicted %d. ", r.Predicted) + verdict
 		}
-		t.wrap(verdict, 0, 2)
+		t.painted(verdict, 0, 2)
 	}
 	for _, p := range l.Why {
 		t.line("")

@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // Artifact is a program that is built from sources of a known digest, or
@@ -78,7 +79,7 @@ func Cached(ctx context.Context, a Artifact, progress io.Writer) (string, error)
 	}
 	present, _, _ := a.verb()
 	unlock, err := lock(ctx, filepath.Join(dir, a.Name+".lock"), func() {
-		fmt.Fprintf(progress, "waiting for another hoplab, which %s %s\n", present, a.What)
+		printable.Fprintf(progress, "waiting for another hoplab, which %s %s\n", present, a.What)
 	})
 	if err != nil {
 		return "", err
@@ -123,13 +124,13 @@ func build(ctx context.Context, a Artifact, dir, path string, progress io.Writer
 	}
 	defer os.RemoveAll(tmp)
 	began := time.Now()
-	fmt.Fprintf(progress, "%s %s (once; later runs reuse it)\n", doing, a.What)
+	printable.Fprintf(progress, "%s %s (once; later runs reuse it)\n", doing, a.What)
 	stop := every(15*time.Second, func() {
 		state := ""
 		if a.State != nil {
 			state = ", " + a.State()
 		}
-		fmt.Fprintf(progress, "still %s %s, %.0f s%s\n", doing, a.What, time.Since(began).Seconds(), state)
+		printable.Fprintf(progress, "still %s %s, %.0f s%s\n", doing, a.What, time.Since(began).Seconds(), state)
 	})
 	out := filepath.Join(tmp, filepath.Base(path))
 	err = a.Build(ctx, out)
@@ -140,7 +141,7 @@ func build(ctx context.Context, a Artifact, dir, path string, progress io.Writer
 	if err := os.Rename(out, path); err != nil {
 		return fail.Newf(fail.Environment, "", "%s %s: %w", doing, a.What, err)
 	}
-	fmt.Fprintf(progress, "%s %s in %.0f s: %s\n", did, a.What, time.Since(began).Seconds(), path)
+	printable.Fprintf(progress, "%s %s in %.0f s: %s\n", did, a.What, time.Since(began).Seconds(), path)
 	return nil
 }
 

@@ -2,11 +2,11 @@ package report
 
 import (
 	_ "embed" // the schema
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
@@ -20,10 +20,7 @@ var SummarySchema []byte
 // end. Lists and maps that are nil become empty ones, so that a reader need
 // not know null. A number that JSON cannot carry (NaN, infinity) is an error.
 func JSON(w io.Writer, s *summary.Summary) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	if err := e.Encode(withoutNil(*s)); err != nil {
+	if err := printable.JSON(w, withoutNil(*s)); err != nil {
 		return fmt.Errorf("write summary of run %q as JSON: %w", s.Run, err)
 	}
 	return nil

@@ -14,8 +14,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
@@ -235,21 +235,8 @@ func percentWords(level float64) string {
 func differenceName(of string) string { return strings.Replace(clean(of), " - ", " − ", 1) }
 
 // clean makes text from outside (arm names, errors of other programs) harmless
-// to a terminal and to XML: control characters, which could move the cursor or
-// break a document, and the code points that reverse text become visible
-// question marks, and line breaks become spaces.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return ' '
-		case unicode.IsControl(r), r == unicode.ReplacementChar, r == 0xFFFE, r == 0xFFFF,
-			r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069:
-			return '?'
-		}
-		return r
-	}, text)
-}
+// to a terminal and to XML, which cannot carry control characters at all.
+func clean(text string) string { return printable.Line(text) }
 
 func cleanAll(texts []string) []string {
 	out := make([]string, len(texts))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/source/synth"
@@ -107,7 +108,7 @@ func app(ctx context.Context, dir string, o Options) (*topology.Topology, error)
 		progress = io.Discard
 	}
 	if made := Made(dir); made != dir && !o.fresh() {
-		fmt.Fprintf(progress, "reading %q as it is; --synth makes it anew\n", made)
+		printable.Fprintf(progress, "reading %q as it is; --synth makes it anew\n", made)
 		return templates([]string{made}, o.Params)
 	}
 	if o.NoSynth || !o.Synth && !isWorkingDir(dir) {

@@ -11,6 +11,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/jsonlines"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // Opener makes the Net that a NetSpec describes.
@@ -27,7 +28,7 @@ func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
 		var bad *jsonlines.Error
 		switch err := requests.Read(&req); {
 		case errors.As(err, &bad):
-			fmt.Fprintf(errOut, "hoplab node: a line on standard input is not a request: %v\n", bad.Err)
+			printable.Fprintf(errOut, "hoplab node: a line on standard input is not a request: %v\n", bad.Err)
 			return 2
 		case err != nil:
 			return 0

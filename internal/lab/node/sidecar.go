@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -10,6 +9,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/envoy"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // Envoy says how to run a real Envoy in the place of the lab's agent.
@@ -86,7 +86,7 @@ func (n *server) startSidecar(st Start, net fabric.Net) (sidecar, agent.Bound, e
 		select {
 		case <-f.closing:
 		default: // a node without its Envoy has no purpose, and the lab watches the node
-			fmt.Fprintln(n.errOut, "envoy ended: "+p.Why())
+			printable.Fprintln(n.errOut, "envoy ended: "+p.Why())
 			os.Exit(1)
 		}
 	}()

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach"
 )
 
@@ -77,10 +78,10 @@ func writePorts(b io.Writer, rows []reach.PortRow, o TextOptions) {
 		for n < len(rows) && rows[n].Service == rows[0].Service {
 			n++
 		}
-		fmt.Fprintf(b, "  %s\n", rows[0].Label)
+		printable.Fprintf(b, "  %s\n", rows[0].Label)
 		table := [][]string{{"endpoint", "client", "ingress", "container", "mode", "protocol"}}
 		for _, r := range rows[:n] {
-			table = append(table, cells(r))
+			table = append(table, printable.Lines(cells(r)))
 		}
 		writeTable(b, table, o.width())
 		for _, r := range rows[:n] {
@@ -261,7 +262,7 @@ func writeOutcome(b io.Writer, p reach.Prediction, o TextOptions) {
 	}
 	var buf strings.Builder
 	writeWrapped(&buf, "= "+text, 4, 6, o.width())
-	fmt.Fprint(b, o.Paint(color, strings.TrimRight(buf.String(), "\n")), "\n")
+	printable.Fprintf(b, "%s\n", printable.Safe(o.Paint(color, strings.TrimRight(buf.String(), "\n"))))
 }
 
 // outcomeText says an outcome in one sentence.

@@ -1,9 +1,9 @@
 package render
 
 import (
-	"encoding/json"
 	"io"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach"
 )
 
@@ -53,12 +53,5 @@ func ExplainJSON(w io.Writer, r *reach.Report) error {
 		}
 		d.Predictions = append(d.Predictions, e)
 	}
-	return indent(w, d)
-}
-
-func indent(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	return printable.JSON(w, d)
 }

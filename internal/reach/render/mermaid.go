@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach"
 )
 
@@ -73,8 +74,9 @@ func short(p reach.Prediction) string {
 }
 
 // quote writes text as a Mermaid string: in double quotes, in which only the
-// quote itself, the hash of its entity codes and line ends need care.
+// quote itself and the hash of its entity codes need care beside what cannot be
+// printed.
 func quote(s string) string {
-	s = strings.NewReplacer("#", "#35;", `"`, "#quot;", "\n", " ", "\r", " ").Replace(s)
+	s = strings.NewReplacer("#", "#35;", `"`, "#quot;").Replace(printable.Line(s))
 	return `"` + s + `"`
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // TextOptions adjusts text for people.
@@ -71,9 +73,14 @@ func Capital(s string) string {
 	return s
 }
 
-// writeWrapped writes text in lines of at most width columns, the first
-// indented by first, the others by rest. A word longer than a line stands alone.
+// writeWrapped writes text as printable.Line shows it, in lines of at most width
+// columns, the first indented by first, the others by rest. A word longer than a
+// line stands alone.
 func writeWrapped(w io.Writer, text string, first, rest, width int) {
+	breakLines(w, printable.Line(text), first, rest, width)
+}
+
+func breakLines(w io.Writer, text string, first, rest, width int) {
 	line, used := strings.Repeat(" ", first), first
 	empty := true
 	for _, word := range splitWords(text) {
@@ -107,8 +114,13 @@ func splitWords(s string) []string {
 	return out
 }
 
-// Wrap writes text in lines of the options' width, the first indented by
-// first columns, the others by rest.
+// Wrap writes text as printable.Line shows it in lines of the options' width,
+// the first indented by first columns, the others by rest.
 func Wrap(w io.Writer, text string, first, rest int, o TextOptions) {
 	writeWrapped(w, text, first, rest, o.width())
+}
+
+// WrapPainted is Wrap for text that has colours in it and is otherwise printable.
+func WrapPainted(w io.Writer, text printable.Safe, first, rest int, o TextOptions) {
+	breakLines(w, string(text), first, rest, o.width())
 }

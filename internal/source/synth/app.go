@@ -3,12 +3,12 @@ package synth
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/printable"
 )
 
 // Command returns the "app" command of dir/cdk.json, which App would run.
@@ -50,7 +50,7 @@ func App(ctx context.Context, dir string, values map[string]string, progress io.
 	if err != nil {
 		return "", clean, err
 	}
-	fmt.Fprintf(progress, "synthesizing the CDK app in %q: running its command %q\n", dir, command)
+	printable.Fprintf(progress, "synthesizing the CDK app in %q: running its command %q\n", dir, command)
 	env := append([]string{"CDK_OUTDIR=" + tmp, "CDK_CONTEXT_JSON=" + context}, quietJSII...)
 	if msg, err := capture(ctx, dir, env, "sh", "-c", command); err != nil {
 		return "", clean, fail.Newf(fail.Usage, "run cdk synth there to see the whole message", "the CDK app in %s failed: %w: %s", dir, err, msg)
