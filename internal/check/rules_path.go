@@ -121,7 +121,7 @@ func (c *checker) blocked(dir reach.Direction, rule string, where func(*reach.Pr
 		}
 		for _, b := range p.Blocks {
 			h := p.Hops[b.Hop]
-			if h.From != "alb" || b.Open.Direction != dir || !where(p, h.Port) || !first(b.At.ID, b.Open.String()) {
+			if h.From != "alb" && h.From != "nlb" || b.Open.Direction != dir || !where(p, h.Port) || !first(b.At.ID, b.Open.String()) {
 				continue
 			}
 			c.finding(p, b)
@@ -177,7 +177,7 @@ func clientEgressClosed(c *checker) {
 		}
 		for _, b := range p.Blocks {
 			h := p.Hops[b.Hop]
-			if b.Open.Direction == reach.Egress && h.From != "alb" && !entry && first(b.At.ID, b.Open.String()) {
+			if b.Open.Direction == reach.Egress && h.From != "alb" && h.From != "nlb" && !entry && first(b.At.ID, b.Open.String()) {
 				c.finding(p, b)
 			}
 		}

@@ -105,7 +105,7 @@ func PortText(o topology.Opt[int]) string {
 }
 
 func schemeOf(l *topology.Listener) string {
-	if l.Protocol.Or("HTTP") == "HTTPS" {
+	if p := l.Protocol.Or("HTTP"); p == "HTTPS" || p == "TLS" {
 		return "https"
 	}
 	return "http"
@@ -127,8 +127,14 @@ func (p *Predictor) toALB(tr *trace, q ask) (final Prediction, ok bool) {
 	if !known {
 		return tr.unknown("the listener's port is not settled: " + q.l.Port.Why()), false
 	}
-	if q.lb.Kind != "application" {
-		return tr.unknown(fmt.Sprintf("%s is a %s load balancer; only application load balancers are modelled", topology.Label(q.lb.Origin, q.lb.Name), q.lb.Kind)), false
+	if q.lb.Kind == "unknown" {
+		return tr.unknown(fmt.Sprintf("%s is not declared in the source, so what kind of load balancer it is and whom it admits is not known", topology.Label(q.lb.Origin, q.lb.Name))), false
+	}
+	if why := notStream(q.lb, q.l); why != "" {
+		return tr.unknown(why), false
+	}
+	if q.lb.Kind != "application" && q.lb.Kind != "network" {
+		return tr.unknown(fmt.Sprintf("%s is of the kind %s; application and network load balancers are modelled", topology.Label(q.lb.Origin, q.lb.Name), q.lb.Kind)), false
 	}
 	from := q.from
 	if inside, known := q.lb.Internal.Get(); !from.anybody && (!known || !inside) {
@@ -139,7 +145,7 @@ func (p *Predictor) toALB(tr *trace, q ask) (final Prediction, ok bool) {
 		from.noGroups = "its address at an internet-facing load balancer is a gateway's"
 		from.groups = nil
 	}
-	sg := tr.hop(from, p.x.lbHost(q.lb), "client", "alb", port)
+	sg := tr.hop(from, p.x.lbHost(q.lb), "client", lbRole(q.lb), port)
 	switch sg.state {
 	case HopUnknown:
 		return tr.unknown(sg.why), false
@@ -262,6 +268,10 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 		})
 	case len(chosen) == 0 && p.x.Registrations(g.ID).Why() != "":
 		return single(func(tr *trace) Prediction { return tr.unknown(p.x.Registrations(g.ID).Why()) })
+	case len(chosen) == 0 && q.lb.Kind == "network":
+		return single(func(tr *trace) Prediction {
+			return tr.unknown("what a network load balancer does with a connection when no target is registered is not documented")
+		})
 	case len(chosen) == 0:
 		return single(func(tr *trace) Prediction {
 			return tr.end(Outcome{
@@ -342,6 +352,12 @@ func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r topology.Registra
 	sg, a, why := p.dialTarget(tr, q.lb, g, r, r.Port, tls)
 	if why != "" {
 		return tr.unknown(why)
+	}
+	if sg.state == HopClosed && q.lb.Kind == "network" {
+		return tr.end(Outcome{
+			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(q.lb.Origin, q.lb.Name), q.l.Port.Or(0)), Basis: semantics.Section(7), Inferred: true,
+			Why: sg.why + "; the load balancer passes the connection on, so the caller waits until it gives up",
+		})
 	}
 	if sg.state == HopClosed {
 		return tr.end(Outcome{

@@ -26,6 +26,20 @@ type host struct {
 	// free is set for a caller whose own security groups are not asked, because
 	// nobody named them.
 	free bool
+	// open is set for a load balancer without security groups: everybody may enter.
+	open bool
+}
+
+// span is a range of TCP ports, one of which is dialled.
+type span struct{ from, to int }
+
+func single(port int) span { return span{port, port} }
+
+func (s span) String() string {
+	if s.from == s.to {
+		return strconv.Itoa(s.from)
+	}
+	return strconv.Itoa(s.from) + "-" + strconv.Itoa(s.to)
 }
 
 // verdict is what the security groups of both ends say about a TCP connection.
@@ -38,20 +52,22 @@ type verdict struct {
 
 // connection asks the security groups on both ends. Network ACLs and routes are
 // not modelled; section 7 of the semantics says they need the same ports.
-func (x *index) connection(from, to *host, port int) verdict {
+func (x *index) connection(from, to *host, port span) verdict {
 	var p verdict
 	p.state = HopOpen
 	if !from.anybody && !from.free {
 		x.askGroups(&p, from, to, port, Egress)
 	}
-	x.askGroups(&p, to, from, port, Ingress)
+	if !to.open {
+		x.askGroups(&p, to, from, port, Ingress)
+	}
 	return p
 }
 
 // askGroups asks the groups of h about a connection with peer on port.
-func (x *index) askGroups(p *verdict, h, peer *host, port int, dir Direction) {
+func (x *index) askGroups(p *verdict, h, peer *host, port span, dir Direction) {
 	if len(h.groups) == 0 {
-		p.unsettled(fmt.Sprintf("%s: %s", h.name, cmp.Or(h.noGroups, "it has no security group in the source, so the default group of the VPC applies, whose rules are not in the source")))
+		p.unsettled(fmt.Sprintf("%s: %s", h.name, cmp.Or(h.noGroups, "it names no security group, so the default group of its VPC applies, and that VPC is not in the source")))
 		return
 	}
 	var why string            // why an answer may be yes
@@ -94,8 +110,11 @@ func (p *verdict) unsettled(why string) {
 	}
 }
 
-func (p *verdict) close(x *index, h, peer *host, g *topology.SecurityGroup, named, nearest string, port int, dir Direction) {
-	rule := OpenRule{Group: g.ID, Label: named, Direction: dir, Protocol: "tcp", Port: port}
+func (p *verdict) close(x *index, h, peer *host, g *topology.SecurityGroup, named, nearest string, port span, dir Direction) {
+	rule := OpenRule{Group: g.ID, Label: named, Direction: dir, Protocol: "tcp", Port: port.from}
+	if port.to != port.from {
+		rule.PortEnd = port.to
+	}
 	verb, prep := "lets nothing in on", "from"
 	if dir == Egress {
 		verb, prep = "lets nothing out on", "to"
@@ -103,7 +122,7 @@ func (p *verdict) close(x *index, h, peer *host, g *topology.SecurityGroup, name
 	x.aim(&rule, peer)
 	b := Block{
 		At: g.Origin, Name: named, Nearest: nearest, Open: &rule,
-		Why: fmt.Sprintf("%s %s tcp %d %s %s", named, verb, port, prep, peer.name),
+		Why: fmt.Sprintf("%s %s tcp %s %s %s", named, verb, port, prep, peer.name),
 	}
 	if p.state != HopClosed {
 		p.state, p.why = HopClosed, b.Why
@@ -138,7 +157,7 @@ type found struct {
 }
 
 // scan looks for a rule of g that certainly admits; rules only ever allow, so one is enough.
-func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port int) found {
+func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port span) found {
 	set := g.Rules(dir == Egress)
 	rules, uncertain := set.Read(), set.Why()
 	var f found
@@ -148,7 +167,10 @@ func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port 
 		if !IsTCP(r.Protocol) && r.Unknown == "" {
 			continue
 		}
-		onPort, toPeer := covers(r, port), x.peerIs(r, peer)
+		onPort, toPeer := covers(r, port.from) && covers(r, port.to), x.peerIs(r, peer)
+		if !onPort && r.From <= port.to && port.from <= r.To && toPeer != no && cmp.Or(r.Unknown, r.Maybe) == "" {
+			f.why = cmp.Or(f.why, fmt.Sprintf("%s of %s opens a part of the ports %s, of which any may be used", x.ruleText(r, dir), topology.Label(g.Origin, g.Name), port))
+		}
 		if r.Peer.CIDR.IsValid() && toPeer == no {
 			if r.Unknown == "" && r.Maybe == "" && onPort {
 				otherPeer = cmp.Or(otherPeer, x.ruleText(r, dir))

@@ -19,7 +19,35 @@ const (
 	checkUp       = 5
 	checkDown     = 2
 	checkMatcher  = "200"
+
+	// A TCP check waits 10 s.
+	// Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-health-checks.html
+	checkTCPTimeout = 10
 )
+
+// CheckProtocol returns the protocol of a group's health check: HTTP, or TCP
+// for the groups of a network load balancer, unless it says otherwise.
+func CheckProtocol(g *topology.TargetGroup) topology.Opt[string] {
+	if !g.Health.Protocol.IsAbsent() {
+		return g.Health.Protocol
+	}
+	if g.Protocol.IsUnknown() {
+		return topology.Unknown[string](g.Protocol.Why())
+	}
+	switch g.Protocol.Or("HTTP") {
+	case "HTTP", "HTTPS":
+		return topology.Known("HTTP")
+	}
+	return topology.Known("TCP")
+}
+
+// CheckTimeout returns how many seconds the check waits for an answer.
+func CheckTimeout(g *topology.TargetGroup) int {
+	if CheckProtocol(g).Or("HTTP") == "TCP" {
+		return g.Health.TimeoutSeconds.Or(checkTCPTimeout)
+	}
+	return g.Health.TimeoutSeconds.Or(checkTimeout)
+}
 
 // CheckPort returns where the probe of a target goes: its registered port, or the group's own setting.
 func CheckPort(g *topology.TargetGroup, r topology.Registration) topology.Opt[int] {
@@ -61,6 +89,11 @@ func (p *Predictor) probe(lb *topology.LoadBalancer, g *topology.TargetGroup, r 
 		fmt.Sprintf("health check of %s on %s", topology.Label(g.Origin, g.Name), who))
 	tr.pr.TargetGroup = g.ID
 	t := &TargetState{TargetGroup: g.ID, Port: r.Port.Or(0), CheckPort: at.Or(0), State: StateUnknown}
+	if r.Service != nil && p.x.onNodes(r.Service) { // the ports are the instance's
+		ports, _ := p.x.nodePorts(r.Service, r.Port)
+		probed, _ := p.x.nodePorts(r.Service, at)
+		t.Port, t.CheckPort = ports.from, probed.from
+	}
 	tr.pr.Target = t
 	if r.Service != nil {
 		t.Service, tr.pr.Service = r.Service.ID, r.Service.ID
@@ -68,15 +101,18 @@ func (p *Predictor) probe(lb *topology.LoadBalancer, g *topology.TargetGroup, r 
 	if lb != nil {
 		tr.pr.LoadBalancer = lb.ID
 	}
-	proto := g.Health.Protocol.Or("HTTP")
-	tr.pr.URL = strings.ToLower(proto) + "://" + who + ":" + strconv.Itoa(at.Or(0)) + path
+	proto := CheckProtocol(g).Or("HTTP")
+	if proto == "TCP" {
+		path = ""
+	}
+	tr.pr.URL = strings.ToLower(proto) + "://" + who + ":" + checkedPort(p, r, at) + path
 	if final, done := p.unprobed(tr, t, lb, g, r); done {
 		return final
 	}
-	if g.Health.Protocol.IsUnknown() {
-		return tr.unknown("the health check's protocol is not settled: " + g.Health.Protocol.Why())
+	if o := CheckProtocol(g); o.IsUnknown() {
+		return tr.unknown("the health check's protocol is not settled: " + o.Why())
 	}
-	if g.Health.Path.IsUnknown() {
+	if g.Health.Path.IsUnknown() && proto != "TCP" {
 		return tr.unknown("the health check's path is not settled: " + g.Health.Path.Why())
 	}
 	sg, a, why := p.dialTarget(tr, lb, g, r, at, proto == "HTTPS")
@@ -85,6 +121,17 @@ func (p *Predictor) probe(lb *topology.LoadBalancer, g *topology.TargetGroup, r 
 	}
 	o := p.judge(tr, t, g, sg, a, path)
 	return tr.end(o)
+}
+
+// checkedPort writes the port that a probe dials.
+func checkedPort(p *Predictor, r topology.Registration, at topology.Opt[int]) string {
+	if r.Service != nil && p.x.onNodes(r.Service) {
+		if ports, why := p.x.nodePorts(r.Service, at); why == "" {
+			return ports.String()
+		}
+		return "?"
+	}
+	return PortText(at)
 }
 
 // unprobed handles the cases in which no probe is sent.
@@ -135,6 +182,10 @@ func (p *Predictor) judge(tr *trace, t *TargetState, g *topology.TargetGroup, sg
 	}
 	if sg.state == HopClosed {
 		return bad(ReasonTimeout, sg.why+"; the probe is dropped and the app's log shows no line", 0)
+	}
+	if CheckProtocol(g).Or("HTTP") == "TCP" && a.Kind != DeliveryRefused {
+		t.State = StateHealthy
+		return Outcome{Class: OK, By: "app", Why: "the connection is accepted, which is all that a TCP check asks", Basis: semantics.Section(6)}
 	}
 	switch a.Kind {
 	case DeliveryRefused:

@@ -65,6 +65,29 @@ func RequestTimeout(e *topology.ConnectEndpoint) topology.Opt[int] {
 	return e.Config.PerRequestSeconds
 }
 
+// addresses returns the IPv4 ranges of a host with these subnets, or those of
+// the VPC that its security groups belong to when the subnets are not settled;
+// nil when neither is known.
+func (x *index) addresses(subnets, groups []topology.Opt[topology.ID]) []netip.Prefix {
+	if out, ok := x.places(subnets); ok {
+		return out
+	}
+	for _, o := range groups {
+		id, _ := o.Get()
+		g := x.SecurityGroup(id)
+		if g == nil {
+			continue
+		}
+		vpc, _ := g.VPC.Get()
+		if v := x.VPC(vpc); v != nil {
+			if p, ok := v.CIDR.Get(); ok {
+				return []netip.Prefix{p}
+			}
+		}
+	}
+	return nil
+}
+
 // places returns the IPv4 ranges in which a host with these subnets has its
 // address, and false when the source does not tell. A subnet without a known
 // range stands for its whole VPC.

@@ -115,7 +115,11 @@ func (p *Predictor) viaAgent(tr *trace, client *topology.Service, e *topology.Co
 	if assumes != "" {
 		tr.pr.Assumes = append(tr.pr.Assumes, assumes)
 	}
-	sg := tr.hop(p.x.taskHost(client), p.x.taskHost(e.Service), "client agent", "agent", in)
+	ports := single(in)
+	if p.x.onNodes(e.Service) && e.Config.IngressPortOverride.IsAbsent() {
+		ports = dynamic // in bridge mode the agent has a port of the instance that Docker chooses
+	}
+	sg := tr.hopTo(p.x.taskHost(client), p.x.taskHost(e.Service), "client agent", "agent", ports)
 	switch sg.state {
 	case HopUnknown:
 		return tr.unknown(sg.why)

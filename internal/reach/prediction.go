@@ -156,11 +156,14 @@ type Evidence struct {
 
 // Hop is one connection: From dials To on Port.
 type Hop struct {
-	From string      `json:"from"` // role: client, alb, "client agent", agent, app
+	From string      `json:"from"` // role: client, alb, nlb, "client agent", agent, app
 	To   string      `json:"to"`
 	At   topology.ID `json:"at,omitempty"` // the resource that To belongs to
 	Name string      `json:"name"`         // its label
 	Port int         `json:"port"`
+	// PortEnd is the last port of a range, one of which is dialled: the host
+	// ports that Docker chooses.
+	PortEnd int `json:"port_end,omitempty"`
 	// Through says what brings the bytes to To when it is not the dialled
 	// listener itself: "redirect" for the in-task redirect of the default
 	// mode, "loopback" inside a task, "vip" from app to its own agent.
@@ -217,10 +220,18 @@ type OpenRule struct {
 	Direction Direction   `json:"direction"`
 	Protocol  string      `json:"protocol"`
 	Port      int         `json:"port"`
+	PortEnd   int         `json:"port_end,omitempty"` // the last port of a range
 	// Peer is a group, or PeerCIDR a range.
 	Peer      topology.ID `json:"peer,omitempty"`
 	PeerLabel string      `json:"peer_label,omitempty"`
 	PeerCIDR  string      `json:"peer_cidr,omitempty"`
+}
+
+func (r OpenRule) ports() string {
+	if r.PortEnd > r.Port {
+		return span{r.Port, r.PortEnd}.String()
+	}
+	return strconv.Itoa(r.Port)
 }
 
 // String returns the rule as a person would write it: "AppSg: ingress tcp 8080 from ClientSg".
@@ -233,7 +244,7 @@ func (r OpenRule) String() string {
 	if peer == "" {
 		peer = r.PeerCIDR
 	}
-	return r.Label + ": " + string(r.Direction) + " " + r.Protocol + " " + strconv.Itoa(r.Port) + " " + prep + " " + peer
+	return r.Label + ": " + string(r.Direction) + " " + r.Protocol + " " + r.ports() + " " + prep + " " + peer
 }
 
 // TargetState is the state of a registered target.

@@ -78,10 +78,17 @@ func (p *Predictor) begin(id string, kind Kind, c Caller, url, what string) *tra
 
 // hop appends a hop that security groups decide on, and returns their verdict.
 func (tr *trace) hop(from, to *host, fromRole, toRole string, port int) verdict {
-	sg := tr.p.x.connection(from, to, port)
-	tr.pr.Hops = append(tr.pr.Hops, Hop{
-		From: fromRole, To: toRole, At: to.id, Name: to.name, Port: port, Admits: sg.admits, State: sg.state,
-	})
+	return tr.hopTo(from, to, fromRole, toRole, single(port))
+}
+
+// hopTo is hop to one of several ports.
+func (tr *trace) hopTo(from, to *host, fromRole, toRole string, ports span) verdict {
+	sg := tr.p.x.connection(from, to, ports)
+	h := Hop{From: fromRole, To: toRole, At: to.id, Name: to.name, Port: ports.from, Admits: sg.admits, State: sg.state}
+	if ports.to > ports.from {
+		h.PortEnd = ports.to
+	}
+	tr.pr.Hops = append(tr.pr.Hops, h)
 	for _, b := range sg.blocks {
 		b.Hop = len(tr.pr.Hops) - 1
 		tr.pr.Blocks = append(tr.pr.Blocks, b)
@@ -197,11 +204,11 @@ func evidence(hops []Hop) *Evidence {
 			switch h.From {
 			case "agent":
 				e.Peer = "loopback"
-			case "alb":
-				e.Peer = "alb"
+			case "alb", "nlb":
+				e.Peer = h.From
 			}
-		case "alb":
-			e.Peer = "alb"
+		case "alb", "nlb":
+			e.Peer = h.To
 		}
 	}
 	return e

@@ -71,9 +71,8 @@ func (p *Predictor) Probes() []Probe {
 func (p *Predictor) probeFacts(lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration) Probe {
 	f := Probe{
 		Group: g, LB: lb, Service: r.Service, Port: r.Port, CheckPort: CheckPort(g, r),
-		Path: orDefault(g.Health.Path, checkPath), Protocol: orDefault(g.Health.Protocol, "HTTP"),
-		Matcher:        orDefault(g.Health.Matcher, checkMatcher),
-		TimeoutSeconds: g.Health.TimeoutSeconds.Or(checkTimeout), IntervalSeconds: g.Health.IntervalSeconds.Or(checkInterval),
+		Path: orDefault(g.Health.Path, checkPath), Protocol: CheckProtocol(g), Matcher: orDefault(g.Health.Matcher, checkMatcher),
+		TimeoutSeconds: CheckTimeout(g), IntervalSeconds: g.Health.IntervalSeconds.Or(checkInterval),
 		Tasks: true, Prediction: *p.health(lb, g, r),
 	}
 	f.Target, _ = p.targetName(r)
@@ -124,11 +123,22 @@ func (p *Predictor) groupVerdicts(f *Probe) {
 		return
 	}
 	from := p.x.lbHost(f.LB)
-	f.Out, f.In = p.x.groupVerdict(from, to, port, Egress), p.x.groupVerdict(to, from, port, Ingress)
+	ports := single(port)
+	if f.Service != nil && p.x.onNodes(f.Service) {
+		var why string
+		if ports, why = p.x.nodePorts(f.Service, f.CheckPort); why != "" {
+			f.Out, f.In = unknown(why), unknown(why)
+			return
+		}
+	}
+	f.Out, f.In = p.x.groupVerdict(from, to, ports, Egress), p.x.groupVerdict(to, from, ports, Ingress)
 }
 
-func (x *index) groupVerdict(h, peer *host, port int, dir Direction) GroupVerdict {
+func (x *index) groupVerdict(h, peer *host, port span, dir Direction) GroupVerdict {
 	p := verdict{state: HopOpen}
+	if dir == Ingress && h.open || dir == Egress && h.free {
+		return GroupVerdict{State: HopOpen}
+	}
 	x.askGroups(&p, h, peer, port, dir)
 	s := GroupVerdict{State: p.state, Admits: p.admits, Why: p.why}
 	if len(p.blocks) > 0 {
@@ -144,7 +154,7 @@ func (p *Predictor) TaskIngress(s *topology.Service, port int, lb *topology.Load
 	if lb != nil {
 		from = p.x.lbHost(lb)
 	}
-	return p.x.groupVerdict(p.x.taskHost(s), from, port, Ingress)
+	return p.x.groupVerdict(p.x.taskHost(s), from, single(port), Ingress)
 }
 
 // taker says who would take and answer the probe behind the security groups.

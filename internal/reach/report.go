@@ -148,6 +148,9 @@ func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
 	if has, _ := running(s); !has {
 		return tr.end(Outcome{Class: NoTraffic, By: "ecs", Why: "the service has a desired count of 0: there is no task to call"})
 	}
+	if p.x.onNodes(s) {
+		return tr.unknown("its tasks have no address of their own: they share that of their instance")
+	}
 	from := p.callerHost(c)
 	sg := tr.hop(from, p.x.taskHost(s), "client", "app", port)
 	switch sg.state {

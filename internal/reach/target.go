@@ -21,7 +21,17 @@ func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology
 		if _, assumes := running(r.Service); assumes != "" {
 			tr.pr.Assumes = append(tr.pr.Assumes, assumes)
 		}
-		sg := tr.hop(p.x.lbHost(lb), p.x.taskHost(r.Service), "alb", "app", port)
+		ports := single(port)
+		if p.x.onNodes(r.Service) {
+			var why string
+			if ports, why = p.x.nodePorts(r.Service, at); why != "" {
+				return verdict{}, Delivery{}, why
+			}
+			if r.Service.Connected() {
+				return verdict{}, Delivery{}, "what the Service Connect agent takes of a load balancer's traffic in network mode bridge is not documented"
+			}
+		}
+		sg := tr.hopTo(p.source(tr, lb, g), p.x.taskHost(r.Service), lbRole(lb), "app", ports)
 		if sg.state == HopUnknown {
 			return sg, Delivery{}, sg.why
 		}
@@ -36,6 +46,30 @@ func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology
 		return sg, a, ""
 	}
 	return p.dialStatic(tr, lb, g, r, port, tls)
+}
+
+// source returns what the target sees as the other side of a connection: a node
+// of the load balancer, or the caller himself where a network load balancer
+// keeps his address.
+func (p *Predictor) source(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup) *host {
+	node := p.x.lbHost(lb)
+	if lb == nil || lb.Kind != "network" || tr.pr.Kind != KindALB || !keepsAddress(g) {
+		return node
+	}
+	from := *p.callerHost(tr.pr.Caller)
+	from.groups, from.free = node.groups, node.free || from.free
+	return &from
+}
+
+// keepsAddress reports whether a network load balancer keeps the client's
+// address towards the targets of g.
+// Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html
+func keepsAddress(g *topology.TargetGroup) bool {
+	if v, ok := g.Attributes["preserve_client_ip.enabled"].Get(); ok {
+		return v == "true"
+	}
+	p := g.Protocol.Or("TCP")
+	return g.TargetType.Or("instance") != "ip" || p != "TCP" && p != "TLS"
 }
 
 // name gives a closed hop the role that would have taken it.
@@ -60,7 +94,7 @@ func (p *Predictor) dialStatic(tr *trace, lb *topology.LoadBalancer, g *topology
 	if i == nil {
 		return verdict{}, Delivery{}, fmt.Sprintf("instance %s is not declared in the source", id)
 	}
-	sg := tr.hop(p.x.lbHost(lb), p.x.instanceHost(i), "alb", "app", port)
+	sg := tr.hop(p.source(tr, lb, g), p.x.instanceHost(i), lbRole(lb), "app", port)
 	if sg.state == HopUnknown {
 		return sg, Delivery{}, sg.why
 	}
@@ -75,6 +109,9 @@ func (p *Predictor) dialStatic(tr *trace, lb *topology.LoadBalancer, g *topology
 
 // albOutcome is what the caller of the load balancer sees of a target that was reached.
 func (p *Predictor) albOutcome(q ask, a Delivery) Outcome {
+	if q.lb.Kind == "network" {
+		return p.nlbOutcome(q, a)
+	}
 	switch a.Kind {
 	case DeliveryRefused:
 		return Outcome{

@@ -166,7 +166,11 @@ func (x *index) taskHost(s *topology.Service) *host {
 		return h
 	}
 	h := &host{role: "task", name: topology.Label(s.Origin, s.Name), id: s.ID, origin: s.Origin, groups: s.Groups}
-	h.addrs, _ = x.places(s.Subnets)
+	subnets := s.Subnets
+	if x.onNodes(s) {
+		h.groups, subnets, h.noGroups = x.nodesOf(s)
+	}
+	h.addrs = x.addresses(subnets, h.groups)
 	x.hosts[s.ID] = h
 	return h
 }
@@ -175,8 +179,11 @@ func (x *index) lbHost(lb *topology.LoadBalancer) *host {
 	if h := x.hosts[lb.ID]; h != nil {
 		return h
 	}
-	h := &host{role: "alb", name: topology.Label(lb.Origin, lb.Name), id: lb.ID, origin: lb.Origin, groups: lb.Groups}
-	h.addrs, _ = x.places(lb.Subnets)
+	h := &host{role: lbRole(lb), name: topology.Label(lb.Origin, lb.Name), id: lb.ID, origin: lb.Origin, groups: lb.Groups}
+	if lb.Kind == "network" && len(lb.Groups) == 0 { // it has none unless it is given one
+		h.free, h.open = true, true
+	}
+	h.addrs = x.addresses(lb.Subnets, lb.Groups)
 	x.hosts[lb.ID] = h
 	return h
 }
@@ -186,9 +193,7 @@ func (x *index) instanceHost(i *topology.Instance) *host {
 		return h
 	}
 	h := &host{role: "app", name: topology.Label(i.Origin, i.Name), id: i.ID, origin: i.Origin, groups: i.Groups}
-	if !i.Subnet.IsAbsent() {
-		h.addrs, _ = x.places([]topology.Opt[topology.ID]{i.Subnet})
-	}
+	h.addrs = x.addresses(i.Places(), i.Groups)
 	x.hosts[i.ID] = h
 	return h
 }

@@ -350,6 +350,10 @@ type Service struct {
 	// OtherBalancing says what else balances load to the service, VPC Lattice
 	// for one, which is not modelled.
 	OtherBalancing string
+	// Nodes are the instances on which tasks in network mode bridge or host run;
+	// OpenNodes says why there may be others, or which they are is not known.
+	Nodes     []ID
+	OpenNodes string
 }
 
 // ServiceTarget registers a container port with a target group.
@@ -461,6 +465,18 @@ type Instance struct {
 	Groups   []Opt[ID]
 	UserData Opt[string]
 	PublicIP Opt[bool]
+	// Fleet is set for an Auto Scaling group, of whose instances this is one;
+	// Subnets are those in which it may stand, Subnet the first.
+	Fleet   bool
+	Subnets []Opt[ID]
+}
+
+// Places returns the subnets in which the instance may stand.
+func (i *Instance) Places() []Opt[ID] {
+	if len(i.Subnets) > 0 || i.Subnet.IsAbsent() {
+		return i.Subnets
+	}
+	return []Opt[ID]{i.Subnet}
 }
 
 // Role is an IAM role with what it allows, for notes on over-wide roles.

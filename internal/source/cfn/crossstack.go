@@ -29,14 +29,19 @@ func (s *Stack) fnImportValue(arg *node, line int32) Value {
 
 func (s *Stack) notExported(name Value, key string, line int32) Value {
 	same := "import:" + key + "@" + s.env()
+	open := func(format string, args ...any) Value {
+		v := s.unknown(line, same, format, args...)
+		v.x.label = "import:" + name.Pattern()
+		return v
+	}
 	for _, o := range s.asm.unnamed {
 		if o.stack == s {
 			continue // a stack does not import what it exports itself
 		}
-		return s.unknown(line, same, "no template exports %s for certain; the name of output %s of stack %s is open: %s",
+		return open("no template exports %s for certain; the name of output %s of stack %s is open: %s",
 			name.Pattern(), o.id, o.stack.Name, o.name.Why())
 	}
-	return s.unknown(line, same, "no template here exports %s; give the template that does, too", name.Pattern())
+	return open("no template here exports %s; give the template that does, too", name.Pattern())
 }
 
 // indexExports evaluates the names of all exports once.

@@ -37,6 +37,9 @@ func (v Value) Label() string {
 		if v.x.parts != nil {
 			return v.Pattern()
 		}
+		if v.x.label != "" {
+			return v.x.label
+		}
 		name := v.x.same
 		if i := strings.IndexByte(name, '('); i > 0 {
 			return name[:i]

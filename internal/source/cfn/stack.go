@@ -119,6 +119,14 @@ func (r *Resource) Metadata(names ...string) Value {
 
 func (r *Resource) section(name string) Value { return r.Stack.eval(r.body.get(name)) }
 
+// Uses returns the resources of its stack that r certainly refers to, at any
+// depth, DependsOn aside.
+func (r *Resource) Uses() []*Resource {
+	u := user{stack: r.Stack, self: r}
+	u.walk(r.body.get("Properties"))
+	return u.found
+}
+
 // Exists reports whether the resource's condition holds. When that is not
 // settled, known is false and why says why.
 func (r *Resource) Exists() (exists, known bool, why string) {

@@ -36,6 +36,7 @@ type extra struct {
 	ref   Ref     // of a Reference
 	why   string  // of an Unknown
 	same  string  // of an Unknown: equal means certainly the same value
+	label string  // of an Unknown: its name for people, when same does not hold it
 	parts []Value // of an Unknown string: known text and what stands between
 	alts  []Value // of an Unknown choice: each value it may be
 }

@@ -35,6 +35,8 @@ func FromTemplates(a *cfn.Assembly) (*topology.Topology, error) {
 	b.eachResource(b.declare)
 	b.eachResource(b.connect)
 	b.eachResource(b.attach)
+	b.fleets()
+	b.defaultGroups()
 	b.markOpen()
 	b.settleEgress()
 	b.publicSubnets()
@@ -63,6 +65,7 @@ type builder struct {
 	undeclared map[topology.ID]*topology.Listener      // listeners that are not declared, by the ID of their balancer
 	balancers  map[topology.ID]*topology.LoadBalancer  // not declared
 	egress     map[*topology.SecurityGroup]*egress
+	vpcOf      map[topology.ID]*cfn.Resource // by subnet; nil until asked for
 	// strayIngress and strayEgress are set when a standalone rule may belong to any group.
 	strayIngress, strayEgress string
 	routes                    map[topology.ID][]topology.Opt[bool] // per route table: does a default route lead to the internet
@@ -244,25 +247,26 @@ func (b *builder) after() {
 
 // beforeListeners fills Service.BeforeListeners.
 func (b *builder) beforeListeners() {
-	using := map[topology.ID][]topology.ID{} // listeners and rules by target group
-	note := func(at topology.ID, actions []topology.Action) {
+	type use struct{ at, under topology.ID } // a listener or rule, and the balancer or listener it belongs to
+	using := map[topology.ID][]use{}         // by target group
+	note := func(at, under topology.ID, actions []topology.Action) {
 		for _, a := range actions {
 			for _, f := range a.Forward {
 				if id, ok := f.Group.Get(); ok {
-					using[id] = append(using[id], at)
+					using[id] = append(using[id], use{at, under})
 				}
 			}
 		}
 	}
 	for _, lb := range b.t.LoadBalancers {
 		for _, l := range lb.Listeners {
-			note(l.ID, l.Default)
+			note(l.ID, lb.ID, l.Default)
 			for _, r := range l.Rules {
-				note(r.ID, r.Actions)
+				note(r.ID, l.ID, r.Actions)
 			}
 		}
 	}
-	for r, list := range b.asm.Before(typeService, typeListener, typeListener+"Rule") {
+	for r, list := range b.asm.Before(typeService, typeBalancer, typeListener, typeListener+"Rule") {
 		s, ok := b.of[r].(*topology.Service)
 		if !ok {
 			continue
@@ -273,9 +277,11 @@ func (b *builder) beforeListeners() {
 		}
 		for _, t := range s.LoadBalancers {
 			id, _ := t.Group.Get()
-			for _, at := range using[id] {
-				if !before[at] {
-					s.BeforeListeners = append(s.BeforeListeners, at)
+			for _, u := range using[id] {
+				// After the balancer, or a rule's listener, both take a moment and
+				// either may be first.
+				if !before[u.at] && !before[u.under] {
+					s.BeforeListeners = append(s.BeforeListeners, u.at)
 				}
 			}
 		}

@@ -262,6 +262,9 @@ func (b *builder) groupID(v cfn.Value) topology.Opt[topology.ID] {
 	if r, ok := isRef(v, "AWS::EC2::SecurityGroup", "", "GroupId", "Id"); ok {
 		return topology.Known(topology.ID(r.Name()))
 	}
+	if r, ok := isRef(v, "AWS::EC2::VPC", "DefaultSecurityGroup"); ok {
+		return topology.Known(b.defaultGroup(r).ID)
+	}
 	id := b.identity(v)
 	if id == "" {
 		return open[topology.ID](b, v, "a security group")
