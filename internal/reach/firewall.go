@@ -162,6 +162,7 @@ func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port 
 	rules, uncertain := set.Read(), set.Why()
 	var f found
 	var otherPeer string
+	var parts []*topology.Rule // rules for the ports that cover the peer in part
 	for i := range rules {
 		r := &rules[i]
 		if !IsTCP(r.Protocol) && r.Unknown == "" {
@@ -192,6 +193,9 @@ func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port 
 			f.rule = r
 			return f
 		case onPort && toPeer == maybe:
+			if r.Peer.CIDR.IsValid() {
+				parts = append(parts, r)
+			}
 			f.why = cmp.Or(f.why, fmt.Sprintf("whether %s of %s covers %s is not settled by the source", x.ruleText(r, dir), topology.Label(g.Origin, g.Name), peer.name))
 		case !onPort && toPeer == yes:
 			f.nearest = cmp.Or(f.nearest, x.ruleText(r, dir))
@@ -199,9 +203,43 @@ func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port 
 			otherPeer = cmp.Or(otherPeer, x.ruleText(r, dir))
 		}
 	}
+	if r := together(parts, peer.addrs); r != nil {
+		f.rule = r
+		return f
+	}
 	f.nearest = cmp.Or(f.nearest, otherPeer)
 	f.why = cmp.Or(f.why, uncertain)
 	return f
+}
+
+// together returns the first of the rules when each range of the peer lies in
+// one of them, or in several of the same size that make it up.
+func together(rules []*topology.Rule, ranges []netip.Prefix) *topology.Rule {
+	if len(rules) < 2 || len(ranges) == 0 {
+		return nil
+	}
+	for _, q := range ranges {
+		if !filled(rules, q, 0) {
+			return nil
+		}
+	}
+	return rules[0]
+}
+
+// filled reports whether the rules cover all of q, halving it at most 8 times.
+func filled(rules []*topology.Rule, q netip.Prefix, depth int) bool {
+	for _, r := range rules {
+		if p := r.Peer.CIDR; p.Bits() <= q.Bits() && p.Contains(q.Addr()) {
+			return true
+		}
+	}
+	if depth == 8 || q.Bits() >= q.Addr().BitLen() || !q.Addr().Is4() {
+		return false
+	}
+	low := netip.PrefixFrom(q.Addr(), q.Bits()+1)
+	b := q.Addr().As4()
+	b[q.Bits()/8] |= 1 << (7 - q.Bits()%8)
+	return filled(rules, low, depth+1) && filled(rules, netip.PrefixFrom(netip.AddrFrom4(b), q.Bits()+1), depth+1)
 }
 
 // everything reports whether r is an allow-all rule, the kind that an

@@ -35,6 +35,7 @@ var balancerAttributes = map[string]string{
 // targetsAttributes maps arguments of aws_lb_target_group to its attributes.
 var targetsAttributes = map[string]string{
 	"deregistration_delay":              "deregistration_delay.timeout_seconds",
+	"preserve_client_ip":                "preserve_client_ip.enabled",
 	"slow_start":                        "slow_start.duration_seconds",
 	"load_balancing_algorithm_type":     "load_balancing.algorithm.type",
 	"load_balancing_cross_zone_enabled": "load_balancing.cross_zone.enabled",
@@ -63,10 +64,6 @@ func (b *builder) loadBalancer(inst *resource.Instance) {
 	}
 	if open != "" {
 		lb.Subnets = append(lb.Subnets, topology.Unknown[topology.ID](open))
-	}
-	if len(lb.Groups) == 0 && lb.Kind == "application" {
-		lb.Groups = []topology.Opt[topology.ID]{settled(b, topology.Unknown[topology.ID](
-			b.placed("no security_groups: the VPC's default security group applies, whose rules are not in the source")))}
 	}
 	if logs, _ := b.one(inst.Body, "access_logs"); logs != nil {
 		lb.Attributes["access_logs.s3.enabled"] = orText(b.text(logs, "enabled"), "false")

@@ -30,6 +30,9 @@ func build(set *resource.Set) *topology.Topology {
 	for _, inst := range set.Instances {
 		b.byAddress[inst.Address] = inst
 	}
+	for _, u := range set.Unread {
+		b.unread = append(b.unread, unread{why: u.Why, uses: u.Uses})
+	}
 	for _, pass := range []map[string]func(*builder, *resource.Instance){declaring, connecting} {
 		for _, inst := range set.Instances {
 			b.at = origin(inst)
@@ -47,6 +50,9 @@ func build(set *resource.Set) *topology.Topology {
 			b.t.Ignored[inst.Type]++
 		}
 	}
+	b.clusterDefaults()
+	b.giveDefaults()
+	b.markOpen()
 	b.settleGroups()
 	b.publicSubnets()
 	b.standalone()
@@ -70,6 +76,8 @@ type builder struct {
 	routing   routing
 	// strayIngress and strayEgress are why a rule may belong to any group.
 	strayIngress, strayEgress string
+	strays                    [2][]topology.Rule // the rules that may, ingress and egress
+	unread                    []unread
 	at                        topology.Origin
 	seen                      map[[2]string]bool // address and text of the notes so far
 }
@@ -96,6 +104,7 @@ var (
 		"aws_alb_listener":        (*builder).listener,
 		"aws_ecs_task_definition": (*builder).task,
 		"aws_iam_role":            (*builder).role,
+		"aws_ecs_cluster":         (*builder).cluster,
 	}
 	connecting = map[string]func(*builder, *resource.Instance){
 		"aws_security_group":                  (*builder).inlineRules,
@@ -117,13 +126,19 @@ var (
 		"aws_lb_target_group_attachment":      (*builder).attachment,
 		"aws_alb_target_group_attachment":     (*builder).attachment,
 		"aws_ecs_service":                     (*builder).service,
+		"aws_autoscaling_group":               (*builder).fleet,
+		"aws_autoscaling_attachment":          (*builder).fleetAttachment,
+		"aws_service_discovery_service":       (*builder).discovery,
+		"aws_route53_record":                  (*builder).route53,
 		"aws_iam_role_policy":                 (*builder).rolePolicy,
 		"aws_iam_role_policy_attachment":      (*builder).roleAttachment,
 		"aws_iam_policy_attachment":           (*builder).policyAttachment,
 	}
 	read = map[string]bool{
-		"aws_ecs_cluster": true, "aws_internet_gateway": true, "aws_iam_policy": true,
-		"aws_iam_instance_profile": true, "aws_egress_only_internet_gateway": true,
+		"aws_internet_gateway": true, "aws_iam_policy": true,
+		"aws_iam_instance_profile": true, "aws_launch_template": true, "aws_launch_configuration": true,
+		"aws_ecs_capacity_provider": true, "aws_ecs_cluster_capacity_providers": true, "aws_vpc_endpoint": true,
+		"aws_route53_zone": true, "aws_egress_only_internet_gateway": true,
 	}
 )
 

@@ -122,12 +122,25 @@ func (b *builder) attach(id topology.Opt[topology.ID], egress bool, r topology.R
 		b.note(why)
 	}
 	why = fmt.Sprintf("rule %s may belong to this group: %s", r.ID, why)
+	n := 0
+	if egress {
+		n = 1
+	}
+	if len(b.strays[n]) < maxStrays {
+		r.Maybe = first(r.Maybe, why)
+		b.strays[n] = append(b.strays[n], r)
+		return
+	}
 	if egress {
 		b.strayEgress = first(b.strayEgress, why)
 	} else {
 		b.strayIngress = first(b.strayIngress, why)
 	}
 }
+
+// maxStrays bounds the rules that are asked about at every group; with more,
+// the rules of all groups are open.
+const maxStrays = 16
 
 // ruleBase reads protocol, ports and description.
 func (b *builder) ruleBase(body *resource.Body, protocol string) topology.Rule {
@@ -284,6 +297,13 @@ func (b *builder) groupIDs(body *resource.Body, name string) []topology.Opt[topo
 // groupRef resolves a security group. One that is not declared, be it a
 // data source or a literal id, gets an external entry.
 func (b *builder) groupRef(name string, o topology.Opt[string]) topology.Opt[topology.ID] {
+	if s, ok := o.Get(); ok {
+		if address, attr, ok := resource.ParseSymbol(s); ok && attr == "default_security_group_id" {
+			if g := b.defaultOf(topology.ID(address)); !g.IsAbsent() {
+				return g
+			}
+		}
+	}
 	id := b.ref(name, o, groupTypes...)
 	known, ok := id.Get()
 	inst := b.byAddress[string(known)]
@@ -313,22 +333,23 @@ func (b *builder) settleGroups() {
 		m := b.groups[g.ID]
 		g.UncertainIngress = first(first(g.UncertainIngress, b.strayIngress), g.Maybe)
 		g.UncertainEgress = first(first(g.UncertainEgress, b.strayEgress), g.Maybe)
-		g.Ingress = append(g.Ingress, b.settleDirection(g.ID, "ingress", &m.ingress)...)
-		g.Egress = append(g.Egress, b.settleDirection(g.ID, "egress", &m.egress)...)
+		g.Ingress = append(append(g.Ingress, b.settleDirection(g, "ingress", &m.ingress)...), b.strays[0]...)
+		g.Egress = append(append(g.Egress, b.settleDirection(g, "egress", &m.egress)...), b.strays[1]...)
 	}
 }
 
 // settleDirection returns the rules of a direction that are not inline. What
 // AWS reported counts only without separate rules, planned or about to be
 // deleted: it would repeat those, also the ones that go.
-func (b *builder) settleDirection(id topology.ID, name string, d *direction) []topology.Rule {
+func (b *builder) settleDirection(g *topology.SecurityGroup, name string, d *direction) []topology.Rule {
 	if len(d.separate) == 0 && !d.gone {
 		return d.reported
 	}
 	for i := range d.separate {
 		if r := &d.separate[i]; d.inline {
 			b.at = r.Origin
-			why := b.placed("%s has inline %s rules too; Terraform revokes this rule and creates it again in turns", id, name)
+			why := b.placed("%s has inline %s rules too; Terraform revokes this rule and creates it again in turns", g.ID, name)
+			g.Conflict = first(g.Conflict, why)
 			b.note(why)
 			r.Unknown = first(r.Unknown, why)
 		}

@@ -43,10 +43,6 @@ func (b *builder) service(inst *resource.Instance) {
 		s.Groups = []topology.Opt[topology.ID]{topology.Unknown[topology.ID](open)}
 		s.Subnets = []topology.Opt[topology.ID]{topology.Unknown[topology.ID](open)}
 	}
-	if network != nil && len(s.Groups) == 0 {
-		s.Groups = []topology.Opt[topology.ID]{settled(b, topology.Unknown[topology.ID](
-			b.placed("no security_groups: the VPC's default security group applies, whose rules are not in the source")))}
-	}
 	balancers, open := b.blocks(body, "load_balancer")
 	for _, block := range balancers {
 		s.LoadBalancers = append(s.LoadBalancers, b.serviceTarget(block))
@@ -58,6 +54,13 @@ func (b *builder) service(inst *resource.Instance) {
 	cluster := b.clusterOf(body)
 	s.Cluster = b.clusterName(cluster, body)
 	s.Task, s.TaskUnknown = b.taskOf(body, "task_definition")
+	if s.Task != nil && s.Task.NetworkMode.Or("bridge") != "awsvpc" {
+		s.Nodes, s.OpenNodes = b.nodes(inst, cluster)
+	}
+	b.registries(s, body)
+	if body.Has("vpc_lattice_configurations") {
+		s.OtherBalancing = b.placed("VPC Lattice is not modelled")
+	}
 	s.Connect, s.ConnectUnknown = b.serviceConnect(body, cluster)
 	b.t.Services = append(b.t.Services, s)
 	b.of[inst.Address] = s

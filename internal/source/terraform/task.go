@@ -102,10 +102,31 @@ func (b *builder) amount(body *resource.Body, name, unit string) topology.Opt[in
 	return topology.Known(int(f))
 }
 
+// hosts returns the names that Docker writes into the container's host file.
+func (b *builder) hosts(body *resource.Body) map[string]bool {
+	out := map[string]bool{}
+	extra, _ := body.List("extraHosts")
+	for _, h := range extra {
+		out[h.String("hostname").Or("")] = true
+	}
+	for _, l := range body.Strings("links") {
+		name, alias, ok := strings.Cut(l.Or(""), ":")
+		if out[name] = true; ok {
+			out[alias] = true
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
 // container reads a container definition; its keys are those of the ECS API.
 func (b *builder) container(body *resource.Body) topology.Container {
 	c := topology.Container{
 		Name:         b.written(body, "name"),
+		OpenName:     body.String("name").Why(),
+		Hosts:        b.hosts(body),
 		Image:        b.label(body, "image"),
 		Essential:    b.boolean(body, "essential"),
 		CPU:          b.integer(body, "cpu"),

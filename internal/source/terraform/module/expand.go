@@ -41,7 +41,26 @@ func (s *scope) repetition(b *body) repetition {
 	if a, ok := b.attrs["for_each"]; ok {
 		return s.repeatEach(a)
 	}
+	for _, d := range b.blocks {
+		if a, ok := d.body.attrs["enabled"]; ok && d.typ == "lifecycle" {
+			return s.repeatEnabled(a)
+		}
+	}
 	return repetition{}
+}
+
+// repeatEnabled reads lifecycle.enabled, which OpenTofu has: false makes no
+// instance, and a reference to the resource is null.
+func (s *scope) repeatEnabled(a attr) repetition {
+	marked := s.eval(a, nil)
+	v, _ := marked.UnmarkDeep()
+	if on, err := convert.Convert(v, cty.Bool); err == nil && on.IsKnown() && !on.IsNull() {
+		if on.True() {
+			return repetition{}
+		}
+		return repetition{kind: "enabled"}
+	}
+	return repetition{kind: "enabled", unknown: fmt.Sprintf("%s: enabled: %s", place(a.rng), resource.Why(marked))}
 }
 
 func (s *scope) repeatCount(a attr) repetition {
@@ -118,6 +137,8 @@ func (r repetition) iteration(i int) map[string]cty.Value {
 	switch {
 	case r.kind == "":
 		return nil
+	case r.kind == "enabled":
+		return nil
 	case r.unknown != "" && r.kind == "count":
 		return map[string]cty.Value{"count": cty.ObjectVal(map[string]cty.Value{"index": cty.UnknownVal(cty.Number).Mark(resource.Cause{Text: r.unknown})})}
 	case r.unknown != "":
@@ -154,6 +175,8 @@ func (r repetition) assemble(values []cty.Value) cty.Value {
 	switch {
 	case r.unknown != "":
 		return resource.Unknown(r.unknown)
+	case r.kind == "enabled":
+		return cty.NullVal(cty.DynamicPseudoType)
 	case r.kind == "":
 		return values[0]
 	case r.kind == "count":
@@ -286,9 +309,9 @@ func (r *reader) object(inst *resource.Instance) cty.Value {
 			continue
 		}
 		if inst.Data {
-			attrs[name] = resource.Unknown(fmt.Sprintf("%s.%s is read from AWS when Terraform plans", inst.Address, name))
+			attrs[name] = resource.UnknownSet(fmt.Sprintf("%s.%s is read from AWS when Terraform plans", inst.Address, name))
 		} else {
-			attrs[name] = resource.Unknown(fmt.Sprintf("%s.%s is known only after apply", inst.Address, name))
+			attrs[name] = resource.UnknownSet(fmt.Sprintf("%s.%s is known only after apply", inst.Address, name))
 		}
 	}
 	for _, name := range resource.Symbolic(inst.Type) {

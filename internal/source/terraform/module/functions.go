@@ -33,7 +33,7 @@ var structural = map[string]function.Function{
 	"jsonencode":   jsonEncode,
 	"keys":         stdlib.KeysFunc,
 	"length":       length,
-	"lookup":       stdlib.LookupFunc,
+	"lookup":       lookup,
 	"merge":        stdlib.MergeFunc,
 	"nonsensitive": same,
 	"one":          one,
@@ -202,6 +202,9 @@ func (r *reader) call(name string, f function.Function, inspects bool, args []ct
 		args[i] = v
 	}
 	if touched {
+		if v, ok := throughSymbols(name, args); ok {
+			return v, nil
+		}
 		return resource.Unknown(fmt.Sprintf("%s() of an identifier is known only after apply", name)), nil
 	}
 	if name == "jsondecode" || name == "yamldecode" {

@@ -62,6 +62,7 @@ func (g *graph) add(t *tree) error {
 		g.at[node] = c.resources[key].rng
 		if t.call != nil {
 			g.link(node, t.path)
+			g.link(whole(t.path), node)
 		}
 		if err := g.body(t, node, c.resources[key].body, nil); err != nil {
 			return err
@@ -75,11 +76,17 @@ func (g *graph) add(t *tree) error {
 				if err := g.refs(t, node, a, nil); err != nil {
 					return err
 				}
+				if meta == "depends_on" {
+					g.dependsOn(t, node, a)
+				}
 			}
 		}
 		child := t.children[name]
 		if child == nil {
 			continue
+		}
+		if t.call != nil {
+			g.link(whole(t.path), whole(child.path))
 		}
 		for _, arg := range sortedKeys(call.body.attrs) {
 			a := call.body.attrs[arg]
@@ -104,6 +111,9 @@ func (g *graph) body(t *tree, node string, b *body, bound []string) error {
 		if err := g.refs(t, node, b.attrs[name], bound); err != nil {
 			return err
 		}
+		if name == "depends_on" {
+			g.dependsOn(t, node, b.attrs[name])
+		}
 	}
 	for _, d := range b.blocks {
 		if metaBlocks[d.typ] && bound == nil {
@@ -127,6 +137,31 @@ func (g *graph) body(t *tree, node string, b *body, bound []string) error {
 		}
 	}
 	return nil
+}
+
+// whole stands for every resource of a module and of the modules that it calls.
+func whole(path string) string { return path + "#all" }
+
+// dependsOn links to all resources of a module that depends_on names.
+func (g *graph) dependsOn(t *tree, node string, a attr) {
+	traversals := a.expr.Variables()
+	if list, diags := hcl.ExprList(a.raw); !diags.HasErrors() && len(traversals) == 0 {
+		for _, item := range list {
+			if tr, diags := hcl.AbsTraversalForExpr(item); !diags.HasErrors() {
+				traversals = append(traversals, tr)
+			}
+		}
+	}
+	for _, tr := range traversals {
+		if child := t.children[attrName(tr, 1)]; tr.RootName() == "module" && child != nil && len(tr) < 4 {
+			if len(tr) == 3 {
+				if _, isAttr := tr[2].(hcl.TraverseAttr); isAttr {
+					continue // an output orders what it reads
+				}
+			}
+			g.link(node, whole(child.path))
+		}
+	}
 }
 
 func (g *graph) refs(t *tree, node string, a attr, bound []string) error {

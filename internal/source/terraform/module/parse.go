@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -32,11 +33,31 @@ func IsFile(name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#") || strings.HasSuffix(name, "~") {
 		return false
 	}
-	return strings.HasSuffix(name, ".tf") || strings.HasSuffix(name, ".tf.json")
+	return strings.HasSuffix(name, ".tf") || strings.HasSuffix(name, ".tf.json") || isTofu(name)
+}
+
+// isTofu reports that only OpenTofu reads the file.
+func isTofu(name string) bool {
+	return strings.HasSuffix(name, ".tofu") || strings.HasSuffix(name, ".tofu.json")
+}
+
+// inForce leaves out the .tf files beside which a .tofu file of the same name
+// stands: OpenTofu reads that instead.
+// Source: https://opentofu.org/docs/language/files/
+func inForce(names []string) []string {
+	var out []string
+	for _, name := range names {
+		tofu := strings.Replace(name, ".tf", ".tofu", 1)
+		if !isTofu(name) && (strings.HasSuffix(name, ".tf") || strings.HasSuffix(name, ".tf.json")) && slices.Contains(names, tofu) {
+			continue
+		}
+		out = append(out, name)
+	}
+	return out
 }
 
 func isOverride(name string) bool {
-	base := strings.TrimSuffix(strings.TrimSuffix(name, ".json"), ".tf")
+	base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, ".json"), ".tf"), ".tofu")
 	return base == "override" || strings.HasSuffix(base, "_override")
 }
 
@@ -54,6 +75,7 @@ func (l *loader) config(dir string) (*config, error) {
 	}
 	c := &config{dir: dir, variables: map[string]*variable{}, locals: map[string]attr{}, outputs: map[string]attr{},
 		resources: map[string]*resourceDecl{}, calls: map[string]*moduleCall{}}
+	names = inForce(names)
 	var found bool
 	for _, override := range []bool{false, true} {
 		for _, name := range names {
@@ -67,7 +89,7 @@ func (l *loader) config(dir string) (*config, error) {
 		}
 	}
 	if !found {
-		return nil, fail.Newf(fail.Usage, "give a directory with .tf files", "%s: holds no .tf or .tf.json file", dir)
+		return nil, fail.Newf(fail.Usage, "give a directory with .tf files", "%s: holds no .tf, .tf.json or .tofu file", dir)
 	}
 	l.configs[dir] = c
 	return c, nil

@@ -39,6 +39,13 @@ func (l *loader) preparePart(n hclsyntax.Node) {
 			l.names[v.AsString()] = true
 		}
 	case *hclsyntax.BinaryOpExpr:
+		if e.Op == hclsyntax.OpEqual || e.Op == hclsyntax.OpNotEqual {
+			if isNullLiteral(e.RHS) {
+				e.LHS = l.present(e.LHS)
+			} else if isNullLiteral(e.LHS) {
+				e.RHS = l.present(e.RHS)
+			}
+		}
 		if op := l.operation(e.Op); op != nil {
 			e.Op = op
 		}
@@ -92,6 +99,33 @@ func (m *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	return v, diags
 }
 
+// present is an operand that is compared with null: an unknown value that is
+// certainly not null becomes a known one, since that is all that is asked.
+type present struct {
+	*hclsyntax.ParenthesesExpr
+}
+
+func (l *loader) present(e hclsyntax.Expression) hclsyntax.Expression {
+	switch e.(type) {
+	case *present, *metered:
+		return e
+	}
+	return &present{&hclsyntax.ParenthesesExpr{Expression: e, SrcRange: e.Range()}}
+}
+
+func (p *present) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
+	v, diags := p.ParenthesesExpr.Expression.Value(ctx)
+	if u, _ := v.Unmark(); !diags.HasErrors() && !u.IsKnown() && isSet(v) {
+		return cty.True, diags
+	}
+	return v, diags
+}
+
+func isNullLiteral(e hclsyntax.Expression) bool {
+	l, ok := e.(*hclsyntax.LiteralValueExpr)
+	return ok && l.Val.IsNull()
+}
+
 // operation returns the replacement of an operator, or nil to keep it.
 func (l *loader) operation(op *hclsyntax.Operation) *hclsyntax.Operation {
 	switch op {
@@ -108,12 +142,22 @@ func (l *loader) operation(op *hclsyntax.Operation) *hclsyntax.Operation {
 // equality compares values that may hold symbols. An id is neither null nor
 // empty, and equal to itself; whether it equals another is known after apply.
 func equality(plain function.Function, equal bool) function.Function {
-	param := function.Parameter{Type: cty.DynamicPseudoType, AllowUnknown: true, AllowDynamicType: true, AllowNull: true}
+	param := function.Parameter{Type: cty.DynamicPseudoType, AllowUnknown: true, AllowDynamicType: true, AllowNull: true, AllowMarked: true}
 	return function.New(&function.Spec{
 		Params: []function.Parameter{param, param},
 		Type:   function.StaticReturnType(cty.Bool),
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			a, b := args[0], args[1]
+		Impl: func(args []cty.Value, _ cty.Type) (result cty.Value, err error) {
+			if isNull(args[0]) && isSet(args[1]) || isSet(args[0]) && isNull(args[1]) {
+				return cty.BoolVal(!equal), nil
+			}
+			a, marksA := args[0].UnmarkDeep()
+			b, marksB := args[1].UnmarkDeep()
+			args = []cty.Value{a, b}
+			defer func() {
+				if err == nil {
+					result = result.WithMarks(marksA, marksB)
+				}
+			}()
 			if !resource.HasSymbol(a) && !resource.HasSymbol(b) {
 				return plain.Call(args)
 			}
@@ -126,6 +170,26 @@ func equality(plain function.Function, equal bool) function.Function {
 			return cty.UnknownVal(cty.Bool).Mark(resource.Cause{Text: "a comparison with an identifier is known only after apply"}), nil
 		},
 	})
+}
+
+func isNull(v cty.Value) bool {
+	v, _ = v.Unmark()
+	return v.IsKnown() && v.IsNull()
+}
+
+// isSet reports that v is certainly not null: an object that holds unknown
+// values or identifiers is there all the same.
+func isSet(v cty.Value) bool {
+	v, marks := v.Unmark()
+	if v.IsKnown() {
+		return !v.IsNull()
+	}
+	for m := range marks {
+		if c, ok := m.(resource.Cause); ok && c.Set {
+			return true
+		}
+	}
+	return v.Type() != cty.DynamicPseudoType && v.Range().DefinitelyNotNull()
 }
 
 func isSymbol(v cty.Value) bool {

@@ -104,6 +104,7 @@ func (r *reader) gather(s *scope, set *resource.Set) {
 		if s.tree.children[name] == nil {
 			r.note(resource.Note{Address: s.at("module." + name), Type: "module", File: call.rng.Filename, Line: call.rng.Start.Line,
 				Text: fmt.Sprintf("the module comes from %q, which is not a local path and not installed by terraform init: its resources are not read", call.source)})
+			set.Unread = append(set.Unread, s.unread(call))
 			continue
 		}
 		for _, child := range s.call(name).scopes {
@@ -111,6 +112,18 @@ func (r *reader) gather(s *scope, set *resource.Set) {
 			r.gather(child, set)
 		}
 	}
+}
+
+// unread says what a module that is not at hand is given.
+func (s *scope) unread(call *moduleCall) resource.Unread {
+	u := resource.Unread{Uses: map[string]bool{}, Why: fmt.Sprintf("%s: the resources of module.%s are not read, for it comes from %q", place(call.rng), call.name, call.source)}
+	// each and count of the call itself have no value here; what they select is not needed.
+	for _, name := range sortedKeys(call.body.attrs) {
+		if !metaAttrs[name] && name != "source" && name != "version" {
+			resource.EachSymbol(s.eval(call.body.attrs[name], nil), func(address, _ string) { u.Uses[address] = true })
+		}
+	}
+	return u
 }
 
 // validate evaluates the validation blocks of the module's variables, and

@@ -187,7 +187,7 @@ func TestErrors(t *testing.T) {
 		{"json syntax", memory{"main.tf.json": "{\n\"locals\": {\n"}, Inputs{}, "main.tf.json:3: "},
 		{"tfvars syntax", memory{"main.tf": "", "terraform.tfvars": "a = \n"}, Inputs{}, "terraform.tfvars:1: "},
 		{"unknown block", memory{"main.tf": "resorce \"a\" \"b\" {}\n"}, Inputs{}, "main.tf:1: Unsupported block type"},
-		{"no files", memory{"README.md": ""}, Inputs{}, ".: holds no .tf or .tf.json file"},
+		{"no files", memory{"README.md": ""}, Inputs{}, ".: holds no .tf, .tf.json or .tofu file"},
 		{"undeclared resource", memory{"main.tf": "locals {\n a = aws_lb.x.id\n}"}, Inputs{}, "main.tf:2: aws_lb.x is not declared"},
 		{"undeclared data", memory{"main.tf": "locals {\n a = data.aws_lb.x.id\n}"}, Inputs{}, "main.tf:2: data.aws_lb.x is not declared"},
 		{"undeclared local", memory{"main.tf": "locals {\n a = local.b\n}"}, Inputs{}, "main.tf:2: local.b is not declared"},

@@ -64,6 +64,8 @@ type value struct {
 	Name    string         `json:"name"`
 	Index   any            `json:"index"`
 	Values  map[string]any `json:"values"`
+	// DependsOn lists static addresses; a state has it, a plan its configuration.
+	DependsOn []string `json:"depends_on"`
 }
 
 type change struct {

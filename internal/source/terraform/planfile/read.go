@@ -91,6 +91,11 @@ func (r *reader) read() (*resource.Set, error) {
 		}
 	}
 	r.needs()
+	for _, it := range items {
+		for _, on := range it.value.DependsOn {
+			r.add(it.inst.Static, on)
+		}
+	}
 	r.set.Sort()
 	return r.set, nil
 }

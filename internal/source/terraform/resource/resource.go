@@ -21,10 +21,19 @@ type Set struct {
 	// depends on, locals, variables and module outputs followed through.
 	Needs map[string][]string
 	Notes []Note
+	// Unread lists the modules that were not read.
+	Unread []Unread
 	// Gone holds the instances that a plan deletes, as they were.
 	Gone []*Instance
 	// Suppress holds accepted findings that name no resource.
 	Suppress []Suppression
+}
+
+// Unread is a part of the configuration that was not read: what it makes is
+// not known, and it may attach something to the resources that it is given.
+type Unread struct {
+	Why  string
+	Uses map[string]bool // addresses
 }
 
 // Suppression is a finding that the configuration's author accepts, and why.

@@ -66,7 +66,7 @@ func TestReading(t *testing.T) {
 		"bool":    cty.True,
 		"null":    cty.NullVal(cty.String),
 		"unknown": Unknown("because"),
-		"typed":   cty.UnknownVal(cty.Set(cty.String)).Mark(Cause{"because"}),
+		"typed":   cty.UnknownVal(cty.Set(cty.String)).Mark(Cause{Text: "because"}),
 		"symbol":  cty.StringVal(Symbol("aws_lb.x", "id")),
 		"list":    cty.TupleVal([]cty.Value{cty.StringVal("a"), cty.NullVal(cty.String), Unknown("because"), cty.StringVal(Symbol("aws_lb.x", "id"))}),
 		"objects": cty.TupleVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{"a": cty.True}), Unknown("because")}),

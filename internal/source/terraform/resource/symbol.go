@@ -173,10 +173,61 @@ func HasSymbol(v cty.Value) bool {
 	return false
 }
 
+// EachSymbol calls f for every symbol in the strings of v, at any depth.
+func EachSymbol(v cty.Value, f func(address, attr string)) {
+	v, _ = v.Unmark()
+	if v.IsNull() || !v.IsKnown() {
+		return
+	}
+	t := v.Type()
+	if t == cty.String {
+		s := v.AsString()
+		for i := strings.IndexRune(s, symbolOpen); i >= 0; i = strings.IndexRune(s, symbolOpen) {
+			s = s[i:]
+			n := SymbolLength(s)
+			if n == 0 {
+				return
+			}
+			if address, attr, ok := ParseSymbol(s[:n]); ok {
+				f(address, attr)
+			}
+			s = s[n:]
+		}
+		return
+	}
+	if !t.IsCollectionType() && !t.IsObjectType() && !t.IsTupleType() {
+		return
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		EachSymbol(e, f)
+	}
+}
+
 // Cause is the mark that an unknown value carries: why it is unknown, with
 // the place. It rides through expressions so that the attribute at the end
 // can say which data source or variable left it open.
-type Cause struct{ Text string }
+type Cause struct {
+	Text string
+	// Set is set for a value that is certainly not null, whatever it is.
+	Set bool
+}
 
 // Unknown returns a value of no settled type that says why it is unknown.
-func Unknown(why string) cty.Value { return cty.DynamicVal.Mark(Cause{why}) }
+func Unknown(why string) cty.Value { return cty.DynamicVal.Mark(Cause{Text: why}) }
+
+// UnknownSet is Unknown of a value that is certainly not null.
+func UnknownSet(why string) cty.Value { return cty.DynamicVal.Mark(Cause{Text: why, Set: true}) }
+
+// SymbolLength returns the length in bytes of the symbol or hole with which s
+// begins, 0 when it begins with none.
+func SymbolLength(s string) int {
+	if !strings.HasPrefix(s, string(symbolOpen)) && !strings.HasPrefix(s, string(holeOpen)) {
+		return 0
+	}
+	end := strings.IndexRune(s, closing)
+	if end < 0 {
+		return 0
+	}
+	return end + len(string(closing))
+}
