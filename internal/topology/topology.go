@@ -484,6 +484,8 @@ type Role struct {
 	Origin
 	Managed    []Opt[string] // managed policy names or ARNs
 	Statements []Statement
+	// Open says why there may be policies that were not read.
+	Open string
 }
 
 // Statement is an Allow statement of a role's policies. Resources that are

@@ -118,6 +118,8 @@ func (b *builder) markOpen() {
 				x.OpenTargets, x.OpenForwards = first(x.OpenTargets, u.why), first(x.OpenForwards, u.why)
 			case *topology.Listener:
 				x.OpenRules = first(x.OpenRules, u.why)
+			case *topology.Role:
+				x.Open = first(x.Open, u.why)
 			case *topology.VPC:
 				x.OtherWay = first(x.OtherWay, u.why)
 			}

@@ -29,6 +29,9 @@ func (b *builder) markOpen() {
 		for _, v := range b.t.VPCs {
 			b.open(u, v)
 		}
+		for _, r := range b.t.Roles {
+			b.open(u, r)
+		}
 		for _, g := range b.t.TargetGroups {
 			b.open(u, g)
 		}
@@ -56,6 +59,10 @@ func (b *builder) open(u *cfn.Unread, thing any) {
 		}
 		if u.Makes(typeListener, typeListener+"Rule") {
 			x.OpenForwards = first(x.OpenForwards, u.Why)
+		}
+	case *topology.Role:
+		if u.Makes("AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy") && !u.Exports {
+			x.Open = first(x.Open, u.Why)
 		}
 	case *topology.VPC:
 		if u.Makes("AWS::EC2::VPCEndpoint") {
