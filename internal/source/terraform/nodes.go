@@ -157,7 +157,7 @@ func (b *builder) nodes(service *resource.Instance, cluster *resource.Instance) 
 // configuration does not declare.
 // Source: https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html
 func (b *builder) defaultOf(vpc topology.ID) topology.Opt[topology.ID] {
-	v := b.t.VPC(vpc)
+	v, _ := b.of[string(vpc)].(*topology.VPC)
 	if v == nil || b.byAddress[string(vpc)] == nil || b.byAddress[string(vpc)].Data {
 		return topology.Opt[topology.ID]{}
 	}
@@ -193,7 +193,7 @@ func (b *builder) giveDefaults() {
 	give := func(groups *[]topology.Opt[topology.ID], subnets []topology.Opt[topology.ID]) {
 		for _, o := range subnets {
 			id, _ := o.Get()
-			n := b.t.Subnet(id)
+			n, _ := b.of[string(id)].(*topology.Subnet)
 			if n == nil {
 				continue
 			}
