@@ -92,8 +92,10 @@ func prioritised(f *topologytest.Fixture, priorities ...int) {
 	for i, n := range priorities {
 		path := []string{"/a/*", "/b/*"}[i]
 		f.Listener.Rules = append(f.Listener.Rules, &topology.ListenerRule{
-			Origin: topologytest.Origin([]string{"RuleA", "RuleB"}[i], "AWS::ElasticLoadBalancingV2::ListenerRule"), Priority: topology.Known(n),
-			Conditions: []topology.Condition{{Field: "path-pattern", Values: []topology.Opt[string]{topology.Known(path)}}}, Actions: f.Listener.Default,
+			Origin:     topologytest.Origin([]string{"RuleA", "RuleB"}[i], "AWS::ElasticLoadBalancingV2::ListenerRule"),
+			Priority:   topology.Known(n),
+			Conditions: []topology.Condition{{Field: "path-pattern", Values: []topology.Opt[string]{topology.Known(path)}}},
+			Actions:    f.Listener.Default,
 		})
 	}
 }
@@ -109,7 +111,9 @@ func cluster(f *topologytest.Fixture, typ string) *topology.Cluster {
 }
 
 func cloudMap(f *topologytest.Fixture, url string) {
-	f.Records = []*topology.Record{{Origin: topologytest.Origin("Record", "AWS::ServiceDiscovery::Service"), Name: topology.Known("app.internal")}}
+	f.Records = []*topology.Record{{
+		Origin: topologytest.Origin("Record", "AWS::ServiceDiscovery::Service"), Name: topology.Known("app.internal"),
+	}}
 	f.Server.Registries = []topology.ID{"Main/Record"}
 	f.ClientEnv("SERVER_URL", url)
 }

@@ -30,12 +30,19 @@ type host struct {
 	open bool
 }
 
-// span is a range of TCP ports, one of which is dialled.
-type span struct{ from, to int }
+// span is a range of TCP ports, one of which is dialled, or one port that is
+// not settled and has a symbol.
+type span struct {
+	from, to int
+	symbol   string
+}
 
-func single(port int) span { return span{port, port} }
+func single(port int) span { return span{from: port, to: port} }
 
 func (s span) String() string {
+	if s.symbol != "" {
+		return s.symbol
+	}
 	if s.from == s.to {
 		return strconv.Itoa(s.from)
 	}
@@ -169,17 +176,31 @@ func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port 
 			continue
 		}
 		onPort, toPeer := covers(r, port.from) && covers(r, port.to), x.peerIs(r, peer)
-		if !onPort && r.From <= port.to && port.from <= r.To && toPeer != no && cmp.Or(r.Unknown, r.Maybe) == "" {
+		unknown := r.Unknown
+		if port.symbol != "" {
+			switch {
+			case r.PortSymbol == port.symbol:
+				onPort, unknown = true, ""
+			case covers(r, 1) && covers(r, 65535):
+				onPort = true
+			default:
+				if toPeer != no {
+					f.why = cmp.Or(f.why, fmt.Sprintf("whether %s of %s opens %s is not settled", x.ruleText(r, dir), topology.Label(g.Origin, g.Name), port))
+				}
+				continue
+			}
+		}
+		if port.symbol == "" && !onPort && r.From <= port.to && port.from <= r.To && toPeer != no && cmp.Or(r.Unknown, r.Maybe) == "" {
 			f.why = cmp.Or(f.why, fmt.Sprintf("%s of %s opens a part of the ports %s, of which any may be used", x.ruleText(r, dir), topology.Label(g.Origin, g.Name), port))
 		}
 		if r.Peer.CIDR.IsValid() && toPeer == no {
-			if r.Unknown == "" && r.Maybe == "" && onPort {
+			if unknown == "" && r.Maybe == "" && onPort {
 				otherPeer = cmp.Or(otherPeer, x.ruleText(r, dir))
 			}
 			continue // whatever else of it is open, it is not about this peer
 		}
-		if why := cmp.Or(r.Unknown, r.Maybe); why != "" {
-			if r.Unknown != "" || onPort && toPeer != no {
+		if why := cmp.Or(unknown, r.Maybe); why != "" {
+			if unknown != "" || onPort && toPeer != no {
 				f.why = cmp.Or(f.why, fmt.Sprintf("a rule of %s is not settled: %s", topology.Label(g.Origin, g.Name), why))
 			}
 			continue

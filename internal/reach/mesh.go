@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,7 +15,9 @@ const tries = 3
 
 // mesh predicts a Service Connect client that calls name:port.
 func (p *Predictor) mesh(client *topology.Service, n *topology.EndpointName, kind Kind) Prediction {
-	name, port := n.Name.Or("?"), n.Port.Or(0)
+	name, spelled := n.Spelled()
+	name = cmp.Or(name, "?")
+	port := n.Port.Or(0)
 	c := serviceCaller(client)
 	url := "http://" + name + ":" + strconv.Itoa(port) + "/"
 	id := fmt.Sprintf("%s/%s/%s:%d", kind, client.ID, name, port)
@@ -22,7 +25,7 @@ func (p *Predictor) mesh(client *topology.Service, n *topology.EndpointName, kin
 	e := n.Endpoint
 	tr.pr.Service = e.Service.ID
 	switch {
-	case !n.Name.IsAbsent() && n.Name.IsUnknown():
+	case !spelled && n.Name.IsUnknown():
 		return tr.unknown("the endpoint's name is not settled: " + n.Name.Why())
 	case n.Port.IsUnknown():
 		return tr.unknown("the client port is not settled: " + n.Port.Why())

@@ -11,7 +11,7 @@ import (
 // dynamic is the range from which Docker takes a host port for a container
 // port that asks for none.
 // Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html
-var dynamic = span{32768, 65535}
+var dynamic = span{from: 32768, to: 65535}
 
 // onNodes reports whether the tasks of s run with the network of their
 // instances: in mode bridge or host, or without a mode on EC2, which is bridge.

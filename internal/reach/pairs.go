@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -200,7 +201,7 @@ func EachURL(d *topology.TaskDefinition, f func(host string, port int, variable 
 	for i := range d.Containers {
 		env := d.Containers[i].Environment
 		for _, k := range sortedKeys(env) {
-			if v, ok := env[k].Get(); ok {
+			if v := cmp.Or(env[k].Or(""), env[k].Symbol()); v != "" {
 				scanURLs(v, func(host string, port int) { f(host, port, k) })
 			}
 		}
@@ -209,7 +210,7 @@ func EachURL(d *topology.TaskDefinition, f func(host string, port int, variable 
 			words []topology.Opt[string]
 		}{{"command", d.Containers[i].Command}, {"entry point", d.Containers[i].EntryPoint}} {
 			for _, w := range part.words {
-				if v, ok := w.Get(); ok {
+				if v := cmp.Or(w.Or(""), w.Symbol()); v != "" {
 					scanURLs(v, func(host string, port int) { f(host, port, part.name) })
 				}
 			}

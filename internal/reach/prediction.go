@@ -164,6 +164,8 @@ type Hop struct {
 	// PortEnd is the last port of a range, one of which is dialled: the host
 	// ports that Docker chooses.
 	PortEnd int `json:"port_end,omitempty"`
+	// PortSymbol stands for a port that is not settled; Port is 0 then.
+	PortSymbol string `json:"port_symbol,omitempty"`
 	// Through says what brings the bytes to To when it is not the dialled
 	// listener itself: "redirect" for the in-task redirect of the default
 	// mode, "loopback" inside a task, "vip" from app to its own agent.
@@ -172,6 +174,12 @@ type Hop struct {
 	Admits []Admission `json:"admits,omitempty"`
 	// State is "open", "closed" or "unknown".
 	State string `json:"state"`
+}
+
+// Ports writes the port that is dialled, a range, or the symbol of one that is
+// not settled.
+func (h Hop) Ports() string {
+	return span{from: h.Port, to: max(h.Port, h.PortEnd), symbol: h.PortSymbol}.String()
 }
 
 // The states of a hop.
@@ -229,7 +237,7 @@ type OpenRule struct {
 
 func (r OpenRule) ports() string {
 	if r.PortEnd > r.Port {
-		return span{r.Port, r.PortEnd}.String()
+		return span{from: r.Port, to: r.PortEnd}.String()
 	}
 	return strconv.Itoa(r.Port)
 }

@@ -13,6 +13,9 @@ import (
 func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup, r topology.Registration,
 	at topology.Opt[int], tls bool) (verdict, Delivery, string) {
 	port, ok := at.Get()
+	if !ok && at.Symbol() != "" && plain(r.Service) {
+		return p.dialSymbol(tr, lb, g, r.Service, at.Symbol())
+	}
 	if !ok {
 		return verdict{}, Delivery{}, "the target's port is not settled: " + cmp.Or(at.Why(), "the source gives none")
 	}
@@ -46,6 +49,31 @@ func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology
 		return sg, a, ""
 	}
 	return p.dialStatic(tr, lb, g, r, port, tls)
+}
+
+// plain reports whether only the app of s takes connections, each task at its
+// own address.
+func plain(s *topology.Service) bool {
+	return s != nil && s.Task != nil && s.Connect == nil && s.ConnectUnknown == "" && awsvpc(s)
+}
+
+// dialSymbol walks into a target whose port is not settled, but is certainly
+// the one that the rules and the container name too.
+func (p *Predictor) dialSymbol(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup, s *topology.Service, symbol string) (verdict, Delivery, string) {
+	tr.pr.Service = s.ID
+	sg := tr.hopTo(p.source(tr, lb, g), p.x.taskHost(s), lbRole(lb), "app", span{symbol: symbol})
+	if sg.state == HopUnknown {
+		return sg, Delivery{}, sg.why
+	}
+	for _, c := range s.Task.Containers {
+		for _, m := range c.Ports {
+			if m.Port.Symbol() == symbol {
+				tr.pr.Assumes = append(tr.pr.Assumes, fmt.Sprintf("the app listens on port %s", symbol))
+				return sg, Delivery{Kind: DeliveryServed, App: p.app(s)}, ""
+			}
+		}
+	}
+	return sg, Delivery{}, fmt.Sprintf("no container of %s certainly declares port %s", topology.Label(s.Origin, s.Name), symbol)
 }
 
 // source returns what the target sees as the other side of a connection: a node

@@ -145,10 +145,19 @@ func (x *Index) addConnect(s *Service) {
 func (n *ConnectNamespace) publish(e *ConnectEndpoint) {
 	n.Names = append(n.Names, e.Names...)
 	for _, m := range e.Names {
-		if name, ok := m.Name.Get(); ok {
+		if name, ok := m.Spelled(); ok {
 			n.byName[name] = append(n.byName[name], m)
 		}
 	}
+}
+
+// Spelled returns the name, or the symbol of one that is not settled: a URL
+// with the same symbol has the same name.
+func (m *EndpointName) Spelled() (string, bool) {
+	if name, ok := m.Name.Get(); ok {
+		return name, true
+	}
+	return m.Name.Symbol(), m.Name.Symbol() != ""
 }
 
 // number sorts the names and numbers the distinct ones.
@@ -303,6 +312,9 @@ func (x *Index) defaultName(e *ConnectEndpoint) Opt[string] {
 	}
 	ns := x.namespaceName(e.Service.Connect)
 	namespace, ok := ns.Get()
+	if !ok && ns.Symbol() != "" {
+		return Symbolic[string](name+"."+ns.Symbol(), ns.Why())
+	}
 	if !ok {
 		return Unknown[string](cmp.Or(ns.Why(), "the service names no namespace"))
 	}

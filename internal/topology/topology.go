@@ -46,6 +46,7 @@ type Opt[T any] struct {
 	state state
 	v     T
 	why   string
+	sym   string
 }
 
 type state uint8
@@ -62,6 +63,14 @@ func Known[T any](v T) Opt[T] { return Opt[T]{state: known, v: v} }
 // Unknown returns a value that is set but not settled by the source; why
 // names the expression and what would settle it.
 func Unknown[T any](why string) Opt[T] { return Opt[T]{state: unknown, why: why} }
+
+// Symbolic returns an unknown value that is certainly equal to every other one
+// with the same symbol: text in which what is not settled stands as ${…}. With
+// an empty symbol it is Unknown.
+func Symbolic[T any](symbol, why string) Opt[T] { return Opt[T]{state: unknown, why: why, sym: symbol} }
+
+// Symbol returns the symbol of an unknown value, "" when it has none.
+func (o Opt[T]) Symbol() string { return o.sym }
 
 // Get returns the value and whether it is known.
 func (o Opt[T]) Get() (T, bool) { return o.v, o.state == known }
@@ -191,7 +200,10 @@ type Rule struct {
 	From, To int    // ports, inclusive; ignored when Protocol is "-1"
 	Peer     Peer
 	Text     string // the description
-	Implied  bool   // not written in the source: a default of the service or tool
+	// PortSymbol is the symbol of From and To when they are one value that is
+	// not settled, and that alone is why Unknown is set.
+	PortSymbol string
+	Implied    bool // not written in the source: a default of the service or tool
 	// Unknown is set when a field above could not be resolved; then the rule
 	// may or may not allow anything.
 	Unknown string

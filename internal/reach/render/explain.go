@@ -204,7 +204,7 @@ func Drawing(p reach.Prediction) string {
 }
 
 func arrow(h reach.Hop) string {
-	where := fmt.Sprint(h.Port)
+	where := h.Ports()
 	switch h.Through {
 	case "vip":
 		where = "name:" + where

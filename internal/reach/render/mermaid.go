@@ -46,7 +46,7 @@ func writeMermaid(b io.Writer, n int, p reach.Prediction) {
 }
 
 func arrowLabel(h reach.Hop) string {
-	s := fmt.Sprint(h.Port)
+	s := h.Ports()
 	if h.Through != "" {
 		s += " " + h.Through
 	}

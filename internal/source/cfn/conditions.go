@@ -150,7 +150,13 @@ func (s *Stack) fnIf(arg *node, line int32) Value {
 	case no:
 		return s.eval(kids[2])
 	}
-	return s.choice(line, s.open(line, name, why), []Value{s.eval(kids[1]), s.eval(kids[2])})
+	alts := []Value{s.eval(kids[1]), s.eval(kids[2])}
+	out := s.choice(line, s.open(line, name, why), alts)
+	// The same condition between the same values chooses the same.
+	if a, b := alts[0].Same(), alts[1].Same(); out.IsChoice() && a != "" && b != "" {
+		out.x.same = fmt.Sprintf("if:%s/%s(%s,%s)", s.Name, name, a, b)
+	}
+	return out
 }
 
 // open says that something at line hangs on a condition that is not settled.

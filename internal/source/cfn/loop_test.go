@@ -20,7 +20,7 @@ Resources:
     - Fn::ForEach::Inner:
         - Port
         - ['80', '81']
-        - Door&{Name}${Port}:
+        - Open&{Name}${Port}:
             Type: AWS::EC2::SecurityGroupIngress
             Properties: {FromPort: !Ref Port, Description: !Sub "${Name} on ${Port}"}
   Queue:
@@ -48,7 +48,7 @@ Resources:
 			t.Errorf("%s: port %d", r.LogicalID, port)
 		}
 	}
-	want := "Doorab80 a.b on 80; Doorab81 a.b on 81; Doorc80 c on 80; Doorc81 c on 81; Queue q-QueueName"
+	want := "Openab80 a.b on 80; Openab81 a.b on 81; Openc80 c on 80; Openc81 c on 81; Queue q-QueueName"
 	if strings.Join(got, "; ") != want {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, "; "), want)
 	}

@@ -53,31 +53,31 @@ func (l *loader) nested(s *Stack) error {
 
 // nestedFile returns the file of a nested stack's template, or "".
 func (l *loader) nestedFile(r *Resource) string {
-	beside := func(path string) string {
+	local := func(path string) string {
 		if path == "" || !filepath.IsLocal(path) {
 			return ""
 		}
 		return filepath.ToSlash(filepath.Join(filepath.Dir(r.Stack.File), path))
 	}
 	if path, ok := r.body.get("Metadata").get("aws:asset:path").scalar(); ok {
-		return beside(path)
+		return local(path)
 	}
 	if path := l.assetPath(r); path != "" {
-		return beside(path)
+		return local(path)
 	}
 	source := r.Prop("TemplateURL")
 	if r.Type == typeApplication {
 		source = r.Prop("Location")
 	}
 	if path, ok := source.Text(); ok && !strings.Contains(path, "://") {
-		return beside(path)
+		return local(path)
 	}
 	if source.Kind() == Map { // an application of the Serverless Application Repository
 		return ""
 	}
 	_, path, ok := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(source.Tail(), "https://"), "http://"), "/")
 	for ok && path != "" {
-		if file := l.atHand(beside(path), path); file != "" {
+		if file := l.atHand(local(path), path); file != "" {
 			return file
 		}
 		_, path, ok = strings.Cut(path, "/")
@@ -87,8 +87,8 @@ func (l *loader) nestedFile(r *Resource) string {
 
 // atHand returns the file of a nested template whose URL ends in path: the one
 // beside the parent, or one that the user named.
-func (l *loader) atHand(beside, path string) string {
-	if l.read == nil || beside == "" {
+func (l *loader) atHand(local, path string) string {
+	if l.read == nil || local == "" {
 		return ""
 	}
 	if ext := filepath.Ext(path); ext != ".yaml" && ext != ".yml" && ext != ".json" && ext != ".template" {
@@ -99,8 +99,8 @@ func (l *loader) atHand(beside, path string) string {
 			return p
 		}
 	}
-	if _, err := l.read(beside); err == nil {
-		return beside
+	if _, err := l.read(local); err == nil {
+		return local
 	}
 	return ""
 }

@@ -70,6 +70,10 @@ func (v Value) Tail() string {
 	return ""
 }
 
+// IsChoice reports that the value is one of several, which a condition that is
+// not settled chooses among.
+func (v Value) IsChoice() bool { return v.kind == Unknown && v.x.alts != nil }
+
 // Same returns a key that two values share only if they are certainly equal
 // once deployed, known or not. It is "" when nothing can be said.
 func (v Value) Same() string {

@@ -55,7 +55,7 @@ func generated(r *rand.Rand) []byte {
 	if whole {
 		def = "[{Type: forward, TargetGroupArn: !Ref Pool0}]"
 	}
-	w.res("Door", "AWS::ElasticLoadBalancingV2::Listener", "", "LoadBalancerArn: !Ref Edge", "Port: 80", "Protocol: HTTP", "DefaultActions: "+def)
+	w.res("Http", "AWS::ElasticLoadBalancingV2::Listener", "", "LoadBalancerArn: !Ref Edge", "Port: 80", "Protocol: HTTP", "DefaultActions: "+def)
 	w.res("TillGroup", "AWS::EC2::SecurityGroup", "", "GroupDescription: till", "VpcId: !Ref Vpc")
 	var after, env []string
 	for i := range backs {
@@ -112,10 +112,10 @@ func (w *writer) back(i int, whole bool, public string) {
 		}
 	}
 	w.res(fmt.Sprintf("Pool%d", i), "AWS::ElasticLoadBalancingV2::TargetGroup", "", "VpcId: !Ref Vpc", fmt.Sprintf("Port: %d", port), "Protocol: HTTP", "TargetType: ip")
-	wait := "DependsOn: Door"
+	wait := "DependsOn: Http"
 	if i > 0 || !whole {
 		wait = fmt.Sprintf("DependsOn: Rule%d", i)
-		w.res(fmt.Sprintf("Rule%d", i), "AWS::ElasticLoadBalancingV2::ListenerRule", "", "ListenerArn: !Ref Door", fmt.Sprintf("Priority: %d", i+1),
+		w.res(fmt.Sprintf("Rule%d", i), "AWS::ElasticLoadBalancingV2::ListenerRule", "", "ListenerArn: !Ref Http", fmt.Sprintf("Priority: %d", i+1),
 			fmt.Sprintf("Conditions: [{Field: path-pattern, Values: ['/back%d/*']}]", i), fmt.Sprintf("Actions: [{Type: forward, TargetGroupArn: !Ref Pool%d}]", i))
 	}
 	w.task(fmt.Sprintf("Task%d", i), fmt.Sprintf("back%d", i), fmt.Sprintf("PortMappings: [{Name: http, ContainerPort: %d, AppProtocol: http}]", port))
@@ -136,10 +136,10 @@ func (w *writer) fleet() {
 	w.res("OldPool", "AWS::ElasticLoadBalancingV2::TargetGroup", "", "VpcId: !Ref Vpc", "Port: 80", "Protocol: HTTP")
 	w.res("Nodes", "AWS::AutoScaling::AutoScalingGroup", "", "MinSize: '1'", "MaxSize: '2'", "VPCZoneIdentifier: [!Ref NetA, !Ref NetB]",
 		"TargetGroupARNs: [!Ref OldPool]", "LaunchTemplate: {LaunchTemplateId: !Ref NodeTemplate, Version: !GetAtt NodeTemplate.LatestVersionNumber}")
-	w.res("OldRule", "AWS::ElasticLoadBalancingV2::ListenerRule", "", "ListenerArn: !Ref Door", "Priority: 50",
+	w.res("OldRule", "AWS::ElasticLoadBalancingV2::ListenerRule", "", "ListenerArn: !Ref Http", "Priority: 50",
 		"Conditions: [{Field: path-pattern, Values: ['/old/*']}]", "Actions: [{Type: forward, TargetGroupArn: !Ref OldPool}]")
 	w.res("BridgePool", "AWS::ElasticLoadBalancingV2::TargetGroup", "", "VpcId: !Ref Vpc", "Port: 80", "Protocol: HTTP", "TargetType: instance")
-	w.res("BridgeRule", "AWS::ElasticLoadBalancingV2::ListenerRule", "", "ListenerArn: !Ref Door", "Priority: 51",
+	w.res("BridgeRule", "AWS::ElasticLoadBalancingV2::ListenerRule", "", "ListenerArn: !Ref Http", "Priority: 51",
 		"Conditions: [{Field: path-pattern, Values: ['/bridge/*']}]", "Actions: [{Type: forward, TargetGroupArn: !Ref BridgePool}]")
 	w.res("BridgeTask", "AWS::ECS::TaskDefinition", "", "NetworkMode: bridge", "Family: bridge",
 		"ContainerDefinitions: [{Name: web, Image: nginx, Memory: 256, PortMappings: [{ContainerPort: 80, HostPort: 0}]}]")

@@ -65,6 +65,8 @@ type builder struct {
 	undeclared map[topology.ID]*topology.Listener      // listeners that are not declared, by the ID of their balancer
 	balancers  map[topology.ID]*topology.LoadBalancer  // not declared
 	egress     map[*topology.SecurityGroup]*egress
+	symbols    map[string]string // by the key of the value
+	symbolUsed map[string]bool
 	vpcOf      map[topology.ID]*cfn.Resource // by subnet; nil until asked for
 	// strayIngress and strayEgress are set when a standalone rule may belong to any group.
 	strayIngress, strayEgress string

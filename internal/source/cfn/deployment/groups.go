@@ -132,11 +132,22 @@ func (b *builder) rule(v cfn.Value, side string) topology.Rule {
 	}
 	r.Text, _ = v.Get("Description").Text()
 	b.protocol(&r, v)
+	symbol := ""
 	if r.Protocol != "-1" {
+		settled := r.Unknown == ""
 		r.From = b.port(&r, v, "FromPort", 0)
 		r.To = b.port(&r, v, "ToPort", 65535)
+		if from, to := b.symbol(v.Get("FromPort")), b.symbol(v.Get("ToPort")); settled && r.Unknown != "" && from == to && strings.Contains(from, "${") {
+			symbol = from
+		}
 	}
+	ports := r.Unknown
+	r.Unknown = ""
 	b.peer(&r, v, side)
+	if r.Unknown == "" {
+		r.PortSymbol = symbol
+	}
+	r.Unknown = first(ports, r.Unknown)
 	return r
 }
 
@@ -289,9 +300,12 @@ func (b *builder) externalGroup(id topology.ID, v cfn.Value) {
 	if v.IsUnknown() {
 		why = fmt.Sprintf("security group %s is not declared in these templates, so its rules are not known: %s", id, v.Why())
 	}
-	pos := v.Pos()
+	pos, stack := v.Pos(), b.at.Stack
+	if v.IsChoice() {
+		stack = "" // one of the groups that this stack declares may be meant
+	}
 	g := &topology.SecurityGroup{
-		Origin:           topology.Origin{ID: id, Stack: b.at.Stack, File: pos.File, Line: pos.Line},
+		Origin:           topology.Origin{ID: id, Stack: stack, File: pos.File, Line: pos.Line},
 		UncertainIngress: why, UncertainEgress: why, External: true,
 	}
 	b.note("%s", why)

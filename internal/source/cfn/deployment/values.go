@@ -58,7 +58,7 @@ func (b *builder) text(v cfn.Value) topology.Opt[string] {
 	if t, ok := v.Text(); ok {
 		return topology.Known(t)
 	}
-	return open[string](b, v, "text")
+	return topology.Symbolic[string](b.symbol(v), b.why(v, "text"))
 }
 
 func (b *builder) integer(v cfn.Value) topology.Opt[int] {
@@ -69,7 +69,43 @@ func (b *builder) integer(v cfn.Value) topology.Opt[int] {
 	if n, ok := v.Int(); ok {
 		return topology.Known(n)
 	}
-	return open[int](b, v, "an integer")
+	return topology.Symbolic[int](b.symbol(v), b.why(v, "an integer"))
+}
+
+// symbol returns text that two values have in common only if they are certainly
+// equal once deployed: what is not settled stands in it as ${Name}. It is ""
+// when nothing can be said.
+func (b *builder) symbol(v cfn.Value) string {
+	var out strings.Builder
+	for _, p := range v.Parts() {
+		if t, ok := p.Text(); ok {
+			out.WriteString(t)
+			continue
+		}
+		same := p.Same()
+		if same == "" {
+			return ""
+		}
+		if b.symbols == nil {
+			b.symbols, b.symbolUsed = map[string]string{}, map[string]bool{}
+		}
+		if b.symbols[same] == "" {
+			// Letters, digits and _ alone, so that it may stand in a URL.
+			label := strings.Map(func(r rune) rune {
+				if r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+					return r
+				}
+				return '_'
+			}, p.Label())
+			name := "${" + label + "}"
+			for n := 2; b.symbolUsed[name]; n++ {
+				name = fmt.Sprintf("${%s_%d}", label, n)
+			}
+			b.symbols[same], b.symbolUsed[name] = name, true
+		}
+		out.WriteString(b.symbols[same])
+	}
+	return out.String()
 }
 
 func (b *builder) boolean(v cfn.Value) topology.Opt[bool] {
