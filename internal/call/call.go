@@ -23,6 +23,24 @@ type Observation struct {
 	Elapsed time.Duration `json:"elapsed"`
 }
 
+// Lookup is how a program turns a name into an address to connect to. The
+// names of Service Connect have two, 127.255.0.n and 2600:f0f0::n, and a task
+// without IPv6 reaches only the first.
+type Lookup string
+
+// The ways to look a name up.
+const (
+	// LookupAll asks the hosts file and DNS and tries each address until one
+	// connects, as curl, Go and browsers do.
+	LookupAll Lookup = ""
+	// LookupFirst takes the first address of those, which is the IPv6 one, and
+	// tries no other.
+	LookupFirst Lookup = "first"
+	// LookupDNS asks the VPC's resolver itself and never reads the hosts file,
+	// as nginx's resolver directive does.
+	LookupDNS Lookup = "dns"
+)
+
 // Delay is a delay of known size for a share of the requests, for experiments
 // that must find it. The zero value delays nothing.
 type Delay struct {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -27,6 +28,8 @@ type Caller struct {
 	// Twin, if set, makes names of services and load balancers stand for those
 	// of that twin, where it has them.
 	Twin string `json:"twin,omitempty"`
+	// Lookup is how the caller looks up the URL's host.
+	Lookup call.Lookup `json:"lookup,omitempty"`
 }
 
 // DialInfo is what to connect to for a call.
@@ -49,6 +52,7 @@ type Reason string
 const (
 	Unresolved Reason = "unresolved" // the name means nothing to the caller
 	Refused    Reason = "refused"    // nothing listens there
+	NoRoute    Reason = "no route"   // the caller has no address of that family: network unreachable
 	TimedOut   Reason = "timed out"  // a security group drops the connection, or there is no such host
 )
 
@@ -65,6 +69,8 @@ func (e *DialError) Error() string {
 		return fmt.Sprintf("%s does not resolve for this caller", e.Host)
 	case Refused:
 		return fmt.Sprintf("%s:%d refuses the connection", e.Host, e.Port)
+	case NoRoute:
+		return fmt.Sprintf("%s:%d: network unreachable", e.Host, e.Port)
 	}
 	return fmt.Sprintf("%s:%d does not answer", e.Host, e.Port)
 }
@@ -115,8 +121,13 @@ func (l *Lab) dialInfo(c Caller, rawURL string) (DialInfo, fabric.Host, error) {
 		return fails(Unresolved)
 	}
 	d := DialInfo{URL: rawURL, Logical: netip.AddrPortFrom(ip, uint16(port))}
+	if d.Logical.Addr().Is6() && !h.Spec().IP6.IsValid() {
+		return fails(NoRoute)
+	}
 	real, verdict := h.Lookup(d.Logical)
 	switch verdict {
+	case fabric.Unreachable:
+		return fails(NoRoute)
 	case fabric.Dropped:
 		return fails(TimedOut)
 	case fabric.Refused:
@@ -204,9 +215,11 @@ func (l *Lab) resolve(c Caller, t *task, host string) (netip.Addr, bool) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip, true
 	}
-	if t != nil {
+	if t != nil && c.Lookup != call.LookupDNS {
 		for _, n := range t.names {
-			if n.host == host {
+			if n.host == host && c.Lookup == call.LookupFirst {
+				return fabric.VIP6(n.at.Addr()), true
+			} else if n.host == host {
 				return n.at.Addr(), true
 			}
 		}
@@ -263,4 +276,15 @@ func urlOf(scheme, host string, port, standard int) string {
 		host = net.JoinHostPort(host, strconv.Itoa(port))
 	}
 	return scheme + "://" + host + "/"
+}
+
+// Hosts returns the hosts file of the caller.
+func (l *Lab) Hosts(c Caller) (string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h, _, err := l.caller(c)
+	if err != nil {
+		return "", err
+	}
+	return fabric.HostsFile(h.Spec()), nil
 }

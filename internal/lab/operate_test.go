@@ -236,7 +236,10 @@ func TestFrozenNames(t *testing.T) {
 	if err := l.Drain(lab.TaskRef{Service: client.ID}); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool { ts := tasksOf(l, client.ID); return len(ts) == 2 && ts[0].ID != first && ts[1].ID != first })
+	waitFor(t, func() bool {
+		ts := tasksOf(l, client.ID)
+		return len(ts) == 2 && ts[0].ID != first && ts[1].ID != first
+	})
 	for _, task := range tasksOf(l, client.ID) {
 		o, err := l.Curl(context.Background(), lab.Caller{Service: client.ID, Task: task.ID}, "http://app.sample-namespace")
 		if err != nil || o.Exit != 6 || len(task.Names) != 0 {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -42,7 +43,27 @@ func (p *Predictor) Ask(c Caller, rawURL string) ([]Prediction, error) {
 	if s := p.service(u.Hostname()); s != nil {
 		return []Prediction{p.direct(c, s, port)}, nil
 	}
-	return []Prediction{p.askName(c, u.Hostname(), port)}, nil
+	return []Prediction{looked(c, u.Hostname(), port, p.askName(c, u.Hostname(), port))}, nil
+}
+
+// looked is the prediction for a caller who looks the name up in another way
+// than a task's C library and tries of its addresses what connects.
+func looked(c Caller, host string, port int, pr Prediction) Prediction {
+	if c.Lookup == call.LookupAll || pr.Outcome.Class == NoName || pr.Outcome.Class == Unknown || pr.Outcome.Class == DeployFails {
+		return pr
+	}
+	pr.ID += "?lookup=" + string(c.Lookup)
+	pr.Caller.Lookup = c.Lookup
+	pr.Hops, pr.Path, pr.Evidence, pr.Otherwise = nil, "", nil, nil
+	if c.Lookup == call.LookupDNS {
+		pr.Outcome = noName(host, "the VPC's resolver does not know the names of Service Connect; they are in the hosts file of each task")
+		return pr
+	}
+	pr.Outcome = Outcome{
+		Class: Refused, By: "network", Curl: curlRefused(host, port), TimeKnown: true, Basis: semantics.Section(2).Row(38),
+		Why: "the first address of the name is an IPv6 one, 2600:f0f0::n; a task without IPv6 has no route to it (network unreachable), and this caller tries no other",
+	}
+	return pr
 }
 
 // balancer finds a load balancer by name, label or ID; hosts come in lower case from some callers.

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -52,6 +53,8 @@ type Caller struct {
 	Groups    []topology.ID  `json:"groups,omitempty"`
 	Subnets   []topology.ID  `json:"subnets,omitempty"`
 	Addresses []netip.Prefix `json:"addresses,omitempty"`
+	// Lookup is how the caller looks up the name of an endpoint.
+	Lookup call.Lookup `json:"lookup,omitempty"`
 }
 
 // CallerKind says what kind of thing a caller is.

@@ -17,9 +17,14 @@ package fabric
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -43,6 +48,26 @@ func VIP4(v6 netip.Addr) netip.Addr {
 	a, b := v6.As16(), VIPs.Addr().As4()
 	b[2], b[3] = a[14], a[15]
 	return netip.AddrFrom4(b)
+}
+
+// HostsFile is the hosts file of a task as Fargate writes it: loopback, the
+// task's own address, and of each endpoint name, by alphabet, both virtual
+// addresses, the IPv6 one in full and whether or not the task has IPv6.
+func HostsFile(spec HostSpec) string {
+	var b strings.Builder
+	b.WriteString("127.0.0.1 localhost\n")
+	if spec.IP.IsValid() {
+		fmt.Fprintf(&b, "%s ip-%s.ec2.internal\n", spec.IP, strings.ReplaceAll(spec.IP.String(), ".", "-"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(spec.VIPs)) {
+		v6 := VIP6(spec.VIPs[name]).As16()
+		var groups []string
+		for i := 0; i < len(v6); i += 2 {
+			groups = append(groups, strconv.FormatUint(uint64(v6[i])<<8|uint64(v6[i+1]), 16))
+		}
+		fmt.Fprintf(&b, "%s %s\n%s %s\n", spec.VIPs[name], name, strings.Join(groups, ":"), name)
+	}
+	return b.String()
 }
 
 // Range is an inclusive range of TCP ports.
@@ -174,6 +199,9 @@ const (
 	Passed  Verdict = "passed"
 	Refused Verdict = "refused"
 	Dropped Verdict = "dropped"
+	// Unreachable is the verdict on an address to which the host has no route:
+	// connecting fails at once.
+	Unreachable Verdict = "unreachable"
 )
 
 // NetSpec describes a Net to a node process.

@@ -77,6 +77,8 @@ func (v *View) dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error) {
 		return failed(os.ErrDeadlineExceeded)
 	case fabric.Refused:
 		return failed(os.NewSyscallError("connect", syscall.ECONNREFUSED))
+	case fabric.Unreachable:
+		return failed(os.NewSyscallError("connect", syscall.ENETUNREACH))
 	}
 	d := net.Dialer{KeepAlive: -1}
 	if !dst.Addr().IsLoopback() && v.Real != localhost {

@@ -43,6 +43,8 @@ var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 // Lookup returns where a connection to the logical address really goes.
 func (v *View) Lookup(dst netip.AddrPort) (netip.AddrPort, fabric.Verdict) {
 	switch ip := dst.Addr(); {
+	case ip.Is6() && !ip.Is4In6(): // no host of this fabric has IPv6
+		return netip.AddrPort{}, fabric.Unreachable
 	case fabric.VIPs.Contains(ip):
 		if real, ok := v.VIPs[dst]; ok {
 			return real, fabric.Passed

@@ -51,7 +51,7 @@ func newHost(f *Fabric, spec fabric.HostSpec, port string) (_ *Host, err error) 
 		if h.ns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 			return err
 		}
-		return mountNames(spec.VIPs)
+		return mountNames(spec)
 	})
 	if err != nil {
 		return nil, err

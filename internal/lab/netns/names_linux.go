@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -23,7 +22,7 @@ import (
 // mountNames puts files of its own in the place of those from which programs
 // learn names, in the mount namespace of the calling thread. The files are in
 // memory and nobody else sees them.
-func mountNames(vips map[string]netip.Addr) error {
+func mountNames(spec fabric.HostSpec) error {
 	// Else what is mounted here would appear in the machine's namespace too.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return fmt.Errorf("its mount namespace: %w", err)
@@ -35,7 +34,7 @@ func mountNames(vips map[string]netip.Addr) error {
 	}
 	defer unix.Unmount(shelf, unix.MNT_DETACH) // the mounts below keep their files
 	for name, content := range map[string]string{
-		"hosts":         hostsFile(vips),
+		"hosts":         fabric.HostsFile(spec),
 		"resolv.conf":   fmt.Sprintf("nameserver %s\noptions ndots:1\n", resolverAddr),
 		"nsswitch.conf": switchFile(),
 	} {
@@ -51,17 +50,6 @@ func mountNames(vips map[string]netip.Addr) error {
 		}
 	}
 	return nil
-}
-
-// hostsFile is the hosts file of a task: loopback, and the virtual addresses
-// of every endpoint name.
-func hostsFile(vips map[string]netip.Addr) string {
-	var b strings.Builder
-	b.WriteString("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n")
-	for _, name := range slices.Sorted(maps.Keys(vips)) {
-		fmt.Fprintf(&b, "%s %s\n%s %s\n", vips[name], name, fabric.VIP6(vips[name]), name)
-	}
-	return b.String()
 }
 
 // switchFile is the machine's nsswitch.conf with names looked up in files and

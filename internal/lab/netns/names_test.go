@@ -27,7 +27,7 @@ func TestNames(t *testing.T) {
 		VIPs: map[string]netip.Addr{"app.sample-namespace": netip.MustParseAddr("127.255.0.1")}})
 	f.SetNames(map[string]netip.Addr{"internal-alb.elb.lab.test": netip.MustParseAddr("10.0.1.20")})
 	same(t, "hosts file", run(t, h, "cat", "/etc/hosts"),
-		"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.255.0.1 app.sample-namespace\n2600:f0f0::1 app.sample-namespace\n")
+		"127.0.0.1 localhost\n10.0.1.10 ip-10-0-1-10.ec2.internal\n127.255.0.1 app.sample-namespace\n2600:f0f0:0:0:0:0:0:1 app.sample-namespace\n")
 	same(t, "endpoint", run(t, h, "getent", "ahostsv4", "app.sample-namespace"),
 		"127.255.0.1     STREAM app.sample-namespace\n127.255.0.1     DGRAM  \n127.255.0.1     RAW    \n")
 	if got := run(t, h, "getent", "ahostsv4", "internal-alb.elb.lab.test"); !strings.HasPrefix(got, "10.0.1.20 ") {

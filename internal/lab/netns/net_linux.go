@@ -43,10 +43,10 @@ func (Net) Logical(real netip.Addr) netip.Addr { return real.Unmap() }
 // Update does nothing: the controller has nothing to tell.
 func (Net) Update(json.RawMessage) error { return nil }
 
-// Outbound opens one listener for all virtual addresses; the kernel says
-// where a connection was going.
-func (n Net) Outbound([]netip.AddrPort) (fabric.Outbound, error) {
-	l, err := n.Listen(0)
+// Outbound opens one listener for all virtual addresses, on 127.0.0.1 as the
+// agent's is; the kernel says where a connection was going.
+func (Net) Outbound([]netip.AddrPort) (fabric.Outbound, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

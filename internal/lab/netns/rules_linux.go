@@ -176,7 +176,11 @@ func (h *Host) Outbound(listeners map[netip.AddrPort]netip.AddrPort) error {
 		}
 		c.AddChain(output)
 		c.FlushChain(output)
-		for _, vips := range []netip.Prefix{fabric.VIPs, fabric.VIPs6} { // one rule per family
+		families := []netip.Prefix{fabric.VIPs} // one rule for each that the task has
+		if h.spec.IP6.IsValid() {
+			families = append(families, fabric.VIPs6)
+		}
+		for _, vips := range families {
 			c.AddRule(&nftables.Rule{Table: table, Chain: output, Exprs: all(
 				protocol(unix.IPPROTO_TCP), address(destination, vips), counted(ToAgentOut), redirect(l.Port()))})
 		}

@@ -143,7 +143,7 @@ func addressee(l *lab.Lab, p *reach.Prediction) (caller lab.Caller, target, skip
 	if p.Outcome.Match == reach.Open && p.Outcome.Status == 0 && p.Outcome.Class == reach.HTTPError {
 		return caller, "", "the status is not settled"
 	}
-	caller.Service = p.Caller.Service
+	caller.Service, caller.Lookup = p.Caller.Service, p.Caller.Lookup
 	u, err := url.Parse(p.URL)
 	if err != nil {
 		return caller, "", "no URL: " + p.URL
