@@ -148,16 +148,15 @@ func (dc *deploymentCopy) publish() error {
 	return nil
 }
 
-// hostsFor returns the tasks behind each name. Tasks are known to callers
-// from their start, whether or not they are ready.
+// hostsFor returns the tasks behind each name, whether or not they are ready.
 func (dc *deploymentCopy) hostsFor(names []name) map[string][]netip.AddrPort {
 	out := map[string][]netip.AddrPort{}
 	for _, n := range names {
 		hosts := []netip.AddrPort{}
 		if s := dc.service(n.service); s != nil {
 			_, ingress, ok := ports(n.endpoint)
-			for _, t := range s.tasks {
-				if ok {
+			for _, t := range slices.Concat(s.tasks, s.leaving) {
+				if ok && t.known {
 					hosts = append(hosts, netip.AddrPortFrom(t.iface.IP, ingress))
 				}
 			}

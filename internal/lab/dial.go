@@ -288,3 +288,13 @@ func (l *Lab) Hosts(c Caller) (string, error) {
 	}
 	return fabric.HostsFile(h.Spec()), nil
 }
+
+// Dial connects as the caller would for the URL. The error is a *DialError
+// when the caller would not get a connection.
+func (l *Lab) Dial(ctx context.Context, c Caller, rawURL string) (net.Conn, error) {
+	d, h, err := l.dialInfo(c, rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return h.Dial(ctx, d.Logical)
+}

@@ -116,10 +116,13 @@ func (t *task) containerIs(c *topology.Container, state string) {
 		return
 	}
 	t.containers[c.Name] = state
+	if state == containerHealthy {
+		s.settle()
+	}
 	if state != containerUnhealthy || !c.Essential.Or(true) || !slices.Contains(s.tasks, t) {
 		return
 	}
-	s.event("(task %s) container %s is unhealthy.", t.id, c.Name)
+	s.event("(task %s) failed container health checks.", t.id)
 	s.unhealthy(t, "failed container health checks", func() bool { return t.containers[c.Name] == containerUnhealthy })
 }
 

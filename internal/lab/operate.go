@@ -113,7 +113,8 @@ func (l *Lab) Redeploy(ctx context.Context, p TaskRef) error {
 	if s.def.Task == nil {
 		return fmt.Errorf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown)
 	}
-	s.event("has begun a new deployment.")
+	s.deployments++
+	s.deploying, s.steady = true, false
 	s.broken, s.failures, s.visible = false, 0, existing
 	d := deployment{service: s, old: slices.Clone(s.tasks)}
 	for {
@@ -153,10 +154,9 @@ func (d *deployment) left() (n int) {
 // reports whether it is through.
 func (d *deployment) step(ctx context.Context) (done bool, err error) {
 	s := d.service
-	most := s.desired * s.def.MaximumPercent.Or(200) / 100              // rounded down
 	least := (s.desired*s.def.MinimumHealthyPercent.Or(100) + 99) / 100 // rounded up
-	for len(s.tasks)-d.left() < s.desired && len(s.tasks) < most {
-		if err := s.add(ctx); err != nil {
+	for len(s.tasks)+s.starting-d.left() < s.desired && len(s.tasks)+s.starting < s.desired*s.def.MaximumPercent.Or(200)/100 {
+		if err := s.begin(ctx, ""); err != nil {
 			return false, err
 		}
 	}
@@ -175,6 +175,9 @@ func (d *deployment) step(ctx context.Context) (done bool, err error) {
 		if ready+d.left() > keep {
 			s.retire(t, "a new deployment replaces it")
 		}
+	}
+	if d.left() == 0 {
+		s.copy.lab.later(0, s.settle)
 	}
 	return d.left() == 0, nil
 }

@@ -267,13 +267,13 @@ func TestReplacementLoop(t *testing.T) {
 	topology.NewIndex(topo).Service(id).CircuitBreaker = topology.Known(true)
 	l := start(t, lab.Options{Topology: topo, Scale: 500})
 	waitFor(t, func() bool {
-		return strings.Contains(events(l, id), "deployment failed: 3 tasks failed in a row (circuit breaker)")
+		return strings.Contains(events(l, id), "deployment failed: tasks failed to start.")
 	})
 	e := events(l, id)
 	if n := strings.Count(e, "has started 1 tasks"); n != 3 {
 		t.Errorf("%d tasks were started, want 3:\n%s", n, e)
 	}
-	if !strings.Contains(e, "is unhealthy in (target-group") || !strings.Contains(e, "due to (reason Target.ResponseCodeMismatch)") {
+	if !strings.Contains(e, "is unhealthy in target-group ") || !strings.Contains(e, "due to (reason Health checks failed with these codes: [404])") {
 		t.Errorf("events:\n%s", e)
 	}
 	st := l.Status()
@@ -313,7 +313,7 @@ func TestContainerHealth(t *testing.T) {
 	l = start(t, lab.Options{Topology: topo, Scale: 200})
 	first := tasksOf(l, id)[0].ID
 	waitFor(t, func() bool { return tasksOf(l, id)[0].ID != first })
-	if e := events(l, id); !strings.Contains(e, "is unhealthy") || !strings.Contains(e, "failed container health checks") {
+	if e := events(l, id); !strings.Contains(e, "failed container health checks") || !strings.Contains(e, "replaced 1 tasks due to an unhealthy status") {
 		t.Errorf("events:\n%s", e)
 	}
 }

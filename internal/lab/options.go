@@ -47,6 +47,8 @@ type Options struct {
 	// KeepUnhealthy leaves tasks running that a service would replace because a
 	// health check fails, so that their state can be looked at.
 	KeepUnhealthy bool
+	// Timing is how long starts and pauses take; the zero value is at once.
+	Timing Timing
 	// Log, if set, receives what child processes write to standard error.
 	Log io.Writer
 }

@@ -3,7 +3,9 @@ package lab
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/alb"
@@ -24,6 +26,12 @@ type service struct {
 	// created: every task of a deployment resolves the same names, also one
 	// that replaces another or scales out later.
 	visible func(topology.ID) bool
+	// starting counts tasks that are asked for and take their time to start;
+	// deployments numbers the deployments, for their names.
+	starting    int
+	deployments int
+	deploying   bool // a deployment has not completed yet
+	steady      bool // a steady state was reported since the last change
 	// failures counts the tasks in a row that ended or were replaced before they
 	// were healthy; broken is set when the circuit breaker has opened.
 	failures int
@@ -40,12 +48,15 @@ type Event struct {
 const maxEvents = 100
 
 func (s *service) event(format string, args ...any) {
+	s.append(fmt.Sprintf("(service %s) ", s.name()) + fmt.Sprintf(format, args...))
+}
+
+func (s *service) append(text string) {
 	if len(s.events) >= maxEvents {
 		s.events = slices.Delete(s.events, 0, 1)
 	}
 	l := s.copy.lab
-	s.events = append(s.events, Event{At: l.clock.Modelled(time.Since(l.begun)),
-		Text: fmt.Sprintf("(service %s) ", s.name()) + fmt.Sprintf(format, args...)})
+	s.events = append(s.events, Event{At: l.clock.Modelled(time.Since(l.begun)), Text: text})
 }
 
 func (s *service) name() string { return s.def.Name.Or(string(s.def.ID)) }
@@ -63,44 +74,159 @@ func (s *service) first(ctx context.Context) error {
 		return nil
 	}
 	s.visible = func(id topology.ID) bool { return id == s.def.ID || slices.Contains(s.def.After, id) }
+	s.deployments, s.deploying = 1, true
 	for len(s.tasks) < s.desired {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.add(ctx); err != nil {
+		if err := s.add(ctx, s.nextID(), ""); err != nil {
 			return err
 		}
+		s.tasks[len(s.tasks)-1].known = true // the lab is not up before its callers can call
+	}
+	return s.copy.publish()
+}
+
+// nextID names the next task.
+func (s *service) nextID() string {
+	s.started++
+	return taskID(s.copy.name, s.def.ID, s.started)
+}
+
+// begin asks for one more task, which is there after the time that a task
+// takes to start; at once when that is not set. why is added to the event.
+func (s *service) begin(ctx context.Context, why string) error {
+	l := s.copy.lab
+	after := l.opts.Timing.TaskStart
+	if s.def.Connected() {
+		after += l.opts.Timing.AgentReady
+	}
+	id := s.nextID()
+	if after == 0 {
+		return s.add(ctx, id, why)
+	}
+	s.starting++
+	s.launched(id, why)
+	l.later(after, func() {
+		s.starting--
+		if s.broken || len(s.tasks) >= s.most() {
+			return
+		}
+		if err := s.enter(l.ctx, id); err != nil {
+			s.unable(err)
+		}
+	})
+	return nil
+}
+
+// most is how many tasks may run during a deployment: the maximum percent of
+// the desired count, rounded down.
+func (s *service) most() int {
+	return max(s.desired*s.def.MaximumPercent.Or(200)/100, s.desired)
+}
+
+// add starts one more task and makes it known.
+func (s *service) add(ctx context.Context, id, why string) error {
+	if err := s.enter(ctx, id); err != nil {
+		return err
+	}
+	s.launched(id, why)
+	if groups := s.groups(); len(groups) > 0 {
+		s.event("registered 1 targets in target-group %s", strings.Join(groups, ", "))
 	}
 	return nil
 }
 
-// add starts one more task and makes it known.
-func (s *service) add(ctx context.Context) error {
-	t, err := s.startTask(ctx)
+func (s *service) launched(id, why string) {
+	s.steady = false
+	s.event("has started 1 tasks: (task %s).%s", id, why)
+}
+
+// enter starts the task. Load balancers are told of it at once, the agents of
+// its callers after the time that takes.
+func (s *service) enter(ctx context.Context, id string) error {
+	t, err := s.startTask(ctx, id)
 	if err != nil {
 		return err
 	}
+	l := s.copy.lab
 	s.tasks = append(s.tasks, t)
 	t.supervise()
-	s.event("has started 1 tasks: (task %s).", t.id)
+	if l.opts.Timing.Register == 0 {
+		t.known = true
+	} else {
+		l.later(l.opts.Timing.Register, func() {
+			t.known = slices.Contains(s.tasks, t)
+			s.copy.publish()
+		})
+	}
+	l.later(0, s.settle)
 	return s.copy.publish()
+}
+
+// settle reports the end of a deployment and a steady state, once each.
+func (s *service) settle() {
+	if s.steady || s.broken || s.starting > 0 || len(s.tasks) != s.desired {
+		return
+	}
+	for _, t := range s.tasks {
+		if !t.ready() {
+			return
+		}
+	}
+	s.steady = true
+	if s.deploying {
+		s.deploying = false
+		s.event("(deployment %s) deployment completed.", s.deployment())
+	}
+	s.event("has reached a steady state.")
+}
+
+// deployment names the current deployment as Amazon ECS does: ecs-svc/ and a number.
+func (s *service) deployment() string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s\x00%s\x00%d", s.copy.name, s.def.ID, s.deployments)
+	return fmt.Sprintf("ecs-svc/%019d", h.Sum64()%1e19)
+}
+
+// groups are the names of the target groups that tasks are registered with.
+func (s *service) groups() (names []string) {
+	for _, b := range s.def.LoadBalancers {
+		if id, ok := b.Group.Get(); ok && s.copy.balances(id) {
+			names = append(names, s.copy.lab.groupName(string(id)))
+		}
+	}
+	return names
+}
+
+// groupName is what events call a target group.
+func (l *Lab) groupName(id string) string {
+	if g := l.index.TargetGroup(topology.ID(id)); g != nil {
+		return topology.Label(g.Origin, g.Name)
+	}
+	return id
+}
+
+func (s *service) unable(err error) {
+	s.event("was unable to place a task. Reason: %v.", err)
+	s.failed()
+	s.copy.lab.later(s.backoff(), s.reconcile)
 }
 
 // reconcile starts or stops tasks until there are as many as desired. A task
 // that cannot be started is tried again later.
 func (s *service) reconcile() {
 	l := s.copy.lab
-	for !l.closed && !s.broken && s.def.Task != nil && len(s.tasks) < s.desired {
-		if err := s.add(l.ctx); err != nil {
-			s.event("was unable to place a task. Reason: %v.", err)
-			s.failed()
-			l.later(s.backoff(), s.reconcile)
+	for !l.closed && !s.broken && s.def.Task != nil && len(s.tasks)+s.starting < s.desired {
+		if err := s.begin(l.ctx, ""); err != nil {
+			s.unable(err)
 			return
 		}
 	}
 	for len(s.tasks) > s.desired {
 		s.retire(s.tasks[len(s.tasks)-1], "the desired count was lowered")
 	}
+	l.later(0, s.settle)
 }
 
 // backoff is how long to wait before the next try after failures in a row.
@@ -119,7 +245,7 @@ func (s *service) failed() {
 	// Half of the desired count, at least 3 and at most 200.
 	if limit := min(max((s.desired+1)/2, 3), 200); s.failures >= limit {
 		s.broken = true
-		s.event("deployment failed: %d tasks failed in a row (circuit breaker). No more tasks are started.", s.failures)
+		s.event("(deployment %s) deployment failed: tasks failed to start.", s.deployment())
 	}
 }
 
@@ -133,11 +259,23 @@ func (s *service) retire(t *task, why string) {
 	drained := t.expectDrain()
 	s.tasks = slices.Delete(s.tasks, i, i+1)
 	s.leaving = append(s.leaving, t)
-	t.state, t.why = Deactivating, why
-	s.copy.publish()
-	s.event("has begun draining connections on 1 tasks: (task %s): %s.", t.id, why)
 	l := s.copy.lab
+	t.state, t.why, s.steady = Deactivating, why, false
+	t.known = t.known && l.opts.Timing.Deregister > 0
+	s.copy.publish()
+	s.event("has stopped 1 running tasks: (task %s).", t.id)
+	if groups := s.groups(); len(groups) > 0 {
+		s.event("deregistered 1 targets in target-group %s", strings.Join(groups, ", "))
+		s.append(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on 1 tasks.", s.name(), s.deployment()))
+	}
 	l.wg.Go(func() {
+		l.pause(l.opts.Timing.Deregister) // callers send requests until they are told
+		l.mu.Lock()
+		if t.known && !l.closed {
+			t.known = false
+			s.copy.publish()
+		}
+		l.mu.Unlock()
 		t.waitDrained(drained)
 		t.stop()
 		l.mu.Lock()
@@ -155,7 +293,7 @@ func (s *service) lost(t *task, why string) {
 	}
 	s.tasks = slices.Delete(s.tasks, i, i+1)
 	s.leaving = append(s.leaving, t)
-	t.why = why
+	t.why, t.known, s.steady = why, false, false
 	s.event("(task %s) stopped: %s.", t.id, why)
 	if !t.wasHealthy {
 		s.failed()
@@ -187,10 +325,10 @@ func (s *service) targetChanged(t *task, c alb.HealthChange) {
 	case alb.Healthy:
 		t.wasHealthy = true
 		s.failures = 0
-		s.event("registered 1 targets in (target-group %s) as healthy: (task %s).", c.Group, t.id)
+		s.settle()
 	case alb.Unhealthy:
 		_, port, _ := cutPort(c.Address)
-		s.event("(task %s) (port %s) is unhealthy in (target-group %s) due to (reason %s).", t.id, port, c.Group, c.Reason)
+		s.event("(task %s) (port %s) is unhealthy in target-group %s due to (reason %s)", t.id, port, s.copy.lab.groupName(c.Group), c.Description)
 		s.unhealthy(t, "failed ELB health checks in (target-group "+c.Group+")", func() bool { return t.targets[c.Group] == alb.Unhealthy })
 	}
 }
@@ -216,8 +354,19 @@ func (s *service) unhealthy(t *task, why string, still func() bool) {
 	if s.broken {
 		return // nothing would take its place
 	}
+	// Where the maximum percent leaves room, the replacement starts first.
+	const replaces = " Amazon ECS replaced 1 tasks due to an unhealthy status."
+	if len(s.tasks)+s.starting < s.most() {
+		if err := s.begin(l.ctx, replaces); err != nil {
+			s.unable(err)
+		}
+		s.retire(t, why)
+		return
+	}
 	s.retire(t, why)
-	s.reconcile()
+	if err := s.begin(l.ctx, replaces); err != nil {
+		s.unable(err)
+	}
 }
 
 func (s *service) grace() time.Duration {

@@ -40,6 +40,13 @@ func (l *Lab) later(d time.Duration, f func()) {
 	})
 }
 
+// pause waits for d of modelled time, or until the lab closes.
+func (l *Lab) pause(d time.Duration) {
+	if d > 0 {
+		sleep(l.ctx, l.clock.Real(d))
+	}
+}
+
 // onEnd calls f under the lab's lock when the process has ended, unless the
 // lab has been closed by then.
 func (l *Lab) onEnd(p *proc.Process, f func()) {

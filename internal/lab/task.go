@@ -40,6 +40,7 @@ type task struct {
 
 	// Below: guarded by Lab.mu.
 	state      TaskState
+	known      bool // the agents of its callers send it requests
 	why        string
 	targets    map[string]alb.State // by target group
 	containers map[string]string    // container health, of those that are checked
@@ -50,11 +51,10 @@ type task struct {
 
 // startTask starts a task: the agent first, then the containers, as Amazon
 // ECS orders them.
-func (s *service) startTask(ctx context.Context) (*task, error) {
+func (s *service) startTask(ctx context.Context, id string) (*task, error) {
 	l := s.copy.lab
-	s.started++
 	t := &task{
-		service: s, id: taskID(s.copy.name, s.def.ID, s.started), names: s.copy.namesFor(s.def, s.visible),
+		service: s, id: id, names: s.copy.namesFor(s.def, s.visible),
 		begun: time.Now(), state: Running, targets: map[string]alb.State{}, containers: map[string]string{},
 	}
 	t.ctx, t.cancel = context.WithCancel(l.ctx)

@@ -29,6 +29,14 @@ type Config struct {
 	IdleS         *int
 	Connect       bool // the app publishes itself with Service Connect
 
+	TLS       bool   // Service Connect TLS on the endpoint
+	AccessLog string // format of the agents' access log, "TEXT" or "JSON"; "" for none
+	BlueGreen bool   // deployed by ECS blue/green
+	Breaker   bool   // the deployment circuit breaker is on, with rollback
+	NameOnly  bool   // the namespace is a private DNS one and given by its name
+	Others    []Other
+	Image     string // image of the app, for rules that look at it; "" for "app"
+
 	Tasks int
 	App   map[string]string // environment of the app container
 
@@ -54,6 +62,14 @@ type Config struct {
 	ClientFirst    bool     // it is deployed before the app
 	RegisterNobody bool     // the service names no target group
 	Suppress       []string // rule ids accepted on the app service
+}
+
+// Other is a further service of the namespace, deployed before the app. Its
+// ports are published under one name.
+type Other struct {
+	Name  string // of the service and of its port mappings
+	Alias string // DnsName; "" for Name
+	Ports []int
 }
 
 // Health is the target group's health check.
@@ -126,6 +142,9 @@ func (c *Config) Template() []byte {
 	c.network(r)
 	c.groups(r)
 	c.app(r)
+	for _, o := range c.Others {
+		c.other(r, o)
+	}
 	if c.ALB {
 		c.balancer(r)
 	}
@@ -161,6 +180,9 @@ func (c *Config) network(r object) {
 		})
 	}
 	r["Namespace"] = resource("AWS::ServiceDiscovery::HttpNamespace", object{"Name": Namespace})
+	if c.NameOnly {
+		r["Namespace"] = resource("AWS::ServiceDiscovery::PrivateDnsNamespace", object{"Name": Namespace, "Vpc": ref("Vpc")})
+	}
 	if c.OtherNamespace {
 		r["Elsewhere"] = resource("AWS::ServiceDiscovery::HttpNamespace", object{"Name": "elsewhere"})
 	}

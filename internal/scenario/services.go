@@ -1,6 +1,10 @@
 package scenario
 
-import "strconv"
+import (
+	"cmp"
+	"slices"
+	"strconv"
+)
 
 func (c *Config) app(r object) {
 	mapping := object{"ContainerPort": c.ContainerPort, "Name": PortName, "Protocol": "tcp"}
@@ -8,7 +12,7 @@ func (c *Config) app(r object) {
 		mapping["AppProtocol"] = c.AppProtocol
 	}
 	r["AppTask"] = task("App", object{
-		"Name": "app", "Image": "app", "Essential": true,
+		"Name": "app", "Image": cmp.Or(c.Image, "app"), "Essential": true,
 		"PortMappings": []object{mapping}, "Environment": environment(c.App),
 	})
 	p := c.service("AppTask", "AppSg", c.Tasks)
@@ -17,10 +21,20 @@ func (c *Config) app(r object) {
 		p["HealthCheckGracePeriodSeconds"] = c.GraceS
 	}
 	if c.Connect {
-		p["ServiceConnectConfiguration"] = object{"Enabled": true, "Namespace": get("Namespace", "Arn"), "Services": []object{c.endpoint()}}
+		p["ServiceConnectConfiguration"] = c.connect("Namespace", c.endpoint())
+	}
+	d := object{}
+	if c.Breaker {
+		d["DeploymentCircuitBreaker"] = object{"Enable": true, "Rollback": true}
+	}
+	if c.BlueGreen {
+		d["Strategy"] = "BLUE_GREEN"
+	}
+	if len(d) > 0 {
+		p["DeploymentConfiguration"] = d
 	}
 	service := resource("AWS::ECS::Service", p)
-	after := []string{}
+	after := c.otherIDs()
 	if c.ALB && !c.RegisterNobody {
 		after = append(after, "Listener")
 	}
@@ -40,6 +54,52 @@ func (c *Config) app(r object) {
 	r[AppService] = service
 }
 
+// connect is a service's Service Connect configuration in the namespace.
+func (c *Config) connect(namespace string, endpoints ...object) object {
+	o := object{"Enabled": true, "Namespace": get(namespace, "Arn")}
+	if c.NameOnly {
+		o["Namespace"] = Namespace
+	}
+	if len(endpoints) > 0 {
+		o["Services"] = endpoints
+	}
+	if c.AccessLog != "" {
+		o["LogConfiguration"] = object{"LogDriver": "awslogs",
+			"Options": object{"awslogs-group": "/agents", "awslogs-region": "eu-central-1", "awslogs-stream-prefix": "agent"}}
+		o["AccessLogConfiguration"] = object{"Format": c.AccessLog}
+	}
+	return o
+}
+
+// otherIDs are the logical ids of the other services.
+func (c *Config) otherIDs() []string {
+	ids := []string{}
+	for i := range c.Others {
+		ids = append(ids, "Other"+strconv.Itoa(i+1))
+	}
+	return ids
+}
+
+// other adds a further service of the namespace.
+func (c *Config) other(r object, o Other) {
+	i := slices.IndexFunc(c.Others, func(x Other) bool { return x.Name == o.Name })
+	id := c.otherIDs()[i]
+	var mappings, endpoints []object
+	for _, p := range o.Ports {
+		name := o.Name
+		if len(o.Ports) > 1 {
+			name += "-" + strconv.Itoa(p)
+		}
+		mappings = append(mappings, object{"ContainerPort": p, "Name": name, "Protocol": "tcp", "AppProtocol": "http"})
+		endpoints = append(endpoints, object{"PortName": name, "ClientAliases": []object{{"Port": p, "DnsName": cmp.Or(o.Alias, o.Name)}}})
+	}
+	r[id+"Task"] = task(o.Name, object{"Name": o.Name, "Image": o.Name, "Essential": true, "PortMappings": mappings})
+	p := c.service(id+"Task", "AppSg", 1)
+	p["ServiceName"] = o.Name
+	p["ServiceConnectConfiguration"] = c.connect("Namespace", endpoints...)
+	r[id] = resource("AWS::ECS::Service", p)
+}
+
 func (c *Config) endpoint() object {
 	alias := object{"Port": c.AliasPort}
 	if c.AliasName != "" {
@@ -48,6 +108,10 @@ func (c *Config) endpoint() object {
 	e := object{"PortName": PortName, "ClientAliases": []object{alias}}
 	if c.Override != nil {
 		e["IngressPortOverride"] = *c.Override
+	}
+	if c.TLS {
+		e["Tls"] = object{"IssuerCertificateAuthority": object{
+			"AwsPcaAuthorityArn": "arn:aws:acm-pca:eu-central-1:111122223333:certificate-authority/scenario"}}
 	}
 	if c.PerRequestS != nil || c.IdleS != nil {
 		t := object{}
@@ -87,11 +151,11 @@ func (c *Config) client(r object) {
 		if c.OtherNamespace {
 			namespace = "Elsewhere"
 		}
-		p["ServiceConnectConfiguration"] = object{"Enabled": true, "Namespace": get(namespace, "Arn")}
+		p["ServiceConnectConfiguration"] = c.connect(namespace)
 	}
 	service := resource("AWS::ECS::Service", p)
 	if !c.ClientFirst {
-		service["DependsOn"] = []string{AppService}
+		service["DependsOn"] = append([]string{AppService}, c.otherIDs()...)
 	}
 	r[ClientService] = service
 }

@@ -35,6 +35,8 @@ type HealthChange struct {
 	Address string `json:"address"`
 	State   State  `json:"state"`
 	Reason  string `json:"reason,omitempty"`
+	// Description is the reason in words, as service events have it.
+	Description string `json:"description,omitempty"`
 }
 
 // Start starts a node and says where it listens. notify, if not nil, is told

@@ -187,6 +187,6 @@ func (t *target) set(s State, reason, description string) {
 	t.state, t.reason, t.description = s, reason, description
 	t.healthy.Store(s == Healthy)
 	if n := t.group.node; changed && n.notify != nil {
-		n.notify(HealthChange{Group: t.group.cfg.ID, Address: t.name, State: s, Reason: reason})
+		n.notify(HealthChange{Group: t.group.cfg.ID, Address: t.name, State: s, Reason: reason, Description: description})
 	}
 }

@@ -132,7 +132,7 @@ func (s *system) says(when string, state alb.State, reason, path string, user in
 func (s *system) replaces() bool {
 	for _, sv := range s.lab.Status().Services {
 		for _, e := range sv.Events {
-			if strings.Contains(e.Text, "failed ELB health checks") {
+			if strings.Contains(e.Text, "replaced 1 tasks due to an unhealthy status") {
 				return true
 			}
 		}

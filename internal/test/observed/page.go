@@ -1,0 +1,58 @@
+package observed
+
+import (
+	"fmt"
+	"strings"
+)
+
+const head = `# What AWS was seen to do
+
+Output that people pasted, tests that they described with numbers, and a few pages of AWS documentation that are newer than the
+rest of [semantics.md](semantics.md), which cites them as O and the number. Account ids, addresses and names of people are left
+out. The grade says how good the evidence is: **M** pasted machine output, **T** a test described step by step, **R** a report
+without output, **D** documentation.
+
+Each is a file under ` + "`internal/test/observed/testdata`" + `. **Reproduced** means that a lab shows the same, on the loopback
+fabric and where it can be on the kernel's network too, and that the prediction agrees; **predicted** that a prediction or a
+rule says the same and there is nothing to run. A test fails when one of them is not so. What is not modelled has its reason.
+
+Times are modelled or left out; where AWS's own times matter, the lab takes them as settings (` + "`--profile fargate`" + `).
+
+`
+
+// Page is docs/observed.md.
+func Page(all []Observation) []byte {
+	var b strings.Builder
+	b.WriteString(head)
+	n := map[Status]int{}
+	for _, o := range all {
+		n[o.Status]++
+	}
+	fmt.Fprintf(&b, "%d observations: %d reproduced, %d predicted, %d not modelled.\n", len(all), n[Reproduced], n[Predicted], n[NotModelled])
+	for _, s := range []struct {
+		status Status
+		title  string
+		last   string
+		say    func(*Observation) string
+	}{
+		{Reproduced, "Reproduced", "shown", func(o *Observation) string { return o.Modelled }},
+		{Predicted, "Predicted only", "said", func(o *Observation) string { return o.Modelled }},
+		{NotModelled, "Not modelled", "why", func(o *Observation) string { return o.Reason }},
+	} {
+		fmt.Fprintf(&b, "\n## %s\n\n| # | what | configuration | seen on AWS | %s | source |\n| ---: | --- | --- | --- | --- | --- |\n", s.title, s.last)
+		for i := range all {
+			o := &all[i]
+			if o.Status != s.status {
+				continue
+			}
+			source := strings.TrimSuffix(cell(o.Source)+"; "+o.Date, "; ") + "; " + o.Grade
+			fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s |\n", o.Number, cell(o.Title), cell(o.Configuration), cell(o.Observed), cell(s.say(o)), source)
+		}
+	}
+	return []byte(b.String())
+}
+
+// cell puts a text on one line of a table.
+func cell(s string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", `\|`)
+}
