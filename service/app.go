@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ const (
 	peerHeader = "X-Hoplab-Peer"
 	appHeader  = "X-Hoplab-App"
 	spinHeader = "X-Hoplab-Spin-Us"
+	seenPrefix = "X-Hoplab-Seen-"
 )
 
 // statusClientGone is what nginx logs when the client left before the answer.
@@ -43,7 +45,55 @@ func (app *app) handler() http.Handler {
 	mux.HandleFunc("GET /api/v1/health_check", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
+	mux.HandleFunc("GET /events", app.events)
+	mux.HandleFunc("GET /socket", app.socket)
+	mux.HandleFunc("GET /head", app.head)
 	return app.evidence(mux)
+}
+
+// events is a stream of server-sent events that goes on until its client leaves.
+func (app *app) events(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := http.NewResponseController(w)
+	for n := 1; ; n++ {
+		if _, err := fmt.Fprintf(w, "data: %d\n\n", n); err != nil || out.Flush() != nil || !sleep(r.Context(), app.cfg.events) {
+			return
+		}
+	}
+}
+
+// socket takes any upgrade and then sends a line at each event.
+func (app *app) socket(w http.ResponseWriter, r *http.Request) {
+	to := r.Header.Get("Upgrade")
+	if to == "" {
+		text(w, http.StatusUpgradeRequired, "this path wants an Upgrade\n")
+		return
+	}
+	c, buf, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		text(w, http.StatusNotImplemented, err.Error()+"\n")
+		return
+	}
+	defer c.Close()
+	fmt.Fprintf(buf, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", to)
+	for n := 1; ; n++ {
+		if _, err := fmt.Fprintf(buf, "%d\n", n); err != nil || buf.Flush() != nil {
+			return
+		}
+		select {
+		case <-app.stopping:
+			return
+		case <-time.After(app.cfg.events):
+		}
+	}
+}
+
+// head answers with the fields of the request's head, behind a prefix.
+func (app *app) head(w http.ResponseWriter, r *http.Request) {
+	for k, v := range r.Header {
+		w.Header()[seenPrefix+k] = v
+	}
+	text(w, http.StatusOK, r.Host+"\n")
 }
 
 // evidence adds the evidence headers, waits as DELAY says, and keeps the

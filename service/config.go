@@ -32,6 +32,8 @@ import (
 //	HELLO=Hello World    its body
 //	STATUS=200           its status
 //	DELAY=               sleep before answering: "20s" for /, or "/healthz=20s,/=1s"
+//	EVENTS=1s            pause between the events of GET /events, which never ends,
+//	                     and of GET /socket, which takes any Upgrade
 //	SPIN=                keep a core busy: "200us", or "200us@0.02" for that share
 //	                     of the requests. The header X-Hoplab-Spin-Us tells the
 //	                     microseconds that it took in fact, 0 for the others
@@ -48,6 +50,7 @@ type config struct {
 	hello     string
 	status    int
 	delay     map[string]time.Duration // by path
+	events    time.Duration
 	spin      time.Duration
 	spinShare float64
 }
@@ -105,6 +108,7 @@ func parseConfig(getenv func(string) string) (config, error) {
 		return nil
 	})
 	read("DELAY", "", func(v string) (err error) { c.delay, err = parseDelay(v); return })
+	read("EVENTS", "1s", func(v string) (err error) { c.events, err = parseDuration(v); return })
 	read("SPIN", "", func(v string) (err error) { c.spin, c.spinShare, err = parseSpin(v); return })
 	return c, first
 }

@@ -44,7 +44,7 @@ func inheritedEnv() []string {
 // those that say how the app answers. A source must not set any other, for the
 // app is a process of the user's: LD_PRELOAD would run code in it, PATH and
 // GODEBUG change it, and the app's own SOCKET replaces a file.
-var passed = []string{"HELLO", "STATUS", "DELAY", "SPIN", "DEPENDENCIES", "PROXY_TO", "PROXY_ANSWERS", "IDLE_TIMEOUT", "SERVICE_STOP",
+var passed = []string{"HELLO", "STATUS", "DELAY", "EVENTS", "SPIN", "DEPENDENCIES", "PROXY_TO", "PROXY_ANSWERS", "IDLE_TIMEOUT", "SERVICE_STOP",
 	"ACCESS_LOG"}
 
 // replaced are the variables of a container in whose place the lab sets its own.
@@ -64,7 +64,7 @@ func (l *Lab) appEnv(t *task, c *topology.Container) []string {
 		case !slices.Contains(passed, k), strings.ContainsRune(v, 0):
 			left = append(left, strconv.Quote(k))
 			continue
-		case k == "DELAY":
+		case k == "DELAY", k == "EVENTS":
 			v = scaleDelays(v, l.clock)
 		}
 		env = append(env, k+"="+v)
@@ -88,7 +88,8 @@ func some(words []string, n int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(words[:n], ", "), len(words)-n)
 }
 
-// scaleDelays puts the durations of the app's DELAY ("20s", "/slow=20s") on the clock.
+// scaleDelays puts the durations of the app's DELAY ("20s", "/slow=20s") and
+// EVENTS on the clock.
 func scaleDelays(v string, c clock.Clock) string {
 	items := strings.Split(v, ",")
 	for i, item := range items {

@@ -129,6 +129,11 @@ func (t *task) startAgent() (err error) {
 	if cfg.Ingress, err = ingressOf(l.index.Endpoints(def.ID)); err != nil {
 		return err
 	}
+	if ns := l.index.NamespaceOf(def.Connect); ns != nil {
+		for i := range cfg.Ingress {
+			cfg.Ingress[i].ServerName = cfg.Ingress[i].Discovery + "." + ns.Name.Or("local")
+		}
+	}
 	for _, n := range t.names {
 		p := protocolOf(n.endpoint)
 		c := n.endpoint.Config

@@ -5,6 +5,7 @@
 package scenario
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"sort"
@@ -29,13 +30,16 @@ type Config struct {
 	IdleS         *int
 	Connect       bool // the app publishes itself with Service Connect
 
-	TLS       bool   // Service Connect TLS on the endpoint
-	AccessLog string // format of the agents' access log, "TEXT" or "JSON"; "" for none
-	BlueGreen bool   // deployed by ECS blue/green
-	Breaker   bool   // the deployment circuit breaker is on, with rollback
-	NameOnly  bool   // the namespace is a private DNS one and given by its name
-	Others    []Other
-	Image     string // image of the app, for rules that look at it; "" for "app"
+	TLS         bool   // Service Connect TLS on the endpoint
+	AccessLog   string // format of the agents' access log, "TEXT" or "JSON"; "" for none
+	BlueGreen   bool   // deployed by ECS blue/green
+	Breaker     bool   // the deployment circuit breaker is on, with rollback
+	NameOnly    bool   // the namespace is a private DNS one and given by its name
+	Others      []Other
+	AppName     string // of the app's port mapping; "" for PortName
+	ClientImage string // of the client; "" for "client"
+	ClientEnv   map[string]string
+	Image       string // image of the app, for rules that look at it; "" for "app"
 
 	Tasks int
 	App   map[string]string // environment of the app container
@@ -120,7 +124,7 @@ func (c *Config) Endpoint() string {
 	if c.AliasName != "" {
 		return c.AliasName
 	}
-	return PortName + "." + Namespace
+	return cmp.Or(c.AppName, PortName) + "." + Namespace
 }
 
 // Ingress is the port on which the agent is reached from outside the task.

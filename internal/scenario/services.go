@@ -7,7 +7,7 @@ import (
 )
 
 func (c *Config) app(r object) {
-	mapping := object{"ContainerPort": c.ContainerPort, "Name": PortName, "Protocol": "tcp"}
+	mapping := object{"ContainerPort": c.ContainerPort, "Name": cmp.Or(c.AppName, PortName), "Protocol": "tcp"}
 	if c.AppProtocol != "" {
 		mapping["AppProtocol"] = c.AppProtocol
 	}
@@ -105,7 +105,7 @@ func (c *Config) endpoint() object {
 	if c.AliasName != "" {
 		alias["DnsName"] = c.AliasName
 	}
-	e := object{"PortName": PortName, "ClientAliases": []object{alias}}
+	e := object{"PortName": cmp.Or(c.AppName, PortName), "ClientAliases": []object{alias}}
 	if c.Override != nil {
 		e["IngressPortOverride"] = *c.Override
 	}
@@ -143,7 +143,8 @@ func (c *Config) service(task, group string, n int) object {
 }
 
 func (c *Config) client(r object) {
-	r["ClientTask"] = task("Client", object{"Name": "client", "Image": "client", "Essential": true, "Command": []string{"sleep", "infinity"}})
+	r["ClientTask"] = task("Client", object{"Name": "client", "Image": cmp.Or(c.ClientImage, "client"), "Essential": true,
+		"Command": []string{"sleep", "infinity"}, "Environment": environment(c.ClientEnv)})
 	p := c.service("ClientTask", "ClientSg", 1)
 	p["ServiceName"] = "client-service"
 	if c.ClientConnect {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -109,7 +110,7 @@ func (a *Agent) startIngress(in Ingress) (netip.AddrPort, error) {
 		return netip.AddrPort{}, err
 	}
 	if in.TLS {
-		if ep.tls, err = certs.Throwaway("service-connect", nextProtocols(in.Protocol)...); err != nil {
+		if ep.tls, err = certs.Throwaway(cmp.Or(in.ServerName, "service-connect"), nextProtocols(in.Protocol)...); err != nil {
 			return netip.AddrPort{}, err
 		}
 		ep.tls.MinVersion = tls.VersionTLS13

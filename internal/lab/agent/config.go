@@ -48,8 +48,10 @@ type Ingress struct {
 	// App is the container port, which is dialled on the task's own loopback.
 	App uint16 `json:"app"`
 	// TLS makes the agent accept nothing but TLS 1.3 there.
-	TLS      bool     `json:"tls,omitempty"`
-	Timeouts Timeouts `json:"timeouts"`
+	TLS bool `json:"tls,omitempty"`
+	// ServerName is what its certificate is for, <discovery name>.<namespace>.
+	ServerName string   `json:"server_name,omitempty"`
+	Timeouts   Timeouts `json:"timeouts"`
 }
 
 // Egress is one endpoint that the task can call.

@@ -68,6 +68,7 @@ type Step struct {
 	Operate string   `json:"operate"` // "kill client-service", "scale AppService 0", "redeploy client-service", "stop AppService"
 	Hosts   *Hosts   `json:"hosts"`   // a task's hosts file
 	Exec    *Exec    `json:"exec"`    // a program in a task, where the fabric allows it
+	TLS     *TLS     `json:"tls"`     // a TLS handshake
 	Target  *Target  `json:"target"`  // the first target's health
 	Events  *Events  `json:"events"`  // a service's events
 	Log     *Log     `json:"log"`     // an agent's access log
@@ -144,6 +145,13 @@ type Exec struct {
 	Run  []string `json:"run"`
 	Want []string `json:"want"`
 	Exit int      `json:"exit"`
+}
+
+// TLS compares the names of the certificate that a port presents.
+type TLS struct {
+	From  string   `json:"from"`
+	To    string   `json:"to"`
+	Names []string `json:"names"`
 }
 
 // Target compares the first target's health once it is no longer initial.

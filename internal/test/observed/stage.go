@@ -3,6 +3,7 @@ package observed
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,6 +129,8 @@ func (s *stage) play(ctx context.Context, step *Step) ([]string, error) {
 		return s.hosts(step.Hosts)
 	case step.Exec != nil:
 		return s.exec(ctx, step.Exec)
+	case step.TLS != nil:
+		return s.tls(ctx, step.TLS)
 	case step.Target != nil:
 		return s.target(ctx, step.Target)
 	case step.Events != nil:
@@ -266,6 +269,9 @@ func disagrees(o reach.Outcome, seen call.Observation, to string) string {
 	if to == "alb" || to == "task" { // a prediction calls them by their labels
 		o.Curl = ""
 	}
+	if o.Match == reach.Assumed { // the text of an app that nobody described
+		o.Match = reach.Open
+	}
 	return o.Disagrees(seen)
 }
 
@@ -368,6 +374,27 @@ func (s *stage) raw(ctx context.Context, r *Raw) ([]string, error) {
 	return []string{fmt.Sprintf("it ended after %s, want it cut after %s to %s or open for %s", elapsed, time.Duration(r.Cut[0]), time.Duration(r.Cut[1]), time.Duration(r.Open))}, nil
 }
 
+func (s *stage) tls(ctx context.Context, k *TLS) ([]string, error) {
+	c, url, _, _, err := s.address(k.From, k.To, 0, "", "")
+	if err != nil {
+		return nil, err
+	}
+	nc, err := s.lab.Dial(ctx, c, url)
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(settleWithin))
+	tc := tls.Client(nc, &tls.Config{InsecureSkipVerify: true}) // the agent's authority is its own
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return []string{"no TLS there: " + err.Error()}, nil
+	}
+	if names := tc.ConnectionState().PeerCertificates[0].DNSNames; !slices.Equal(names, k.Names) {
+		return []string{fmt.Sprintf("the certificate has the names %v, want %v", names, k.Names)}, nil
+	}
+	return nil, nil
+}
+
 // loop sends a request again and again, does something, and compares how the
 // statuses change.
 func (s *stage) loop(ctx context.Context, k *Loop) ([]string, error) {
@@ -433,8 +460,12 @@ func (s *stage) operate(ctx context.Context, words string) error {
 	}
 	ref := lab.TaskRef{Service: v.ID}
 	switch f[0] {
-	case "kill":
-		if err := s.lab.Kill(ref, lab.WholeTask); err != nil {
+	case "kill", "kill-app":
+		part := lab.WholeTask
+		if f[0] == "kill-app" {
+			part = lab.AppPart
+		}
+		if err := s.lab.Kill(ref, part); err != nil {
 			return err
 		}
 		return s.replaced(ctx, v)
