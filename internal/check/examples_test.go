@@ -423,6 +423,48 @@ var examples = map[string]example{
 			f.App().Environment = map[string]topology.Opt[string]{"PORT": topology.Known("80")}
 		},
 	},
+	"client-may-take-ipv6": {
+		"an nginx with `UPSTREAM=http://app.sample-namespace:80`",
+		func(f *topologytest.Fixture) {
+			f.Client.Task.Containers[0].Image = topology.Known("public.ecr.aws/nginx/nginx:1.27")
+			f.ClientEnv("UPSTREAM", "http://app.sample-namespace:80")
+		},
+		func(f *topologytest.Fixture) { f.ClientEnv("UPSTREAM", "http://app.sample-namespace:80") },
+	},
+	"grpc-without-app-protocol": {
+		"a port named `grpc` without `AppProtocol`",
+		func(f *topologytest.Fixture) {
+			f.Mapping().Name, f.Endpoint().PortName = topology.Known("grpc"), topology.Known("grpc")
+			f.Mapping().AppProtocol = topology.Opt[string]{}
+		},
+		func(f *topologytest.Fixture) {
+			f.Mapping().Name, f.Endpoint().PortName = topology.Known("grpc"), topology.Known("grpc")
+			f.Mapping().AppProtocol = topology.Known("grpc")
+		},
+	},
+	"http-on-a-raw-port": {
+		"`AppProtocol: http` on container port 4222",
+		func(f *topologytest.Fixture) { f.Mapping().Port = topology.Known(4222) },
+		func(f *topologytest.Fixture) {
+			f.Mapping().Port, f.Mapping().AppProtocol = topology.Known(4222), topology.Opt[string]{}
+		},
+	},
+	"agent-outlives-keep-alive": {
+		"an app from the image `node:22`",
+		func(f *topologytest.Fixture) { f.App().Image = topology.Known("node:22") },
+		func(f *topologytest.Fixture) {
+			f.App().Image = topology.Known("node:22")
+			f.Endpoint().IdleTimeoutSeconds = topology.Known(5)
+		},
+	},
+	"namespace-by-name": {
+		"`Namespace: sample-namespace` beside a private DNS namespace of that name",
+		func(f *topologytest.Fixture) {
+			f.Server.Connect.NamespaceVia = "name"
+			f.Namespaces[0].Kind = "private-dns"
+		},
+		func(f *topologytest.Fixture) { f.Server.Connect.NamespaceVia = "name" },
+	},
 	ruleUnusedSuppression: {
 		"a suppression of `needless-agent-hop` in override mode",
 		func(f *topologytest.Fixture) {

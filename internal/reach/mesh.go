@@ -166,6 +166,14 @@ func routeTimeout(limit int, why string) Outcome {
 	}
 }
 
+// ingressTimeout is the answer of the server's agent, which applies the same
+// limit to whoever calls it (section 3).
+func ingressTimeout(limit int) Outcome {
+	o := routeTimeout(limit, fmt.Sprintf("the app takes longer than the per-request timeout of %d s, which its own agent applies too", limit))
+	o.By = "agent"
+	return o
+}
+
 // dropped is what the caller sees when no SYN of its agent arrives: three
 // tries of one connect timeout each, unless the per-request timeout ends them
 // first (section 3).

@@ -227,10 +227,10 @@ func TestPredict(t *testing.T) {
 			want:  map[string]string{idALB: `client → alb → app | http-error 504 "504 Gateway Time-out" | after 1m0s`},
 		},
 		{
-			name:  "slow app behind the server's agent is not documented",
+			name:  "slow app behind the server's agent is cut off by its limit",
 			spoil: func(f *topologytest.Fixture) { f.DefaultMode() },
 			opts:  Options{App: func(*topology.Service) App { return App{Delay: 20 * time.Second} }},
-			want:  map[string]string{idALB: `client → alb → agent → app | unknown`},
+			want:  map[string]string{idALB: `client → alb → agent → app | http-error 504 "upstream request timeout" | after 15s`},
 		},
 		{
 			name:  "health path answers 404",

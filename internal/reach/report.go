@@ -169,9 +169,12 @@ func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
 		o := appOutcome(a, "/")
 		o.Basis = semantics.Section(1)
 		if a.Agent != nil && a.Agent.HTTP() && a.App.Delay > 0 {
-			if limit, ok := RequestTimeout(a.Agent).Get(); !ok || limit > 0 && a.App.Delay > seconds(limit) {
-				return tr.end(Outcome{Class: Unknown, Basis: semantics.Section(12),
-					Why: "whether the server's agent applies the per-request timeout to its own callers is not documented"})
+			limit, ok := RequestTimeout(a.Agent).Get()
+			if !ok {
+				return tr.unknown("the per-request timeout is not settled: " + RequestTimeout(a.Agent).Why())
+			}
+			if limit > 0 && a.App.Delay > seconds(limit) {
+				return tr.end(ingressTimeout(limit))
 			}
 		}
 		return tr.end(o)

@@ -173,9 +173,11 @@ func (p *Predictor) albOutcome(q ask, a Delivery) Outcome {
 	}
 	if a.Agent != nil && a.Agent.HTTP() {
 		limit, ok := RequestTimeout(a.Agent).Get()
-		if !ok || limit > 0 && a.App.Delay > seconds(limit) && a.App.Delay < seconds(idle) {
-			return Outcome{Class: Unknown, Basis: semantics.Section(12),
-				Why: "the app is slower than the per-request timeout, and whether the server's agent applies it to a load balancer's requests is not documented"}
+		if !ok {
+			return Outcome{Class: Unknown, Why: "the per-request timeout is not settled: " + RequestTimeout(a.Agent).Why()}
+		}
+		if limit > 0 && limit < idle && a.App.Delay > seconds(limit) {
+			return ingressTimeout(limit)
 		}
 	}
 	if a.App.Delay >= seconds(idle) {

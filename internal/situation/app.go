@@ -43,6 +43,7 @@ func (s Situation) Ask(t *topology.Topology) (reach.Caller, string) {
 			c = reach.Caller{Kind: reach.CallerService, Name: "client", Service: svc.ID}
 		}
 	}
+	c.Lookup = s.Call.Lookup
 	host, port := s.Config.Endpoint(), s.Config.AliasPort
 	if s.Call.To == "alb" {
 		c.Kind, c.Name = reach.CallerAdmitted, "an admitted caller"

@@ -3,6 +3,7 @@ package situation
 import (
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/scenario"
 )
 
@@ -68,6 +69,10 @@ var catalogue = []Situation{
 		Config: with("slow-app-mesh", func(c *scenario.Config) { c.App = delay(20 * time.Second); c.Health.Path = "/healthz" }),
 		Call:   byName, Status: 504, Body: timeout, Target: "healthy",
 		Why: "The agent gives a request 15 s unless told otherwise."},
+	{Name: "slow-app-alb", Row: 16, What: "the app takes 20 s, default mode, through the ALB",
+		Config: with("slow-app-alb", func(c *scenario.Config) { c.App = delay(20 * time.Second); c.Health.Path = "/healthz" }),
+		Call:   throughALB, Status: 504, Body: timeout, Target: "healthy",
+		Why: "The agent of the task applies its limit to whoever calls it, the load balancer too; the load balancer's own timeout of 60 s does not come to bear."},
 	{Name: "slow-app-override-alb", Row: 17, What: "the app takes 20 s, override mode, through the ALB",
 		Config: with("slow-app-override-alb", func(c *scenario.Config) { override(c); c.App = delay(20 * time.Second); c.Health.Path = "/healthz" }),
 		Call:   throughALB, Status: 200, Body: hello, Target: "healthy", Proof: "app",
@@ -80,6 +85,24 @@ var catalogue = []Situation{
 		Config: with("names-frozen", func(c *scenario.Config) { c.ClientFirst = true }),
 		Call:   byName, Curl: "curl: (6) Could not resolve host: app.sample-namespace",
 		Why: "The list of names belongs to the deployment. A task that takes another's place inside it has the same list; only a new deployment has a new one."},
+	{Name: "ipv6-first-client", Row: 38, What: "the client takes the first address of the name and tries no other",
+		Config: with("ipv6-first-client", nothing),
+		Call:   &Call{FromClient: true, To: "name", Path: "/", Lookup: call.LookupFirst},
+		Curl:   "curl: (7) Failed to connect to app.sample-namespace port 80",
+		Why:    "The hosts file has an IPv6 address for every name, also in a task without IPv6, where connecting to it fails at once. Programs that go on to the next address, as curl does, are fine; nginx and some gRPC libraries are not."},
+	{Name: "resolver-client", Row: 39, What: "the client asks the VPC's resolver itself, as nginx's resolver directive does",
+		Config: with("resolver-client", nothing),
+		Call:   &Call{FromClient: true, To: "name", Path: "/", Lookup: call.LookupDNS},
+		Curl:   "curl: (6) Could not resolve host: app.sample-namespace",
+		Why:    "The names are in the hosts file of each task and nowhere else."},
+	{Name: "provider-at-zero", Row: 43, What: "the service that publishes the name has no tasks",
+		Config: with("provider-at-zero", func(c *scenario.Config) { c.Tasks = 0 }),
+		Call:   byName, Status: 503, Body: "no healthy upstream",
+		Why: "A name exists as soon as its service does. The client's agent knows no task and says so at once."},
+	{Name: "app-on-loopback-default", Row: 44, What: "default mode, the app listens on loopback only",
+		Config: with("app-on-loopback-default", func(c *scenario.Config) { c.App = env("LISTEN_ADDRESS", "127.0.0.1") }),
+		Call:   throughALB, Status: 200, Body: hello, Target: "healthy", Proof: "agent",
+		Why: "The agent takes what the load balancer sends and calls the app over loopback."},
 	{Name: "other-namespace", Row: 19, What: "the client uses another namespace",
 		Config: with("other-namespace", func(c *scenario.Config) { c.OtherNamespace = true }),
 		Call:   byName, Curl: "curl: (6) Could not resolve host: app.sample-namespace",

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/scenario"
 )
 
@@ -43,6 +44,7 @@ type Call struct {
 	Port       int    // in the URL; 0 for the port that is meant to be called
 	HTTPS      bool   // to the load balancer's listener on 443
 	Path       string
+	Lookup     call.Lookup // how the caller looks the name up
 }
 
 var (
