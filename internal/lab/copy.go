@@ -139,13 +139,42 @@ func (dc *deploymentCopy) publish() error {
 			if t.agent == nil || len(t.names) == 0 {
 				continue
 			}
-			err := t.agent.Call(node.OpUpdate, agent.Update{Hosts: dc.hostsFor(t.names)}, nil)
+			err := t.agent.Call(node.OpUpdate, dc.updateFor(t), nil)
 			if err != nil && t.agent.proc.Alive() {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// updateFor is what the agent of a task is told: where the tasks behind its
+// names are, and in which zones.
+func (dc *deploymentCopy) updateFor(t *task) agent.Update {
+	l := dc.lab
+	u := agent.Update{Hosts: dc.hostsFor(t.names), Zones: map[netip.Addr]string{}, Callers: map[string]int{}}
+	for _, s := range dc.services {
+		for _, o := range slices.Concat(s.tasks, s.leaving) {
+			u.Zones[o.iface.IP] = l.zone(o.iface.Subnet)
+		}
+	}
+	for _, o := range t.service.tasks {
+		u.Callers[l.zone(o.iface.Subnet)]++
+	}
+	return u
+}
+
+// zone is the availability zone of a subnet. Where the source leaves it open
+// each subnet is taken for a zone of its own.
+func (l *Lab) zone(subnet netip.Prefix) string {
+	for _, s := range l.opts.Topology.Subnets {
+		if c, ok := s.CIDR.Get(); ok && c.Masked() == subnet.Masked() {
+			if az, ok := s.AZ.Get(); ok {
+				return az
+			}
+		}
+	}
+	return subnet.String()
 }
 
 // hostsFor returns the tasks behind each name, whether or not they are ready.

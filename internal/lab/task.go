@@ -122,7 +122,10 @@ func (t *task) attach(ctx context.Context) (err error) {
 // port mode in force.
 func (t *task) startAgent() (err error) {
 	l, def := t.service.copy.lab, t.service.def
-	cfg := agent.Config{Task: t.id, Scale: l.opts.Scale, Seed: l.opts.Seed, ConnectTimeout: l.opts.ConnectTimeout, Inject: l.agentInjection(t.service)}
+	cfg := agent.Config{
+		Task: t.id, Zone: l.zone(t.iface.Subnet), Scale: l.opts.Scale, Seed: l.opts.Seed,
+		ConnectTimeout: l.opts.ConnectTimeout, Inject: l.agentInjection(t.service),
+	}
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
 		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}
 	}
@@ -159,7 +162,7 @@ func (t *task) startAgent() (err error) {
 			return err
 		}
 	}
-	return t.agent.Call(node.OpUpdate, agent.Update{Hosts: t.service.copy.hostsFor(t.names)}, nil)
+	return t.agent.Call(node.OpUpdate, t.service.copy.updateFor(t), nil)
 }
 
 // ingressOf lists what the agent of a service listens on. An endpoint that

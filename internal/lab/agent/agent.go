@@ -241,6 +241,7 @@ func (a *Agent) unmatched(c net.Conn) {
 func (a *Agent) Update(u Update) {
 	for name, hosts := range u.Hosts {
 		if ep := a.byName[name]; ep != nil {
+			ep.hosts.zones.Store(&zoning{own: a.cfg.Zone, of: u.Zones, callers: u.Callers})
 			ep.hosts.setHosts(hosts)
 		}
 	}

@@ -29,6 +29,7 @@ type cluster struct {
 	mu    sync.Mutex // for setHosts
 	hosts atomic.Pointer[[]*host]
 	next  atomic.Uint32
+	zones atomic.Pointer[zoning] // nil without zones
 }
 
 func newCluster(c clock.Clock, n fabric.Net, idle time.Duration, local bool) *cluster {
@@ -117,6 +118,9 @@ func (c *cluster) pick(now time.Time, tried []*host) *host {
 		}
 	}
 	panicking := usable*2 < len(hosts)
+	if !panicking {
+		hosts = c.zones.Load().nearby(hosts, now, tried)
+	}
 	start := int(c.next.Add(1) - 1)
 	var fallback *host
 	for i := range hosts {

@@ -14,7 +14,8 @@ import (
 
 // Config is what an agent is told once, at its start.
 type Config struct {
-	Task    string    `json:"task"` // the task's name, for logs
+	Task    string    `json:"task"`           // the task's name, for logs
+	Zone    string    `json:"zone,omitempty"` // its availability zone
 	Scale   float64   `json:"scale"`
 	Seed    uint64    `json:"seed"`
 	Ingress []Ingress `json:"ingress,omitempty"`
@@ -94,6 +95,10 @@ type Update struct {
 	// Hosts lists the tasks' ingress addresses by endpoint name and client
 	// port ("name:port").
 	Hosts map[string][]netip.AddrPort `json:"hosts"`
+	// Zones are the availability zones of those tasks, and Callers how many
+	// tasks of the agent's own service each zone has.
+	Zones   map[netip.Addr]string `json:"zones,omitempty"`
+	Callers map[string]int        `json:"callers,omitempty"`
 }
 
 // Bound is where an agent listens, reported once it does.
