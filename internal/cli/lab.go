@@ -36,6 +36,9 @@ type labFlags struct {
 	scale  float64
 	delay  time.Duration
 	seed   uint64
+	// profile names a lab.Timing; timing overrides single values of it.
+	profile string
+	timing  lab.Timing
 	// situation names what to run instead of a source.
 	situation string
 }
@@ -69,6 +72,11 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 	fl.DurationVar(&f.delay, "link-delay", 0, "how long a packet takes between a host and its subnet, one way (with --fabric netns)")
 	fl.Float64Var(&f.scale, "scale", 1, "run the lab's timers so many times faster than real")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of addresses and start order")
+	fl.StringVar(&f.profile, "profile", "", "times of starts and pauses: fargate, as they were seen there; without it at once")
+	fl.DurationVar(&f.timing.TaskStart, "task-start", 0, "from the decision to start a task until its containers run")
+	fl.DurationVar(&f.timing.AgentReady, "agent-ready", 0, "what the agent then takes until its clusters are there")
+	fl.DurationVar(&f.timing.Register, "register", 0, "from a running task until its callers' agents know it")
+	fl.DurationVar(&f.timing.Deregister, "drain", 0, "from the order to stop a task until its callers' agents know; it serves them until then")
 	fl.StringVar(&f.situation, "situation", "", "run a situation with a known outcome instead of PATH (hoplab lab situations lists them)")
 }
 
@@ -128,11 +136,40 @@ func (f *labFlags) check() error {
 	if f.delay > 0 && f.fabric != plan.FabricNetns {
 		return fail.Newf(fail.Usage, "add --fabric netns", "--link-delay %s: hosts of the fabric %s have no links", f.delay, f.fabric)
 	}
+	if _, err := f.times(); err != nil {
+		return err
+	}
 	if f.envoy != "" && f.agent != lab.AgentEnvoy {
 		return fail.Newf(fail.Usage, "add --agent envoy, or leave out --envoy", "--envoy %s: the agents of this lab are not Envoy", f.envoy)
 	}
 	return (&lab.Options{Agent: f.agent, Fabric: f.fabric, Scale: f.scale}).CheckAgent()
 }
+
+// times returns the profile with the values that flags give.
+func (f *labFlags) times() (lab.Timing, error) {
+	t, err := lab.Profile(f.profile)
+	if err != nil {
+		return t, err
+	}
+	for _, v := range []struct {
+		name     string
+		to, from *time.Duration
+	}{
+		{"task-start", &t.TaskStart, &f.timing.TaskStart}, {"agent-ready", &t.AgentReady, &f.timing.AgentReady},
+		{"register", &t.Register, &f.timing.Register}, {"drain", &t.Deregister, &f.timing.Deregister},
+	} {
+		if *v.from < 0 || *v.from > maxPause {
+			return t, fail.Newf(fail.Usage, "", "--%s %s: expected 0s to %s", v.name, *v.from, maxPause)
+		}
+		if *v.from > 0 {
+			*v.to = *v.from
+		}
+	}
+	return t, nil
+}
+
+// maxPause bounds the times of starts and pauses.
+const maxPause = time.Hour
 
 // findEnvoy finds or fetches the Envoy that the agents are to be, as if the user
 // had named it: the process that owns the lab gets it from the flags.
@@ -332,8 +369,12 @@ func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags,
 	if err != nil {
 		return nil, err
 	}
+	timing, err := f.times()
+	if err != nil {
+		return nil, err
+	}
 	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: []string{app}},
-		Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Log: s.err})
+		Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err})
 }
 
 func newLabStatus(s streams, f *labFlags) *cobra.Command {
@@ -365,6 +406,7 @@ func newLabStatus(s streams, f *labFlags) *cobra.Command {
 func newLabCurl(s streams, f *labFlags) *cobra.Command {
 	var (
 		from    string
+		lookup  string
 		timeout time.Duration
 		include bool
 		format  string
@@ -383,6 +425,12 @@ else does not. The exit code is curl's own.`,
 			if err != nil {
 				return err
 			}
+			if err := oneOf("lookup", lookup, "all", string(call.LookupFirst), string(call.LookupDNS)); err != nil {
+				return err
+			}
+			if lookup != "all" {
+				caller.Lookup = call.Lookup(lookup)
+			}
 			var o call.Observation
 			if err := f.call(labctl.Request{Op: labctl.OpCurl, Caller: caller, URL: args[0], Timeout: timeout}, &o); err != nil {
 				return err
@@ -395,6 +443,7 @@ else does not. The exit code is curl's own.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&from, "from", "", "the calling service or instance, by name or id; without it a host of the VPC without Service Connect")
+	fl.StringVar(&lookup, "lookup", "all", "how the caller looks the host up: all addresses as curl does, first (and no other), or dns (the VPC's resolver only)")
 	fl.DurationVarP(&timeout, "max-time", "m", 0, "give up after this time")
 	fl.BoolVarP(&include, "include", "i", false, "print the response's status and headers too")
 	fl.StringVar(&format, "format", "text", "text or json")

@@ -148,5 +148,8 @@ func (f *labFlags) callOf(x *situation.Situation) (string, error) {
 	if sv := st.Service(who.Service, ""); sv != nil {
 		parts = append(parts, "--from "+sv.Name)
 	}
+	if who.Lookup != "" {
+		parts = append(parts, "--lookup "+string(who.Lookup))
+	}
 	return strings.Join(append(parts, target), " "), nil
 }
