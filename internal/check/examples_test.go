@@ -457,6 +457,14 @@ var examples = map[string]example{
 			f.Endpoint().IdleTimeoutSeconds = topology.Known(5)
 		},
 	},
+	"blue-green-test-header": {
+		"`Strategy: BLUE_GREEN` without `TestTrafficRules`",
+		func(f *topologytest.Fixture) { f.Server.Strategy = topology.Known("BLUE_GREEN") },
+		func(f *topologytest.Fixture) {
+			f.Server.Strategy = topology.Known("BLUE_GREEN")
+			f.Endpoint().Aliases[0].TestHeader = topology.Known("x-test")
+		},
+	},
 	"namespace-by-name": {
 		"`Namespace: sample-namespace` beside a private DNS namespace of that name",
 		func(f *topologytest.Fixture) {

@@ -44,6 +44,12 @@ var clientRules = []Rule{
 		Fix:     "Give the namespace's ARN.", Source: semantics.Section(4).Row(45).Cite(),
 		run: namespaceByName,
 	},
+	{
+		ID: "blue-green-test-header", Severity: Note, Title: "Test traffic of a blue/green deployment has Amazon ECS's own header",
+		Explain: "During a blue/green, linear or canary deployment the agents of all callers in the namespace know a test route beside the production one. Without TestTrafficRules a request takes it that has the header x-amzn-ecs-blue-green-test. Only HTTP has headers: on a port without AppProtocol nothing can be tested by name.",
+		Fix:     "Send the header in tests of the new version, or name one of your own in TestTrafficRules.", Source: semantics.Section(4).Cite(),
+		run: blueGreenHeader,
+	},
 }
 
 var nginxImage = regexp.MustCompile(`(^|/)(nginx|openresty|nginx-unprivileged)(:|@|$)`)
@@ -193,4 +199,31 @@ func namespaceByName(c *checker) {
 			f.Related = []topology.Origin{n.Origin}
 		}
 	}
+}
+
+// blueGreenTest is the header of test traffic when a service names none
+// (section 4 of the semantics).
+const blueGreenTest = "x-amzn-ecs-blue-green-test"
+
+func blueGreenHeader(c *checker) {
+	c.eachEndpoint(func(e *topology.ConnectEndpoint) {
+		switch e.Service.Strategy.Or("") {
+		case "BLUE_GREEN", "LINEAR", "CANARY":
+		default:
+			return
+		}
+		for _, a := range e.Config.Aliases {
+			if !a.TestHeader.IsAbsent() {
+				return
+			}
+		}
+		who, name := topology.Label(e.Service.Origin, e.Service.Name), e.Config.PortName.Or("?")
+		if !e.HTTP() {
+			c.add(e.Service.Origin, "Set AppProtocol if the port speaks HTTP, or test through the load balancer's test listener.",
+				"port %q of %s has no AppProtocol: without HTTP there is no %s header, and no test traffic by name", name, who, blueGreenTest)
+			return
+		}
+		c.add(e.Service.Origin, "Send "+blueGreenTest+": test to reach the new version.",
+			"port %q of %s names no header for test traffic, so its callers' agents go by %s", name, who, blueGreenTest)
+	})
 }

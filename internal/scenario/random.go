@@ -102,7 +102,7 @@ func (g gen) health(c *Config) {
 }
 
 func (g gen) app(c *Config) {
-	c.App = map[string]string{}
+	c.App = map[string]string{"EVENTS": "1s"}
 	switch {
 	case g.chance(0.08):
 		c.App["LISTEN_ADDRESS"] = "127.0.0.1"

@@ -348,6 +348,7 @@ type Service struct {
 	GraceSeconds          Opt[int]
 	DeploymentController  Opt[string] // "ECS", "CODE_DEPLOY", "EXTERNAL"
 	CircuitBreaker        Opt[bool]
+	Strategy              Opt[string] // "ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"; absent: ROLLING
 	MinimumHealthyPercent Opt[int]
 	MaximumPercent        Opt[int]
 	ExecuteCommand        Opt[bool]
@@ -414,6 +415,9 @@ type Endpoint struct {
 type Alias struct {
 	Port    Opt[int]
 	DNSName Opt[string] // absent: <discoveryName>.<namespace>
+	// TestHeader is the name of the header that marks test traffic of a
+	// blue/green deployment; absent: Amazon ECS's own.
+	TestHeader Opt[string]
 }
 
 // TaskDefinition is a task definition.

@@ -25,6 +25,7 @@ func (b *builder) service(inst *resource.Instance) {
 		GraceSeconds:          b.integer(body, "health_check_grace_period_seconds"),
 		DeploymentController:  b.text(b.inner(body, "deployment_controller"), "type"),
 		CircuitBreaker:        b.boolean(b.inner(body, "deployment_circuit_breaker"), "enable"),
+		Strategy:              b.text(b.inner(body, "deployment_configuration"), "strategy"),
 		MinimumHealthyPercent: b.integer(body, "deployment_minimum_healthy_percent"),
 		MaximumPercent:        b.integer(body, "deployment_maximum_percent"),
 		ExecuteCommand:        b.boolean(body, "enable_execute_command"),
@@ -291,7 +292,8 @@ func (b *builder) endpoint(body *resource.Body) topology.Endpoint {
 	}
 	aliases, open := b.blocks(body, "client_alias")
 	for _, a := range aliases {
-		e.Aliases = append(e.Aliases, topology.Alias{Port: b.integer(a, "port"), DNSName: nonEmpty(b.text(a, "dns_name"))})
+		e.Aliases = append(e.Aliases, topology.Alias{Port: b.integer(a, "port"), DNSName: nonEmpty(b.text(a, "dns_name")),
+			TestHeader: b.text(b.inner(b.inner(a, "test_traffic_rules"), "header"), "name")})
 	}
 	if open != "" {
 		e.Aliases = append(e.Aliases, topology.Alias{Port: topology.Unknown[int](open), DNSName: topology.Unknown[string](open)})

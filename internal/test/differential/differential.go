@@ -45,6 +45,12 @@ type Options struct {
 	Want func(*reach.Prediction) bool
 	// Ask adds calls of which the report does not speak by itself.
 	Ask []Question
+	// Lookups adds callers that look names up in other ways, Streams event
+	// streams on the paths that work.
+	Lookups, Streams bool
+	// Changes happen one after the other; after each everything is compared
+	// again with what is predicted then.
+	Changes []Change
 }
 
 // Question is a call to predict and to make.
@@ -77,14 +83,55 @@ func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error
 	if err := l.WaitSettled(settle); err != nil {
 		return nil, err
 	}
+	rows := compareAll(ctx, l, t, predictions, o)
+	for _, c := range o.Changes {
+		if err := c.Do(ctx, l); err != nil {
+			return rows, fmt.Errorf("%s: %w", c.What, err)
+		}
+		settle, cancel := context.WithTimeout(ctx, 20*time.Second)
+		err := l.WaitSettled(settle)
+		cancel()
+		if err != nil {
+			return rows, fmt.Errorf("%s: %w", c.What, err)
+		}
+		now, after := t, o
+		if c.After != nil {
+			now, after.Reach = c.After, c.Reach
+		}
+		if predictions, err = predict(now, after); err != nil {
+			return rows, err
+		}
+		for _, r := range compareAll(ctx, l, now, predictions, after) {
+			r.ID = c.What + ": " + r.ID
+			rows = append(rows, r)
+		}
+	}
+	return rows, ctx.Err()
+}
+
+func compareAll(ctx context.Context, l *lab.Lab, t *topology.Topology, predictions []reach.Prediction, o Options) []Row {
 	rows := make([]Row, len(predictions))
+	streams := make([]*Row, len(predictions))
+	x := topology.NewIndex(t)
 	var wg sync.WaitGroup
 	for i := range predictions {
 		p := &predictions[i]
 		wg.Go(func() { rows[i] = compare(ctx, l, p, o.Scale) })
+		if o.Streams {
+			wg.Go(func() {
+				if r, ok := stream(ctx, l, x, p, o.Scale); ok {
+					streams[i] = &r
+				}
+			})
+		}
 	}
 	wg.Wait()
-	return rows, ctx.Err()
+	for _, r := range streams {
+		if r != nil {
+			rows = append(rows, *r)
+		}
+	}
+	return rows
 }
 
 // predict lists what is to be compared.
@@ -105,6 +152,13 @@ func predict(t *topology.Topology, o Options) ([]reach.Prediction, error) {
 			return nil, err
 		}
 		out = append(out, answers...)
+	}
+	if o.Lookups {
+		others, err := lookups(p, out)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, others...)
 	}
 	return out, nil
 }

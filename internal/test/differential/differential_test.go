@@ -19,8 +19,6 @@ import (
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/scenario"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/test/differential"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
@@ -150,11 +148,8 @@ func TestGeneratedDeployments(t *testing.T) {
 }
 
 func run(t *testing.T, c scenario.Config, app, envoy string, seed uint64, scale float64) ([]differential.Row, error) {
-	a, err := cfn.Parse(fmt.Sprintf("seed-%d.json", seed), c.Template(), cfn.Options{})
-	if err != nil {
-		return nil, err
-	}
-	top, err := deployment.FromTemplates(a)
+	c.Name = fmt.Sprintf("seed-%d", seed)
+	top, err := c.Topology()
 	if err != nil {
 		return nil, err
 	}
@@ -166,6 +161,58 @@ func run(t *testing.T, c scenario.Config, app, envoy string, seed uint64, scale 
 	}
 	return differential.Compare(ctx, top, differential.Options{
 		App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric, Envoy: envoy, Scale: scale, Seed: seed,
-		Dir: filepath.Join(t.TempDir(), "lab"), Reach: reach.Options{App: appOf(c)},
+		Dir: filepath.Join(t.TempDir(), "lab"), Reach: reach.Options{App: appOf(c)}, Lookups: true, Streams: true,
+		Changes: changes(t, c, top, seed),
+	})
+}
+
+// changes draws one thing that happens to the deployment while it runs.
+func changes(t *testing.T, c scenario.Config, top *topology.Topology, seed uint64) []differential.Change {
+	t.Helper()
+	var app, client topology.ID
+	for _, s := range top.Services {
+		if strings.HasSuffix(string(s.ID), scenario.AppService) {
+			app = s.ID
+		} else if strings.HasSuffix(string(s.ID), scenario.ClientService) {
+			client = s.ID
+		}
+	}
+	rng := rand.New(rand.NewPCG(seed, 1))
+	// kept is a change after which the same is predicted.
+	kept := func(what string, do func(context.Context, *lab.Lab) error) []differential.Change {
+		return []differential.Change{{What: what, Do: do}}
+	}
+	other := func(what string, change func(*scenario.Config), do func(context.Context, *lab.Lab) error) []differential.Change {
+		later := c
+		change(&later)
+		after, err := later.Topology()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A service's resources have the template's name in their ids.
+		if len(after.Services) > 0 && after.Services[0].ID != top.Services[0].ID {
+			t.Fatalf("service %s is called %s after a change", top.Services[0].ID, after.Services[0].ID)
+		}
+		return []differential.Change{{What: what, Do: do, After: after, Reach: reach.Options{App: appOf(later)}}}
+	}
+	scale := func(id topology.ID, n int) func(context.Context, *lab.Lab) error {
+		return func(_ context.Context, l *lab.Lab) error { return l.Scale(lab.TaskRef{Service: id}, n) }
+	}
+	switch rng.IntN(6) {
+	case 0:
+		return kept("a task of the app crashed", func(ctx context.Context, l *lab.Lab) error { return differential.Replaced(ctx, l, app) })
+	case 1:
+		return kept("the client's task crashed", func(ctx context.Context, l *lab.Lab) error { return differential.Replaced(ctx, l, client) })
+	case 2:
+		return kept("the client scaled out", scale(client, 2))
+	case 3:
+		return other("the app scaled in to 0", func(c *scenario.Config) { c.Tasks = 0 }, scale(app, 0))
+	case 4:
+		return other("the app scaled out", func(c *scenario.Config) { c.Tasks++ }, scale(app, c.Tasks+1))
+	}
+	return other("the client was deployed again", func(c *scenario.Config) { c.ClientFirst = false }, func(ctx context.Context, l *lab.Lab) error {
+		limit, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		return l.Redeploy(limit, lab.TaskRef{Service: client})
 	})
 }

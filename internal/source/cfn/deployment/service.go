@@ -24,6 +24,7 @@ func (b *builder) service(r *cfn.Resource) *topology.Service {
 		GraceSeconds:          b.integer(r.Prop("HealthCheckGracePeriodSeconds")),
 		DeploymentController:  b.text(r.Prop("DeploymentController", "Type")),
 		CircuitBreaker:        b.boolean(deploy.At("DeploymentCircuitBreaker", "Enable")),
+		Strategy:              b.text(deploy.Get("Strategy")),
 		MinimumHealthyPercent: b.integer(deploy.Get("MinimumHealthyPercent")),
 		MaximumPercent:        b.integer(deploy.Get("MaximumPercent")),
 		ExecuteCommand:        b.boolean(r.Prop("EnableExecuteCommand")),
@@ -262,7 +263,8 @@ func (b *builder) endpoint(v cfn.Value) topology.Endpoint {
 		TLS:                 !v.Get("Tls").IsAbsent(),
 	}
 	for _, a := range v.Get("ClientAliases").Each() {
-		e.Aliases = append(e.Aliases, topology.Alias{Port: b.integer(a.Get("Port")), DNSName: b.text(a.Get("DnsName"))})
+		e.Aliases = append(e.Aliases, topology.Alias{Port: b.integer(a.Get("Port")), DNSName: b.text(a.Get("DnsName")),
+			TestHeader: b.text(a.At("TestTrafficRules", "Header", "Name"))})
 	}
 	return e
 }
