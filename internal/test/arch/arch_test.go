@@ -53,14 +53,14 @@ var rules = []rule{
 		from:  []string{"internal/reach/..."},
 		never: []string{"./internal/"},
 		but: []string{"./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics", "./internal/ports",
-			"./internal/fail"},
+			"./internal/fail", "./internal/printable"},
 		why: "prediction and observation are independent: one checks the other; and a prediction knows no finding",
 	},
 	{
 		from:  []string{"internal/check"},
 		never: []string{"./internal/"},
 		but: []string{"./internal/check", "./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics",
-			"./internal/ports", "./internal/fail"},
+			"./internal/ports", "./internal/fail", "./internal/printable"},
 		why: "findings follow from the source and what is predicted of it, never from what was seen",
 	},
 	{
@@ -75,7 +75,7 @@ var rules = []rule{
 		why:   "the model stands on the ground: readers build it and whoever judges reads it, and it knows none of them",
 	},
 	{
-		from: []string{"internal/ports", "internal/fail", "internal/summary", "internal/stats", "internal/hist", "internal/quantity",
+		from: []string{"internal/ports", "internal/fail", "internal/summary", "internal/stats", "internal/hist", "internal/quantity", "internal/printable",
 			"internal/semantics", "internal/call"},
 		never: []string{"./"},
 		but: []string{"./internal/ports", "./internal/fail", "./internal/summary", "./internal/stats", "./internal/hist",
@@ -85,13 +85,13 @@ var rules = []rule{
 	{
 		from:  []string{"internal/report/..."},
 		never: []string{"./internal/"},
-		but:   []string{"./internal/report", "./internal/summary", "./internal/quantity"},
+		but:   []string{"./internal/report", "./internal/summary", "./internal/quantity", "./internal/printable"},
 		why:   "a report is a pure function of one value",
 	},
 	{
 		from:  []string{"internal/source/..."},
 		never: []string{"./internal/"},
-		but:   []string{"./internal/source", "./internal/topology", "./internal/fail", "./internal/ports"},
+		but:   []string{"./internal/source", "./internal/topology", "./internal/fail", "./internal/ports", "./internal/printable"},
 		why:   "reading a template knows nothing of what is later made of it",
 	},
 	{
