@@ -36,7 +36,6 @@ type study struct {
 	used    []*replicate // those that count
 	missing []leftOut
 	forced  string       // why nothing may be claimed although there are numbers; "" otherwise
-	single  bool         // foreign files: one interval over windows may carry a verdict
 	totals  []*hist.Hist // by arm, of the replicates that count
 
 	merging sync.Mutex // over totals and anyFit while replicates are read

@@ -104,7 +104,7 @@ type line struct {
 	within   stats.Interval
 	words    [2]string // how a sentence begins when there is more, and less; empty for the usual words
 	unpaired bool      // the windows of within are of single arms
-	pStudent float64   // belongs to the interval
+	pStudent *float64  // belongs to the interval; nil when it is of one replicate
 }
 
 // lines computes every difference at every reported quantile.
@@ -116,16 +116,25 @@ func (s *study) lines() []*line {
 		for q := range s.plan.Quantiles {
 			of = append(of, s.line(c, q))
 		}
-		p := make([]float64, len(of))
-		for k, l := range of {
-			p[k] = l.pStudent
-		}
-		for k, adjusted := range stats.Holm(p) {
-			of[k].PHolm = adjusted
-		}
+		holm(of)
 		out = append(out, of...)
 	}
 	return out
+}
+
+// holm adjusts the p-values of one difference's quantiles for having looked at
+// all of them. A line whose interval is of one replicate has none.
+func holm(of []*line) {
+	var tested []*line
+	var p []float64
+	for _, l := range of {
+		if l.pStudent != nil {
+			tested, p = append(tested, l), append(p, *l.pStudent)
+		}
+	}
+	for k, adjusted := range stats.Holm(p) {
+		tested[k].PHolm = &adjusted
+	}
 }
 
 func (s *study) line(c *contrast, q int) *line {
@@ -134,13 +143,17 @@ func (s *study) line(c *contrast, q int) *line {
 	d := c.replicates(s.used, s.at(q))
 	l := &line{contrast: c, interval: stats.Student(d, s.level)}
 	l.within, l.unpaired = c.within(s.used, q, p.Level)
-	l.sd, l.pStudent = sampleSD(d), stats.StudentP(d)
+	l.sd = sampleSD(d)
 	l.tail = float64(c.requests(s.used)) * min(quantile, 1-quantile)
 	l.Difference = summary.Difference{
 		Of: c.Of, Quantile: quantile, EstimateUs: l.interval.Estimate, LowUs: l.interval.Low, HighUs: l.interval.High,
 		Level: p.Level, Replicates: len(d), Windows: l.within.N,
-		BetweenUs: stats.Between(d, c.squares(s.used, q)), P: stats.SignFlip(d),
-		Method: s.method(c, l),
+		BetweenUs: stats.Between(d, c.squares(s.used, q)),
+		Method:    s.method(c, l),
+	}
+	if len(d) > 1 {
+		flip, student := stats.SignFlip(d), stats.StudentP(d)
+		l.P, l.pStudent = &flip, &student
 	}
 	for _, r := range s.used {
 		for _, n := range r.void {

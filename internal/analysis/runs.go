@@ -11,6 +11,9 @@ import (
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
+// TargetFiles is the Summary.Target of a comparison of runs or of result files.
+const TargetFiles = "files"
+
 // Runs compares two runs of hoplab, a - b. First comes how the primary
 // difference changed, "agent - bypass" in a less in b: what drifted between
 // the runs moves both arms of each and cancels. Then each arm that both runs
@@ -137,17 +140,13 @@ func (s *study) unpaired(a, b *study) []*line {
 	for i, p := range pairs {
 		s.contrasts[i] = contrast{plan.Contrast{Of: p.of}}
 		var of []*line
-		var ps []float64
 		for q := range s.plan.Quantiles {
 			if l := s.welch(&s.contrasts[i], a, b, p.a, p.b, q); l != nil {
 				l.words = p.words
 				of = append(of, l)
-				ps = append(ps, l.pStudent)
 			}
 		}
-		for k, adjusted := range stats.Holm(ps) {
-			of[k].PHolm = adjusted
-		}
+		holm(of)
 		out = append(out, of...)
 	}
 	return out
@@ -172,13 +171,15 @@ func (s *study) welch(about *contrast, a, b *study, ca, cb contrast, q int) *lin
 	quantile := s.plan.Quantiles[q]
 	da, db := ca.replicates(a.used, a.point(quantile)), cb.replicates(b.used, b.point(quantile))
 	i, p := stats.Welch(da, db, s.plan.Level)
-	l := &line{contrast: about, interval: i, pStudent: p}
+	l := &line{contrast: about, interval: i}
 	l.tail = float64(min(ca.requests(a.used), cb.requests(b.used))) * min(quantile, 1-quantile)
 	l.Difference = summary.Difference{Of: about.Of, Quantile: quantile, EstimateUs: i.Estimate, LowUs: i.Low,
 		HighUs: i.High, Level: s.plan.Level,
-		Replicates: len(da) + len(db), P: p, Method: fmt.Sprintf("Welch's t interval over %d and %d replicates, unpaired", len(da), len(db))}
+		Replicates: len(da) + len(db), Method: fmt.Sprintf("Welch's t interval over %d and %d replicates, unpaired", len(da), len(db))}
 	if math.IsInf(i.Low, -1) {
 		l.Level, l.LowUs, l.HighUs = 0, i.Estimate, i.Estimate
+	} else {
+		l.P, l.pStudent = &p, &p
 	}
 	l.WithinLowUs, l.WithinHighUs = l.LowUs, l.HighUs
 	return l

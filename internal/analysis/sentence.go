@@ -49,7 +49,7 @@ func (s *study) sentence(l *line) string {
 }
 
 // subject is who does what: "The Service Connect agent adds". Arms that hoplab
-// does not know, such as those of foreign files, are called by name.
+// does not know are called by name.
 func (s *study) subject(l *line, estimate float64) string {
 	more := estimate >= 0
 	if l.words[0] != "" {
@@ -64,16 +64,14 @@ func (s *study) subject(l *line, estimate float64) string {
 		}
 		return no
 	}
-	if !s.single {
-		switch l.Of {
-		case plan.ArmAgent + " - " + plan.ArmBypass:
-			if s.plan.LabAgent() {
-				return "The lab's own agent, not Envoy, " + pick("adds", "saves")
-			}
-			return "The Service Connect agent " + pick("adds", "saves")
-		case plan.ArmBypass + " - " + plan.ArmDirect:
-			return "The load balancer " + pick("adds", "saves")
+	switch l.Of {
+	case plan.ArmAgent + " - " + plan.ArmBypass:
+		if s.plan.LabAgent() {
+			return "The lab's own agent, not Envoy, " + pick("adds", "saves")
 		}
+		return "The Service Connect agent " + pick("adds", "saves")
+	case plan.ArmBypass + " - " + plan.ArmDirect:
+		return "The load balancer " + pick("adds", "saves")
 	}
 	a, b, _ := strings.Cut(l.Of, " - ")
 	if more {
@@ -107,9 +105,9 @@ func (s *study) doubt(l *line) string {
 	switch {
 	case l.tail < plan.MinTail:
 		return "rests on too few slow requests"
-	case len(s.used) < 2 && !s.single:
+	case len(s.used) < 2:
 		return "one start of everything cannot confirm"
-	case l.PHolm > 1-s.level && l.Quantile != s.primary:
+	case l.PHolm != nil && *l.PHolm > 1-s.level && l.Quantile != s.primary:
 		return "could be chance among the quantiles looked at"
 	}
 	return "is no more than the same path differs from itself here"

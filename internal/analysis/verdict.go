@@ -23,13 +23,7 @@ func Code(s *summary.Summary) fail.Code {
 
 // mayClaim says whether a line may carry a verdict at all.
 func (s *study) mayClaim(l *line) bool {
-	switch {
-	case s.forced != "", l.Level == 0, l.tail < plan.MinTail:
-		return false
-	case len(s.used) < 2:
-		return s.single
-	}
-	return true
+	return s.forced == "" && l.Level > 0 && l.tail >= plan.MinTail && len(s.used) >= 2
 }
 
 // judge fills in each line's verdict. A line is different when its interval
@@ -40,7 +34,7 @@ func (s *study) judge(lines []*line) {
 	floor := s.floors(lines)
 	for _, l := range lines {
 		l.Verdict = summary.CannotTell
-		alone := l.Quantile == s.primary || l.PHolm <= 1-s.level || len(s.used) < 2
+		alone := l.Quantile == s.primary || (l.PHolm != nil && *l.PHolm <= 1-s.level)
 		if s.mayClaim(l) && l.interval.Excludes(0) && alone && (l.contrast.Twin || math.Abs(l.EstimateUs) > floor[l.Quantile]) {
 			l.Verdict = summary.Different
 		}

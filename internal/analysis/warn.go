@@ -44,12 +44,6 @@ func (s *study) runWarnings() []summary.Warning {
 
 func (s *study) warnDesign(w *warnings) {
 	switch s.plan.Design {
-	case DesignApart:
-		w.add("separate-runs", "run", "The arms come from separate runs: what drifted or differed between the runs is in the difference, and the interval does not cover it.")
-		return
-	case DesignInterleaved:
-		w.add("one-start", "run", "These requests come from one start of everything, whose own offset the interval does not cover.")
-		return
 	case plan.DesignArticle:
 		w.add("one-after-another", "run", "The arms ran one after the other, as in the article: drift between them looks like the hop, and no statistics can tell the two apart.")
 	case plan.DesignBlocks:
@@ -110,7 +104,7 @@ func (s *study) warnReplicates(w *warnings) {
 	switch {
 	case s.forced != "":
 		w.add("voided", "run", "%s", s.forced)
-	case n == 0 || s.single:
+	case n == 0:
 	case n == 1:
 		w.add("few-replicates", "run", "One replicate: each start has an offset of its own, which one start cannot show.")
 	case n < fewReplicates && s.plan.Design != plan.DesignArticle:
@@ -235,7 +229,7 @@ func (s *study) warnArms(w *warnings) {
 		if a.failed > 0 && float64(a.failed) >= warnFailedShare*float64(a.requests) {
 			w.add("failures", name, "%s of %s requests failed (%s); they count in no latency.", quantity.Count(a.failed), quantity.Count(a.requests), most(a.byStatus))
 		}
-		if s.plan.KeepAlive && a.requests > 0 && float64(a.fresh) > warnFresh*float64(a.requests) && !s.single {
+		if s.plan.KeepAlive && a.requests > 0 && float64(a.fresh) > warnFresh*float64(a.requests) {
 			w.add("churn", name, "%s of %s requests needed a new connection although connections are kept: look at the proxies' keep-alive.", quantity.Count(a.fresh), quantity.Count(a.requests))
 		}
 		if a.missing > 0 {
@@ -274,18 +268,12 @@ func (s *study) lineWarnings(lines []*line) {
 		about := l.Of + " " + plan.QuantileName(l.Quantile)
 		if l.tail < plan.MinTail {
 			need := math.Ceil(plan.MinTail / min(l.Quantile, 1-l.Quantile))
-			each := "of each arm in each replicate"
-			if s.single {
-				each = "of each arm"
-			}
+			const each = "of each arm in each replicate"
 			w.add("few-tail-samples", about, "Only %.0f requests %s lie beyond this quantile; a claim needs %d, which is %s requests %s.",
 				l.tail, each, plan.MinTail, quantity.Count(int64(need)), each)
 		}
 		if l.Windows > 0 && l.Windows < fewWindows {
 			w.add("few-windows", about, "The within-run interval rests on %d windows.", l.Windows)
-		}
-		if l.unpaired && s.plan.Design == DesignInterleaved {
-			w.add("unpaired", about, "The arms share too few windows to be paired, because one ran after the other or the file is short: drift between them is in the difference.")
 		}
 		if l.contrast.Twin && l.Level > 0 && l.interval.Excludes(0) {
 			w.add("aa-differs", about, "The same path measured twice differs; by chance that happens in 1 of %.0f sound runs. Effects of this size are not believed here.", 1/(1-l.Level))

@@ -37,16 +37,11 @@ type collector struct {
 	joined  [][]joinedWindow // by quantile
 	pending []openGroup      // by quantile: windows being joined
 	blocks  bool
-	// adapt joins windows until every arm has enough requests, for data without
-	// a plan. It looks at counts, never at a latency.
-	adapt   bool
 	planned int // windows of the plan; 0 without one
 	// wants is how many requests are planned for a window; nil when that is not
 	// planned. A window that has them all closes at once.
 	wants  func(i int) int64
-	plain  bool          // keep no histograms and no list of windows
-	means  []runningMean // by quantile, when there are too many windows to keep
-	strays int64         // requests that came after their window had closed
+	strays int64 // requests that came after their window had closed
 }
 
 // openWindow is a window's successful latencies by arm, in hist.Unit.
@@ -128,10 +123,7 @@ func (c *collector) finished(t time.Duration) {
 		return
 	}
 	c.latest = t
-	done := int((t - c.timeout - openFor) / c.window)
-	if !c.adapt {
-		done = min(done, c.planned)
-	}
+	done := min(int((t-c.timeout-openFor)/c.window), c.planned)
 	if done > c.closed {
 		c.closeUpTo(done)
 	}
@@ -140,34 +132,14 @@ func (c *collector) finished(t time.Duration) {
 // close closes what is open, and under a plan also what was never opened: a
 // window without any request is a result too.
 func (c *collector) close() {
-	if !c.adapt {
-		c.closeUpTo(c.planned)
-	}
-	c.closeUpTo(math.MaxInt)
-	if !c.adapt {
-		for q := range c.qs {
-			c.flush(q)
-		}
+	c.closeUpTo(c.planned)
+	for q := range c.qs {
+		c.flush(q)
 	}
 }
 
-// closeUpTo closes the windows below done, in order: all of them under a plan,
-// those with requests otherwise, because a foreign clock may jump by years.
+// closeUpTo closes the windows below done, in order.
 func (c *collector) closeUpTo(done int) {
-	if c.adapt || done == math.MaxInt {
-		var open []int
-		for i := range c.open {
-			if i < done {
-				open = append(open, i)
-			}
-		}
-		slices.Sort(open)
-		for _, i := range open {
-			c.closeOne(i)
-		}
-		c.closed = max(c.closed, done)
-		return
-	}
 	for ; c.closed < done; c.closed++ {
 		c.closeOne(c.closed)
 	}
@@ -193,22 +165,14 @@ func (c *collector) closeOne(i int) {
 		res.n[a] = len(ls)
 		res.median[a] = quantileOf(ls, 0.5)
 		for _, v := range ls {
-			if c.plain {
-				break
-			}
 			if into[a] == nil {
 				into[a] = hist.New()
 			}
 			c.record(into[a], time.Duration(v)*hist.Unit)
 		}
 	}
-	if !c.adapt || (c.arms > 1 && len(c.windows) < maxKept) {
-		c.windows = append(c.windows, res)
-	}
-	switch {
-	case c.adapt:
-		c.grow(w)
-	case res.void == "":
+	c.windows = append(c.windows, res)
+	if res.void == "" {
 		c.join(i, w)
 	}
 	c.recycle(w)

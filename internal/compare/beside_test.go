@@ -162,7 +162,7 @@ func copyAll(b *testing.B, path string, size int64) reading {
 // byHoplab compares in this process for the rate, and in one of its own for the rest.
 func byHoplab(b *testing.B, hoplab, path string) reading {
 	start := time.Now()
-	if _, err := Run(Options{A: path, By: "arm"}); err != nil {
+	if _, err := Run(Options{A: []string{path}, By: "arm"}); err != nil {
 		b.Fatal(err)
 	}
 	r := reading{took: time.Since(start)}

@@ -1,12 +1,9 @@
 package compare
 
 import (
-	"errors"
-	"fmt"
-	"math"
+	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hoplab/hoplab/internal/analysis"
 	"github.com/hoplab/hoplab/internal/fail"
@@ -16,19 +13,32 @@ import (
 
 // Options says what to compare.
 type Options struct {
-	// A and B are result files or run directories; the report is A - B. With By
-	// set, B is empty and the arms are values of a tag inside A.
-	A, B string
+	// A and B are result files or run directories; the report is A - B. Several
+	// files a side are replicates. With By set, B is empty and the arms are values
+	// of a tag inside each file of A: replicates too, or the parts of one log.
+	A, B []string
 	// By is the tag that names the arm of each request. Its values are taken in
 	// Values' order, or sorted when Values is empty; the last one is what the
 	// others are compared with.
 	By     string
 	Values []string
-	// Metric is the k6 metric to compare; http_req_duration when empty.
-	Metric  string
-	WindowS float64 // 2 when 0
-	Level   float64 // 0.95 when 0
+	// Metric is what to compare; http_req_duration when empty. An access log of a
+	// load balancer then gives target_processing_time, one of an agent its duration.
+	Metric string
+	// Where keeps only requests that every filter matches.
+	Where []Filter
+	// SkipS cuts the first seconds of each file, as a warm-up.
+	SkipS float64
+	Level float64 // 0.95 when 0
+	// Budgets limit quantiles ("p99 <= +2ms"), the mean ("mean <= +200us") or a
+	// share of requests ("above 5ms <= +0.5%").
 	Budgets []string
+	// AssumeSteady says that nothing drifted between separate runs: then one run
+	// a side may carry a verdict. The report says who vouched for it.
+	AssumeSteady bool
+	// AgentLog are access logs of Service Connect agents, to be joined with those
+	// of a load balancer: they prove which requests passed an agent.
+	AgentLog []string
 }
 
 // DefaultMetric is k6's time from the first byte sent to the last received.
@@ -43,212 +53,196 @@ func Run(o Options) (*summary.Result, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	p := plan.Plan{Quantiles: []float64{0.5, 0.9, 0.99}}
-	for _, b := range o.Budgets {
-		if err := p.AddBudget(b); err != nil {
-			return nil, err
-		}
-	}
-	a, err := openInput(o.A)
+	budgets, err := parseBudgets(o.Budgets)
 	if err != nil {
 		return nil, err
 	}
+	a, err := openAll(o.A)
+	if err != nil {
+		return nil, err
+	}
+	b, err := openAll(o.B)
+	if err != nil {
+		return nil, err
+	}
+	if r, err := o.special(a, b, budgets); r != nil || err != nil {
+		return r, err
+	}
+	c := &comparison{o: &o, budgets: budgets, quantiles: reported(budgets)}
 	if o.By != "" {
-		return o.byTag(a, &p)
+		err = c.byTag(a)
+	} else {
+		err = c.sides(a, b)
 	}
-	b, err := openInput(o.B)
 	if err != nil {
 		return nil, err
 	}
-	if a.run != nil && b.run != nil {
-		return analysis.Runs(a.run, b.run, p.Budgets)
-	}
-	for _, in := range []*input{a, b} {
-		if in.run != nil {
-			return nil, fail.Newf(fail.Usage, "compare two run directories, or two result files", "%s is a run directory and the other is not", in.path)
-		}
-	}
-	return o.apart(a, b, &p)
+	return c.result()
 }
 
 func (o *Options) fill() error {
 	switch {
-	case o.A == "":
+	case len(o.A) == 0:
 		return fail.Newf(fail.Usage, "hoplab compare A B", "no file to compare")
-	case o.By == "" && o.B == "":
-		return fail.Newf(fail.Usage, "name a second file, or the tag that tells the arms apart with --by", "only one file to compare: %s", o.A)
-	case o.By != "" && o.B != "":
-		return fail.Newf(fail.Usage, "give one file with --by, or two files without", "--by %s and two files", o.By)
+	case o.By == "" && len(o.B) == 0:
+		return fail.Newf(fail.Usage, "name a second file, or the tag that tells the arms apart with --by",
+			"only one file to compare: %s", o.A[0])
+	case o.By != "" && len(o.B) > 0:
+		return fail.Newf(fail.Usage, "give files of one kind with --by, or two sides without", "--by %s and two sides", o.By)
 	case o.By == "" && len(o.Values) > 0:
 		return fail.Newf(fail.Usage, "add --by TAG", "values %s of no tag", strings.Join(o.Values, ", "))
 	}
 	if o.Metric == "" {
 		o.Metric = DefaultMetric
 	}
-	if o.WindowS == 0 {
-		o.WindowS = 2
-	}
 	if o.Level == 0 {
 		o.Level = 0.95
+	}
+	if !(o.Level >= 0.5 && o.Level < 1) {
+		return fail.Newf(fail.Usage, "0.95 is 95 %", "level %v: expected 0.5 or more, below 1", o.Level)
 	}
 	return nil
 }
 
-func (o *Options) foreign(p *plan.Plan, arms []string, apart bool) (*analysis.Foreign, error) {
-	return analysis.NewForeign(analysis.ForeignOptions{Arms: arms, Quantiles: p.Quantiles, Level: o.Level,
-		WindowS: o.WindowS, Budgets: p.Budgets, Apart: apart})
-}
-
-// apart compares two files, each of which is one arm.
-func (o *Options) apart(a, b *input, p *plan.Plan) (*summary.Result, error) {
-	names := []string{a.name(), b.name()}
-	if names[0] == names[1] {
-		names = []string{"A: " + names[0], "B: " + names[1]}
-	}
-	f, err := o.foreign(p, names, true)
-	if err != nil {
-		return nil, err
-	}
-	for arm, in := range []*input{a, b} {
-		var first time.Time
-		any := false
-		err := in.read(o.Metric, func(e event) error {
-			if !any {
-				first, any = e.at, true
-			}
-			f.Add(arm, e.at.Sub(first), e.latency, e.tags.why)
-			return nil
-		})
+func openAll(paths []string) ([]*input, error) {
+	var out []*input
+	for _, p := range paths {
+		in, err := openInput(p)
 		if err != nil {
 			return nil, err
 		}
-		if !any {
-			return nil, in.nothing(o.Metric)
-		}
+		out = append(out, in)
 	}
-	return f.Result(names[0] + " - " + names[1])
+	return out, nil
 }
 
-// byTag compares the values of a tag inside one file. Unless they were named,
-// the values are those of the file's beginning; should another one come later,
-// the whole file is searched for values first and read once more.
-func (o *Options) byTag(in *input, p *plan.Plan) (*summary.Result, error) {
-	if in.run != nil {
-		return nil, fail.Newf(fail.Usage, "use hoplab report "+in.path, "%s is a run directory: its arms are compared already", in.path)
-	}
-	if len(o.Values) > 0 {
-		return o.byValues(in, p, o.Values, true)
-	}
-	for _, most := range []int{firstLook, math.MaxInt} {
-		values, err := o.valuesIn(in, most)
+// special compares what holds no single requests of its own: run directories and
+// k6's summaries. It returns nil, nil for result files.
+func (o *Options) special(a, b []*input, budgets []budget) (*summary.Result, error) {
+	all := slices.Concat(a, b)
+	isRun := func(in *input) bool { return in.run != nil }
+	isSummary := func(in *input) bool { return in.form == formSummary }
+	if i := slices.IndexFunc(all, isRun); i >= 0 {
+		switch {
+		case o.By != "":
+			return nil, fail.Newf(fail.Usage, "use hoplab report "+all[i].path,
+				"%s is a run directory: its arms are compared already", all[i].path)
+		case len(a) != 1 || len(b) != 1 || !isRun(a[0]) || !isRun(b[0]):
+			return nil, fail.Newf(fail.Usage, "compare two run directories, or result files",
+				"%s is a run directory and another is not, or there are more than two", all[i].path)
+		}
+		limits, err := planBudgets(budgets)
 		if err != nil {
 			return nil, err
 		}
-		if len(values) < 2 && most == firstLook {
-			continue
-		}
-		r, err := o.byValues(in, p, values, false)
-		if !errors.Is(err, errNewValue) {
-			return r, err
-		}
+		return analysis.Runs(a[0].run, b[0].run, limits)
 	}
-	return nil, in.unreadable(errors.New("the file changed while it was read"))
+	if i := slices.IndexFunc(all, isSummary); i >= 0 {
+		if o.By != "" || len(a) != 1 || len(b) != 1 || !isSummary(a[0]) || !isSummary(b[0]) {
+			return nil, fail.Newf(fail.Usage, stepOutJSON, "%s is a summary of k6 and holds no single requests", all[i].path)
+		}
+		return compareSummaries(a[0], b[0], o.Metric)
+	}
+	return nil, nil
 }
 
-// firstLook is how many requests are searched for the values of a tag before
-// the file is read in earnest.
-const firstLook = 2_000
-
-var (
-	errNewValue = errors.New("a value that the file's beginning did not have")
-	errEnough   = errors.New("enough seen")
-)
-
-// byValues reads the file once. Requests with another value of the tag are left
-// out when the values were named, and errNewValue otherwise; requests without
-// the tag are always left out.
-func (o *Options) byValues(in *input, p *plan.Plan, values []string, named bool) (*summary.Result, error) {
-	f, err := o.foreign(p, values, false)
-	if err != nil {
-		return nil, err
+// reported are the quantiles to report: the usual ones and those of budgets.
+func reported(budgets []budget) []float64 {
+	p := plan.Plan{Quantiles: []float64{0.5, 0.9, 0.99}}
+	for _, b := range budgets {
+		if b.quantile > 0 {
+			p.AddQuantile(b.quantile)
+		}
 	}
-	const absent, other = -1, -2
-	arms := map[*tagSet]int{}
-	var first time.Time
-	any := false
-	err = in.read(o.Metric, func(e event) error {
-		arm, known := arms[e.tags]
-		if !known {
-			value, there := e.tags.values[o.By]
-			switch arm = slices.Index(values, value); {
-			case !there || value == "":
-				arm = absent
-			case arm < 0:
-				arm = other
-			}
-			if len(arms) == maxTails {
-				clear(arms)
-			}
-			arms[e.tags] = arm
-		}
-		if arm == other && !named {
-			return errNewValue
-		}
-		if arm < 0 {
-			return nil
-		}
-		if !any {
-			first, any = e.at, true
-		}
-		f.Add(arm, e.at.Sub(first), e.latency, e.tags.why)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if !any {
-		return nil, in.nothing(o.Metric + " with " + o.By + " " + strings.Join(values, ", "))
-	}
-	return f.Result(in.name() + " by " + o.By)
+	return p.Quantiles
 }
 
-// valuesIn lists the values of the tag among the first requests, sorted.
-func (o *Options) valuesIn(in *input, most int) ([]string, error) {
-	var values []string
-	seen := map[*tagSet]bool{}
-	points := 0
-	read := in.read
-	if most == firstLook {
-		read = in.readFront
+// byTag reads files whose arms are values of a tag: one recording each, or one
+// recording of all when they are parts of a log.
+func (c *comparison) byTag(files []*input) error {
+	sets := [][]*input{files}
+	if !files[0].form.isLog() {
+		sets = sets[:0]
+		for _, f := range files {
+			sets = append(sets, []*input{f})
+		}
 	}
-	err := read(o.Metric, func(e event) error {
-		if points++; points > most {
-			return errEnough
+	for _, set := range sets {
+		r, err := c.o.gather(set, "")
+		if err != nil {
+			return err
 		}
-		if seen[e.tags] {
-			return nil
-		}
-		if len(seen) == maxTails {
-			clear(seen)
-		}
-		seen[e.tags] = true
-		if v := e.tags.values[o.By]; v != "" && !slices.Contains(values, v) {
-			values = append(values, v)
-		}
-		if len(values) > maxArms {
-			return fmt.Errorf("tag %q has more than %d values; name two with --values", o.By, maxArms)
-		}
-		return nil
-	})
-	switch {
-	case errors.Is(err, errEnough):
-	case err != nil:
-		return nil, err
-	case points == 0:
-		return nil, in.nothing(o.Metric)
-	case len(values) < 2:
-		return nil, fail.Newf(fail.Usage, "name a tag that tells the arms apart", "%s: tag %q has %d value(s); a comparison needs two", in.path, o.By, len(values))
+		c.recordings = append(c.recordings, r)
 	}
-	slices.Sort(values)
-	return values, nil
+	names := c.o.Values
+	if len(names) == 0 {
+		for _, r := range c.recordings {
+			for _, a := range r.arms {
+				if !slices.Contains(names, a.name) {
+					names = append(names, a.name)
+				}
+			}
+		}
+		slices.Sort(names)
+	}
+	if len(names) < 2 {
+		return fail.Newf(fail.Usage, "name a tag that tells the arms apart: "+few(c.recordings[0].found.tagNames()),
+			"%s: tag %q has only the value %s; a comparison needs two", files[0].path, c.o.By, strings.Join(names, ", "))
+	}
+	for _, name := range names {
+		p := part{name: name}
+		for _, r := range c.recordings {
+			a := r.arm(name)
+			if a == nil {
+				return fail.Newf(fail.Usage, "choose among its values with --values", "%s: no request has %s = %s",
+					r.in.path, c.o.By, name)
+			}
+			p.files = append(p.files, a)
+		}
+		c.parts = append(c.parts, p)
+	}
+	c.logs = files
+	c.name = files[0].name() + " by " + c.o.By
+	c.together = true
+	return nil
+}
+
+// sides reads files of which each is one arm. Logs of one side belong together.
+func (c *comparison) sides(a, b []*input) error {
+	names := []string{a[0].name(), b[0].name()}
+	if len(a) > 1 || len(b) > 1 || names[0] == names[1] {
+		names = []string{"A", "B"}
+	}
+	for i, files := range [][]*input{a, b} {
+		sets := [][]*input{files}
+		if !files[0].form.isLog() {
+			sets = sets[:0]
+			for _, f := range files {
+				sets = append(sets, []*input{f})
+			}
+		}
+		p := part{name: names[i]}
+		for _, set := range sets {
+			r, err := c.o.gather(set, names[i])
+			if err != nil {
+				return err
+			}
+			c.recordings = append(c.recordings, r)
+			p.files = append(p.files, r.arms[0])
+		}
+		c.parts = append(c.parts, p)
+	}
+	c.name = names[0] + " - " + names[1]
+	if names[0] == "A" && len(a)+len(b) == 2 {
+		c.name = a[0].path + " - " + b[0].path
+	}
+	c.same = sameFile(a[0].path, b[0].path) && len(a)+len(b) == 2
+	c.together = c.sharesClock()
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	x, errA := os.Stat(a)
+	y, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(x, y)
 }

@@ -155,7 +155,7 @@ func TestEveryFormatGivesTheKnownAnswer(t *testing.T) {
 		{"run.csv.gz", zipped(csvOf(rs, rfc))},
 		{"seconds.csv", csvOf(rs, seconds)},
 	} {
-		r := must(t, compare.Options{A: file(t, c.name, c.data), By: "arm", Values: []string{"slow", "fast"}})
+		r := must(t, compare.Options{A: []string{file(t, c.name, c.data)}, By: "arm", Values: []string{"slow", "fast"}})
 		d := find(t, &r.Summary, "slow - fast", 0.5)
 		if d.LowUs > 120 || d.HighUs < 120 || d.HighUs-d.LowUs > 10 {
 			t.Errorf("%s: got %.1f [%.1f, %.1f]; want 120 inside a narrow interval", c.name, d.EstimateUs, d.LowUs, d.HighUs)
@@ -183,7 +183,7 @@ func TestTwoFilesAreComparedApart(t *testing.T) {
 		return file(t, name, ndjson(tr.requests(seed)))
 	}
 	a, b := one("with.json", 150, 1), one("without.json", 0, 2)
-	r := must(t, compare.Options{A: a, B: b})
+	r := must(t, compare.Options{A: []string{a}, B: []string{b}})
 	d := find(t, &r.Summary, "with.json - without.json", 0.5)
 	if d.LowUs > 150 || d.HighUs < 150 || d.EstimateUs < 140 || d.EstimateUs > 160 {
 		t.Errorf("got %.1f [%.1f, %.1f]; want 150 inside", d.EstimateUs, d.LowUs, d.HighUs)
@@ -194,33 +194,41 @@ func TestTwoFilesAreComparedApart(t *testing.T) {
 	if s := r.Summary.Arms[0]; s.Requests != 12000 || len(s.Evidence.AgentHops) != 0 || len(s.Evidence.By) != 0 {
 		t.Errorf("arm %+v; want 12000 requests and no evidence", s)
 	}
-	same := must(t, compare.Options{A: b, B: one("again.json", 0, 3)})
+	same := must(t, compare.Options{A: []string{b}, B: []string{one("again.json", 0, 3)}})
 	if same.Summary.Verdict != summary.CannotTell {
 		t.Errorf("two like files: verdict %q", same.Summary.Verdict)
 	}
 	// The swapped comparison is the negative one.
-	back := find(t, &must(t, compare.Options{A: b, B: a}).Summary, "without.json - with.json", 0.5)
+	back := find(t, &must(t, compare.Options{A: []string{b}, B: []string{a}}).Summary, "without.json - with.json", 0.5)
 	if back.EstimateUs != -d.EstimateUs || back.LowUs != -d.HighUs {
 		t.Errorf("B - A is %v [%v, %v]; A - B is %v [%v, %v]", back.EstimateUs, back.LowUs, back.HighUs, d.EstimateUs, d.LowUs, d.HighUs)
 	}
-	over := must(t, compare.Options{A: a, B: b, Budgets: []string{"p50 <= 100us"}})
-	within := must(t, compare.Options{A: a, B: b, Budgets: []string{"p50 <= 200us"}})
+	alone := must(t, compare.Options{A: []string{a}, B: []string{b}, Budgets: []string{"p50 <= 200us"}})
+	if alone.Summary.Verdict != summary.CannotTell || alone.Summary.Budgets[0].Verdict != summary.CannotTell {
+		t.Errorf("one run a side: verdict %q", alone.Summary.Verdict)
+	}
+	over := must(t, compare.Options{A: []string{a}, B: []string{b}, Budgets: []string{"p50 <= 100us"}, AssumeSteady: true})
+	within := must(t, compare.Options{A: []string{a}, B: []string{b}, Budgets: []string{"p50 <= 200us"}, AssumeSteady: true})
 	if analysis.Code(&over.Summary) != fail.Finding || analysis.Code(&within.Summary) != fail.OK || within.Summary.Verdict != summary.Within {
 		t.Errorf("budgets: %q and %q; want over and within", over.Summary.Verdict, within.Summary.Verdict)
 	}
 }
 
 func TestArmsThatTookTurnsInOneFile(t *testing.T) {
-	sequential := traffic{seconds: 60, rate: 300, addUs: map[string]float64{"b": 100},
-		arm: func(i int, _ *rand.Rand) string { return []string{"a", "b"}[i/9000] }}
-	r := must(t, compare.Options{A: file(t, "seq.json", ndjson(sequential.requests(1))), By: "arm"})
+	sequential := traffic{seconds: 60, rate: 300, addUs: map[string]float64{"b": 100}, arm: func(i int,
+		_ *rand.Rand) string {
+		return []string{"a", "b"}[i/9000]
+	}}
+	r := must(t, compare.Options{A: []string{file(t, "seq.json", ndjson(sequential.requests(1)))}, By: "arm"})
 	d := find(t, &r.Summary, "a - b", 0.5)
 	if !warned(&r.Summary, "unpaired") || math.Abs(d.EstimateUs+100) > 10 {
 		t.Errorf("one after the other: got %.1f, warnings %+v; want -100 and a warning", d.EstimateUs, d.Warnings)
 	}
-	blocks := traffic{seconds: 120, rate: 300, addUs: map[string]float64{"b": 100},
-		arm: func(i int, _ *rand.Rand) string { return []string{"a", "b"}[i/600%2] }}
-	r = must(t, compare.Options{A: file(t, "blocks.json", ndjson(blocks.requests(1))), By: "arm"})
+	blocks := traffic{seconds: 120, rate: 300, addUs: map[string]float64{"b": 100}, arm: func(i int,
+		_ *rand.Rand) string {
+		return []string{"a", "b"}[i/600%2]
+	}}
+	r = must(t, compare.Options{A: []string{file(t, "blocks.json", ndjson(blocks.requests(1)))}, By: "arm"})
 	d = find(t, &r.Summary, "a - b", 0.5)
 	if warned(&r.Summary, "unpaired") || d.LowUs > -100 || d.HighUs < -100 {
 		t.Errorf("blocks of 2 s: got [%.1f, %.1f], warnings %+v; want -100 inside, paired", d.LowUs, d.HighUs, d.Warnings)
@@ -230,7 +238,7 @@ func TestArmsThatTookTurnsInOneFile(t *testing.T) {
 func TestFailuresOfAForeignFileCountApart(t *testing.T) {
 	tr := mixed
 	tr.failEvery = 10
-	r := must(t, compare.Options{A: file(t, "f.json", ndjson(tr.requests(1))), By: "arm"})
+	r := must(t, compare.Options{A: []string{file(t, "f.json", ndjson(tr.requests(1)))}, By: "arm"})
 	a := r.Summary.Arms[0]
 	if a.Failed == 0 || a.Latency.Min < 100 || !warned(&r.Summary, "failures") {
 		t.Errorf("%d failed, fastest %v us, warnings %+v", a.Failed, a.Latency.Min, r.Summary.Warnings)
@@ -239,7 +247,7 @@ func TestFailuresOfAForeignFileCountApart(t *testing.T) {
 		t.Errorf("the warning does not say what failed: %+v", r.Summary.Warnings)
 	}
 	tr.failEvery = 1
-	none := must(t, compare.Options{A: file(t, "none.json", ndjson(tr.requests(1))), By: "arm"})
+	none := must(t, compare.Options{A: []string{file(t, "none.json", ndjson(tr.requests(1)))}, By: "arm"})
 	if none.Summary.Verdict != summary.CannotTell || !strings.Contains(none.Summary.Sentences[0], "no answered request") {
 		t.Errorf("verdict %q, %q", none.Summary.Verdict, none.Summary.Sentences)
 	}
@@ -267,10 +275,11 @@ func recorded(t *testing.T, seed uint64, agentUs float64, change func(*sim.Recor
 
 func TestTwoRunsAreComparedByTheirReplicates(t *testing.T) {
 	a, b := recorded(t, 1, 250, nil), recorded(t, 2, 150, nil)
-	r := must(t, compare.Options{A: a.Path, B: b.Path})
+	r := must(t, compare.Options{A: []string{a.Path}, B: []string{b.Path}})
 	d := find(t, &r.Summary, "agent - bypass: A - B", 0.5)
 	if d.LowUs > 100 || d.HighUs < 100 || d.Replicates != 12 || r.Summary.Verdict != summary.Different {
-		t.Errorf("got %.1f [%.1f, %.1f], %d replicates, %q; want 100 inside, 12, different", d.EstimateUs, d.LowUs, d.HighUs, d.Replicates, r.Summary.Verdict)
+		t.Errorf("got %.1f [%.1f, %.1f], %d replicates, %q; want 100 inside, 12, different", d.EstimateUs, d.LowUs,
+			d.HighUs, d.Replicates, r.Summary.Verdict)
 	}
 	if want := "The difference agent - bypass is larger in A than in B by "; !strings.HasPrefix(r.Summary.Sentences[0], want) {
 		t.Errorf("sentence %q; want it to begin with %q", r.Summary.Sentences[0], want)
@@ -282,7 +291,8 @@ func TestTwoRunsAreComparedByTheirReplicates(t *testing.T) {
 		t.Errorf("%d arms, warnings %+v", len(r.Summary.Arms), r.Summary.Warnings)
 	}
 	other := recorded(t, 3, 150, func(r *sim.Recording) { r.Plan.RatePerS = 400 })
-	if _, err := compare.Run(compare.Options{A: a.Path, B: other.Path}); err == nil || !strings.Contains(err.Error(), "rate_per_s is 500 in A and 400 in B") {
+	if _, err := compare.Run(compare.Options{A: []string{a.Path},
+		B: []string{other.Path}}); err == nil || !strings.Contains(err.Error(), "rate_per_s is 500 in A and 400 in B") {
 		t.Errorf("different rates: got %v", err)
 	}
 	forged := recorded(t, 4, 150, func(r *sim.Recording) {
@@ -292,12 +302,12 @@ func TestTwoRunsAreComparedByTheirReplicates(t *testing.T) {
 			}
 		}
 	})
-	refused := must(t, compare.Options{A: a.Path, B: forged.Path})
+	refused := must(t, compare.Options{A: []string{a.Path}, B: []string{forged.Path}})
 	if refused.Summary.Verdict != summary.Refused || len(refused.Summary.Differences) != 0 || analysis.Code(&refused.Summary) != fail.Refused {
 		t.Errorf("a forged run: verdict %q, %d differences", refused.Summary.Verdict, len(refused.Summary.Differences))
 	}
 	short := recorded(t, 5, 150, func(r *sim.Recording) { r.Plan.Replicates = 1 })
-	if one := must(t, compare.Options{A: short.Path, B: a.Path}); one.Summary.Verdict != summary.CannotTell {
+	if one := must(t, compare.Options{A: []string{short.Path}, B: []string{a.Path}}); one.Summary.Verdict != summary.CannotTell {
 		t.Errorf("one replicate: verdict %q", one.Summary.Verdict)
 	}
 }
@@ -305,7 +315,7 @@ func TestTwoRunsAreComparedByTheirReplicates(t *testing.T) {
 func TestASampleFileIsAResultFileToo(t *testing.T) {
 	d := recorded(t, 1, 170, nil)
 	path := filepath.Join(d.Path, "replicates", "01", "samples.hop")
-	r := must(t, compare.Options{A: path, By: "arm", Values: []string{"agent", "bypass"}})
+	r := must(t, compare.Options{A: []string{path}, By: "arm", Values: []string{"agent", "bypass"}})
 	if got := find(t, &r.Summary, "agent - bypass", 0.5); math.Abs(got.EstimateUs-170) > 20 {
 		t.Errorf("got %.1f; want about 170", got.EstimateUs)
 	}
@@ -316,8 +326,6 @@ func TestASampleFileIsAResultFileToo(t *testing.T) {
 
 func TestErrorsNameFileAndLine(t *testing.T) {
 	good := ndjson(mixed.requests(1))
-	cutZip := zipped(good)
-	cutZip = cutZip[:len(cutZip)/2]
 	csvData := csvOf(mixed.requests(1), seconds)
 	d := recorded(t, 1, 170, nil)
 	for _, c := range []struct {
@@ -326,30 +334,26 @@ func TestErrorsNameFileAndLine(t *testing.T) {
 		want string
 	}{
 		{"nothing", compare.Options{}, "no file"},
-		{"one file", compare.Options{A: "x"}, "only one file"},
-		{"two and by", compare.Options{A: "x", B: "y", By: "arm"}, "two files"},
-		{"missing", compare.Options{A: "/nonexistent/a", B: "y"}, "cannot read /nonexistent/a"},
-		{"empty", compare.Options{A: file(t, "e.json", nil), B: "y"}, "is empty"},
-		{"no result file", compare.Options{A: file(t, "e.txt", []byte("hello world")), B: "y"}, "no result file"},
-		{"cut json", compare.Options{A: file(t, "cut.json", good[:len(good)-40]), By: "arm"}, "was it cut?"},
-		{"cut gzip", compare.Options{A: file(t, "cut.gz", cutZip), By: "arm"}, "unexpected EOF"},
-		{"garbled",
-			compare.Options{A: file(t, "g.json", append(append([]byte{}, good[:1000]...), good[1500:]...)), By: "arm"},
-			"line 7: not a line of k6's JSON output"},
-		{"csv value",
-			compare.Options{A: file(t, "v.csv", bytes.Replace(csvData, []byte("http_req_duration,1795233600,0."), []byte("http_req_duration,1795233600,x."), 1)),
-				By: "arm"},
-			"line 3"},
-		{"csv without columns", compare.Options{A: file(t, "h.csv", []byte("metric_name,foo\n")), By: "arm"}, "line 1"},
-		{"csv row", compare.Options{A: file(t, "r.csv", append(csvData, "http_reqs,1\n"...)), By: "arm"}, "wrong number of fields"},
-		{"csv open quote",
-			compare.Options{A: file(t, "q.csv", append(append(bytes.Clone(csvData), '"'), bytes.Repeat(csvData, 4)...)), By: "arm"}, "quote"},
-		{"unknown tag", compare.Options{A: file(t, "ok.json", good), By: "nope"}, `tag "nope" has 0 value(s)`},
-		{"unknown metric", compare.Options{A: file(t, "ok.json", good), By: "arm", Metric: "nope"}, "holds no nope"},
-		{"budget", compare.Options{A: file(t, "ok.json", good), By: "arm", Budgets: []string{"p99 < 1"}}, "budget"},
-		{"run and file", compare.Options{A: d.Path, B: file(t, "ok.json", good)}, "is a run directory and the other is not"},
-		{"run by tag", compare.Options{A: d.Path, By: "arm"}, "is a run directory"},
-		{"window", compare.Options{A: file(t, "ok.json", good), By: "arm", WindowS: -1}, "window"},
+		{"one file", compare.Options{A: []string{"x"}}, "only one file"},
+		{"two and by", compare.Options{A: []string{"x"}, B: []string{"y"}, By: "arm"}, "two sides"},
+		{"missing", compare.Options{A: []string{"/nonexistent/a"}, B: []string{"y"}}, "cannot read /nonexistent/a"},
+		{"empty", compare.Options{A: []string{file(t, "e.json", nil)}, B: []string{"y"}}, "is empty"},
+		{"no result file", compare.Options{A: []string{file(t, "e.txt", []byte("hello world"))}, B: []string{"y"}}, "no result file"},
+		{"garbled", compare.Options{A: []string{file(t, "g.json", append(append([]byte{}, good[:1000]...),
+			good[1500:]...))}, By: "arm"}, "line 7: not a line of k6's JSON output"},
+		{"csv value", compare.Options{A: []string{file(t, "v.csv", bytes.Replace(csvData,
+			[]byte("http_req_duration,1795233600,0."), []byte("http_req_duration,1795233600,x."), 1))}, By: "arm"}, "line 3"},
+		{"csv without columns", compare.Options{A: []string{file(t, "h.csv", []byte("metric_name,foo\n"))}, By: "arm"}, "line 1"},
+		{"csv row", compare.Options{A: []string{file(t, "r.csv", append(append(bytes.Clone(csvData),
+			"http_reqs,1\n"...), csvData[70:]...))}, By: "arm"}, "wrong number of fields"},
+		{"csv open quote", compare.Options{A: []string{file(t, "q.csv", append(append(bytes.Clone(csvData), '"'),
+			bytes.Repeat(csvData, 60)...))}, By: "arm"}, "quote"},
+		{"unknown tag", compare.Options{A: []string{file(t, "ok.json", good)}, By: "nope"}, `no request has a tag "nope"`},
+		{"unknown metric", compare.Options{A: []string{file(t, "ok.json", good)}, By: "arm", Metric: "nope"}, "holds no nope"},
+		{"budget", compare.Options{A: []string{file(t, "ok.json", good)}, By: "arm", Budgets: []string{"p99 < 1"}}, "budget"},
+		{"run and file", compare.Options{A: []string{d.Path}, B: []string{file(t, "ok.json", good)}},
+			"is a run directory and another is not"},
+		{"run by tag", compare.Options{A: []string{d.Path}, By: "arm"}, "is a run directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := compare.Run(c.o)
@@ -367,12 +371,12 @@ func TestAClockThatJumpsDoesNotHang(t *testing.T) {
 	rs := mixed.requests(1)
 	rs[5000].at = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 	rs[6000].at = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
-	r := must(t, compare.Options{A: file(t, "jump.json", ndjson(rs)), By: "arm"})
+	r := must(t, compare.Options{A: []string{file(t, "jump.json", ndjson(rs))}, By: "arm"})
 	if n := r.Summary.Arms[0].Requests + r.Summary.Arms[1].Requests; n != int64(len(rs)) {
 		t.Errorf("%d requests counted; want all %d", n, len(rs))
 	}
-	if !warned(&r.Summary, "strays") {
-		t.Errorf("requests outside every window are not mentioned: %+v", r.Summary.Warnings)
+	if d := find(t, &r.Summary, "fast - slow", 0.5); d.Level == 0 || d.LowUs > -120 || d.HighUs < -120 {
+		t.Errorf("got [%v, %v] at level %v; want -120 inside", d.LowUs, d.HighUs, d.Level)
 	}
 }
 
@@ -386,12 +390,12 @@ func TestAValueThatComesLate(t *testing.T) {
 		return []string{"a", "b", ""}[rng.IntN(3)]
 	}}
 	path := file(t, "late.json", ndjson(late.requests(1)))
-	r := must(t, compare.Options{A: path, By: "arm"})
+	r := must(t, compare.Options{A: []string{path}, By: "arm"})
 	if len(r.Summary.Arms) != 3 || r.Summary.Arms[2].Name != "c" || r.Summary.Arms[2].Requests < 5000 {
 		t.Errorf("arms %+v; want a, b and c", r.Summary.Arms)
 	}
 	only := traffic{seconds: 120, rate: 400, arm: func(i int, _ *rand.Rand) string { return []string{"a", "b"}[i/24_000] }}
-	r = must(t, compare.Options{A: file(t, "only.json", ndjson(only.requests(1))), By: "arm"})
+	r = must(t, compare.Options{A: []string{file(t, "only.json", ndjson(only.requests(1)))}, By: "arm"})
 	if len(r.Summary.Arms) != 2 {
 		t.Errorf("arms %+v; want a and b", r.Summary.Arms)
 	}

@@ -1,6 +1,8 @@
 package compare
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -14,13 +16,20 @@ import (
 // csvColumns are the columns of k6's CSV output that are no tags.
 var csvColumns = map[string]bool{"metric_name": true, "timestamp": true, "metric_value": true, "extra_tags": true, "metadata": true}
 
-// readCSV calls emit for every row of the metric, in the file's order. Tags
-// stand in columns of their own or, in random order, in extra_tags. Errors
-// name the line.
-func readCSV(r io.Reader, metric string, emit sink) error {
+// readCSV calls emit for every row of the metric, in the file's order, and notes
+// in f what else the file holds. Tags stand in columns of their own or, in random
+// order, in extra_tags. Of a file that ends inside a row the whole rows are used.
+// Errors name the line.
+func readCSV(r *bufio.Reader, metric string, f *found, emit sink) error {
+	if head, _ := r.Peek(len(byteOrderMark)); bytes.Equal(head, byteOrderMark) {
+		_, _ = r.Discard(len(byteOrderMark))
+	}
 	limit := &rowLimit{r: r}
 	c := csv.NewReader(limit)
 	c.ReuseRecord = true
+	if head, _ := r.Peek(64); bytes.HasPrefix(head, []byte("metric_name;")) {
+		c.Comma = ';' // written again by a spreadsheet
+	}
 	head, err := c.Read()
 	if err != nil {
 		return fmt.Errorf("line 1: %w", csvError(err))
@@ -37,7 +46,15 @@ func readCSV(r io.Reader, metric string, emit sink) error {
 		if err == io.EOF {
 			return nil
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			f.cut = "its compressed data ends too early"
+			return nil
+		}
 		if err != nil {
+			if c.InputOffset() >= limit.all && limit.ended && !limit.lineEnd {
+				f.cut = "its last row is not complete"
+				return nil
+			}
 			var at *csv.ParseError
 			if errors.As(err, &at) {
 				return fmt.Errorf("line %d: %w", at.Line, at.Err)
@@ -45,10 +62,14 @@ func readCSV(r io.Reader, metric string, emit sink) error {
 			return csvError(err)
 		}
 		line, _ := c.FieldPos(0)
-		if row[col.name] != metric {
-			if !utf8.ValidString(row[col.name]) {
-				return fmt.Errorf("line %d: the metric's name is not UTF-8", line)
-			}
+		name := row[col.name]
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("line %d: the metric's name is not UTF-8", line)
+		}
+		if _, known := f.metrics[name]; !known {
+			f.saw(name, declaration{})
+		}
+		if name != metric && name != droppedMetric && name != failedMetric {
 			continue
 		}
 		key = key[:0]
@@ -61,15 +82,29 @@ func readCSV(r io.Reader, metric string, emit sink) error {
 			if err != nil {
 				return fmt.Errorf("line %d: %w", line, err)
 			}
-			t = newTagSet(values)
+			t = newTagSet(system(values), metric)
+			t.values = values
+			f.sawTags(values)
 			if len(tags) == maxTails {
 				clear(tags)
 			}
 			tags[string(key)] = t
 		}
-		e, err := col.event(row)
+		if name != metric && name != droppedMetric && !tells(name, metric, t) {
+			continue
+		}
+		e, v, err := col.event(row)
 		if err == nil {
 			e.tags = t
+			err = f.take(&e, name, metric, v)
+		}
+		switch {
+		case errors.As(err, &noLatency{}):
+			f.negative++
+			continue
+		case err == nil && name == droppedMetric && name != metric:
+			continue
+		case err == nil:
 			err = emit(e)
 		}
 		if err != nil {
@@ -133,28 +168,47 @@ func (c *columns) tags(row []string) (map[string]string, error) {
 		if row[i] == "" {
 			continue
 		}
+		last := ""
 		for _, pair := range strings.Split(row[i], "&") {
 			key, value, ok := strings.Cut(pair, "=")
-			if !ok {
-				// A value with an ampersand in it, which k6 does not escape.
-				return nil, fmt.Errorf("extra_tags %.60q: expected tag=value&tag=value", row[i])
+			if last != "" && (!ok || systemTags[key]) {
+				// A value with an ampersand in it, which k6 does not escape; its own
+				// tags never stand here.
+				values[last] += "&" + pair
+				continue
 			}
-			values[strings.Clone(key)] = strings.Clone(value)
+			last = strings.Clone(key)
+			values[last] = strings.Clone(value)
 		}
 	}
 	return values, nil
 }
 
-func (c *columns) event(row []string) (e event, err error) {
+// systemTags are the tags that k6 itself sets, each in a column of its own.
+var systemTags = map[string]bool{"proto": true, "subproto": true, "status": true, "method": true, "url": true,
+	"name": true, "group": true,
+	"check": true, "error": true, "error_code": true, "tls_version": true, "scenario": true, "service": true, "expected_response": true,
+	"ip": true, "ocsp_status": true, "iter": true, "vu": true}
+
+// system is the system tags alone.
+func system(values map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range values {
+		if systemTags[k] {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func (c *columns) event(row []string) (e event, v float64, err error) {
 	if e.at, err = csvTime(row[c.time]); err != nil {
-		return e, err
+		return e, 0, err
 	}
-	ms, err := strconv.ParseFloat(row[c.value], 64)
-	if err != nil {
-		return e, fmt.Errorf("metric_value %.60q: expected a number", row[c.value])
+	if v, err = strconv.ParseFloat(row[c.value], 64); err != nil {
+		return e, 0, fmt.Errorf("metric_value %.60q: expected a number", row[c.value])
 	}
-	e.latency, err = latencyOf(ms)
-	return e, err
+	return e, v, nil
 }
 
 // csvTime reads each of k6's time formats: Unix time in seconds, milli-, micro-
@@ -184,8 +238,11 @@ func csvTime(s string) (time.Time, error) {
 
 // rowLimit ends a row that an open quote would let grow to the end of the file.
 type rowLimit struct {
-	r    io.Reader
-	read int // since the last row
+	r       io.Reader
+	read    int // since the last row
+	all     int64
+	ended   bool
+	lineEnd bool // the last byte ends a line
 }
 
 func (l *rowLimit) reset() { l.read = 0 }
@@ -196,5 +253,10 @@ func (l *rowLimit) Read(p []byte) (int, error) {
 	}
 	n, err := l.r.Read(p)
 	l.read += n
+	l.all += int64(n)
+	if n > 0 {
+		l.lineEnd = p[n-1] == '\n'
+	}
+	l.ended = l.ended || err == io.EOF
 	return n, err
 }

@@ -10,7 +10,9 @@ import (
 // prefix is the beginning of a line up to its time.
 type prefix struct {
 	text   []byte
+	name   string
 	wanted bool
+	tells  bool  // of http_req_failed and dropped_iterations
 	last   *tail // of the last line that began so
 }
 
@@ -49,7 +51,12 @@ func (n *ndjson) learn(line []byte) {
 			return
 		}
 	}
-	n.prefixes = append(n.prefixes, &prefix{bytes.Clone(line[:end]), string(name) == n.metric, none})
+	n.prefixes = append(n.prefixes, newPrefix(bytes.Clone(line[:end]), string(name), n.metric))
+}
+
+func newPrefix(text []byte, name, metric string) *prefix {
+	return &prefix{text: text, name: name, wanted: name == metric, last: none,
+		tells: name != metric && (name == droppedMetric || name == failedMetric)}
 }
 
 // plainString is the beginning of b up to a quote, as far as it stands for
@@ -65,7 +72,7 @@ func plainString(b []byte) []byte {
 
 // fast takes the line at the beginning of b if it has the exact form, and
 // returns its length with the line end. 0 means that it must be parsed.
-func (n *ndjson) fast(b []byte) (int, error) {
+func (n *ndjson) fast(b []byte) (used int, err error) {
 	p := n.begin(b)
 	if p == nil {
 		return 0, nil
@@ -87,18 +94,29 @@ func (n *ndjson) fast(b []byte) (int, error) {
 		return 0, nil
 	}
 	i += k
-	if !p.wanted {
+	if !p.wanted && !p.tells {
 		return i, nil
 	}
-	ms, ok := plainFloat(value)
+	v, ok := plainFloat(value)
 	if !ok {
 		return 0, nil
 	}
-	latency, err := latencyOf(ms)
-	if err != nil {
-		return 0, n.errorf("%w", err)
+	if p.tells && p.name != droppedMetric && !tells(p.name, n.metric, tags) {
+		return i, nil
 	}
-	return i, n.send(event{at: n.at, latency: latency, tags: tags})
+	e := event{at: n.at, tags: tags}
+	if p.wanted {
+		if e.latency, err = latencyOf(v); err != nil {
+			n.found.negative++
+			return i, nil
+		}
+	} else if err := n.found.take(&e, p.name, n.metric, v); err != nil || p.name == droppedMetric {
+		return i, err
+	}
+	if err := n.send(e); err != nil {
+		return 0, err
+	}
+	return i, nil
 }
 
 // begin finds the prefix of b: first the one that is due, then any.
@@ -268,7 +286,8 @@ func (n *ndjson) tail(p *prefix, b []byte) (*tagSet, int) {
 		if len(n.tails) == maxTails {
 			clear(n.tails) // tags that never repeat, such as unique URLs
 		}
-		t = &tail{bytes.Clone(b[:k]), newTagSet(values)}
+		n.found.sawTags(values)
+		t = &tail{bytes.Clone(b[:k]), newTagSet(values, n.metric)}
 		n.tails[string(t.text)] = t
 	}
 	n.last, p.last = t, t

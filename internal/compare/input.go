@@ -2,11 +2,15 @@ package compare
 
 import (
 	"bufio"
+	"bytes"
+	"compress/bzip2"
 	"compress/gzip"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/run"
@@ -15,7 +19,7 @@ import (
 // input is one thing to compare.
 type input struct {
 	path string
-	kind string
+	form form
 	run  *run.Dir // for a run directory
 	once *opened  // for a pipe, which is opened once
 }
@@ -26,12 +30,8 @@ type opened struct {
 	done func()
 }
 
-// Kinds of input.
-const (
-	kindNDJSON = "NDJSON"
-	kindCSV    = "CSV"
-	kindSample = "sample file"
-)
+// lookAhead is how much of a file's beginning is looked at to tell its form.
+const lookAhead = 64 << 10
 
 // openInput looks at the beginning of a file to tell what it is.
 func openInput(path string) (*input, error) {
@@ -53,23 +53,20 @@ func openInput(path string) (*input, error) {
 	} else {
 		in.once = &opened{r, done}
 	}
-	head, err := r.Peek(64)
-	if err != nil && err != io.EOF {
+	head, err := r.Peek(lookAhead)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, in.unreadable(err)
 	}
-	text := strings.TrimLeft(string(head), " \t\r\n")
-	switch {
-	case len(text) == 0:
+	whole := err == io.EOF
+	head = bytes.TrimPrefix(head, byteOrderMark)
+	if len(bytes.TrimSpace(head)) == 0 {
 		return nil, fail.Newf(fail.Usage, "check that the load test wrote it", "%s is empty", path)
-	case strings.HasPrefix(string(head), sampleMagic):
-		in.kind = kindSample
-	case text[0] == '{':
-		in.kind = kindNDJSON
-	case strings.HasPrefix(text, "metric_name,"):
-		in.kind = kindCSV
-	default:
-		return nil, fail.Newf(fail.Usage, "give k6's --out json or --out csv, a hoplab sample file or a run directory", "%s is no result file: it starts with %.20q", path, text)
 	}
+	f, other := formOf(head, whole)
+	if other != nil {
+		return nil, fail.Newf(fail.Usage, other.step, "%s is %s", path, other.is)
+	}
+	in.form = f
 	return in, nil
 }
 
@@ -78,10 +75,6 @@ func (in *input) name() string {
 		return in.run.Name()
 	}
 	return filepath.Base(in.path)
-}
-
-func (in *input) nothing(what string) error {
-	return fail.Newf(fail.Usage, "check --metric and --by", "%s holds no %s", in.path, what)
 }
 
 func (in *input) unreadable(err error) error {
@@ -95,13 +88,14 @@ func cause(err error) error {
 	return err
 }
 
-// open opens the file, through gzip when it is compressed.
+// open opens the file, through gzip or bzip2 when it is compressed, and as UTF-8
+// when it is UTF-16.
 func (in *input) open() (*bufio.Reader, func(), error) {
 	if p := in.once; p != nil {
 		r := p.r
 		p.r = nil
 		if r == nil {
-			return nil, nil, fail.Newf(fail.Usage, "name the arms with --values, or write it to a file first", "%s is a pipe, which can be read only once", in.path)
+			return nil, nil, fail.Newf(fail.Usage, "write it to a file first", "%s is a pipe, which can be read only once", in.path)
 		}
 		return r, p.done, nil
 	}
@@ -109,49 +103,73 @@ func (in *input) open() (*bufio.Reader, func(), error) {
 	if err != nil {
 		return nil, nil, fail.Newf(fail.Usage, "check the path and its permissions", "cannot read %s: %w", in.path, cause(err))
 	}
-	r := bufio.NewReaderSize(f, 64<<10)
-	if head, _ := r.Peek(2); !isGzip(head) {
-		return r, func() { f.Close() }, nil
+	done := func() { f.Close() }
+	r := bufio.NewReaderSize(f, lookAhead)
+	head, _ := r.Peek(4)
+	switch {
+	case isGzip(head):
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			f.Close()
+			return nil, nil, in.unreadable(err)
+		}
+		r = bufio.NewReaderSize(z, 256<<10)
+	case bytes.HasPrefix(head, []byte("BZh")):
+		r = bufio.NewReaderSize(bzip2.NewReader(r), 256<<10)
 	}
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		f.Close()
-		return nil, nil, in.unreadable(err)
+	if head, _ = r.Peek(2); bytes.Equal(head, []byte("\xff\xfe")) || bytes.Equal(head, []byte("\xfe\xff")) {
+		text := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder()
+		r = bufio.NewReaderSize(transform.NewReader(r, text), 256<<10)
 	}
-	return bufio.NewReaderSize(z, 256<<10), func() { f.Close() }, nil
+	return r, done, nil
 }
 
-// read calls emit for every request of the file, in its order.
-func (in *input) read(metric string, emit sink) error {
-	if f, size := in.anywhere(); f != nil {
-		defer f.Close()
-		return in.explain(readSegments(func() source { return newSource(f) }, size, segment, metric, emit))
+// read calls emit for every request of the file, in its order, and notes in f
+// what else it holds.
+func (in *input) read(w *wanted, f *found, emit sink) error {
+	if file, size := in.anywhere(); file != nil {
+		defer file.Close()
+		return in.explain(readSegments(func() source { return newSource(file) }, size, segment, w.metric, f, emit))
 	}
-	return in.readFront(metric, emit)
-}
-
-// readFront is read without going ahead of emit: for those who will not want
-// the whole file.
-func (in *input) readFront(metric string, emit sink) error {
 	r, done, err := in.open()
 	if err != nil {
 		return err
 	}
 	defer done()
-	switch in.kind {
-	case kindCSV:
-		err = readCSV(r, metric, emit)
-	case kindSample:
+	switch in.form {
+	case formCSV:
+		err = readCSV(r, w.metric, f, emit)
+	case formSample:
 		err = readSamples(r, emit)
+	case formJSON:
+		err = readJSON(r, w.metric, f, emit)
+	case formVegeta:
+		err = readVegeta(r, f, emit)
+	case formVegetaCSV:
+		err = readVegetaCSV(r, f, emit)
+	case formALB:
+		err = readALB(r, w, f, emit)
+	case formAgent:
+		err = readAgentLog(r, w, f, emit)
+	case formEvents:
+		err = readLogEvents(r, w, f, emit)
 	default:
-		err = readNDJSON(r, metric, emit)
+		err = readNDJSON(r, w.metric, f, emit)
 	}
 	return in.explain(err)
 }
 
+// wanted is what a reader is asked for.
+type wanted struct {
+	metric string
+	// tags are those that something depends on: of an access log no others are
+	// made, since many requests share none.
+	tags []string
+}
+
 func (in *input) explain(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || fail.HintOf(err) != "" {
+		return err
 	}
 	return in.unreadable(err)
 }
@@ -159,17 +177,18 @@ func (in *input) explain(err error) error {
 // anywhere opens NDJSON that can be read at any offset, which all cores can
 // share: not through gzip, not from a pipe, and not worth it for a small file.
 func (in *input) anywhere() (*os.File, int64) {
-	if in.kind != kindNDJSON || in.once != nil {
+	if in.form != formNDJSON || in.once != nil {
 		return nil, 0
 	}
 	f, err := os.Open(in.path)
 	if err != nil {
-		return nil, 0 // readFront says why
+		return nil, 0 // read says why
 	}
 	info, err := f.Stat()
-	var head [2]byte
+	var head [4]byte
 	if err == nil && info.Mode().IsRegular() && info.Size() >= 2*segment {
-		if _, err := f.ReadAt(head[:], 0); err == nil && !isGzip(head[:]) {
+		if _, err := f.ReadAt(head[:],
+			0); err == nil && !isGzip(head[:]) && head[0] != 0xff && head[0] != 0xfe && !bytes.HasPrefix(head[:], []byte("BZh")) {
 			return f, info.Size()
 		}
 	}

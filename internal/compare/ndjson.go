@@ -42,17 +42,22 @@ type ndjson struct {
 	minute   []byte    // the text of a time up to its seconds
 	minuteAt time.Time // and what it means
 
-	slow int64 // lines that went to parseLine, for tests
+	found *found
+	slow  int64 // lines that went to parseLine, for tests
 }
 
-// readNDJSON calls emit for every point of the metric, in the file's order.
-// Memory does not depend on the file's size. Errors name the line.
-func readNDJSON(r io.Reader, metric string, emit sink) error {
-	return newNDJSON(metric, emit).read(r)
+// readNDJSON calls emit for every point of the metric, in the file's order, and
+// notes in f what else the file holds. Lines between that are no JSON, such as
+// k6's log, are skipped and counted; of a file that ends inside a line the whole
+// lines are used. Memory does not depend on the file's size. Errors name the line.
+func readNDJSON(r io.Reader, metric string, f *found, emit sink) error {
+	n := newNDJSON(metric, emit)
+	n.found = f
+	return n.read(r)
 }
 
 func newNDJSON(metric string, emit sink) *ndjson {
-	return &ndjson{metric: metric, emit: emit, line: 1, tails: map[string]*tail{}, last: none}
+	return &ndjson{metric: metric, emit: emit, line: 1, tails: map[string]*tail{}, last: none, found: newFound()}
 }
 
 // read takes the lines of r, from its beginning to its end.
@@ -76,6 +81,9 @@ func (n *ndjson) read(r io.Reader) error {
 		case nil:
 		case io.EOF:
 			return n.end(buf)
+		case io.ErrUnexpectedEOF:
+			n.found.cut = "its compressed data ends too early"
+			return nil
 		default:
 			return n.errorf("cannot read on: %w", err)
 		}
@@ -88,7 +96,7 @@ func (n *ndjson) end(rest []byte) error {
 		return nil
 	}
 	if err := n.parse(rest); err != nil {
-		return n.errorf("%w (the file ends here without a line end: was it cut?)", errors.Unwrap(err))
+		n.found.cut = "its last line is not complete"
 	}
 	return nil
 }
@@ -120,17 +128,39 @@ func (n *ndjson) scan(b []byte, upTo int64) (used int, err error) {
 // parse takes one line the thorough way.
 func (n *ndjson) parse(line []byte) error {
 	n.slow++
-	if len(bytes.TrimSpace(line)) == 0 {
+	line = bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
+	if len(line) == 0 {
 		return nil
 	}
-	e, ok, err := parseLine(line, n.metric)
-	if err != nil {
+	if line[0] != '{' && !torn(line) {
+		n.found.skipped++
+		return nil
+	}
+	e, ok, err := parseLine(line, n.metric, n.found)
+	switch {
+	case err == errLog:
+		n.found.skipped++
+		return nil
+	case errors.As(err, &noLatency{}):
+		n.found.negative++
+		return nil
+	case err != nil:
 		return n.errorf("%w", err)
 	}
 	if !ok {
 		return nil
 	}
 	return n.send(e)
+}
+
+// byteOrderMark is what some programs write before text in UTF-8.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// torn reports whether a line that does not begin like JSON ends like a result:
+// two writers tore it, and it is no line of a log.
+func torn(line []byte) bool {
+	return bytes.HasSuffix(line, []byte("}}}")) || bytes.Contains(line,
+		[]byte(`"type":"Point"`)) || bytes.Contains(line, []byte(`"metric":"`))
 }
 
 func (n *ndjson) send(e event) error {

@@ -39,13 +39,13 @@ func collect(read func(sink) error) got {
 }
 
 func fastWay(data []byte) got {
-	return collect(func(s sink) error { return readNDJSON(bytes.NewReader(data), DefaultMetric, s) })
+	return collect(func(s sink) error { return readNDJSON(bytes.NewReader(data), DefaultMetric, newFound(), s) })
 }
 
 // inSegments reads the data in segments of a few bytes, on all cores.
 func inSegments(data []byte, step int64) got {
 	return collect(func(s sink) error {
-		return readSegments(func() source { return &copies{r: bytes.NewReader(data)} }, int64(len(data)), step, DefaultMetric, s)
+		return readSegments(func() source { return &copies{r: bytes.NewReader(data)} }, int64(len(data)), step, DefaultMetric, newFound(), s)
 	})
 }
 
@@ -61,30 +61,22 @@ func fromFile(t *testing.T, path string, data []byte, step int64) got {
 	}
 	defer f.Close()
 	return collect(func(s sink) error {
-		return readSegments(func() source { return newSource(f) }, int64(len(data)), step, DefaultMetric, s)
+		return readSegments(func() source { return newSource(f) }, int64(len(data)), step, DefaultMetric, newFound(), s)
 	})
 }
 
 // byParser reads line by line with the real parser alone.
 func byParser(data []byte) got {
 	return collect(func(s sink) error {
+		n := newNDJSON(DefaultMetric, s)
 		lines := bytes.Split(data, []byte("\n"))
 		for i, line := range lines {
-			if len(bytes.TrimSpace(line)) == 0 {
-				continue
+			n.line = int64(i + 1)
+			if i == len(lines)-1 {
+				return n.end(line)
 			}
-			e, ok, err := parseLine(line, DefaultMetric)
-			if err != nil {
-				err = fmt.Errorf("line %d: %w", i+1, err)
-				if i == len(lines)-1 {
-					err = fmt.Errorf("%w (the file ends here without a line end: was it cut?)", err)
-				}
+			if err := n.parse(line); err != nil {
 				return err
-			}
-			if ok {
-				if err := s(e); err != nil {
-					return err
-				}
 			}
 		}
 		return nil
@@ -250,19 +242,19 @@ func TestLinesMayBeCutAnywhereBetweenReads(t *testing.T) {
 		"halves": iotest.HalfReader(bytes.NewReader(data)),
 		"at end": iotest.DataErrReader(bytes.NewReader(data)),
 	} {
-		if have := collect(func(s sink) error { return readNDJSON(r, DefaultMetric, s) }); !reflect.DeepEqual(want, have) {
+		if have := collect(func(s sink) error { return readNDJSON(r, DefaultMetric, newFound(), s) }); !reflect.DeepEqual(want, have) {
 			t.Errorf("%s: %d events and %q; want %d", name, len(have.events), have.err, len(want.events))
 		}
 	}
 	broken := iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader(data)))
-	if have := collect(func(s sink) error { return readNDJSON(broken, DefaultMetric, s) }); !strings.Contains(have.err, "line 1: cannot read on: timeout") {
+	if have := collect(func(s sink) error { return readNDJSON(broken, DefaultMetric, newFound(), s) }); !strings.Contains(have.err, "line 1: cannot read on: timeout") {
 		t.Errorf("a failing reader gives %q", have.err)
 	}
 }
 
 func TestALineWithoutEndIsRefused(t *testing.T) {
 	endless := io.MultiReader(strings.NewReader(point+"\n"), strings.NewReader(`{"metric":"`+strings.Repeat("x", maxLine+1)))
-	err := readNDJSON(endless, DefaultMetric, func(event) error { return nil })
+	err := readNDJSON(endless, DefaultMetric, newFound(), func(event) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "line 2: longer than") {
 		t.Errorf("got %v; want line 2 refused for its length", err)
 	}
@@ -307,7 +299,7 @@ func TestAFileThatGetsShorterIsAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		err = readSegments(func() source { return open(f) }, int64(len(data)), 1<<20, DefaultMetric, func(event) error {
+		err = readSegments(func() source { return open(f) }, int64(len(data)), 1<<20, DefaultMetric, newFound(), func(event) error {
 			if n++; n == 1 {
 				return os.Truncate(path, int64(len(line)*2))
 			}
@@ -323,7 +315,7 @@ func TestAFileThatGetsShorterIsAnError(t *testing.T) {
 func TestAnErrorOfTheSinkNamesTheLine(t *testing.T) {
 	data := strings.Repeat(other+"\n"+point+"\n", 3)
 	n := 0
-	err := readNDJSON(strings.NewReader(data), DefaultMetric, func(event) error {
+	err := readNDJSON(strings.NewReader(data), DefaultMetric, newFound(), func(event) error {
 		if n++; n == 3 {
 			return errors.New("enough")
 		}
@@ -343,7 +335,7 @@ func TestMemoryDoesNotDependOnTheSize(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	var most uint64
 	count := 0
-	err := readNDJSON(lines, DefaultMetric, func(event) error {
+	err := readNDJSON(lines, DefaultMetric, newFound(), func(event) error {
 		if count++; count%50_000 == 0 {
 			runtime.GC()
 			runtime.ReadMemStats(&after)
@@ -407,7 +399,7 @@ func BenchmarkNDJSON(b *testing.B) {
 	data = bytes.Repeat(points, 256<<20/len(points))
 	b.SetBytes(int64(len(data)))
 	for range b.N {
-		if err := readNDJSON(bytes.NewReader(data), DefaultMetric, func(event) error { return nil }); err != nil {
+		if err := readNDJSON(bytes.NewReader(data), DefaultMetric, newFound(), func(event) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -8,9 +8,6 @@ import (
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
-// sampleMagic is how a hoplab sample file begins.
-const sampleMagic = "\x89HOPSMP\n"
-
 // readSamples reads a hoplab sample file. The arm is the tag "arm"; requests of
 // the warm-up are left out, as the plan says.
 func readSamples(r io.Reader, emit sink) error {

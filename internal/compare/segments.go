@@ -23,6 +23,7 @@ const (
 type parsed struct {
 	events []event
 	lines  int64
+	found  *found
 	err    error
 }
 
@@ -47,7 +48,7 @@ type source interface {
 // emit sees, and an error names, exactly what reading from front to back would.
 // A line belongs to the segment in which it begins. Every core opens a source
 // of its own.
-func readSegments(open func() source, size, step int64, metric string, emit sink) error {
+func readSegments(open func() source, size, step int64, metric string, f *found, emit sink) error {
 	workers := int64(runtime.GOMAXPROCS(0))
 	count := (size + step - 1) / step
 	results := make(chan chan parsed, 2*workers)
@@ -94,6 +95,7 @@ func readSegments(open func() source, size, step int64, metric string, emit sink
 	var lines int64
 	for result := range results {
 		p := <-result
+		f.add(p.found)
 		for i := range p.events {
 			if err := emit(p.events[i]); err != nil {
 				return &lineError{lines + p.events[i].line, err}
@@ -117,7 +119,8 @@ func readSegments(open func() source, size, step int64, metric string, emit sink
 
 // segment parses the lines that begin in [from, to) and appends their events.
 func (n *ndjson) segment(src source, events []event, from, to, size int64) (out parsed) {
-	out.events = events
+	out.events, out.found = events, newFound()
+	n.found = out.found
 	n.line, n.emit = 1, func(e event) error {
 		e.line = n.line
 		out.events = append(out.events, e)

@@ -177,13 +177,16 @@ func (f fixture) fillSummary(s *summary.Summary) {
 	}
 }
 
+func ptr(v float64) *float64 { return &v }
+
 func (f fixture) addDifference(s *summary.Summary, pair [2]string, q float64) {
 	estimate, half := tenth(f.shape(pair[0]).at(q)-f.shape(pair[1]).at(q)), f.halfUs(q)
 	d := summary.Difference{
 		Of: pair[0] + " - " + pair[1], Quantile: q, EstimateUs: estimate, LowUs: tenth(estimate - half), HighUs: tenth(estimate + 1.05*half),
 		Level: 0.95, Replicates: f.replicates, Windows: f.replicates*f.windows - 3, Voided: 3,
 		Method:      "mean and Student t interval over replicates",
-		WithinLowUs: tenth(estimate - half/2.2), WithinHighUs: tenth(estimate + half/2.1), BetweenUs: f.offsetUs, P: 0.031, PHolm: 0.062,
+		WithinLowUs: tenth(estimate - half/2.2), WithinHighUs: tenth(estimate + half/2.1),
+		BetweenUs: f.offsetUs, P: ptr(0.031), PHolm: ptr(0.062),
 		Verdict: summary.Different,
 	}
 	name := "p" + trim(q*100)

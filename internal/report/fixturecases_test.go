@@ -132,7 +132,7 @@ func oneReplicate(r *summary.Result) {
 	s.Verdict, s.Sentences, s.NoiseFloorUs = summary.CannotTell, nil, map[string]float64{}
 	for i := range s.Differences {
 		d := &s.Differences[i]
-		d.Level, d.Replicates, d.Windows, d.Verdict, d.BetweenUs, d.P, d.PHolm = 0, 1, 2, summary.CannotTell, 0, 1, 1
+		d.Level, d.Replicates, d.Windows, d.Verdict, d.BetweenUs, d.P, d.PHolm = 0, 1, 2, summary.CannotTell, 0, nil, nil
 		d.LowUs, d.HighUs, d.WithinLowUs, d.WithinHighUs = d.EstimateUs, d.EstimateUs, d.EstimateUs, d.EstimateUs
 		d.Method = "one replicate, and too few windows for an interval"
 	}

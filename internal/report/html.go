@@ -80,7 +80,7 @@ func (p *htmlPage) fill() {
 	}
 	p.AnswerTables = p.answerTables()
 	p.Basis = p.basis()
-	if len(p.Differences) > 0 && p.Floor == nil {
+	if len(p.Differences) > 0 && p.Floor == nil && p.floorLabel() != "" {
 		p.Basis = append(p.Basis, p.floorLabel()+".")
 	}
 	p.Notes = p.view.Notes.Numbered

@@ -183,7 +183,7 @@ func (p *htmlPage) differenceCaption(d *differenceView) string {
 	for i, c := range d.Cells {
 		switch {
 		case c.Difference == nil:
-		case c.Estimate == "cannot tell":
+		case c.Difference.Verdict == summary.CannotTell || !hasInterval(*c.Difference):
 			untold = append(untold, p.Columns[i])
 		default:
 			told = append(told, p.Columns[i])

@@ -116,6 +116,22 @@ func (p *htmlPage) numbers() []*htmlTable {
 		aa.Caption += " (A/A: the same path twice, where no difference is the sound result)"
 		tables = append(tables, aa)
 	}
+	return append(tables, p.quantityTables()...)
+}
+
+// quantityTables are what else was compared, a table for each difference.
+func (p *htmlPage) quantityTables() []*htmlTable {
+	var tables []*htmlTable
+	of := ""
+	for _, q := range p.Quantities {
+		if q.Of != of || len(tables) == 0 {
+			of = q.Of
+			a, b, _ := armsOf(of)
+			tables = append(tables, &htmlTable{Caption: of + ": means, shares and failures", Sticky: true,
+				Head: []htmlCell{word(""), number(a), number(b), number("difference"), number("interval")}})
+		}
+		tables[len(tables)-1].add(word(q.What), number(q.A), number(q.B), number(q.Estimate), number(q.Interval))
+	}
 	return tables
 }
 
@@ -202,7 +218,7 @@ func (p *htmlPage) differenceTable(d differenceView) *htmlTable {
 		estimate.Cells = append(estimate.Cells, p.estimateCell(d, i))
 	}
 	rows := []htmlRow{estimate, t.Rows[0]}
-	if p.AA == nil || d.Of != p.AA.Of {
+	if (p.AA == nil || d.Of != p.AA.Of) && p.floorLabel() != "" {
 		rows = append(rows, htmlRow{Cells: p.floorCells()})
 	}
 	t.Rows = append(rows, t.Rows[1:]...)
@@ -228,9 +244,13 @@ func betweenWords(c differenceCell) string {
 }
 
 // probabilityWords writes a p-value with two significant digits.
-func probabilityWords(p float64) string {
-	if p < 0.001 {
+// One that was not computed is a dash.
+func probabilityWords(p *float64) string {
+	switch {
+	case p == nil:
+		return "–"
+	case *p < 0.001:
 		return "< 0.001"
 	}
-	return strconv.FormatFloat(p, 'g', 2, 64)
+	return strconv.FormatFloat(*p, 'g', 2, 64)
 }

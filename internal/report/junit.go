@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/xml"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/summary"
@@ -11,8 +12,10 @@ import (
 // JUnit writes a summary as JUnit XML, for CI systems that show test results.
 // The suite holds these cases:
 //
-//   - plan: an error when the run did not finish its plan.
-//   - evidence: an error when the evidence contradicts the plan.
+//   - plan: an error when the run did not finish its plan; skipped for files,
+//     which follow no plan of hoplab's.
+//   - evidence: an error when the evidence contradicts the plan; skipped when
+//     there is none.
 //   - one case per budget: a failure when it is exceeded, skipped when the data
 //     cannot tell or the run is refused.
 //   - without budgets, one case per quantile of each difference: it passes when
@@ -99,8 +102,11 @@ func (s *junitSuite) add(c junitCase) {
 
 func planCase(v *view) junitCase {
 	c := junitCase{Class: "hoplab.run", Name: "the run finished its plan"}
-	if v.Partial != "" {
+	switch {
+	case v.Partial != "":
 		c.Error = &junitResult{Message: v.Partial, Text: v.Resume}
+	case v.Summary.Target == targetFiles:
+		c.Skipped = &junitResult{Message: "Not looked at: files have no plan."}
 	}
 	return c
 }
@@ -112,6 +118,9 @@ func evidenceCase(v *view) junitCase {
 		proofs = append(proofs, a.Name+": "+joinNonEmpty("; ", a.Proof, a.Trouble))
 	}
 	c.Out = strings.Join(proofs, "\n")
+	if !v.Refused && !slices.ContainsFunc(v.Summary.Arms, looked) {
+		c.Skipped = &junitResult{Message: "Not looked at: nothing here says which path a request took."}
+	}
 	if v.Refused {
 		var lines []string
 		for _, contradiction := range v.Summary.Contradictions {
@@ -120,6 +129,11 @@ func evidenceCase(v *view) junitCase {
 		c.Error = &junitResult{Message: strings.Join(v.Answer, " "), Text: strings.Join(lines, "\n")}
 	}
 	return c
+}
+
+// looked reports whether anything says which way an arm's requests went.
+func looked(a summary.Arm) bool {
+	return len(a.Evidence.AgentHops) > 0 || a.Evidence.Missing > 0 || a.Evidence.Contradictions > 0 || a.Evidence.AgentCounter > 0
 }
 
 const notJudged = "Not judged: the evidence contradicts the plan."

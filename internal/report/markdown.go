@@ -81,7 +81,7 @@ func (m *markdown) table() {
 		m.row(append(cells, "")...)
 		m.row(append(intervals, "")...)
 	}
-	if len(v.Differences) > 0 {
+	if len(v.Differences) > 0 && v.floorLabel() != "" {
 		cells := append([]string{v.floorLabel()}, joinCells(v.floorCells())...)
 		for len(cells) < len(v.Columns)+2 {
 			cells = append(cells, "")
@@ -89,6 +89,27 @@ func (m *markdown) table() {
 		m.row(cells...)
 	}
 	m.out.WriteString("\n")
+	m.quantities()
+}
+
+// quantities is what else was compared.
+func (m *markdown) quantities() {
+	of := ""
+	for i, q := range m.view.Quantities {
+		if q.Of != of || i == 0 {
+			if i > 0 {
+				m.out.WriteString("\n")
+			}
+			of = q.Of
+			a, b, kind := armsOf(of)
+			m.row(mdText(kind), mdText(a), mdText(b), "difference", "interval")
+			m.row("---", "---:", "---:", "---:", "---:")
+		}
+		m.row(mdText(q.What), q.A, q.B, q.Estimate, q.Interval)
+	}
+	if len(m.view.Quantities) > 0 {
+		m.out.WriteString("\n")
+	}
 }
 
 func joinCells(cells []cell) []string {

@@ -20,6 +20,9 @@ import (
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
+// targetFiles is the target of a comparison of files.
+const targetFiles = "files"
+
 // notWhat says at once what the numbers are not.
 func notWhat(s *summary.Summary) string {
 	switch s.Target {
@@ -42,7 +45,7 @@ func notWhat(s *summary.Summary) string {
 	case "aws":
 		return "Measured in one AWS deployment; another account, region or day may differ."
 	}
-	return "Computed from result files; hoplab did not send these requests, and separate runs do not cancel drift."
+	return "Computed from files; hoplab did not send these requests."
 }
 
 // verdictWords names a verdict for people.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -35,6 +36,7 @@ func Text(w io.Writer, s *summary.Summary, opts TextOptions) error {
 	}
 	p.gap()
 	p.budgets(v)
+	p.quantities(v)
 	p.ledger(v)
 	p.closing(v)
 	_, err := io.WriteString(w, p.out.String())
@@ -97,6 +99,45 @@ func (p *page) budgets(v *view) {
 		t.add(plain(b.Budget, b.Verdict, b.Estimate, b.Interval)...)
 	}
 	p.lines(t.lines())
+}
+
+// quantities writes what else was compared, one table for each difference.
+func (p *page) quantities(v *view) {
+	for from := 0; from < len(v.Quantities); {
+		of := v.Quantities[from].Of
+		a, b, kind := armsOf(of)
+		t := &table{right: []bool{false, true, true, true, true}}
+		t.add(plain(kind, a, b, "difference", "interval")...)
+		var long []quantityView
+		for ; from < len(v.Quantities) && v.Quantities[from].Of == of; from++ {
+			q := v.Quantities[from]
+			if columns(q.What) > 24 {
+				long = append(long, q)
+				continue
+			}
+			t.add(plain(q.What, q.A, q.B, q.Estimate, q.Interval)...)
+		}
+		if lines := t.lines(); longest(lines) <= p.width {
+			p.lines(lines)
+		} else {
+			for _, row := range t.rows[1:] {
+				p.hanging(styleNone, "  ", fmt.Sprintf("%s: %s and %s, %s %s", row[0].text, row[1].text, row[2].text,
+					row[3].text, row[4].text))
+			}
+			p.gap()
+		}
+		for _, q := range long {
+			p.hanging(styleNone, "  ", fmt.Sprintf("%s: %s and %s", q.What, q.A, q.B))
+		}
+		p.gap()
+	}
+}
+
+// armsOf splits "agent − bypass", or "agent − bypass, /ping" of one kind of requests.
+func armsOf(of string) (a, b, kind string) {
+	a, b, _ = strings.Cut(of, " − ")
+	b, kind, _ = strings.Cut(b, ", ")
+	return a, b, kind
 }
 
 func (p *page) ledger(v *view) {
@@ -167,7 +208,7 @@ func wideDifferences(v *view) *table {
 		}
 		t.add(row...)
 	}
-	if len(v.Differences) > 0 {
+	if len(v.Differences) > 0 && v.floorLabel() != "" {
 		row := plain(v.floorLabel())
 		for i, f := range v.floorCells() {
 			row = append(row, cell{text: "  " + v.Columns[i]}, f, cell{})

@@ -39,8 +39,8 @@ func (t *stack) fill(v *view, from, to int) {
 	t.rows = append(t.rows, head)
 	for _, a := range v.Arms {
 		t.rows = append(t.rows, stackRow{label: a.Name, marks: v.marks(a.Arm.Name), count: a.Requests, cells: v.armCells(a)[from:to]})
-		if from == 0 {
-			t.free(joinNonEmpty(": ", a.Path, joinNonEmpty("; ", a.Proof, a.Trouble)))
+		if about := joinNonEmpty(": ", a.Path, joinNonEmpty("; ", a.Proof, a.Trouble)); from == 0 && about != "" {
+			t.free(about)
 		}
 	}
 	if len(v.Differences) == 0 {
@@ -54,6 +54,9 @@ func (t *stack) fill(v *view, from, to int) {
 		}
 		t.rows = append(t.rows,
 			stackRow{label: d.Name, marks: v.marks(d.Of), cells: v.estimateCells(d)[from:to], style: styleStrong}, interval)
+	}
+	if v.floorLabel() == "" {
+		return
 	}
 	floor := stackRow{label: v.floorLabel(), cells: []cell{}}
 	if v.Floor != nil {

@@ -25,6 +25,12 @@ type view struct {
 	Floor       []string        // one per column; "" when not measured
 	Budgets     []budgetView
 	Ledger      *ledgerView
+	Quantities  []quantityView
+}
+
+// quantityView is one quantity's row.
+type quantityView struct {
+	Of, What, A, B, Estimate, Interval string
 }
 
 // armView is one arm's row.
@@ -92,6 +98,7 @@ func newView(s *summary.Summary) *view {
 		v.Floor = v.floor()
 		v.Budgets = budgets(s)
 		v.Ledger = ledger(s)
+		v.Quantities = quantities(s)
 	}
 	v.Arms = v.arms()
 	return v
@@ -139,6 +146,9 @@ func (v *view) arms() []armView {
 		rows[i] = armView{
 			Arm: a, Name: clean(a.Name), Path: pathWords(a), Requests: quantity.Count(a.Requests),
 			Proof: proofWords(a), Trouble: troubleWords(a),
+		}
+		if v.Summary.Target == targetFiles && !looked(a) {
+			rows[i].Proof = "" // files say nothing of paths, and NotShown says so
 		}
 	}
 	for _, column := range v.Columns {
@@ -212,6 +222,9 @@ func (v *view) differences() (rows []differenceView, aa *differenceView) {
 		}
 		if column := slices.Index(v.Columns, columnName(d)); column >= 0 {
 			rows[at].Cells[column] = newDifferenceCell(d, v.floorUs(v.Columns[column]))
+			if c := &rows[at].Cells[column]; v.Summary.Target == targetFiles && hasInterval(*d) {
+				c.Estimate = c.signed(d.EstimateUs) // of these runs, whatever caused it
+			}
 		}
 	}
 	if i := slices.IndexFunc(rows, func(r differenceView) bool { return isTwinDifference(v.Summary, r.Of) }); i >= 0 {
@@ -308,6 +321,9 @@ func (v *view) between() string {
 
 // basisWords says on what a difference rests.
 func basisWords(d *summary.Difference) string {
+	if d.Blocks > 0 {
+		return joinNonEmpty("; ", plural(d.Blocks, "block")+" of "+trimFloat(twoDigits(d.BlockS))+" s", clean(d.Method))
+	}
 	text := plural(d.Replicates, "replicate") + ", " + plural(d.Windows, "window")
 	if d.Voided > 0 {
 		text += " (" + quantity.Count(int64(d.Voided)) + " more voided)"
@@ -319,6 +335,15 @@ func basisWords(d *summary.Difference) string {
 }
 
 func (v *view) floorUs(column string) float64 { return v.Summary.NoiseFloorUs[column] }
+
+// twoDigits rounds to two significant digits.
+func twoDigits(v float64) float64 {
+	if v <= 0 {
+		return v
+	}
+	p := math.Pow(10, math.Floor(math.Log10(v))-1)
+	return math.Round(v/p) * p
+}
 
 // floor writes the A/A floor of each column, in the unit and to the step of
 // the first difference there, or of its own. It is nil when no floor was measured.
@@ -342,6 +367,9 @@ func (v *view) floor() []string {
 }
 
 func (v *view) floorLabel() string {
+	if v.Floor == nil && v.Summary.Target == targetFiles {
+		return ""
+	}
 	if v.Floor == nil {
 		return "A/A floor: not measured"
 	}
@@ -396,6 +424,9 @@ func budgets(s *summary.Summary) []budgetView {
 
 func newBudgetView(b summary.BudgetResult) budgetView {
 	unit, step := quantity.UnitFor(b.EstimateUs, b.LowUs, b.HighUs), quantity.Step(b.LowUs, b.HighUs)
+	if b.Quantile == 0 && strings.HasSuffix(strings.TrimSpace(b.Budget), "%") {
+		unit = quantity.Unit{Name: "%", Us: 1e4}
+	}
 	row := budgetView{
 		Budget: clean(b.Budget), Verdict: verdictWords(b.Verdict),
 		Estimate: unit.With(unit.Signed(b.EstimateUs, step)),
@@ -403,6 +434,59 @@ func newBudgetView(b summary.BudgetResult) budgetView {
 	}
 	if b.LowUs == b.HighUs { // an interval without width is one that nobody could compute
 		row.Estimate, row.Interval = "cannot tell", "no interval"
+	}
+	return row
+}
+
+// quantities writes what else was compared, each row in units of its own.
+func quantities(s *summary.Summary) []quantityView {
+	rows := make([]quantityView, len(s.Quantities))
+	for i, q := range s.Quantities {
+		rows[i] = newQuantityView(q)
+	}
+	return rows
+}
+
+func newQuantityView(q summary.Quantity) quantityView {
+	scale := 1.0
+	if q.Unit == summary.UnitShare {
+		scale = 1e5 // quantity writes numbers to a tenth at the finest; a share has four decimals of a percent
+	}
+	var values []float64
+	for _, v := range []*float64{q.A, q.B} {
+		if v != nil {
+			values = append(values, *v*scale)
+		}
+	}
+	low, high, estimate := q.Low*scale, q.High*scale, q.Estimate*scale
+	unit := quantity.UnitFor(append(values, estimate, low, high)...)
+	switch q.Unit {
+	case summary.UnitShare:
+		unit = quantity.Unit{Name: "%", Us: 1e3}
+	case summary.UnitCount:
+		unit = quantity.Unit{Us: 1}
+	}
+	largest := 0.0
+	for _, v := range values {
+		largest = max(largest, math.Abs(v))
+	}
+	step := quantity.SignificantStep(largest, 3)
+	if q.Level > 0 {
+		step = min(step, quantity.Step(low, high))
+	}
+	write := func(number string) string { return strings.TrimSpace(unit.With(number)) }
+	one := func(v *float64) string {
+		if v == nil {
+			return "–"
+		}
+		return write(unit.Number(*v*scale, step))
+	}
+	row := quantityView{Of: differenceName(q.Of), What: clean(q.What), A: one(q.A), B: one(q.B), Estimate: "–", Interval: "no interval"}
+	if q.A != nil && q.B != nil {
+		row.Estimate = write(unit.Signed(estimate, step))
+	}
+	if q.Level > 0 {
+		row.Interval = write(unit.Interval(low, high, step))
 	}
 	return row
 }

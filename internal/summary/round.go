@@ -19,6 +19,15 @@ func (s *Summary) Round() {
 		d := &s.Differences[i]
 		roundAll(&d.EstimateUs, &d.LowUs, &d.HighUs, &d.WithinLowUs, &d.WithinHighUs, &d.BetweenUs)
 		d.P, d.PHolm = significant(d.P), significant(d.PHolm)
+		d.BlockS = math.Round(d.BlockS*1e3) / 1e3
+	}
+	for i := range s.Quantities {
+		q := &s.Quantities[i]
+		for _, v := range []*float64{q.A, q.B, &q.Estimate, &q.Low, &q.High} {
+			if v != nil {
+				*v = q.round(*v)
+			}
+		}
 	}
 	for name, v := range s.NoiseFloorUs {
 		s.NoiseFloorUs[name] = tenth(v)
@@ -48,7 +57,18 @@ func roundAll(us ...*float64) {
 // tenth rounds to 0.1; the sum makes a zero of a negative zero.
 func tenth(us float64) float64 { return math.Round(us*10)/10 + 0 }
 
-func significant(p float64) float64 {
-	v, _ := strconv.ParseFloat(strconv.FormatFloat(p, 'g', 3, 64), 64) // it reads what it wrote
-	return v
+// round keeps a tenth of a µs or of a count, and a millionth of a share.
+func (q *Quantity) round(v float64) float64 {
+	if q.Unit == UnitShare {
+		return math.Round(v*1e6)/1e6 + 0
+	}
+	return tenth(v)
+}
+
+func significant(p *float64) *float64 {
+	if p == nil {
+		return nil
+	}
+	v, _ := strconv.ParseFloat(strconv.FormatFloat(*p, 'g', 3, 64), 64) // it reads what it wrote
+	return &v
 }

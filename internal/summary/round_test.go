@@ -9,12 +9,14 @@ import (
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
+func ptr(v float64) *float64 { return &v }
+
 func measured() summary.Summary {
 	return summary.Summary{
 		Arms: []summary.Arm{{Latency: summary.LatencyUs{Min: 91.1, P50: 104.34166666666665, P90: 8530.989999999996,
 			P95: 1e6 / 3, P99: 2e6 / 3, Max: 7200e6 - 0.1, Mean: 3915.927869459431}}},
 		Differences: []summary.Difference{{EstimateUs: 171.26, LowUs: -0.04, HighUs: 177.95, WithinLowUs: 168.949999, WithinHighUs: -173.45,
-			BetweenUs: 1.0 / 3, P: 0.0312345, PHolm: 0.000456789}},
+			BetweenUs: 1.0 / 3, P: ptr(0.0312345), PHolm: ptr(0.000456789)}},
 		NoiseFloorUs: map[string]float64{"p50": 4.16, "p99": 2.0 / 3},
 		Budgets:      []summary.BudgetResult{{LimitUs: 123.00000000000001, EstimateUs: 1.0 / 3, LowUs: -1.0 / 3, HighUs: 2.0 / 3}},
 		Ledger:       &summary.Ledger{TotalUs: 100.04, RemainderUs: 0.01, Entries: []summary.LedgerEntry{{Us: 33.34}, {Us: 33.34}, {Us: 33.35}}},
@@ -32,8 +34,8 @@ func TestRoundingLeavesNoMoreDigitsThanWereMeasured(t *testing.T) {
 		"estimate": {d.EstimateUs, 171.3},
 		"within":   {d.WithinHighUs, -173.5},
 		"between":  {d.BetweenUs, 0.3},
-		"p":        {d.P, 0.0312},
-		"p Holm":   {d.PHolm, 0.000457},
+		"p":        {*d.P, 0.0312},
+		"p Holm":   {*d.PHolm, 0.000457},
 		"floor":    {s.NoiseFloorUs["p99"], 0.7},
 		"limit":    {s.Budgets[0].LimitUs, 123},
 		"low":      {s.Budgets[0].LowUs, -0.3},

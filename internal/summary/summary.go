@@ -37,7 +37,9 @@ type Summary struct {
 	// Sentences answer in plain words, one per quantile that was asked; every rendering opens with them.
 	Sentences []string       `json:"sentences"`
 	Budgets   []BudgetResult `json:"budgets,omitempty"`
-	Ledger    *Ledger        `json:"ledger,omitempty"`
+	// Quantities are what else was compared: means, shares above a limit, failures, rates.
+	Quantities []Quantity `json:"quantities,omitempty"`
+	Ledger     *Ledger    `json:"ledger,omitempty"`
 	// Contradictions lists what made the verdict "refused", first ones only.
 	Contradictions []Contradiction `json:"contradictions,omitempty"`
 	// Partial is set when the run did not finish its plan.
@@ -130,16 +132,48 @@ type Difference struct {
 	// P is the two-sided sign-flip p-value over replicates: it assumes next to
 	// nothing, and cannot fall below 2/2^replicates. PHolm is Holm's adjustment,
 	// over the quantiles, of the p-value that belongs to the interval.
-	P     float64 `json:"p"`
-	PHolm float64 `json:"p_holm"`
+	// Both are nil where nothing was tested, as with one replicate.
+	P     *float64 `json:"p,omitempty"`
+	PHolm *float64 `json:"p_holm,omitempty"`
+	// Blocks of BlockS seconds are the sample behind the interval of requests that
+	// hoplab did not send; 0 where replicates are.
+	Blocks int     `json:"blocks,omitempty"`
+	BlockS float64 `json:"block_s,omitempty"`
 	// Verdict of this line: "different" or "cannot_tell".
 	Verdict  string    `json:"verdict"`
 	Warnings []Warning `json:"warnings,omitempty"`
 }
 
+// Quantity is something other than a quantile, of one arm and of another.
+type Quantity struct {
+	Of   string `json:"of"`   // "agent - bypass"
+	What string `json:"what"` // "mean", "above 5 ms", "failed: 504, connect timeout", "requests per minute"
+	// Unit is "us", "share" (of requests, 0 to 1) or "count".
+	Unit string `json:"unit"`
+	// A and B are the two arms' own figures; nil when one is not known.
+	A *float64 `json:"a,omitempty"`
+	B *float64 `json:"b,omitempty"`
+	// Estimate is A - B, with Low and High its interval at Level; all 0 at Level 0,
+	// which means that there is no interval.
+	Estimate float64 `json:"estimate"`
+	Low      float64 `json:"low"`
+	High     float64 `json:"high"`
+	Level    float64 `json:"level"`
+	Verdict  string  `json:"verdict"` // "different" or "cannot_tell"
+}
+
+// Units of a Quantity.
+const (
+	UnitUs    = "us"
+	UnitShare = "share"
+	UnitCount = "count"
+)
+
 // BudgetResult is one budget's verdict: within, over or cannot_tell.
 type BudgetResult struct {
-	Budget     string  `json:"budget"`
+	Budget string `json:"budget"`
+	// Quantile is 0 for a budget on a mean or a share; a share's numbers are
+	// millionths of the requests, although the fields' names end in us.
 	Quantile   float64 `json:"quantile"`
 	LimitUs    float64 `json:"limit_us"`
 	EstimateUs float64 `json:"estimate_us"`
