@@ -13,8 +13,9 @@ func newSim(s streams) *cobra.Command {
 		Short: "Simulate runs with a known delay, and count how often the interval holds it",
 		Long: `Simulate many experiments with a known delay under drift, heavy tails and an
 offset of each start, and count how often the interval holds the truth: for
-hoplab's design, the article's, two parallel scenarios and plain blocks. The
-exit code is 1 when hoplab's own design misses its promise.`,
+hoplab's design, the article's, two parallel scenarios and plain blocks, and for
+files as hoplab compare reads them, with effects that come clustered in time. The
+exit code is 1 when a promise of hoplab's is missed.`,
 		Example: "  hoplab sim\n  hoplab sim --runs 1000 --format markdown",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -26,6 +27,7 @@ exit code is 1 when hoplab's own design misses its promise.`,
 	}
 	fl := cmd.Flags()
 	fl.IntVar(&o.Runs, "runs", sim.DefaultRuns, "simulated runs per row")
+	fl.StringVar(&o.Only, "only", "", "a part of the table: runs or files")
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of the simulation")
 	fl.StringVar(&o.Format, "format", "text", "text, markdown or json")
 	return cmd

@@ -24,6 +24,8 @@ type Noise struct {
 	// ContentionUs is what a request loses when another starts right before it;
 	// the loss falls with the gap between the two by a factor e per ContentionS.
 	ContentionUs, ContentionS float64
+	// Trend is by which share latencies grow from the beginning of a run to its end.
+	Trend float64
 }
 
 // Hostile is the noise of the coverage table: a 3 ms service with 10 % slow and
@@ -32,6 +34,14 @@ type Noise struct {
 func Hostile() Noise {
 	return Noise{BaseUs: 3000, Sigma: 0.3, Tail: 0.02, TailUs: 5000, Alpha: 2,
 		Slow: 0.10, SlowS: 30, Fast: 0.10, FastS: 0.5, Offset: 0.03, ContentionUs: 60, ContentionS: 1e-3}
+}
+
+// Correlated is the noise of one long run: that of Hostile without offsets, and
+// with one drift of 10 % whose correlation time is given.
+func Correlated(seconds float64) Noise {
+	n := Hostile()
+	n.Offset, n.Fast, n.FastS, n.SlowS = 0, 0, 0, seconds
+	return n
 }
 
 // draw is one request's latency before the machine's and the start's factors.

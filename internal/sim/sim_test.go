@@ -154,6 +154,62 @@ func TestCoverageOfTheDefaultDesign(t *testing.T) {
 	}
 }
 
+// What compare promises of files: the interval of pooled quantiles covers, under
+// effects that come clustered in time too. 80 runs in a normal test, where chance
+// alone moves a coverage by 5 points; HOPLAB_SIM_RUNS judges it by the limits.
+func TestCoverageOfFiles(t *testing.T) {
+	runs, slack := 80, 0.06
+	if v, err := strconv.Atoi(os.Getenv("HOPLAB_SIM_RUNS")); err == nil {
+		runs, slack = v, 0
+	}
+	seen := map[string]bool{}
+	for i, sc := range fileScenarios() {
+		if runs == 80 && sc.comes.ClusterS != 0.1 && seen[sc.designs[0].names[0]] {
+			continue
+		}
+		seen[sc.designs[0].names[0]] = true
+		rows, err := sc.rows(context.Background(), &sc.designs[0], Options{Runs: runs, Seed: 7}, uint64(9000+i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			for _, c := range row.Cells {
+				// 80 runs of a coverage near 95 % may all hold.
+				if c.Coverage < 1 && !row.promise.holds(c.Coverage, slack) {
+					t.Errorf("%s, %s, delay %s: coverage %.3f at %v", row.Design, row.Noise, row.delay(), c.Coverage, c.Quantile)
+				}
+			}
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("%d kinds of files; want one, a cold one, two and six a side", len(seen))
+	}
+}
+
+// Two runs one after the other: their interval misses far more often than
+// promised where each has an offset, and therefore nothing is claimed.
+func TestTwoRunsClaimNothing(t *testing.T) {
+	for i, sc := range fileScenarios() {
+		if !slices.Contains(sc.designs[0].names, twoRunsVerdict) {
+			continue
+		}
+		rows, err := sc.rows(context.Background(), &sc.designs[0], Options{Runs: 40, Seed: 3}, uint64(9500+i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			for _, c := range row.Cells {
+				if row.Design == twoRunsVerdict && c.Coverage != 1 {
+					t.Errorf("%s: claims in %.0f %% of the runs", row.Noise, 100*(1-c.Coverage))
+				}
+				if row.Design == twoRuns && strings.Contains(row.Noise, "offset") && c.Quantile == 0.5 && c.Coverage > 0.85 {
+					t.Errorf("%s: the interval holds in %.0f %%; the offset should show", row.Noise, 100*c.Coverage)
+				}
+			}
+		}
+	}
+}
+
 // What the other designs get wrong must show, or the simulator proves nothing.
 func TestTheOtherDesignsFail(t *testing.T) {
 	layer.Full(t, "simulates for seconds")

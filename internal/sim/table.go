@@ -17,6 +17,9 @@ func Run(ctx context.Context, o Options, w io.Writer) error {
 	if o.Runs < 1 {
 		return fail.Newf(fail.Usage, fmt.Sprintf("leave it out for %d", DefaultRuns), "%d runs: expected 1 or more", o.Runs)
 	}
+	if o.Only != "" && o.Only != OnlyRuns && o.Only != OnlyFiles {
+		return fail.Newf(fail.Usage, "leave it out for both", "part %q of the table: expected %s or %s", o.Only, OnlyRuns, OnlyFiles)
+	}
 	r, err := Simulate(ctx, o)
 	if err != nil {
 		return err
@@ -35,7 +38,7 @@ func Run(ctx context.Context, o Options, w io.Writer) error {
 	}
 	if err == nil && !r.Holds() {
 		return fail.Newf(fail.Finding, "run it with more --runs: chance alone moves a coverage by two standard errors",
-			"a coverage of hoplab's own design lies outside %.0f to %.0f %%", 100*MinCoverage, 100*MaxCoverage)
+			"a coverage that hoplab promises lies outside %.0f to %.0f %%", 100*MinCoverage, 100*MaxCoverage)
 	}
 	return err
 }
@@ -46,7 +49,10 @@ func (r *Result) lines() [][]string {
 	out := [][]string{{"design", "noise", "delay", "", "p50", "p90", "p99", "half-width µs"}}
 	for _, row := range r.Rows {
 		kind := "covers"
-		if row.DelayUs == 0 {
+		switch {
+		case row.promise == fewClaims:
+			kind = "false claims"
+		case row.DelayUs == 0:
 			kind = "false alarms"
 		}
 		line := []string{row.Design, row.Noise, row.delay(), kind}
@@ -57,6 +63,10 @@ func (r *Result) lines() [][]string {
 				v = 1 - v
 			}
 			line = append(line, fmt.Sprintf("%.1f %%", 100*v))
+			if c.HalfWidthUs == 0 {
+				half = append(half, "–")
+				continue
+			}
 			half = append(half, fmt.Sprintf("%.0f", c.HalfWidthUs))
 		}
 		out = append(out, append(line, strings.Join(half, " / ")))
@@ -69,7 +79,12 @@ func (row *Row) delay() string {
 		return "none"
 	}
 	text := fmt.Sprintf("%g ms", row.DelayUs/1e3)
-	if row.Share < 1 {
+	switch {
+	case row.Cold:
+		text += fmt.Sprintf(" on the first %g %%", 100*row.Share)
+	case row.ClusterS > 0:
+		text += fmt.Sprintf(" on %g %%, in stretches of %g s", 100*row.Share, row.ClusterS)
+	case row.Share < 1:
 		text += fmt.Sprintf(" on %g %%", 100*row.Share)
 	}
 	return text
