@@ -20,6 +20,10 @@ type Body struct {
 	done   bool
 	n      int64
 	drop   bool // trailers
+	// bare is set when Buffered and Next return the data alone, read by loose.
+	bare  bool
+	loose looseChunks
+	err   error // to be returned once the data before it is taken
 }
 
 // RequestBody returns the body that follows a request's head.
@@ -32,6 +36,9 @@ func RequestBody(r *Request) Body {
 	}
 	return Body{done: true}
 }
+
+// NoBody returns the body of a message that has none.
+func NoBody() Body { return Body{done: true} }
 
 // ResponseBody returns the body that follows a response's head; head says
 // whether it answers a HEAD request. RFC 9112 section 6.3.
@@ -52,6 +59,9 @@ func ResponseBody(r *Response, head bool) Body {
 // Done reports whether the whole body was consumed.
 func (b *Body) Done() bool { return b.done }
 
+// Failed reports whether the body is bad behind what was consumed.
+func (b *Body) Failed() bool { return b.err != nil }
+
 // UntilClose reports whether only the end of the connection ends the body.
 func (b *Body) UntilClose() bool { return b.kind == byClose }
 
@@ -71,11 +81,19 @@ func (b *Body) Bytes() int64 { return b.n }
 
 // Payload returns the size of what was consumed without framing and trailers.
 func (b *Body) Payload() int64 {
-	if b.kind == byChunks {
+	switch {
+	case b.kind == byChunks && b.bare:
+		return b.loose.payload
+	case b.kind == byChunks:
 		return b.chunks.payload
 	}
 	return b.n
 }
+
+// Bare makes Buffered and Next return the body's data without chunk framing
+// and trailers. A chunked body is read in Envoy's grammar; limit bounds its
+// trailer section.
+func (b *Body) Bare(limit int) { b.bare, b.loose.limit = true, limit }
 
 // DropTrailers makes the body end without the trailers that it has.
 func (b *Body) DropTrailers() { b.drop = true }
@@ -85,8 +103,18 @@ func (b *Body) DropTrailers() { b.drop = true }
 // next read from c.
 func (b *Body) Buffered(c *Conn) ([]byte, error) {
 	p := c.buf[c.r:c.w]
-	if b.done || len(p) == 0 {
-		return nil, nil
+	if b.done || len(p) == 0 || b.err != nil {
+		return nil, b.err
+	}
+	if b.bare && b.kind == byChunks {
+		data, n, err := b.loose.take(p)
+		c.r += n
+		b.n += int64(n)
+		b.done = b.loose.done
+		if err != nil && len(data) > 0 {
+			b.err, err = err, nil
+		}
+		return data, err
 	}
 	n := len(p)
 	switch b.kind {
@@ -136,19 +164,19 @@ func (b *Body) withoutTrailers(p []byte, inTrailers bool) []byte {
 // buffered. It returns nothing once Done. A connection that ends before the
 // body does gives io.ErrUnexpectedEOF.
 func (b *Body) Next(c *Conn) ([]byte, error) {
-	if b.done {
-		return nil, nil
+	if b.done || b.err != nil {
+		return nil, b.err
 	}
 	if c.r == c.w {
 		if b.kind != byLengthField || b.left > smallBuffer {
 			c.widen()
 		}
 		if err := c.fill(); err != nil {
+			if b.kind == byClose && (err == io.EOF || b.bare && !IsTimeout(err)) {
+				b.done = true // to Envoy a reset is an end like any other
+				return nil, nil
+			}
 			if err == io.EOF {
-				if b.kind == byClose {
-					b.done = true
-					return nil, nil
-				}
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, err

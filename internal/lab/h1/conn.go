@@ -38,7 +38,12 @@ type Conn struct {
 	Served int
 	// IdleSince is set by the pool that keeps the connection.
 	IdleSince time.Time
-	peek      peeker
+	// Since is when the first bytes of a head were read that came in pieces.
+	Since time.Time
+	// Received and Sent count the bytes so far. Each is for the side of the
+	// connection that reads or writes.
+	Received, Sent int64
+	peek           peeker
 }
 
 // NewConn wraps c.
@@ -48,8 +53,21 @@ func NewConn(c net.Conn) *Conn { return &Conn{Conn: c} }
 // whether its peer has closed it.
 type inMemory interface{ PeerGone() bool }
 
+// InMemory reports whether the peer is in this process.
+func (c *Conn) InMemory() bool {
+	_, ok := c.Conn.(inMemory)
+	return ok
+}
+
 // Buffered returns the number of bytes that were read but not consumed.
 func (c *Conn) Buffered() int { return c.w - c.r }
+
+// Write writes to the connection.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.Sent += int64(n)
+	return n, err
+}
 
 // Close closes the connection. The buffer goes back with Release, which the
 // reading goroutine calls, since Close may come from another one.
@@ -115,6 +133,7 @@ func (c *Conn) fill() error {
 	}
 	n, err := c.Conn.Read(c.buf[c.w:])
 	c.w += n
+	c.Received += int64(n)
 	if n > 0 {
 		return nil
 	}
@@ -159,6 +178,39 @@ func (c *Conn) widen() {
 func IsTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
+}
+
+// FirstLine reads until a line is there, or what cannot begin one, and consumes
+// nothing.
+func (c *Conn) FirstLine() error {
+	for {
+		b := c.buf[c.r:c.w]
+		none := len(b) > 0 && b[0] <= ' ' && b[0] != '\r' && b[0] != '\n'
+		if none || indexLF(b) >= 0 || len(b) > largeBuffer {
+			return nil
+		}
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+// Begins reports whether the connection's first bytes are those. It reads as
+// many as it needs to know, and consumes none.
+func (c *Conn) Begins(with string) (bool, error) {
+	for {
+		b := c.buf[c.r:c.w]
+		n := min(len(b), len(with))
+		if string(b[:n]) != with[:n] {
+			return false, nil
+		}
+		if n == len(with) {
+			return true, nil
+		}
+		if err := c.fill(); err != nil {
+			return false, err
+		}
+	}
 }
 
 // Take consumes and returns whatever bytes come next, buffered ones first.

@@ -27,6 +27,20 @@ const (
 	XRequestID
 	EnvoyServiceTime
 	EnvoyTimeout
+	EnvoyOriginalPath
+	// StreamLength and StreamError are in what the HTTP/2 codecs make of
+	// responses alone: the length of a body that has trailers too, which
+	// HTTP/1.1 cannot say, and how a stream ended that had no response.
+	StreamLength
+	StreamError
+	// Gone is a field that a hop has taken out of a message it passes on.
+	Gone
+)
+
+// The names of StreamLength and StreamError.
+const (
+	StreamLengthName = "x-hoplab-stream-length"
+	StreamErrorName  = "x-hoplab-stream-error"
 )
 
 var names = map[string]ID{
@@ -37,30 +51,34 @@ var names = map[string]ID{
 	"x-forwarded-proto": XForwardedProto, "x-forwarded-port": XForwardedPort,
 	"x-amzn-trace-id": XAmznTraceID, "x-request-id": XRequestID,
 	"x-envoy-upstream-service-time":  EnvoyServiceTime,
-	"x-envoy-expected-rq-timeout-ms": EnvoyTimeout,
+	"x-envoy-expected-rq-timeout-ms": EnvoyTimeout, "x-envoy-original-path": EnvoyOriginalPath,
+	StreamLengthName: StreamLength, StreamErrorName: StreamError,
 }
 
 // byLength lists the known names by their length, so that most fields are
 // told apart without a comparison.
-var byLength = func() (t [32][]struct {
+var byLength [48][]known
+
+type known struct {
 	name string
 	id   ID
-}) {
+}
+
+func init() {
 	for n, id := range names {
-		t[len(n)] = append(t[len(n)], struct {
-			name string
-			id   ID
-		}{n, id})
+		know(n, id)
 	}
-	return t
-}()
+}
+
+func know(name string, id ID) { byLength[len(name)] = append(byLength[len(name)], known{name, id}) }
 
 func idOf(name []byte) ID {
 	if len(name) >= len(byLength) {
 		return Other
 	}
-	for _, k := range byLength[len(name)] {
-		if equalFold(name, k.name) {
+	list := byLength[len(name)]
+	for i := range list {
+		if k := &list[i]; name[0]|0x20 == k.name[0] && equalFold(name, k.name) {
 			return k.id
 		}
 	}

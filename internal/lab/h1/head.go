@@ -57,6 +57,35 @@ func (h *Head) Get(id ID) []byte {
 	return nil
 }
 
+// Find returns the first value of a field by ID, and whether there is one.
+func (h *Head) Find(id ID) ([]byte, bool) {
+	for i := range h.Fields {
+		if h.Fields[i].ID == id {
+			return h.Fields[i].Value, true
+		}
+	}
+	return nil, false
+}
+
+// Set replaces the value of the first field with an ID.
+func (h *Head) Set(id ID, value []byte) {
+	for i := range h.Fields {
+		if h.Fields[i].ID == id {
+			h.Fields[i].Value = value
+			return
+		}
+	}
+}
+
+// Remove marks the fields of that name, in lower case, as Gone.
+func (h *Head) Remove(name []byte) {
+	for i := range h.Fields {
+		if equalFold(h.Fields[i].Name, string(name)) {
+			h.Fields[i].ID = Gone
+		}
+	}
+}
+
 // Request is a request head.
 type Request struct {
 	Head
@@ -85,6 +114,12 @@ type Limits struct {
 	Line   int // bytes of the request line, 0 for no limit of its own
 	Field  int // bytes of one field, 0 for no limit of its own
 	Fields int // number of fields
+	// Grammar is what is read as HTTP/1.1.
+	Grammar Grammar
+	// Join makes a Strict reader join fields as Envoy's grammar does.
+	Join bool
+	// AnyMethod lets every method pass that is a token, as those of HTTP/2 are.
+	AnyMethod bool
 }
 
 // ParseError is a message that must be refused; Status says how.
@@ -103,6 +138,9 @@ func bad(format string, args ...any) error {
 // until the next read from c. It returns io.EOF when the peer closed before
 // the first byte, and a *ParseError for a head that must be refused.
 func (c *Conn) ReadRequest(req *Request, lim Limits) error {
+	if lim.Grammar == Envoy {
+		return c.readRequestEnvoy(req, lim)
+	}
 	head, err := c.scanHead(lim)
 	if err != nil {
 		return err
@@ -118,11 +156,17 @@ func (c *Conn) ReadRequest(req *Request, lim Limits) error {
 	if err := req.parseFields(head, c.lines, lim); err != nil {
 		return err
 	}
+	if lim.Join {
+		req.join(&inlineInRequests)
+	}
 	return req.settle()
 }
 
 // ReadResponse reads the next response head into resp; see ReadRequest.
 func (c *Conn) ReadResponse(resp *Response, lim Limits) error {
+	if lim.Grammar == Envoy {
+		return c.readResponseEnvoy(resp, lim)
+	}
 	head, err := c.scanHead(lim)
 	if err != nil {
 		return err
@@ -133,6 +177,9 @@ func (c *Conn) ReadResponse(resp *Response, lim Limits) error {
 	}
 	if err := resp.parseFields(head, c.lines, lim); err != nil {
 		return err
+	}
+	if lim.Join {
+		resp.join(&inlineInResponses)
 	}
 	if resp.Chunked && resp.lengths > 0 {
 		return bad("both Transfer-Encoding and Content-Length")

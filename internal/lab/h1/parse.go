@@ -244,7 +244,9 @@ func parseLength(v []byte) (int64, bool) {
 	return n, true
 }
 
-// options calls f for each element of a comma-separated list.
+// Options calls f for each element of a comma-separated list that is not empty.
+func Options(v []byte, f func([]byte)) { options(v, f) }
+
 func options(v []byte, f func([]byte)) {
 	for len(v) > 0 {
 		o := v

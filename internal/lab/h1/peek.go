@@ -12,6 +12,29 @@ type peeker struct {
 	none bool
 }
 
+// socket finds the socket under the connection, once; nil without one.
+func (c *Conn) socket() syscall.RawConn {
+	p := &c.peek
+	if p.raw != nil || p.none {
+		return p.raw
+	}
+	p.none = true
+	s, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	p.raw, p.none = raw, false
+	p.f = func(fd uintptr) bool {
+		p.n, _, p.err = syscall.Recvfrom(int(fd), p.one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	}
+	return raw
+}
+
 // Quiet reports whether the connection is open with nothing to read: an idle
 // connection that is not quiet was closed by its peer or holds bytes that
 // nobody asked for. It costs one system call and never blocks.
@@ -19,30 +42,14 @@ func (c *Conn) Quiet() bool {
 	if c.r < c.w {
 		return false
 	}
-	p := &c.peek
-	if p.raw == nil {
-		if p.none {
-			return true
-		}
-		s, ok := c.Conn.(syscall.Conn)
-		if !ok {
-			if m, ok := c.Conn.(inMemory); ok {
-				return !m.PeerGone()
-			}
-			p.none = true
-			return true
-		}
-		raw, err := s.SyscallConn()
-		if err != nil {
-			return false
-		}
-		p.raw = raw
-		p.f = func(fd uintptr) bool {
-			p.n, _, p.err = syscall.Recvfrom(int(fd), p.one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-			return true
-		}
+	if m, ok := c.Conn.(inMemory); ok {
+		return !m.PeerGone()
 	}
-	if err := p.raw.Control(func(fd uintptr) { p.f(fd) }); err != nil {
+	raw, p := c.socket(), &c.peek
+	if raw == nil {
+		return true
+	}
+	if err := raw.Control(func(fd uintptr) { p.f(fd) }); err != nil {
 		return false
 	}
 	return p.err == syscall.EAGAIN

@@ -1,0 +1,41 @@
+package h1
+
+import "golang.org/x/sys/unix"
+
+// Ended reports whether the peer has ended its side of the connection, even
+// if bytes that it sent before are still unread.
+func (c *Conn) Ended() bool {
+	raw := c.socket()
+	if raw == nil {
+		return c.Gone()
+	}
+	var ended bool
+	err := raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(p, 0)
+		ended = err == nil && n > 0
+	})
+	return err != nil || ended
+}
+
+// Discard throws away what has come and was not read.
+func (c *Conn) Discard() {
+	c.r, c.w, c.seen = 0, 0, 0
+	raw := c.socket()
+	if raw == nil {
+		return
+	}
+	raw.Control(func(fd uintptr) {
+		buf := largeBuffers.Get().(*[]byte)
+		defer largeBuffers.Put(buf)
+		for range discardReads {
+			n, _, err := unix.Recvfrom(int(fd), *buf, unix.MSG_DONTWAIT)
+			if c.Received += int64(max(n, 0)); n <= 0 || err != nil {
+				return
+			}
+		}
+	})
+}
+
+// discardReads bounds what Discard reads to 1 MiB, the limit of Envoy's buffers.
+const discardReads = 16
