@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -37,34 +36,61 @@ func openLog(cfg *AccessLog, c clock.Clock) (*accessLog, error) {
 	return &accessLog{json: cfg.Format == "JSON", query: cfg.Query, clock: c, f: f, w: bufio.NewWriterSize(f, 64<<10)}, nil
 }
 
+// text is a value that may be absent.
+type text struct {
+	value string
+	is    bool
+}
+
+func textOf(v []byte, is bool) text { return text{string(v), is} }
+
 // logLine is what must be remembered of a request before its buffer is reused.
 type logLine struct {
 	start                                      time.Time
-	method, path, xff, agent, id, host, target string
+	method, path, xff, agent, id, host, target text
 }
 
-func (l *accessLog) begin(r *route, x *relay.Exchange) *logLine {
+// begin notes a request that is refused with reply, or goes on when that is nil.
+func (l *accessLog) begin(x *relay.Exchange, reply *localReply) *logLine {
 	if l == nil {
 		return nil
 	}
-	path := x.Req.Target
+	if reply != nil && reply.early {
+		return l.unread(x)
+	}
+	path, is := x.Req.Find(h1.EnvoyOriginalPath)
+	if !is {
+		path, is = x.Req.Target, x.Req.Target != nil
+	}
 	if !l.query {
 		if i := bytes.IndexByte(path, '?'); i >= 0 {
 			path = path[:i]
 		}
 	}
-	return &logLine{
-		start: x.Start, method: string(x.Req.Method), path: string(path), host: string(x.Req.Host),
-		xff: string(x.Req.Get(h1.XForwardedFor)), agent: string(x.Req.Get(h1.UserAgent)), id: string(x.Req.Get(h1.XRequestID)),
+	n := &logLine{
+		start: x.Began, method: textOf(x.Req.Method, true), path: textOf(path, is), host: textOf(x.Req.Host, x.Req.Host != nil),
+		xff: textOf(x.Req.Find(h1.XForwardedFor)), agent: textOf(x.Req.Find(h1.UserAgent)), id: textOf(x.Req.Find(h1.XRequestID)),
 	}
+	if reply != nil && reply.named && n.id.value == "" {
+		n.id = textOf(appendUUID(nil), true)
+	}
+	return n
+}
+
+// unread is begin for a request that was not read, or not to its end.
+func (l *accessLog) unread(x *relay.Exchange) *logLine {
+	if l == nil {
+		return nil
+	}
+	return &logLine{start: x.Began}
 }
 
 func (l *accessLog) end(n *logLine, x *relay.Exchange, status int, served time.Duration) {
 	if l == nil {
 		return
 	}
-	n.target = x.Target
-	b := l.text(n, x, status, served)
+	n.target = text{x.Target, x.Target != ""}
+	b := l.line(n, x, status, served)
 	if l.json {
 		b = l.object(n, x, status, served)
 	}
@@ -74,47 +100,41 @@ func (l *accessLog) end(n *logLine, x *relay.Exchange, status int, served time.D
 	l.w.WriteByte('\n')
 }
 
-func (l *accessLog) text(n *logLine, x *relay.Exchange, status int, served time.Duration) []byte {
+func (l *accessLog) line(n *logLine, x *relay.Exchange, status int, served time.Duration) []byte {
 	in, out := x.Payloads()
 	return fmt.Appendf(nil, `[%s] "%s %s HTTP/1.1" %d %d %d %d %s "%s" "%s" "%s" "%s" "%s"`,
-		stamp(n.start), n.method, n.path, status, in, out, l.ms(time.Since(n.start)), l.service(served),
-		dash(n.xff), dash(n.agent), dash(n.id), dash(n.host), dash(n.target))
+		stamp(n.start), n.method.dash(), n.path.dash(), status, in, out, l.ms(time.Since(n.start)), l.service(served),
+		n.xff.dash(), n.agent.dash(), n.id.dash(), n.host.dash(), n.target.dash())
 }
 
 // object uses the keys of a sample that AWS's agent wrote ("forwarded_for" and
 // "duration", where the guide says otherwise), and Envoy's usual ones for what
-// that sample does not show.
+// that sample does not show. They stand in Envoy's order, and the upstream's
+// time is text, as every header field is.
 func (l *accessLog) object(n *logLine, x *relay.Exchange, status int, served time.Duration) []byte {
 	in, out := x.Payloads()
-	null := func(s string) *string {
-		if s == "" {
-			return nil
-		}
-		return &s
-	}
-	var service *int64
-	if served > 0 {
-		ms := l.ms(served)
-		service = &ms
-	}
-	b, _ := json.Marshal(struct { // strings and numbers only: cannot fail
-		StartTime string  `json:"start_time"`
-		Method    string  `json:"method"`
-		Path      string  `json:"path"`
-		Protocol  string  `json:"protocol"`
-		Code      int     `json:"response_code"`
+	service := text{l.service(served), served > 0}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.Encode(struct { // strings and numbers only: cannot fail
+		Authority *string `json:"authority"`
 		In        int64   `json:"bytes_received"`
 		Out       int64   `json:"bytes_sent"`
 		Duration  int64   `json:"duration"`
-		Service   *int64  `json:"upstream_service_time"`
 		XFF       *string `json:"forwarded_for"`
-		Agent     *string `json:"user_agent"`
+		Method    *string `json:"method"`
+		Path      *string `json:"path"`
+		Protocol  string  `json:"protocol"`
 		ID        *string `json:"request_id"`
-		Authority *string `json:"authority"`
+		Code      int     `json:"response_code"`
+		StartTime string  `json:"start_time"`
 		Upstream  *string `json:"upstream_host"`
-	}{stamp(n.start), n.method, n.path, "HTTP/1.1", status, in, out, l.ms(time.Since(n.start)), service,
-		null(n.xff), null(n.agent), null(n.id), null(n.host), null(n.target)})
-	return b
+		Service   *string `json:"upstream_service_time"`
+		Agent     *string `json:"user_agent"`
+	}{n.host.null(), in, out, l.ms(time.Since(n.start)), n.xff.null(), n.method.null(), n.path.null(), "HTTP/1.1", n.id.null(), status,
+		stamp(n.start), n.target.null(), service.null(), n.agent.null()})
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 func (l *accessLog) ms(d time.Duration) int64 { return l.clock.Modelled(d).Milliseconds() }
@@ -128,11 +148,20 @@ func (l *accessLog) service(d time.Duration) string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-func dash(s string) string {
-	if s == "" {
+// dash is the value in a line of text, where nothing is escaped.
+func (t text) dash() string {
+	if !t.is {
 		return "-"
 	}
-	return strings.ReplaceAll(s, `"`, `\"`)
+	return t.value
+}
+
+// null is the value in JSON.
+func (t text) null() *string {
+	if !t.is {
+		return nil
+	}
+	return &t.value
 }
 
 func (l *accessLog) flush() {

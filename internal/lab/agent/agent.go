@@ -44,7 +44,7 @@ type endpoint struct {
 	stats      *stats
 	hosts      *cluster
 	route      *route
-	codec      *h2.DownstreamCodec // before route when the endpoint speaks HTTP/2
+	codec      *h2.DownstreamCodec // before route for clients that speak HTTP/2
 	tcp        *tcpProxy
 	tls        *tls.Config    // towards the downstream; nil for plain
 	handshakes sync.WaitGroup // TLS handshakes
@@ -88,14 +88,11 @@ func (a *Agent) connectTimeout() time.Duration {
 func (a *Agent) newEndpoint(name string, p Protocol, t Timeouts, local bool) (*endpoint, error) {
 	ep := &endpoint{name: name, stats: newStats(), hosts: newCluster(a.clock, a.net, a.clock.Real(t.Idle), local)}
 	switch p {
-	case HTTP:
+	case HTTP, HTTP2, GRPC:
+		ep.hosts.http2 = p != HTTP
 		ep.route = a.newRoute(ep.hosts, t, ep.stats, local)
-	case HTTP2, GRPC:
-		ep.hosts.http2 = true
-		ep.route = a.newRoute(ep.hosts, t, ep.stats, local)
-		ep.route.http2 = true
-		ep.route.server.DropTrailers = false
-		ep.codec = h2.NewDownstreamCodec(ep.route.server.Take, ep.route.idle)
+		ep.codec = h2.NewDownstreamCodec(ep.route.streams.Take, ep.route.idle)
+		ep.route.server.HTTP2 = ep.codec.Serve
 	case TCP:
 		ep.tcp = &tcpProxy{agent: a, hosts: ep.hosts, stats: ep.stats, idle: a.clock.Real(t.Idle)}
 	default:
@@ -209,14 +206,11 @@ func (ep *endpoint) take(c net.Conn) {
 	})
 }
 
-// pass gives a connection to the codec, the route or the TCP proxy.
+// pass gives a connection to the route or the TCP proxy.
 func (ep *endpoint) pass(c net.Conn) {
-	switch {
-	case ep.codec != nil:
-		ep.codec.Sniff(c)
-	case ep.route != nil:
+	if ep.route != nil {
 		ep.route.server.Take(c, c.RemoteAddr(), c.LocalAddr())
-	default:
+	} else {
 		ep.tcp.take(c)
 	}
 }
@@ -273,16 +267,17 @@ func (a *Agent) endpoints() []*endpoint {
 }
 
 // Drain stops taking connections from outside the task, as the agent does
-// when its task stops; calls from the task still go out. Connections in use
-// are closed after their current exchange.
+// when its task stops; calls from the task still go out. As after Envoy's
+// /drain_listeners?inboundonly, connections that are there go on, and a share
+// of the answers that grows over drainTime says that they are the last.
 func (a *Agent) Drain() {
-	for _, l := range a.listeners {
-		l.Close()
-	}
 	for _, ep := range a.ingress {
 		if ep.route != nil {
-			ep.route.server.Drain()
+			ep.route.draining.CompareAndSwap(0, time.Now().UnixNano())
 		}
+	}
+	for _, l := range a.listeners {
+		l.Close()
 	}
 }
 
@@ -304,6 +299,7 @@ func (a *Agent) Close() {
 			}
 			if ep.route != nil {
 				ep.route.server.Close()
+				ep.route.streams.Close()
 			} else {
 				ep.tcp.close()
 			}

@@ -26,6 +26,8 @@ type cluster struct {
 	http2 bool          // the hosts speak HTTP/2
 	tls   *tls.Config   // towards the hosts; nil for plain
 
+	detection detection
+
 	mu    sync.Mutex // for setHosts
 	hosts atomic.Pointer[[]*host]
 	next  atomic.Uint32
@@ -34,6 +36,7 @@ type cluster struct {
 
 func newCluster(c clock.Clock, n fabric.Net, idle time.Duration, local bool) *cluster {
 	cl := &cluster{clock: c, net: n, idle: idle, local: local}
+	cl.detection.since = time.Now()
 	cl.hosts.Store(&[]*host{})
 	return cl
 }
@@ -47,10 +50,7 @@ type host struct {
 	codec    *h2.UpstreamCodec // between pool and host when it speaks HTTP/2
 	requests atomic.Int64
 
-	ejectedUntil atomic.Int64 // modelled ns since the clock's zero; 0 when in use
-	mu           sync.Mutex
-	failures     []time.Time // of the last window, real time
-	ejections    int
+	outlier
 }
 
 // setHosts replaces the hosts; those that stay keep their connections and history.
@@ -64,7 +64,7 @@ func (c *cluster) setHosts(addrs []netip.AddrPort) {
 			now = append(now, old[i])
 			continue
 		}
-		h := &host{addr: a, name: a.String()}
+		h := &host{addr: a, name: a.String(), outlier: outlier{cluster: c}}
 		dial := func(timeout time.Duration) (net.Conn, error) { return c.dial(a, timeout) }
 		h.dial = dial
 		if c.tls != nil {
@@ -72,6 +72,7 @@ func (c *cluster) setHosts(addrs []netip.AddrPort) {
 		}
 		if c.http2 {
 			h.codec = h2.NewUpstreamCodec(dial, c.tls)
+			h.codec.Explain()
 			dial = h.codec.Dial
 		} else {
 			dial = h.dial
@@ -80,6 +81,7 @@ func (c *cluster) setHosts(addrs []netip.AddrPort) {
 		now = append(now, h)
 	}
 	c.hosts.Store(&now)
+	c.detection.membersChanged(now, time.Now())
 	for _, h := range old {
 		if !slices.Contains(now, h) {
 			h.pool.Close()
@@ -111,9 +113,10 @@ func (c *cluster) pick(now time.Time, tried []*host) *host {
 	case 1:
 		return hosts[0]
 	}
+	c.detection.look(hosts, now)
 	usable := 0
 	for _, h := range hosts {
-		if !h.ejected(now) {
+		if !h.out.Load() {
 			usable++
 		}
 	}
@@ -125,7 +128,7 @@ func (c *cluster) pick(now time.Time, tried []*host) *host {
 	var fallback *host
 	for i := range hosts {
 		h := hosts[(start+i)%len(hosts)]
-		if !panicking && h.ejected(now) {
+		if !panicking && h.out.Load() {
 			continue
 		}
 		if !slices.Contains(tried, h) {
@@ -138,30 +141,10 @@ func (c *cluster) pick(now time.Time, tried []*host) *host {
 	return fallback
 }
 
-func (h *host) ejected(now time.Time) bool {
-	until := h.ejectedUntil.Load()
-	return until != 0 && now.UnixNano() < until
-}
-
-// failed notes a failed connection. Five within 30 s eject the host, the
-// n-th time for n times 30 s, at most 300 s.
-func (h *host) failed(c clock.Clock, now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	window := c.Real(outlierWindow)
-	h.failures = slices.DeleteFunc(h.failures, func(t time.Time) bool { return now.Sub(t) > window })
-	h.failures = append(h.failures, now)
-	if len(h.failures) < outlierFailures || h.ejected(now) {
-		return
-	}
-	h.ejections++
-	h.failures = h.failures[:0]
-	h.ejectedUntil.Store(now.Add(c.Real(min(ejectionBase*time.Duration(h.ejections), ejectionMax))).UnixNano())
-}
-
 func (c *cluster) sweep(now time.Time) {
 	for _, h := range *c.hosts.Load() {
 		h.pool.Sweep(now)
+		h.pool.Prune() // Envoy watches them
 	}
 }
 

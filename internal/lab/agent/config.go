@@ -118,11 +118,15 @@ const (
 	backoffBase = 25 * time.Millisecond
 
 	outlierFailures = 5
-	outlierWindow   = 30 * time.Second
+	outlierInterval = 30 * time.Second
 	ejectionBase    = 30 * time.Second
 	ejectionMax     = 300 * time.Second
+	// mergeWindow is Envoy's update_merge_window.
+	mergeWindow = time.Second
 
 	// Envoy's defaults: max_request_headers_kb 60, max_headers_count 100.
 	maxHead   = 60 << 10
 	maxFields = 100
+	// Envoy's client codec has its own limit.
+	maxResponseHead = 80 << 10
 )

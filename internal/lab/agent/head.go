@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -11,7 +12,8 @@ import (
 
 // requestHead builds the request as Envoy sends it on: names in lower case,
 // Host first, connection fields gone, and its own fields at the end.
-// X-Forwarded-For is left as it came (use_remote_address is off).
+// X-Forwarded-For is left as it came (use_remote_address is off). Fields that
+// ask to upgrade the connection stay where they are.
 func (r *route) requestHead(dst []byte, req *h1.Request, line *logLine) []byte {
 	dst = append(dst, req.Method...)
 	dst = append(dst, ' ')
@@ -22,14 +24,29 @@ func (r *route) requestHead(dst []byte, req *h1.Request, line *logLine) []byte {
 	for i := range req.Fields {
 		f := &req.Fields[i]
 		switch f.ID {
-		case h1.Host, h1.EnvoyTimeout:
+		case h1.Host, h1.Gone, h1.KeepAlive, h1.ProxyConnection, h1.TransferEncoding, h1.EnvoyTimeout, h1.FromEnvoys:
 			continue
+		case h1.Connection, h1.Upgrade:
+			if !req.Upgrade {
+				continue
+			}
+		case h1.Expect:
+			if req.Expect100 {
+				continue
+			}
+		case h1.TE:
+			if len(f.Value) > 0 {
+				if hasTrailers(f.Value) {
+					dst = append(dst, "te: trailers\r\n"...)
+				}
+				continue
+			}
 		case h1.XForwardedProto:
 			proto = true
 		case h1.XRequestID:
 			id = true
-		default:
-			if f.ID.HopByHop() {
+			if len(f.Value) == 0 {
+				dst = appendRequestID(dst, line)
 				continue
 			}
 		}
@@ -39,57 +56,168 @@ func (r *route) requestHead(dst []byte, req *h1.Request, line *logLine) []byte {
 		dst = append(dst, "x-forwarded-proto: http\r\n"...)
 	}
 	if !id {
-		dst = append(dst, "x-request-id: "...)
-		start := len(dst)
-		dst = appendUUID(dst)
-		if line != nil {
-			line.id = string(dst[start:])
-		}
-		dst = append(dst, "\r\n"...)
+		dst = appendRequestID(dst, line)
 	}
 	dst = append(dst, r.timeoutField...)
-	if req.Upgrade {
-		dst = append(dst, "connection: upgrade\r\n"...)
-		dst = h1.AppendField(dst, "upgrade", req.Get(h1.Upgrade))
+	switch {
+	case req.Upgrade || req.Length >= 0:
+	case req.Chunked:
+		dst = append(dst, "transfer-encoding: chunked\r\n"...)
+	case !bodiless(req.Method):
+		dst = append(dst, "content-length: 0\r\n"...)
 	}
 	return append(dst, "\r\n"...)
 }
 
-// responseHead builds the response as Envoy sends it on.
-func (r *route) responseHead(dst []byte, x *relay.Exchange, f relay.Framing, keep bool, served time.Duration) []byte {
+// bodiless reports whether a request without a body says nothing about it.
+func bodiless(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "DELETE", "TRACE", "CONNECT":
+		return true
+	}
+	return false
+}
+
+// hasTrailers reports whether a TE field lists trailers, in these letters.
+func hasTrailers(te []byte) bool {
+	for o := range bytes.SplitSeq(te, []byte(",")) {
+		if string(bytes.Trim(o, " \t")) == "trailers" {
+			return true
+		}
+	}
+	return false
+}
+
+func appendRequestID(dst []byte, line *logLine) []byte {
+	dst = append(dst, "x-request-id: "...)
+	start := len(dst)
+	dst = appendUUID(dst)
+	if line != nil {
+		line.id = textOf(dst[start:], true)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// sanitize takes the fields that Connection names out of the request, as
+// Envoy does, and reports whether it may go on.
+func sanitize(req *h1.Request) bool {
+	list := req.Get(h1.Connection)
+	if len(list) == 0 || req.Upgrade {
+		return true
+	}
+	n := 0
+	ok := true
+	h1.Options(list, func(o []byte) {
+		n++
+		switch o = bytes.ToLower(o); string(o) {
+		case "close", "keep-alive", "upgrade", "http2-settings", "connection":
+			return
+		case "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto":
+			ok = false
+			return
+		case "te":
+			if te := req.Get(h1.TE); len(te) > 255 {
+				ok = false
+				return
+			} else if hasTrailersFold(te) {
+				req.Set(h1.TE, []byte("trailers"))
+				return
+			}
+		}
+		if o[0] == ':' {
+			ok = false
+		}
+		if req.Remove(o); string(o) == "host" && !req.Absolute {
+			req.Host = nil
+		}
+	})
+	return ok && n < 10
+}
+
+// hasTrailersFold is hasTrailers in any letters.
+func hasTrailersFold(te []byte) bool { return h1.HasOption(te, "trailers") }
+
+// responseHead builds the response as Envoy sends it on. served is the time
+// that the upstream took, which Envoy tells once the request is complete.
+func (r *route) responseHead(dst []byte, x *relay.Exchange, f relay.Framing, keep bool, served time.Duration,
+	complete bool) []byte {
 	resp := &x.Resp
-	dst = h1.AppendStatus(dst, resp.Status, nil)
-	var date bool
+	dst = appendStatus(dst, resp.Status)
+	tunnel := x.Req.Upgrade && resp.Upgrade
+	var date, server, timed, sized bool
 	for i := range resp.Fields {
 		fd := &resp.Fields[i]
 		switch fd.ID {
-		case h1.Server, h1.EnvoyServiceTime:
+		case h1.Gone, h1.KeepAlive, h1.ProxyConnection, h1.TransferEncoding:
+			continue
+		case h1.Connection, h1.Upgrade:
+			if !tunnel {
+				continue
+			}
+		case h1.ContentLength:
+			if resp.Status < 200 || resp.Status == 204 {
+				continue
+			}
+		case h1.StreamLength:
+			if !x.OfStream() {
+				dst = h1.AppendField(dst, "content-length", fd.Value)
+				sized = true
+				continue
+			}
+		case h1.Server:
+			dst = append(dst, "server: envoy\r\n"...)
+			server = true
 			continue
 		case h1.Date:
 			date = true
-		default:
-			if fd.ID.HopByHop() {
+		case h1.EnvoyServiceTime:
+			if complete {
+				dst = r.appendServiceTime(dst, served)
+				timed = true
 				continue
 			}
 		}
 		dst = appendLowerField(dst, fd)
 	}
+	if complete && !timed {
+		dst = r.appendServiceTime(dst, served)
+	}
+	framing := ""
+	if !sized {
+		framing = framingField(x, f)
+	}
+	return appendEnd(dst, date, server, keep || tunnel, framing)
+}
+
+func (r *route) appendServiceTime(dst []byte, served time.Duration) []byte {
+	dst = append(dst, "x-envoy-upstream-service-time: "...)
+	dst = strconv.AppendInt(dst, r.agent.clock.Modelled(served).Milliseconds(), 10)
+	return append(dst, "\r\n"...)
+}
+
+// framingField is the field that Envoy's codec adds. For the answer to a HEAD
+// it guesses.
+func framingField(x *relay.Exchange, f relay.Framing) string {
+	s := x.Resp.Status
+	bodied := s >= 200 && s != 204 && s != 304
+	if f == relay.Chunk || bodied && (x.Resp.Chunked || x.IsHead() && x.Resp.Length < 0) {
+		return "transfer-encoding: chunked\r\n"
+	}
+	return ""
+}
+
+// appendEnd appends the fields that stand last in a response, and the empty line.
+func appendEnd(dst []byte, date, server, keep bool, framing string) []byte {
 	if !date {
 		dst = h1.AppendDate(dst, "date", time.Now())
 	}
-	dst = append(dst, "x-envoy-upstream-service-time: "...)
-	dst = strconv.AppendInt(dst, r.agent.clock.Modelled(served).Milliseconds(), 10)
-	dst = append(dst, "\r\nserver: envoy\r\n"...)
-	if f == relay.Chunk {
-		dst = append(dst, "transfer-encoding: chunked\r\n"...)
+	if !server {
+		dst = append(dst, "server: envoy\r\n"...)
 	}
-	switch {
-	case resp.Status == 101:
-		dst = append(dst, "connection: upgrade\r\n"...)
-		dst = h1.AppendField(dst, "upgrade", resp.Get(h1.Upgrade))
-	case !keep:
+	if !keep {
 		dst = append(dst, "connection: close\r\n"...)
 	}
+	dst = append(dst, framing...)
 	return append(dst, "\r\n"...)
 }
 

@@ -51,7 +51,7 @@ func TestRequestHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = "HTTP/1.1 200 OK\r\ndate: Tue, 01 Dec 2026 00:00:00 GMT\r\ncontent-length: 2\r\nx-envoy-upstream-service-time: N\r\nserver: envoy\r\n\r\nok"
+	want = "HTTP/1.1 200 OK\r\nserver: envoy\r\ndate: Tue, 01 Dec 2026 00:00:00 GMT\r\ncontent-length: 2\r\nx-envoy-upstream-service-time: N\r\n\r\nok"
 	if got := regexp.MustCompile(`time: \d+`).ReplaceAllString(string(buf[:n]), "time: N"); got != want {
 		t.Errorf("the client got\n%q, want\n%q", got, want)
 	}

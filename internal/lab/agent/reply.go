@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"errors"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/h1"
@@ -17,16 +15,30 @@ type localReply struct {
 	body   string
 	flag   string // Envoy's response flag
 	close  bool
+	// early is set when Envoy replies before it has looked at the method: even
+	// the answer to a HEAD has its body then.
+	early bool
+	named bool // the request has got an id by then
 }
 
 var (
-	replyTimeout  = &localReply{504, "upstream request timeout", "UT", false}
-	replyIdle     = &localReply{504, "stream timeout", "SI", false}
-	replySlowBody = &localReply{408, "stream timeout", "SI", true}
-	replyNoHost   = &localReply{503, "no healthy upstream", "UH", false}
-	replyOld      = &localReply{426, "", "", true} // HTTP/1.0: accept_http_10 is off
-	replyNoName   = &localReply{400, "", "", true} // HTTP/1.1 without Host
+	replyTimeout  = &localReply{status: 504, body: "upstream request timeout", flag: "UT"}
+	replyIdle     = &localReply{status: 504, body: "stream timeout", flag: "SI"}
+	replySlowBody = &localReply{status: 408, body: "stream timeout", flag: "SI", close: true}
+	replyNoHost   = &localReply{status: 503, body: "no healthy upstream", flag: "UH"}
+	replyBad      = &localReply{status: 400, close: true} // without Host, with a fragment, or QUERY without a type
+	replyUnsafe   = codecError(400)                       // Connection names what it must not
+	replyNoPath   = &localReply{status: 404, flag: "NR"}
+	replyNoRoute  = &localReply{status: 404, flag: "NR", named: true}
+	replyNoTunnel = &localReply{status: 404, flag: "NR", close: true, named: true}  // CONNECT
+	replyUpgrade  = &localReply{status: 403, flag: "UPE", close: true, named: true} // to what is no WebSocket
 )
+
+// codecError is the reply of Envoy's codec to what it cannot read, and to
+// HTTP/1.0 (426: accept_http_10 is off).
+func codecError(status int) *localReply {
+	return &localReply{status: status, body: reason(status), flag: "DPE", close: true, early: true}
+}
 
 // upstreamReply is the answer to an upstream that failed before its response.
 func upstreamReply(reason string, retried bool) *localReply {
@@ -34,18 +46,16 @@ func upstreamReply(reason string, retried bool) *localReply {
 	if retried {
 		text += "retried and the latest "
 	}
-	r := &localReply{503, text + "reset reason: " + reason, "UC", false}
+	r := &localReply{status: 503, body: text + "reset reason: " + reason, flag: "UC"}
 	if reason == reasonProtocol {
 		r.status, r.flag = 502, "UPE"
 	}
 	return r
 }
 
-// Envoy's reset reasons. The text after "transport failure reason" depends
-// on its build; older ones say "delayed connect error: 111".
+// Envoy's reset reasons. Envoy 1.40 says no more of a connection that was
+// refused; others have gone on with the transport's reason.
 const (
-	reasonRefused    = "remote connection failure, transport failure reason: delayed connect error: Connection refused"
-	reasonUnreach    = "remote connection failure, transport failure reason: delayed connect error: No route to host"
 	reasonConnect    = "remote connection failure"
 	reasonTimeout    = "connection timeout"
 	reasonTerminated = "connection termination"
@@ -53,13 +63,8 @@ const (
 )
 
 func dialReason(err error) string {
-	switch {
-	case h1.IsTimeout(err):
+	if h1.IsTimeout(err) {
 		return reasonTimeout
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return reasonUnreach
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return reasonRefused
 	}
 	return reasonConnect
 }
@@ -67,7 +72,7 @@ func dialReason(err error) string {
 // send sends the reply and reports whether the connection may go on.
 func (r *localReply) send(x *relay.Exchange, keep bool) bool {
 	keep = keep && !r.close && x.RequestComplete()
-	h := h1.AppendStatus(make([]byte, 0, 256), r.status, nil)
+	h := appendStatus(make([]byte, 0, 256), r.status)
 	if r.body != "" {
 		h = append(h, "content-length: "...)
 		h = strconv.AppendInt(h, int64(len(r.body)), 10)
@@ -78,11 +83,13 @@ func (r *localReply) send(x *relay.Exchange, keep bool) bool {
 	if !keep {
 		h = append(h, "connection: close\r\n"...)
 	}
-	if r.body == "" {
+	body, head := r.body, x.IsHead() && !r.early
+	switch {
+	case head && body == "":
+		h = append(h, "transfer-encoding: chunked\r\n"...)
+	case body == "":
 		h = append(h, "content-length: 0\r\n"...)
-	}
-	body := r.body
-	if x.IsHead() {
+	case head:
 		body = ""
 	}
 	return x.Reply(append(h, "\r\n"...), []byte(body)) && keep
@@ -92,7 +99,7 @@ func (r *localReply) send(x *relay.Exchange, keep bool) bool {
 // the outcome in grpc-status and grpc-message.
 func (r *localReply) sendGRPC(x *relay.Exchange, keep bool) bool {
 	keep = keep && !r.close && x.RequestComplete()
-	h := h1.AppendStatus(make([]byte, 0, 256), 200, nil)
+	h := appendStatus(make([]byte, 0, 256), 200)
 	h = append(h, "content-type: application/grpc\r\ngrpc-status: "...)
 	h = strconv.AppendInt(h, int64(grpcStatus(r.status)), 10)
 	h = append(h, "\r\n"...)

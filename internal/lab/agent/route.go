@@ -1,9 +1,12 @@
 package agent
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/h1"
@@ -16,16 +19,33 @@ type route struct {
 	agent   *Agent
 	cluster *cluster
 	retries int
-	server  relay.Server
+	server  relay.Server // of HTTP/1.1 connections
+	streams relay.Server // of HTTP/2 streams, each an HTTP/1.1 connection by now
 	stats   *stats
 	ingress bool
 	http2   bool
+
+	draining atomic.Int64 // since when, Unix ns; 0 for not
 
 	perRequest, idle, connect time.Duration // real
 	timeoutField              []byte        // x-envoy-expected-rq-timeout-ms with its CRLF, or nothing
 }
 
-var limits = h1.Limits{Head: maxHead, Fields: maxFields}
+var (
+	limits         = h1.Limits{Head: maxHead, Fields: maxFields, Grammar: h1.Envoy}
+	responseLimits = h1.Limits{Head: maxResponseHead, Fields: maxFields, Grammar: h1.Envoy}
+	// streamLimits are for what the HTTP/2 codecs have made HTTP/1.1 of.
+	streamLimits = h1.Limits{Head: maxHead, Fields: maxFields, Join: true}
+)
+
+// Envoy's listener_filters_timeout, delayed_close_timeout and drain_timeout.
+const (
+	filtersTimeout = 15 * time.Second
+	delayedClose   = time.Second
+	drainTimeout   = 5 * time.Second
+	// drainTime is AWS's --drain-time-s.
+	drainTime = 20 * time.Second
+)
 
 func (a *Agent) newRoute(c *cluster, t Timeouts, s *stats, ingress bool) *route {
 	r := &route{
@@ -34,13 +54,24 @@ func (a *Agent) newRoute(c *cluster, t Timeouts, s *stats, ingress bool) *route 
 	}
 	if !ingress {
 		r.retries = retries
+		r.server.Inspect = a.clock.Real(filtersTimeout)
 	}
 	if t.PerRequest > 0 {
-		r.timeoutField = h1.AppendField(nil, "x-envoy-expected-rq-timeout-ms", strconv.AppendInt(nil, t.PerRequest.Milliseconds(), 10))
+		r.timeoutField = h1.AppendField(nil, "x-envoy-expected-rq-timeout-ms", strconv.AppendInt(nil,
+			t.PerRequest.Milliseconds(), 10))
 	}
-	r.server.Handler, r.server.Limits, r.server.Idle = r, limits, r.idle
-	r.server.DropTrailers = true // Envoy's HTTP/1 codec does unless enable_trailers is set
-	r.server.Opened, r.server.Closed = s.opened, s.closed
+	r.http2 = c.http2
+	ofStreams := streamLimits
+	if !c.http2 {
+		ofStreams = limits // framed anew for the app, who need not understand trailers
+		ofStreams.AnyMethod = true
+	}
+	for server, lim := range map[*relay.Server]h1.Limits{&r.server: limits, &r.streams: ofStreams} {
+		server.Handler, server.Limits, server.Idle = r, lim, r.idle
+	}
+	r.server.Counted = func(in, out int64) { s.bytesIn.Add(in); s.bytesOut.Add(out) }
+	r.server.Opened, r.server.Closed, r.server.Partial = s.opened, s.closed, r.partial
+	r.server.DelayedClose, r.server.Drained, r.server.Slow = a.clock.Real(delayedClose), a.clock.Real(drainTimeout), r.slow
 	return r
 }
 
@@ -51,30 +82,67 @@ func (r *route) Refuse(x *relay.Exchange, err *h1.ParseError) {
 	if status == 414 || status == 505 {
 		status = 400
 	}
-	reply := &localReply{status, h1.Reason(status), "DPE", true}
-	if status == 501 {
-		reply.body = ""
-	}
+	line := r.agent.log.unread(x)
 	r.stats.begin(false)
 	r.stats.answer(status, 0)
-	reply.send(x, false)
-	r.stats.end(x)
+	codecError(status).send(x, false)
+	r.agent.log.end(line, x, status, 0)
+}
+
+// partial notes a request that ended with its connection before it was there.
+func (r *route) partial(x *relay.Exchange) {
+	r.stats.begin(false)
+	r.agent.log.end(r.agent.log.unread(x), x, 0, 0)
+}
+
+// slow answers a request whose head does not come to its end.
+func (r *route) slow(x *relay.Exchange) {
+	line := r.agent.log.unread(x)
+	r.stats.begin(false)
+	r.stats.answer(replySlowBody.status, 0)
+	replySlowBody.send(x, false)
+	r.agent.log.end(line, x, replySlowBody.status, 0)
 }
 
 // Serve forwards one request.
 func (r *route) Serve(x *relay.Exchange) bool {
-	line := r.agent.log.begin(r, x)
+	reply := replyUnsafe
+	if sanitize(&x.Req) {
+		reply = refuse(&x.Req)
+	}
+	line := r.agent.log.begin(x, reply)
 	r.stats.begin(string(x.Req.Get(h1.UserAgent)) == "ELB-HealthChecker/2.0")
-	keep, status, served := r.serve(x, line)
-	r.stats.end(x)
+	keep, status, served := r.serve(x, line, reply)
 	r.agent.log.end(line, x, status, served)
 	return keep
 }
 
+// refuse returns the reply to a request that Envoy sends nowhere, or nil.
+func refuse(req *h1.Request) *localReply {
+	_, typed := req.Find(h1.ContentType)
+	_, named := req.Find(h1.Host)
+	scheme, hasScheme := req.Find(h1.XForwardedProto)
+	switch {
+	case !named && !req.Absolute,
+		bytes.IndexByte(req.Target, '#') >= 0,
+		string(req.Method) == "QUERY" && !typed:
+		return replyBad
+	case string(req.Method) == "CONNECT":
+		return replyNoTunnel
+	case req.Upgrade && !bytes.EqualFold(req.Get(h1.Upgrade), []byte("websocket")):
+		return replyUpgrade
+	case req.Target[0] != '/':
+		return replyNoPath
+	case hasScheme && len(scheme) == 0:
+		return replyNoRoute
+	}
+	return nil
+}
+
 // serve returns whether the connection goes on, the status sent (0 when none
-// was) and the time the upstream took (0 when it did not answer).
-func (r *route) serve(x *relay.Exchange, line *logLine) (keep bool, status int, served time.Duration) {
-	keep = x.Req.Persistent()
+// was) and the time the upstream took, as far as the client was told.
+func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep bool, status int, served time.Duration) {
+	keep = x.Req.Persistent() && !x.Req.Upgrade && !r.last()
 	grpc := r.http2 && h2.IsGRPC(string(x.Req.Get(h1.ContentType)))
 	if grpc {
 		r.stats.grpc.Add(1)
@@ -82,19 +150,20 @@ func (r *route) serve(x *relay.Exchange, line *logLine) (keep bool, status int, 
 	local := func(l *localReply) (bool, int, time.Duration) {
 		r.stats.answer(l.status, 0)
 		if grpc {
-			return l.sendGRPC(x, keep && !r.server.Draining()), 200, 0
+			return l.sendGRPC(x, keep), 200, 0
 		}
-		return l.send(x, keep && !r.server.Draining()), l.status, 0
+		return l.send(x, keep), l.status, 0
 	}
-	switch {
-	case x.Req.Minor == 0:
-		return local(replyOld)
-	case len(x.Req.Host) == 0:
-		return local(replyNoName)
+	if reply != nil {
+		x.CloseLater()
+		return local(reply)
 	}
-	if x.Req.Expect100 && x.Continue() != nil {
-		r.stats.answer(0, 0)
-		return false, 0, 0
+	if x.Req.Expect100 {
+		r.stats.codes[1].Add(1)
+		if x.Continue() != nil {
+			r.stats.answer(0, 0)
+			return false, 0, 0
+		}
 	}
 	x.Out = r.requestHead(x.Out[:0], &x.Req, line)
 	r.agent.spin.Wait()
@@ -103,32 +172,66 @@ func (r *route) serve(x *relay.Exchange, line *logLine) (keep bool, status int, 
 		return local(refusal)
 	}
 	if err := r.ask(x); err != nil {
+		if e := (*relay.Error)(nil); errors.As(err, &e) && e.Side == relay.Upstream {
+			host.failed(time.Now())
+		}
+		if x.Unused() {
+			host.pool.Put(x.Up, time.Now())
+			x.Up = nil
+		}
+		refusal := r.refusalFor(x, err)
 		x.Drop()
-		if refusal := r.refusalFor(err); refusal != nil {
+		if refusal != nil {
 			return local(refusal)
 		}
 		r.stats.answer(0, 0)
 		return false, 0, 0
 	}
+	if text := x.Resp.Get(h1.StreamError); r.http2 && text != nil {
+		reply := upstreamReply(string(text), false)
+		host.failed(time.Now())
+		x.Drop()
+		return local(reply)
+	}
 	host.requests.Add(1)
+	if x.Resp.Status < 500 {
+		host.succeeded()
+	}
 	served = time.Since(x.Sent)
 	if x.Sent.IsZero() { // the response came before the request's end
 		served = time.Since(x.Start)
 	}
 	r.stats.answer(x.Resp.Status, served)
-	if x.Resp.Status == 101 {
-		return r.upgrade(x), 101, served
+	if x.Req.Upgrade {
+		return r.upgrade(x)
 	}
-	keep = keep && x.RequestComplete() && !r.server.Draining()
+	complete := x.RequestComplete()
+	keep = keep && complete
 	f := x.FramingFor()
-	head := r.responseHead(x.Out[:0], x, f, keep, served)
+	if _, sized := x.Resp.Find(h1.StreamLength); sized && f == relay.Chunk {
+		f = relay.AsIs // without its trailers the body is as long as it says
+	}
+	head := r.responseHead(x.Out[:0], x, f, keep, served, complete)
 	var until time.Time
 	if r.perRequest > 0 {
 		until = x.Start.Add(r.perRequest)
 	}
 	err := x.Deliver(head, f, until, r.idle)
 	x.Finish(host.pool)
+	if !complete {
+		served = 0
+	}
 	return keep && err == nil, x.Resp.Status, served
+}
+
+// last decides whether an answer is a connection's last because of draining.
+func (r *route) last() bool {
+	since := r.draining.Load()
+	if since == 0 {
+		return false
+	}
+	elapsed := r.agent.clock.Modelled(time.Since(time.Unix(0, since)))
+	return rand.Float64() < float64(elapsed)/float64(drainTime)
 }
 
 // connectTo sets x.Up to a connection to one of the cluster's hosts, trying
@@ -149,12 +252,14 @@ func (r *route) connectTo(x *relay.Exchange) (*host, *localReply) {
 		if err == nil {
 			if up.Served == 0 {
 				r.stats.connected()
+				h.succeeded()
 			}
 			x.Up, x.Target = up, h.name
 			return h, nil
 		}
 		now = time.Now()
-		h.failed(r.agent.clock, now)
+		r.stats.connected()
+		h.failed(now)
 		switch {
 		case r.perRequest > 0 && now.Sub(x.Start) >= r.perRequest:
 			return nil, replyTimeout
@@ -179,12 +284,19 @@ func (r *route) ask(x *relay.Exchange) error {
 	if r.idle > 0 && (wait == 0 || r.idle < wait) {
 		wait = r.idle
 	}
-	return x.Await(limits, wait, r.idle)
+	return x.Await(r.responseLimits(), wait, r.idle)
+}
+
+func (r *route) responseLimits() h1.Limits {
+	if r.http2 {
+		return streamLimits
+	}
+	return responseLimits
 }
 
 // refusalFor returns the local reply for a failed exchange; nil when the client
 // has gone.
-func (r *route) refusalFor(err error) *localReply {
+func (r *route) refusalFor(x *relay.Exchange, err error) *localReply {
 	var e *relay.Error
 	if !errors.As(err, &e) {
 		return upstreamReply(reasonTerminated, false)
@@ -194,22 +306,39 @@ func (r *route) refusalFor(err error) *localReply {
 	case e.Side == relay.Downstream && e.Timeout:
 		return replySlowBody
 	case e.Side == relay.Downstream && errors.As(e.Err, &perr):
-		return &localReply{perr.Status, h1.Reason(perr.Status), "DPE", true}
+		reply := codecError(perr.Status)
+		reply.early = false // the head was read
+		return reply
 	case e.Side == relay.Downstream:
 		return nil
 	case e.Timeout && r.idle > 0 && (r.perRequest == 0 || r.idle < r.perRequest):
 		return replyIdle
 	case e.Timeout:
 		return replyTimeout
-	case errors.As(e.Err, &perr):
+	case errors.As(e.Err, &perr), errors.Is(e.Err, io.ErrUnexpectedEOF), x.Up != nil && x.Up.Buffered() > 0:
 		return upstreamReply(reasonProtocol, false)
 	}
 	return upstreamReply(reasonTerminated, false)
 }
 
-// upgrade turns the exchange into a tunnel after a 101.
-func (r *route) upgrade(x *relay.Exchange) bool {
-	head := r.responseHead(x.Out[:0], x, relay.AsIs, true, time.Since(x.Start))
-	x.Tunnel(head, r.idle)
-	return false
+// upgrade takes the app's answer to a request for a WebSocket: a tunnel, or a
+// refusal, after which Envoy closes. It keeps nothing of a 2xx but the status.
+func (r *route) upgrade(x *relay.Exchange) (keep bool, status int, served time.Duration) {
+	status = x.Resp.Status
+	switch {
+	case x.Resp.Upgrade:
+		x.Tunnel(r.responseHead(x.Out[:0], x, relay.AsIs, true, 0, false), r.idle)
+	case status < 300:
+		x.Drop()
+		framing := "content-length: 0\r\n"
+		if status < 200 {
+			framing = ""
+		}
+		x.Reply(appendEnd(appendStatus(x.Out[:0], status), false, false, false, framing), nil)
+	default:
+		f := x.FramingFor()
+		x.Deliver(r.responseHead(x.Out[:0], x, f, false, 0, false), f, time.Time{}, r.idle)
+		x.Drop()
+	}
+	return false, status, 0
 }

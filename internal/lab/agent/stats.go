@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/inject"
-	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
 // Status is what an agent has counted since its start.
@@ -45,7 +44,7 @@ type EndpointStatus struct {
 
 type stats struct {
 	requests, probes, grpc    atomic.Int64
-	codes                     [6]atomic.Int64 // by status/100, 0 for none
+	codes                     [7]atomic.Int64 // by status/100, 0 for none, 6 for those that have no class
 	opens, active, upstreams  atomic.Int64
 	bytesIn, bytesOut, served atomic.Int64
 }
@@ -74,14 +73,8 @@ func (s *stats) begin(probe bool) {
 // answer counts a response by its status, 0 when there is none, and the time
 // that the upstream took.
 func (s *stats) answer(status int, served time.Duration) {
-	s.codes[min(status/100, 5)].Add(1)
+	s.codes[min(status/100, len(s.codes)-1)].Add(1)
 	s.served.Add(int64(served))
-}
-
-// end counts the bytes of a finished exchange.
-func (s *stats) end(x *relay.Exchange) {
-	s.bytesIn.Add(x.BytesIn)
-	s.bytesOut.Add(x.BytesOut)
 }
 
 // Status returns the counters. They are read one by one while requests go
@@ -108,7 +101,7 @@ func (a *Agent) statusOf(ep *endpoint) EndpointStatus {
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 		ResponseMs: float64(a.clock.Modelled(time.Duration(s.served.Load())).Microseconds()) / 1000,
 	}
-	for i := range s.codes {
+	for i := range len(s.codes) - 1 {
 		if n := s.codes[i].Load(); n > 0 {
 			es.Codes[[...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}[i]] = n
 		}

@@ -38,7 +38,8 @@ func (p *tcpProxy) take(c net.Conn) {
 }
 
 // serve connects the client with a host, once: connection tries of Envoy's
-// TCP proxy default to 1. A client whose host cannot be reached is reset.
+// TCP proxy default to 1. The client of a host that cannot be reached sees its
+// connection end, by a reset when what it has sent was not read.
 func (p *tcpProxy) serve(c net.Conn) {
 	down := h1.NewConn(c)
 	defer down.Release()
@@ -46,14 +47,13 @@ func (p *tcpProxy) serve(c net.Conn) {
 	now := time.Now()
 	h := p.hosts.pick(now, nil)
 	if h == nil {
-		down.Reset()
 		return
 	}
 	p.agent.spin.Wait()
+	p.stats.connected()
 	uc, err := h.dial(p.agent.connectTimeout())
 	if err != nil {
-		h.failed(p.agent.clock, time.Now())
-		down.Reset()
+		h.failed(time.Now())
 		return
 	}
 	if !p.track(uc) {
@@ -62,12 +62,12 @@ func (p *tcpProxy) serve(c net.Conn) {
 	}
 	defer p.wg.Done()
 	defer p.untrack(uc)
+	h.succeeded()
 	h.requests.Add(1)
-	p.stats.connected()
 	up := h1.NewConn(uc)
 	defer up.Release()
 	defer up.Close()
-	in, out := relay.Tunnel(down, up, p.idle)
+	in, out := relay.Proxy(down, up, p.idle)
 	p.stats.tunnelled(in, out)
 }
 

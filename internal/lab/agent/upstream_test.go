@@ -43,7 +43,7 @@ func TestUnreachable(t *testing.T) {
 		body     string
 		after    time.Duration // modelled, at least
 	}{
-		"refused":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{w.task(1, "")} }, 503, retried + reasonRefused, 0},
+		"refused":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{w.task(1, "")} }, 503, retried + reasonConnect, 0},
 		"dropped":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 504, "upstream request timeout", 15 * time.Second},
 		"dropped, long timeout":  {long, func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 503, retried + "connection timeout", 15 * time.Second},
 		"no task":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return nil }, 503, "no healthy upstream", 0},
@@ -73,7 +73,7 @@ func TestUnreachable(t *testing.T) {
 func TestIngressRefused(t *testing.T) {
 	_, addr := server(t, Config{}, nil)
 	status, _, body := get(t, addr, "")
-	if want := "upstream connect error or disconnect/reset before headers. reset reason: " + reasonRefused; status != 503 || body != want {
+	if want := "upstream connect error or disconnect/reset before headers. reset reason: " + reasonConnect; status != 503 || body != want {
 		t.Errorf("got %d %q, want 503 %q", status, body, want)
 	}
 }
@@ -107,33 +107,42 @@ func TestEjectionPanic(t *testing.T) {
 	w := newTestNetwork()
 	c := newCluster(clock.New(100), w.net(t), 0, false)
 	c.setHosts([]netip.AddrPort{w.task(1, ""), w.task(2, ""), w.task(3, "")})
-	now := time.Now()
+	start := c.detection.since
+	at := func(modelled time.Duration) time.Time { return start.Add(modelled / 100) }
 	hosts := *c.hosts.Load()
-	eject := func(h *host) {
+	eject := func(h *host, now time.Time) {
 		for range outlierFailures {
-			h.failed(c.clock, now)
+			h.failed(now)
 		}
 	}
-	eject(hosts[0])
-	for range 6 {
-		if h := c.pick(now, nil); h == hosts[0] {
-			t.Error("an ejected host was picked while two of three are in use")
+	seen := func(now time.Time) int {
+		seen := map[*host]bool{}
+		for range 6 {
+			seen[c.pick(now, nil)] = true
 		}
+		return len(seen)
 	}
-	eject(hosts[1])
-	seen := map[*host]bool{}
-	for range 6 {
-		seen[c.pick(now, nil)] = true
+	eject(hosts[0], at(5*time.Second))
+	if n := seen(at(5 * time.Second)); n != 2 {
+		t.Errorf("with one of three ejected %d are picked, want 2", n)
 	}
-	if len(seen) != 3 {
-		t.Errorf("with one of three in use, %d hosts are picked, want all (panic)", len(seen))
+	eject(hosts[1], at(5500*time.Millisecond))
+	if n := seen(at(5900 * time.Millisecond)); n != 2 {
+		t.Errorf("a second ejection within a second changes who is picked: %d, want 2", n)
 	}
-	if hosts[0].ejected(now.Add(310 * time.Millisecond)) {
-		t.Error("the first ejection lasts longer than 30 s")
+	if n := seen(at(6100 * time.Millisecond)); n != 3 {
+		t.Errorf("with one of three in use %d are picked, want all (panic)", n)
 	}
-	now = now.Add(310 * time.Millisecond)
-	eject(hosts[0])
-	if !hosts[0].ejected(now.Add(550 * time.Millisecond)) {
-		t.Error("the second ejection is not twice as long")
+	// Both come back at the end of the second interval of 30 s.
+	if n := seen(at(59 * time.Second)); n != 3 || !hosts[0].ejected(at(59*time.Second)) {
+		t.Errorf("ejected for 30 s after 5 s, a host is back before 60 s")
+	}
+	if hosts[0].ejected(at(61 * time.Second)) {
+		t.Error("ejected for 30 s after 5 s, a host is not back after 60 s")
+	}
+	seen(at(62 * time.Second))
+	eject(hosts[0], at(70*time.Second))
+	if !hosts[0].ejected(at(149*time.Second)) || hosts[0].ejected(at(151*time.Second)) {
+		t.Error("ejected a second time after 70 s, a host is not back between 149 and 151 s")
 	}
 }

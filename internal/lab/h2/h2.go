@@ -7,12 +7,11 @@
 package h2
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/lab/h1"
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
@@ -31,9 +31,6 @@ type ConnHandler func(c net.Conn, peer, local net.Addr)
 // Peer is the address of a client that speaks HTTP/2 with the hop.
 type Peer struct{ net.Addr }
 
-// preface opens every HTTP/2 connection with prior knowledge (RFC 9113 section 3.4).
-const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
 // DownstreamCodec accepts HTTP/2 connections and gives each request to an
 // HTTP/1.1 ConnHandler. Use NewDownstreamCodec. It is safe for concurrent use.
 type DownstreamCodec struct {
@@ -43,16 +40,14 @@ type DownstreamCodec struct {
 	srv  *http.Server
 
 	mu         sync.Mutex
-	sniffing   map[net.Conn]struct{}
 	transports map[net.Conn]*http.Transport // by HTTP/2 connection
-	closed     bool
 	wg         sync.WaitGroup
 }
 
 // NewDownstreamCodec returns a running codec. It closes a connection that had
 // no stream for idle (real time; 0: never).
 func NewDownstreamCodec(take ConnHandler, idle time.Duration) *DownstreamCodec {
-	d := &DownstreamCodec{take: take, idle: idle, in: newMemListener(), sniffing: map[net.Conn]struct{}{}}
+	d := &DownstreamCodec{take: take, idle: idle, in: newMemListener()}
 	d.srv = &http.Server{
 		Protocols: &http.Protocols{}, IdleTimeout: idle, ErrorLog: quiet,
 		Handler:     http.HandlerFunc(d.forward),
@@ -65,53 +60,12 @@ func NewDownstreamCodec(take ConnHandler, idle time.Duration) *DownstreamCodec {
 	return d
 }
 
-// Sniff serves a connection in either protocol, told by its first bytes.
-func (d *DownstreamCodec) Sniff(c net.Conn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		c.Close()
-		return
-	}
-	d.sniffing[c] = struct{}{}
-	d.wg.Go(func() {
-		b, two := sniff(c)
-		d.mu.Lock()
-		delete(d.sniffing, c)
-		d.mu.Unlock()
-		if two {
-			d.Serve(b)
-		} else {
-			d.take(b, c.RemoteAddr(), c.LocalAddr())
-		}
-	})
-}
-
-// sniff reads until the bytes differ from the preface or complete it. What
-// was read is still to be read from the connection that it returns.
-func sniff(c net.Conn) (b *buffered, two bool) {
-	b = &buffered{Conn: c, r: bufio.NewReaderSize(c, 64)}
-	for n := 1; n <= len(preface); n++ {
-		p, err := b.r.Peek(n)
-		if err != nil || p[n-1] != preface[n-1] {
-			return b, false // an end or an error comes again on reading
-		}
-	}
-	return b, true
-}
-
 // Serve serves a connection that speaks HTTP/2: with prior knowledge, or a
 // *tls.Conn whose handshake has settled on it.
 func (d *DownstreamCodec) Serve(c net.Conn) { d.in.give(c) }
 
 // Close closes all HTTP/2 connections.
 func (d *DownstreamCodec) Close() {
-	d.mu.Lock()
-	d.closed = true
-	for c := range d.sniffing {
-		c.Close()
-	}
-	d.mu.Unlock()
 	d.in.Close()
 	d.srv.Close()
 	d.wg.Wait()
@@ -154,22 +108,7 @@ func (d *DownstreamCodec) track(c net.Conn, s http.ConnState) {
 }
 
 func (d *DownstreamCodec) forward(w http.ResponseWriter, r *http.Request) {
-	forward(w, r, r.Context().Value(transportKey{}).(*http.Transport).RoundTrip)
-}
-
-// buffered is a connection of which some bytes were read already.
-type buffered struct {
-	net.Conn
-	r *bufio.Reader
-}
-
-func (b *buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
-
-func (b *buffered) CloseWrite() error {
-	if w, ok := b.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return errors.ErrUnsupported
+	forward(w, r, r.Context().Value(transportKey{}).(*http.Transport).RoundTrip, false)
 }
 
 // UpstreamCodec dials connections that speak HTTP/1.1 with the hop and HTTP/2
@@ -181,6 +120,8 @@ type UpstreamCodec struct {
 	srv    *http.Server
 	in     *memListener
 	wg     sync.WaitGroup
+	// explain makes responses say what HTTP/1.1 cannot; see Explain.
+	explain bool
 
 	mu  sync.Mutex
 	cc  *http.ClientConn
@@ -197,11 +138,16 @@ func NewUpstreamCodec(dial relay.Dialer, config *tls.Config) *UpstreamCodec {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		forward(w, r, cc.RoundTrip)
+		forward(w, r, cc.RoundTrip, u.explain)
 	})}
 	u.wg.Go(func() { u.srv.Serve(u.in) })
 	return u
 }
+
+// Explain makes the codec's responses carry fields for the hop alone:
+// h1.StreamLength, and h1.StreamError in a response of its own when a stream
+// ended without one. Call it before the codec is used.
+func (u *UpstreamCodec) Explain() { u.explain = true }
 
 // NewTransport returns a transport that speaks nothing but HTTP/2 over
 // connections from dial.
@@ -352,7 +298,7 @@ var quiet = log.New(io.Discard, "", 0)
 // response's trailers and those of the request that its Trailer field
 // announces; net/http shows no others. An upstream that fails before its
 // response aborts the exchange.
-func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Request) (*http.Response, error)) {
+func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Request) (*http.Response, error), explain bool) {
 	out := r.Clone(r.Context())
 	out.RequestURI, out.URL.Scheme = "", "http"
 	if out.URL.Host = r.Host; out.URL.Host == "" {
@@ -376,6 +322,11 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 	}
 	resp, err := roundTrip(out)
 	if err != nil {
+		if text := streamError(err); explain && text != "" {
+			w.Header().Set(h1.StreamErrorName, text)
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
 		panic(http.ErrAbortHandler)
 	}
 	defer resp.Body.Close()
@@ -393,7 +344,18 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil
 	}
-	if len(resp.Trailer) > 0 {
+	announced := slices.Sorted(maps.Keys(resp.Trailer))
+	if len(announced) > 0 {
+		h["Trailer"] = []string{strings.Join(announced, ",")}
+	}
+	switch length := h.Get(h1.StreamLengthName); {
+	case length != "":
+		h.Del(h1.StreamLengthName)
+		h.Set("Content-Length", length) // said again, in HTTP/2
+	case len(resp.Trailer) > 0 && h.Get("Content-Length") != "":
+		if explain {
+			h.Set(h1.StreamLengthName, h.Get("Content-Length"))
+		}
 		h.Del("Content-Length") // HTTP/1.1 has trailers in chunked bodies only
 	}
 	w.WriteHeader(resp.StatusCode)
@@ -418,8 +380,26 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 		}
 	}
 	for k, v := range resp.Trailer {
-		h[http.TrailerPrefix+k] = v
+		switch {
+		case len(v) == 0: // announced, and not there
+		case slices.Contains(announced, k):
+			h[k] = v
+		default:
+			h[http.TrailerPrefix+k] = v
+		}
 	}
+}
+
+// streamError is Envoy's word for how a stream ended that had no response; ""
+// when its connection ended.
+func streamError(err error) string {
+	switch text := err.Error(); {
+	case strings.Contains(text, "http2: failed reading the frame payload"), strings.Contains(text, "could not be established"):
+		return "protocol error"
+	case strings.Contains(text, "stream error: "):
+		return "remote reset"
+	}
+	return ""
 }
 
 // IsGRPC reports whether a content type is gRPC's.

@@ -97,7 +97,7 @@ func downstream(t *testing.T, h *hop, idle time.Duration) (*h2.DownstreamCodec, 
 	t.Helper()
 	h.conns = make(chan net.Conn, 10)
 	d := h2.NewDownstreamCodec(h.take, idle)
-	addr := listen(t, d.Sniff)
+	addr := listen(t, d.Serve)
 	t.Cleanup(d.Close)
 	return d, addr
 }
@@ -127,46 +127,6 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 		if time.Now().After(limit) {
 			t.Fatalf("not within %s: %s", patience, what)
 		}
-	}
-}
-
-// TestSniff: a connection is served in the protocol that its first bytes
-// show, with nothing of it lost.
-func TestSniff(t *testing.T) {
-	h := &hop{answer: func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", r.Method, r.URL.Path) }}
-	_, addr := downstream(t, h, 0)
-
-	resp, err := client(t, addr).Get("http://app.test/two")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := body(t, resp); got != "GET /two" || resp.ProtoMajor != 2 {
-		t.Errorf("%q in %s", got, resp.Proto)
-	}
-	if _, ok := h.taken()[0].(h2.Peer); !ok {
-		t.Errorf("an HTTP/2 client is a %T", h.taken()[0])
-	}
-
-	// A method that begins like the preface, and in two pieces.
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
-	io.WriteString(c, "PR")
-	io.WriteString(c, "IME /one HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n")
-	got, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b := body(t, got); b != "PRIME /one" || got.ProtoMajor != 1 {
-		t.Errorf("%q in %s", b, got.Proto)
-	}
-	if peer := h.taken()[1]; peer.String() != c.LocalAddr().String() {
-		t.Errorf("the client is %s, the hop was told %s", c.LocalAddr(), peer)
-	} else if _, ok := peer.(h2.Peer); ok {
-		t.Error("an HTTP/1.1 client is told as one of HTTP/2")
 	}
 }
 

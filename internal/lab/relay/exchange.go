@@ -18,8 +18,9 @@ type Exchange struct {
 	Peer, Local net.Addr
 	Req         h1.Request
 	Resp        h1.Response
-	// Start is when the request's head was complete.
-	Start time.Time
+	// Start is when the request's head was complete, Began when its first bytes
+	// were read.
+	Start, Began time.Time
 	// Sent is when the whole request had been sent upstream; zero before.
 	Sent time.Time
 	// Out is scratch space for heads; a hop builds one in it and passes it on.
@@ -33,6 +34,7 @@ type Exchange struct {
 	server    *Server
 	body      h1.Body // the request's
 	replied   int64   // size of the hop's own response body
+	tunnelled [2]int64
 	isHead    bool
 	respBody  h1.Body
 	dechunker h1.Dechunker
@@ -40,6 +42,11 @@ type Exchange struct {
 	broken    bool // the downstream connection cannot carry another exchange
 	reset     bool
 	started   bool // the response's head is on its way
+	cut       bool // the request was not sent completely and will not be
+	unused    bool // x.Up carried nothing of this exchange
+	orderly   bool // both messages were complete
+	later     bool // DelayedClose applies nevertheless
+	counted   [2]int64
 }
 
 // Side is the end of an exchange that an error came from.
@@ -85,18 +92,30 @@ const Tick = 50 * time.Millisecond
 
 func (x *Exchange) begin() {
 	x.Start = time.Now()
+	if x.Began = x.Down.Since; x.Began.IsZero() {
+		x.Began = x.Start
+	}
+	x.Down.Since = time.Time{}
 	x.Sent = time.Time{}
 	x.Up, x.Target = nil, ""
 	x.isHead = string(x.Req.Method) == "HEAD"
 	x.body = h1.RequestBody(&x.Req)
 	x.respBody = h1.Body{}
-	x.replied = 0
-	if x.server.DropTrailers {
+	x.replied, x.tunnelled = 0, [2]int64{}
+	switch {
+	case x.bare() && x.Req.Upgrade:
+		x.body = h1.NoBody() // what follows is the tunnel's
+	case x.bare():
+		x.body.Bare(x.server.Limits.Head)
+	case x.server.DropTrailers:
 		x.body.DropTrailers()
 	}
-	x.upload, x.broken, x.reset, x.started = nil, false, false, false
+	x.upload, x.broken, x.reset, x.started, x.unused, x.orderly, x.later, x.cut = nil, false, false, false, false, false, false, false
 	x.BytesIn, x.BytesOut = int64(x.Req.Bytes), 0
 }
+
+// bare reports whether bodies are taken out of their framing and framed anew.
+func (x *Exchange) bare() bool { return x.server.Limits.Grammar == h1.Envoy }
 
 // end settles the request's body: a hop that answered before it had read the
 // whole request takes what is there already, else the connection must go.
@@ -104,6 +123,10 @@ func (x *Exchange) end() {
 	if x.upload != nil {
 		x.stopUpload()
 		x.broken = true
+		return
+	}
+	if x.bare() { // Envoy takes no more of a request that it has answered
+		x.broken = x.broken || !x.body.Done()
 		return
 	}
 	for !x.body.Done() {
@@ -119,6 +142,10 @@ func (x *Exchange) end() {
 // IsHead reports whether the request's method is HEAD.
 func (x *Exchange) IsHead() bool { return x.isHead }
 
+// OfStream reports whether the downstream is an HTTP/2 stream, of which the
+// hop sees what is in memory.
+func (x *Exchange) OfStream() bool { return x.Down.InMemory() }
+
 // Tunnel sends head downstream and then copies bytes both ways until the
 // connections end, as after a 101 (Switching Protocols).
 func (x *Exchange) Tunnel(head []byte, idle time.Duration) {
@@ -126,7 +153,12 @@ func (x *Exchange) Tunnel(head []byte, idle time.Duration) {
 	up := x.Up
 	if x.upload == nil && x.write(head) == nil {
 		x.Down.ReadBy(time.Time{})
-		in, out := Tunnel(x.Down, up, idle)
+		join := Tunnel
+		if x.bare() {
+			join = tunnelWhole
+		}
+		in, out := join(x.Down, up, idle)
+		x.tunnelled = [2]int64{in, out}
 		x.BytesIn += in
 		x.BytesOut += out
 	}
@@ -140,8 +172,9 @@ func (x *Exchange) RequestComplete() bool {
 }
 
 // Continue answers an Expect: 100-continue, so that the client sends its body.
+// In Envoy's grammar it does so even if the body is there.
 func (x *Exchange) Continue() error {
-	if x.body.Done() || x.Down.Buffered() > 0 {
+	if !x.bare() && (x.body.Done() || x.Down.Buffered() > 0) {
 		return nil
 	}
 	return x.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
@@ -158,6 +191,10 @@ func (x *Exchange) Reply(head, body []byte) bool {
 
 // Reset drops the client's connection with a RST when the exchange ends.
 func (x *Exchange) Reset() { x.broken, x.reset = true, true }
+
+// CloseLater makes the server's DelayedClose apply even if the client has said
+// that the exchange is the last.
+func (x *Exchange) CloseLater() { x.later = true }
 
 // Started reports whether a response's head went downstream.
 func (x *Exchange) Started() bool { return x.started }
@@ -178,15 +215,19 @@ func (x *Exchange) write(p []byte) error {
 // valid any more: the buffer they lie in is used for the body.
 func (x *Exchange) Send(head []byte) error {
 	p, err := x.body.Buffered(x.Down)
+	if err == nil && x.body.Failed() {
+		_, err = x.body.Buffered(x.Down) // nothing was on its way yet
+	}
 	if err != nil {
 		x.broken = true
+		if x.unused = x.bare() && x.Up.Served == 0; x.bare() && !x.unused {
+			x.Up.Write(head) // was on its way before the body was looked at
+		}
 		return &Error{Side: Downstream, Phase: Sending, Err: err}
 	}
 	x.BytesIn += int64(len(p))
-	if len(p) > 0 {
-		head = append(head, p...)
-		x.Out = head
-	}
+	head = x.frameRequest(head, p)
+	x.Out = head
 	if _, err := x.Up.Write(head); err != nil {
 		return &Error{Side: Upstream, Phase: Sending, Err: err}
 	}
@@ -197,6 +238,26 @@ func (x *Exchange) Send(head []byte) error {
 	x.startUpload()
 	return nil
 }
+
+// Unused reports whether a failed Send has sent nothing on x.Up.
+func (x *Exchange) Unused() bool { return x.unused }
+
+// frameRequest appends a piece of the request's body, and its end once it is
+// complete, as it goes upstream.
+func (x *Exchange) frameRequest(dst, p []byte) []byte {
+	if !x.bare() || !x.Req.Chunked || x.Req.Upgrade {
+		return append(dst, p...)
+	}
+	if len(p) > 0 {
+		dst = h1.AppendChunk(dst, p)
+	}
+	if x.body.Done() {
+		dst = append(dst, lastChunk...)
+	}
+	return dst
+}
+
+const lastChunk = "0\r\n\r\n"
 
 // Await reads the head of the final response into x.Resp; other responses
 // before it are dropped, except 101. It fails when wait (real time) has
@@ -265,7 +326,7 @@ func (x *Exchange) overdue(now time.Time, wait, idle time.Duration) error {
 	if wait > 0 && now.Sub(x.Sent) >= wait {
 		return &Error{Side: Upstream, Phase: Awaiting, Timeout: true, Err: errTimeout}
 	}
-	if x.Down.Gone() {
+	if x.Down.Gone() || x.bare() && x.Down.Ended() {
 		x.broken = true
 		return &Error{Side: Downstream, Phase: Awaiting, Err: errGone}
 	}
@@ -280,19 +341,36 @@ func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Du
 	x.respBody = h1.ResponseBody(&x.Resp, x.isHead)
 	x.dechunker = h1.Dechunker{}
 	b := &x.respBody
-	if x.server.DropTrailers {
+	switch {
+	case x.bare():
+		b.Bare(x.server.Limits.Head)
+	case x.server.DropTrailers:
 		b.DropTrailers()
 	}
 	if b.Done() {
 		f = AsIs
 	}
 	p, err := b.Buffered(x.Up)
-	if err == nil {
+	if err == nil || x.bare() {
 		head = x.frame(head, p, f)
+		if f == Chunk && b.Done() {
+			head = append(head, lastChunk...)
+		}
 		x.Out = head
 		x.started = true
-		err = x.write(head)
-	} else {
+		if x.bare() && x.upload != nil && err == nil && b.Done() {
+			x.stopUpload() // the rest of the request is nobody's any more
+			x.cut = true
+		}
+		if werr := x.write(head); werr != nil {
+			return werr
+		}
+		if err == nil && b.Done() {
+			x.broken = x.broken || f == Unchunk
+			return nil
+		}
+	}
+	if err != nil {
 		err = &Error{Side: Upstream, Phase: Delivering, Err: err}
 	}
 	for err == nil && !b.Done() {
@@ -303,7 +381,7 @@ func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Du
 		return err
 	}
 	if f == Chunk {
-		return x.write([]byte("0\r\n\r\n"))
+		return x.write([]byte(lastChunk))
 	}
 	if b.UntilClose() || f == Unchunk {
 		x.broken = true
@@ -326,7 +404,7 @@ const (
 func (x *Exchange) FramingFor() Framing {
 	b := h1.ResponseBody(&x.Resp, x.isHead)
 	switch {
-	case b.UntilClose() && x.Req.Minor >= 1:
+	case b.UntilClose() && x.Req.Minor >= 1, x.bare() && x.Resp.Chunked && !b.Done():
 		return Chunk
 	case x.Resp.Chunked && !b.Done() && x.Req.Minor == 0:
 		return Unchunk
@@ -352,8 +430,10 @@ func (x *Exchange) deliverMore(b *h1.Body, f Framing, until time.Time, idle time
 	if idle > 0 && (limit.IsZero() || now.Add(idle).Before(limit)) {
 		limit = now.Add(idle)
 	}
-	x.Up.ReadBy(limit)
-	p, err := b.Next(x.Up)
+	p, err := x.next(b, now, limit)
+	if errors.Is(err, errGone) {
+		return &Error{Side: Downstream, Phase: Delivering, Err: err}
+	}
 	if err != nil {
 		return &Error{Side: Upstream, Phase: Delivering, Timeout: h1.IsTimeout(err), Err: err}
 	}
@@ -369,6 +449,31 @@ func (x *Exchange) deliverMore(b *h1.Body, f Framing, until time.Time, idle time
 		p = x.Out
 	}
 	return x.write(p)
+}
+
+// next reads the next piece of the response until limit (zero for none).
+// Envoy gives up when the client goes, in silence too.
+func (x *Exchange) next(b *h1.Body, now, limit time.Time) (p []byte, err error) {
+	if !x.bare() {
+		x.Up.ReadBy(limit)
+		return b.Next(x.Up)
+	}
+	for {
+		tick := Tick
+		if !limit.IsZero() {
+			tick = max(min(tick, limit.Sub(now)), time.Microsecond)
+		}
+		x.Up.ReadWithin(now, tick, tick/2)
+		if p, err = b.Next(x.Up); err == nil || !h1.IsTimeout(err) {
+			return p, err
+		}
+		if now = time.Now(); !limit.IsZero() && !now.Before(limit) {
+			return p, err
+		}
+		if x.Down.Ended() {
+			return nil, errGone
+		}
+	}
 }
 
 // UntilClose reports whether only the end of the upstream's connection ends
@@ -395,7 +500,7 @@ func (x *Exchange) Finish(p *Pool) {
 		discard(up)
 		return
 	}
-	if x.respBody.Done() && !x.respBody.UntilClose() && x.Resp.Persistent() && x.started && x.Resp.Status != 101 {
+	if !x.cut && x.respBody.Done() && !x.respBody.UntilClose() && x.Resp.Persistent() && x.started && (x.Resp.Status != 101 || x.bare()) {
 		p.Put(up, time.Now())
 		return
 	}
@@ -415,9 +520,14 @@ func (x *Exchange) Drop() {
 	}
 }
 
-// Payloads returns the sizes of the two bodies, framing and trailers apart.
+// Payloads returns the sizes of the two bodies, framing and trailers apart, or
+// of what went through a tunnel.
 func (x *Exchange) Payloads() (request, response int64) {
-	return x.body.Payload(), x.respBody.Payload() + x.replied
+	request, response = x.body.Payload()+x.tunnelled[0], x.respBody.Payload()+x.replied+x.tunnelled[1]
+	if x.bare() && x.Req.Upgrade && x.tunnelled[0] == 0 {
+		request += int64(x.Down.Buffered()) // was for a tunnel that there is not
+	}
+	return request, response
 }
 
 // eof maps the ways in which a peer ends a connection onto one.

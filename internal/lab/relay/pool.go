@@ -10,6 +10,7 @@ package relay
 import (
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,6 +101,25 @@ func (p *Pool) Sweep(now time.Time) {
 	}
 	p.mu.Unlock()
 	for _, c := range old {
+		discard(c)
+	}
+}
+
+// Prune closes idle connections that their peer has closed, or on which it has
+// sent what nobody asked for. Whoever owns the pool may call it now and then.
+func (p *Pool) Prune() {
+	p.mu.Lock()
+	var bad []*h1.Conn
+	p.idle = slices.DeleteFunc(p.idle, func(c *h1.Conn) bool {
+		if c.Quiet() {
+			return false
+		}
+		bad = append(bad, c)
+		return true
+	})
+	p.mu.Unlock()
+	for _, c := range bad {
+		c.Discard() // or the peer would see a reset
 		discard(c)
 	}
 }

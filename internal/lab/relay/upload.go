@@ -10,6 +10,7 @@ import (
 // is done.
 type upload struct {
 	last atomic.Int64 // time of the last progress, Unix ns
+	read atomic.Bool  // the whole body was read; its last part may be on its way
 	done chan struct{}
 	err  *Error // set before done closes
 	n    int64
@@ -21,19 +22,27 @@ func (x *Exchange) startUpload() {
 	x.upload = u
 	x.Down.ReadBy(time.Time{})
 	down, up, body := x.Down, x.Up, &x.body
+	framed := x.bare() && x.Req.Chunked
 	go func() {
 		defer close(u.done)
+		var buf []byte
 		for !body.Done() {
 			p, err := body.Next(down)
 			if err != nil {
 				u.err = &Error{Side: Downstream, Phase: Sending, Err: err}
 				return
 			}
+			n := len(p)
+			u.read.Store(body.Done())
+			if framed {
+				buf = x.frameRequest(buf[:0], p)
+				p = buf
+			}
 			if _, err := up.Write(p); err != nil {
 				u.err = &Error{Side: Upstream, Phase: Sending, Err: err}
 				return
 			}
-			u.n += int64(len(p))
+			u.n += int64(n)
 			u.last.Store(time.Now().UnixNano())
 		}
 	}()
@@ -50,10 +59,20 @@ func (u *upload) progress() (last time.Time, done bool, err *Error) {
 	}
 }
 
+// lastWrite is how long the last write of an upload may take when the response
+// is there already; longer, and the upstream has answered without reading it.
+const lastWrite = 20 * time.Millisecond
+
 // settleIfDone takes the result of an upload that has sent everything.
 func (x *Exchange) settleIfDone() {
 	if x.upload == nil {
 		return
+	}
+	if x.upload.read.Load() { // a response can come before the goroutine that sent the request has said so
+		select {
+		case <-x.upload.done:
+		case <-time.After(lastWrite):
+		}
 	}
 	if last, done, err := x.upload.progress(); done && err == nil {
 		x.Sent = last

@@ -74,6 +74,38 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	w.Write(b)
 }
 
+// switching is an origin that agrees to a protocol, speaks first and echoes.
+func switching(protocol string) func(net.Conn) {
+	return func(c net.Conn) {
+		fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\nserver first\n", protocol)
+		io.Copy(c, c)
+	}
+}
+
+// tunnel is the client of switching.
+func tunnel(protocol string) func(*call) (string, error) {
+	return func(c *call) (string, error) {
+		c.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol)
+		resp, err := http.ReadResponse(c.r, nil)
+		if err != nil || resp.StatusCode != 101 || !strings.EqualFold(resp.Header.Get("Upgrade"), protocol) {
+			return "", fmt.Errorf("%v %v", resp, err)
+		}
+		if line, err := c.r.ReadString('\n'); err != nil || line != "server first\n" {
+			return "", fmt.Errorf("%q %v", line, err)
+		}
+		c.send("client says\n")
+		line, err := c.r.ReadString('\n')
+		if line != "client says\n" {
+			return "", fmt.Errorf("%q %v", line, err)
+		}
+		c.Conn.(*net.TCPConn).CloseWrite()
+		if _, err = c.r.ReadByte(); err != io.EOF {
+			return "", fmt.Errorf("after the end: %v", err)
+		}
+		return "tunnel", nil
+	}
+}
+
 var cases = []edgeCase{
 	{"keep-alive, two requests", nil, nil, func(c *call) (string, error) {
 		for range 2 {
@@ -151,7 +183,7 @@ var cases = []edgeCase{
 		switch {
 		case err != nil:
 			return "", err
-		case c.hop == "agent" && (resp.StatusCode != 426 || b != ""):
+		case c.hop == "agent" && (resp.StatusCode != 426 || b != "Upgrade Required"):
 			return "", fmt.Errorf("got %d %q, want 426", resp.StatusCode, b)
 		case c.hop != "agent" && (b != "hello" || resp.TransferEncoding != nil):
 			return "", fmt.Errorf("got %d %q %v", resp.StatusCode, b, resp.TransferEncoding)
@@ -200,29 +232,13 @@ var cases = []edgeCase{
 		}
 		return "dropped", nil
 	}},
-	{"upgrade to another protocol", nil, func(c net.Conn) {
-		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nserver first\n")
-		io.Copy(c, c)
-	}, func(c *call) (string, error) {
+	{"WebSocket", nil, switching("websocket"), tunnel("websocket")},
+	{"upgrade to another protocol", nil, switching("echo"), func(c *call) (string, error) {
+		if c.hop != "agent" {
+			return tunnel("echo")(c)
+		}
 		c.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-		resp, err := http.ReadResponse(c.r, nil)
-		if err != nil || resp.StatusCode != 101 || !strings.EqualFold(resp.Header.Get("Upgrade"), "echo") {
-			return "", fmt.Errorf("%v %v", resp, err)
-		}
-		if line, err := c.r.ReadString('\n'); err != nil || line != "server first\n" {
-			return "", fmt.Errorf("%q %v", line, err)
-		}
-		c.send("client says\n")
-		line, err := c.r.ReadString('\n')
-		if line != "client says\n" {
-			return "", fmt.Errorf("%q %v", line, err)
-		}
-		c.Conn.(*net.TCPConn).CloseWrite()
-		_, err = c.r.ReadByte()
-		if err != io.EOF {
-			return "", fmt.Errorf("after the end: %v", err)
-		}
-		return "tunnel", nil
+		return "403", c.want("GET", 403, "")
 	}},
 	{"8 MiB both ways at once", func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
