@@ -1,0 +1,197 @@
+package parity
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/agent"
+	"github.com/hoplab/hoplab/internal/test/layer"
+)
+
+// marker is an exchange whose line in the log ends those of the one before it.
+// The hop closes its connection, which it does after it has written the line.
+func marker() *exchange {
+	x := ask("marker", "GET /marker HTTP/1.1\nHost: marker\nConnection: close\n\n")
+	return &x
+}
+
+// logOf performs exchanges one after another through a route of a fleet whose
+// last exchange is the marker, and returns the lines of each. Lines of one
+// exchange have no order among them: two agents write them.
+func logOf(t *testing.T, f *fleet, xs []*exchange, route string, pause time.Duration) [][]string {
+	t.Helper()
+	mark := len(f.stations) - 1
+	for i, x := range xs {
+		s := f.stations[i]
+		if _, err := x.perform(s.addr[route], s.origin[route], 400*time.Millisecond, 0); err != nil {
+			t.Fatalf("%s: %v", x.name, err)
+		}
+		time.Sleep(pause)
+		if _, err := marker().perform(f.stations[mark].addr[through], nil, silence, late); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lines [][]string
+	for limit := time.Now().Add(5 * time.Second); len(lines) < len(xs); time.Sleep(50 * time.Millisecond) {
+		b, err := os.ReadFile(f.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = lines[:0]
+		var now []string
+		for l := range strings.Lines(string(b)) {
+			if strings.Contains(l, "/marker") {
+				lines = append(lines, now)
+				now = nil
+				continue
+			}
+			now = append(now, strings.TrimSuffix(l, "\n"))
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("%s: %d of %d markers in the log", f.name, len(lines), len(xs))
+		}
+	}
+	return lines
+}
+
+var (
+	startTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
+	anyPort   = regexp.MustCompile(`127\.\d+\.\d+\.\d+:\d+`)
+	// The duration, and the upstream's time, of a line in TEXT.
+	textTimes = regexp.MustCompile(`^(\[TIME\] ".* HTTP/1\.\d" \d+ \d+ \d+) (\d+) (\d+|-) `)
+	jsonTimes = regexp.MustCompile(`("duration":|"upstream_service_time":"?)(\d+)`)
+)
+
+// logged is a line without what no two hops agree on, and the times in it, in
+// milliseconds.
+type logged struct {
+	text  string
+	times []int64
+}
+
+// slack is how much longer one hop may take than the other on a busy machine.
+const slack = 250
+
+func (a logged) same(b logged) bool {
+	return a.text == b.text && slices.EqualFunc(a.times, b.times, func(x, y int64) bool { return x-y <= slack && y-x <= slack })
+}
+
+func plainLine(l string) (out logged) {
+	l = startTime.ReplaceAllString(l, "TIME")
+	l = uuid.ReplaceAllString(l, "UUID")
+	l = anyPort.ReplaceAllString(l, "HOST")
+	l = longRun.ReplaceAllStringFunc(l, func(r string) string { return fmt.Sprintf("x*%d", len(r)) })
+	ms := func(text string) string {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return text
+		}
+		out.times = append(out.times, n)
+		return "MS"
+	}
+	if strings.HasPrefix(l, "{") {
+		out.text = jsonTimes.ReplaceAllStringFunc(l, func(m string) string {
+			p := jsonTimes.FindStringSubmatch(m)
+			return p[1] + ms(p[2])
+		})
+		return out
+	}
+	out.text = textTimes.ReplaceAllStringFunc(l, func(m string) string {
+		p := textTimes.FindStringSubmatch(m)
+		return p[1] + " " + ms(p[2]) + " " + ms(p[3]) + " "
+	})
+	return out
+}
+
+// TestAccessLog: the lines that both hops write about the same exchanges.
+func TestAccessLog(t *testing.T) {
+	layer.Full(t, "starts Envoy")
+	t.Parallel()
+	for _, format := range []string{"TEXT", "JSON"} {
+		for _, query := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, query %v", format, query), func(t *testing.T) {
+				t.Parallel()
+				var xs []*exchange
+				for i, x := range table() {
+					if only := os.Getenv("PARITY_ONLY"); only != "" && !strings.HasPrefix(x.name, only) {
+						continue
+					}
+					// Each of the four sees its share, and all see every kind.
+					if share := i % 4; os.Getenv("PARITY_ALL") != "" || share == map[string]int{"TEXTfalse": 0, "TEXTtrue": 1,
+						"JSONfalse": 2, "JSONtrue": 3}[fmt.Sprint(format, query)] {
+						xs = append(xs, x)
+					}
+				}
+				log := &agent.AccessLog{Format: format, Query: query}
+				differ := map[*exchange]string{}
+				todo := xs
+				// A line that came too late for its exchange stands with the next one.
+				for _, pause := range []time.Duration{10, 150, 400} {
+					todo = logDiffers(t, todo, log, pause*time.Millisecond, differ)
+				}
+				for _, x := range xs {
+					if d := differ[x]; d != "" {
+						t.Errorf("%s: %s\n%s", x.name, x.short(), d)
+					}
+				}
+				t.Logf("%d exchanges, the lines of %d differ", len(xs), len(todo))
+			})
+		}
+	}
+}
+
+// logDiffers returns the exchanges about which the hops write different lines,
+// and says how.
+func logDiffers(t *testing.T, xs []*exchange, log *agent.AccessLog, pause time.Duration,
+	how map[*exchange]string) (differ []*exchange) {
+	t.Helper()
+	if len(xs) == 0 {
+		return nil
+	}
+	lines := map[string][][]string{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, start := range []func(testing.TB, *deployment) *hop{startAgent, startEnvoy} {
+		f := newFleet(t, append(slices.Clone(xs), marker()), start, log)
+		wg.Go(func() {
+			got := logOf(t, f, xs, both, pause)
+			mu.Lock()
+			lines[f.name] = got
+			mu.Unlock()
+			f.stop()
+		})
+	}
+	wg.Wait()
+	for i, x := range xs {
+		a, e := plainLines(lines["agent"][i]), plainLines(lines["Envoy"][i])
+		delete(how, x)
+		if !slices.EqualFunc(a, e, logged.same) {
+			differ = append(differ, x)
+			how[x] = fmt.Sprintf("   agent\n%s   Envoy\n%s", shown(a), shown(e))
+		}
+	}
+	return differ
+}
+
+func plainLines(ls []string) (out []logged) {
+	for _, l := range ls {
+		out = append(out, plainLine(l))
+	}
+	slices.SortFunc(out, func(a, b logged) int { return strings.Compare(a.text, b.text) })
+	return out
+}
+
+func shown(ls []logged) string {
+	var b strings.Builder
+	for _, l := range ls {
+		fmt.Fprintf(&b, "      %s %d\n", l.text, l.times)
+	}
+	return b.String()
+}
