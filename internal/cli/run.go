@@ -120,7 +120,7 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if err != nil {
 		return err
 	}
-	agent, envoy, err := f.findAgent(cmd, s, &p, inject)
+	agent, envoy, err := f.findAgent(cmd, s, &p)
 	if err != nil {
 		return err
 	}

@@ -197,9 +197,9 @@ func (r Route) callable(p *plan.Plan, have map[string]Route) error {
 	case p.Fabric == plan.FabricNetns && r.Client != "" && inside > 1:
 		return fail.Newf(fail.Usage, "use --fabric loopback, or --no-aa",
 			"arm %s and its A/A twin are called from inside two tasks, and on fabric netns the load comes from one host", r.Arm)
-	case p.Fabric == plan.FabricNetns && r.GroupsOf != "":
-		return fail.Newf(fail.Usage, "use --fabric loopback for this arm",
-			"arm %s is called from a host with the load balancer's security groups, and on fabric netns the load comes from one host without", r.Arm)
+	case p.Fabric == plan.FabricNetns && r.GroupsOf != "" && inside > 0:
+		return fail.Newf(fail.Usage, "use --fabric loopback, or leave one of the two out",
+			"arm %s is called from a host with the load balancer's security groups, another from inside a task, and on fabric netns the load comes from one host", r.Arm)
 	case p.Client != samplefile.ClientNative && r.GroupsOf != "":
 		return fail.Newf(fail.Usage, "leave --client out, or the arm",
 			"arm %s is called from an address of its own, which --client %s cannot choose", r.Arm, p.Client)

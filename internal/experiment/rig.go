@@ -45,7 +45,13 @@ func (r *rig) dialled(load *samplefile.Load, ev *run.Evidence) error {
 		}
 		load.Arms[i].URL, load.Arms[i].Dial = d.URL, d.Dial
 		if rt.GroupsOf != "" {
-			load.Arms[i].From = d.From
+			if load.Arms[i].From = d.From; d.From == "" {
+				at, err := r.lab.Address(r.caller())
+				if err != nil {
+					return err
+				}
+				load.Arms[i].From = at.String()
+			}
 		}
 		ev.Addresses[a.Name] = d.Dial
 	}
@@ -57,27 +63,40 @@ func (r *rig) startLoad(cmd *exec.Cmd) error { return r.lab.Launch(r.caller(), c
 
 // caller is where the load generator runs on a fabric with hosts of their own:
 // in the task that calls an arm by its Service Connect name (there is one at
-// most, see Route.callable), else in a host that is no part of the deployment.
+// most, see Route.callable), else in a host that is no part of the deployment:
+// for a direct arm one with the load balancer's groups, and another that lets it
+// out to the load balancer.
 func (r *rig) caller() lab.Caller {
 	for _, a := range r.plan.Arms {
-		if rt, twin := r.route(a); rt.Client != "" {
+		rt, twin := r.route(a)
+		if rt.Client != "" {
 			return lab.Caller{Service: rt.Client, Twin: twin}
+		}
+		if rt.GroupsOf != "" {
+			return lab.Caller{LoadBalancer: rt.GroupsOf, Twin: twin, Out: true}
 		}
 	}
 	return lab.Caller{}
 }
 
 // reachable says whether the load generator may dial an arm that is none of its
-// task's own: the task's security groups count then.
+// host's own: the host's security groups count then.
 func (r *rig) reachable(rt Route, d lab.DialInfo) error {
 	c := r.caller()
-	if r.plan.Fabric != plan.FabricNetns || c.Service == "" || rt.Client != "" {
+	if r.plan.Fabric != plan.FabricNetns || c == (lab.Caller{}) || rt.Client != "" {
 		return nil
 	}
 	if _, err := r.lab.DialInfo(c, "http://"+d.Logical.String()+"/"); err != nil {
-		return fmt.Errorf("the load comes from the task of %s, for the arm by name, and security groups keep it from %s: %w", c.Service, d.URL, err)
+		return fmt.Errorf("the load comes from %s, for another arm, and security groups keep it from %s: %w", place(c), d.URL, err)
 	}
 	return nil
+}
+
+func place(c lab.Caller) string {
+	if c.LoadBalancer != "" {
+		return "a host with the groups of " + string(c.LoadBalancer)
+	}
+	return "the task of " + string(c.Service)
 }
 
 func (r *rig) dialInfo(a plan.Arm) (lab.DialInfo, error) {

@@ -25,9 +25,10 @@ type balancer struct {
 	def   *topology.LoadBalancer
 	iface *vpc.Interface
 	host  fabric.Host
-	// groupHost is a host with the same security groups, made when first asked for.
-	groupHost fabric.Host
-	cfg       *alb.Config
+	// groupHosts are hosts with the same security groups, made when first asked
+	// for; the one under true may send anything beside.
+	groupHosts map[bool]fabric.Host
+	cfg        *alb.Config
 	*nodeProcess
 }
 
