@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
 )
 
@@ -40,7 +39,7 @@ func (f *planFlags) register(cmd *cobra.Command) {
 	fl.StringSliceVar(&f.arms, "arms", nil, "arms to compare: agent, bypass, mesh, direct (default agent,bypass)")
 	fl.StringVar(&f.target, "target", plan.TargetLab, "lab or aws")
 	fl.StringVar(&f.fabric, "fabric", plan.FabricLoopback, "the lab's network: loopback or netns")
-	fl.StringVar(&f.agent, "agent", "", "what runs as the agents: envoy, or lab, the lab's own (default envoy where the fabric allows it and one can be had)")
+	fl.StringVar(&f.agent, "agent", "", "what runs as the agents: envoy, or lab, the lab's own (default envoy where one can be had)")
 	fl.StringVar(&f.client, "client", "", "who sends: native (lean) or http (k6/http); default from the profile")
 	fl.Uint64Var(&f.seed, "seed", 0, "seed of everything random (default: drawn, and recorded in the plan)")
 	fl.Float64Var(&f.rate, "rate", 0, "requests per second over all arms")
@@ -133,20 +132,12 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 	return p, p.Validate()
 }
 
-// chooseAgent is the agent that was asked for, if the lab can run it on the
-// fabric; else Envoy, where it can.
+// chooseAgent is the agent that was asked for, else Envoy.
 func (f *planFlags) chooseAgent(asked bool) (string, error) {
-	agent := f.agent
 	if !asked {
-		agent = plan.AgentEnvoy
-	} else if err := oneOf("agent", agent, plan.AgentEnvoy, plan.AgentLab); err != nil {
-		return "", err
+		return plan.AgentEnvoy, nil
 	}
-	err := (&lab.Options{Agent: agent, Fabric: f.fabric}).CheckAgent()
-	if err != nil && !asked {
-		return plan.AgentLab, nil
-	}
-	return agent, err
+	return f.agent, oneOf("agent", f.agent, plan.AgentEnvoy, plan.AgentLab)
 }
 
 // parseStop reads "p50 5us": a quantile and the half-width to reach.

@@ -50,9 +50,9 @@ func newRun(s streams) *cobra.Command {
 		Long: `Run the A/B experiment: synthesize both arms, start them in the lab, send
 requests whose arm is drawn at random, prove the path of every one, and report
 the difference with an interval. The first time builds k6 and the measured app
-into the user's cache. Where the fabric allows it the agents are real Envoys,
-fetched once if there is none (hoplab envoy); else they are the lab's own, and
-the result says so.
+into the user's cache. The agents are real Envoys, fetched once if there is none
+(hoplab envoy); where none can be had they are the lab's own, and the result
+says so.
 
 The result goes to a run directory (--out), with a page to open. The exit code
 is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
@@ -61,7 +61,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
   hoplab run --profile quick
   hoplab run --arms agent,bypass,direct      # and the floor: the app alone
   hoplab run --arms agent,bypass,mesh --replicates 12
-  hoplab run --fabric netns --agent envoy    # Envoy, or nothing
+  hoplab run --agent envoy                   # Envoy, or nothing
   hoplab run --budget 'p99 <= +2ms' --format markdown
   hoplab run --inject app:agent=200us        # a known answer to find
   hoplab run --target aws                    # on the deployed stacks; shows time and cost, and asks

@@ -8,7 +8,6 @@ import (
 	"github.com/hoplab/hoplab/internal/envoybin"
 	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/run"
@@ -21,16 +20,10 @@ import (
 func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan, inject []experiment.Injection) (*run.Agent, string, error) {
 	asked := cmd.Flags().Changed("agent") || f.envoy != ""
 	if p.Agent == plan.AgentLab {
-		err := (&lab.Options{Agent: lab.AgentEnvoy, Fabric: p.Fabric}).CheckAgent()
-		switch {
-		case f.envoy != "" && err != nil:
-			return nil, "", err
-		case f.envoy != "":
+		if f.envoy != "" {
 			return nil, "", fail.Newf(fail.Usage, "leave --envoy or --agent lab out", "--envoy %s: the agents of this run are not Envoy", f.envoy)
-		case asked:
-			return ownAgent(""), "", nil
 		}
-		return f.ownInstead(s, p, err)
+		return ownAgent(""), "", nil
 	}
 	b, err := envoybin.Get(cmd.Context(), envoybin.Wanted{Path: f.envoy, Progress: s.err})
 	if envoybin.IsMissing(err) && !asked {
