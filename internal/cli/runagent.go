@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/envoybin"
-	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
@@ -17,7 +16,7 @@ import (
 // that is fetched, and its path. Where the user did not insist on Envoy and
 // none can be used, the plan goes on with the lab's own agent, and the record
 // says why.
-func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan, inject []experiment.Injection) (*run.Agent, string, error) {
+func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan) (*run.Agent, string, error) {
 	asked := cmd.Flags().Changed("agent") || f.envoy != ""
 	if p.Agent == plan.AgentLab {
 		if f.envoy != "" {

@@ -38,6 +38,9 @@ func (l *Lab) startNode(name string, h fabric.Host, start node.Start, bound any,
 	if err != nil {
 		return nil, err
 	}
+	if guardApps && start.Envoy != nil {
+		p.OnStop(in.Close) // it ends its Envoy first, which no kernel does here
+	}
 	c := &nodeProcess{Client: node.NewClient(name, in, out, event), proc: p, stop: func() {}}
 	start.Net = h.Net()
 	if err := c.Call(node.OpStart, start, bound); err != nil {

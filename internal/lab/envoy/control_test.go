@@ -344,6 +344,33 @@ func TestNothingToDo(t *testing.T) {
 	}
 }
 
+// TestMany: more Envoys than a user has inotify instances for. Files of
+// endpoints cost one for each endpoint and Envoy, and the 16th Envoy ended.
+func TestMany(t *testing.T) {
+	layer.Full(t, "starts 20 Envoys")
+	bin := labtest.Envoy(t)
+	n := &table{real: map[netip.AddrPort]netip.AddrPort{}}
+	n.task(t, "app", "10.0.0.1:80")
+	cfg := agent.Config{Task: "t"}
+	for i := range 10 {
+		cfg.Egress = append(cfg.Egress, agent.Egress{Name: fmt.Sprintf("app%d.ns", i), Discovery: "app", Protocol: agent.HTTP,
+			At: addr(fmt.Sprintf("127.255.0.%d:80", i+1)), Timeouts: agent.DefaultTimeouts(agent.HTTP)})
+	}
+	for i := range 20 {
+		p, b, err := envoy.Start(cfg, n, bin, t.TempDir())
+		if err != nil {
+			t.Fatalf("Envoy %d: %v", i+1, err)
+		}
+		defer p.Close()
+		if err := p.Update(agent.Update{Hosts: map[string][]netip.AddrPort{"app9.ns:80": {addr("10.0.0.1:80")}}}); err != nil {
+			t.Fatal(err)
+		}
+		if status, body := fetch(http.DefaultClient, "http://"+b.Outbound[cfg.Egress[9].At].String()); status != 200 {
+			t.Errorf("Envoy %d: %d %q", i+1, status, body)
+		}
+	}
+}
+
 // taken is a network that gives out an address that somebody listens on.
 type taken struct {
 	fabric.Net

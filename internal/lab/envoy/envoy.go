@@ -67,8 +67,8 @@ type Addresses struct {
 // DrainTime is how long Envoy takes to drain, as AWS's agent starts it.
 const DrainTime = 20 * time.Second
 
-// Args are the arguments that run Envoy with a bootstrap file: those of AWS's
-// agent (semantics, section 12), and two that the lab needs. Several Envoys of a
+// Args are the arguments that run Envoy with a bootstrap file: those that AWS's
+// agent was seen to use in a task, and two that the lab needs. Several Envoys of a
 // machine would share memory for hot restarts, which the lab never makes; and
 // the access log is written once a second, as the lab's own agent does.
 func Args(bootstrap string) []string {

@@ -54,6 +54,8 @@ const (
 	takenWithin = 2 * time.Second
 	// endWithin is how long it may take to write its access log and end.
 	endWithin = 500 * time.Millisecond
+	// maxTries is how often ports are drawn anew when one was taken meanwhile.
+	maxTries = 3
 	// maxRestarts is how often an Envoy that ends is started again, as often as
 	// AWS's agent does it (APPNET_ENVOY_RESTART_COUNT); then the agent ends.
 	maxRestarts = 3
@@ -96,10 +98,26 @@ func (p *Proxy) start(n fabric.Net, dir string) (b agent.Bound, err error) {
 	if p.cfg.AccessLog != nil {
 		p.at.AccessLog = p.cfg.AccessLog.Path
 	}
-	if b, err = p.addresses(n); err != nil {
+	if p.control, err = newControl(p.at.Control, p.cfg.Task); err != nil {
 		return b, err
 	}
-	if p.control, err = newControl(p.at.Control, p.cfg.Task); err != nil {
+	p.files = filepath.Join(dir, "bootstrap.json")
+	for try := 1; ; try++ {
+		b, err = p.listen(n)
+		// Where hosts share an address somebody may have taken a port meanwhile.
+		if err == nil || try == maxTries || !strings.Contains(strings.ToLower(err.Error()), "address already in use") {
+			return b, err
+		}
+		if p.proc != nil {
+			p.proc.Kill()
+		}
+	}
+}
+
+// listen starts Envoy on addresses that are free.
+func (p *Proxy) listen(n fabric.Net) (agent.Bound, error) {
+	b, err := p.addresses(n)
+	if err != nil {
 		return b, err
 	}
 	boot, err := Bootstrap(p.cfg, agent.Update{}, p.at)
@@ -110,7 +128,6 @@ func (p *Proxy) start(n fabric.Net, dir string) (b agent.Bound, err error) {
 	if err != nil {
 		return b, err
 	}
-	p.files = filepath.Join(dir, "bootstrap.json")
 	if err := os.WriteFile(p.files, text, 0o644); err != nil {
 		return b, err
 	}
@@ -137,15 +154,21 @@ func (p *Proxy) openSockets(dir string) error {
 	return nil
 }
 
-// addresses chooses ports. A host has its network, or an address, to itself, so
-// a port that is free now stays free until Envoy binds it.
+// addresses chooses ports that are free now, each its own.
 func (p *Proxy) addresses(n fabric.Net) (b agent.Bound, err error) {
+	p.at.Ingress, p.at.Aliases = nil, nil
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			l.Close()
+		}
+	}()
 	free := func(port uint16) (netip.AddrPort, error) {
 		l, err := n.Listen(port)
 		if err != nil {
 			return netip.AddrPort{}, err
 		}
-		defer l.Close()
+		held = append(held, l)
 		return l.Addr().(*net.TCPAddr).AddrPort(), nil
 	}
 	for _, in := range p.cfg.Ingress {
