@@ -215,7 +215,10 @@ func TestControlPlaneDies(t *testing.T) {
 // TestDeadEnds: a table that refuses or drops shows at Envoy's client as the
 // kernel's refusal and silence would.
 func TestDeadEnds(t *testing.T) {
-	n := &table{real: map[netip.AddrPort]netip.AddrPort{}, dropped: map[netip.AddrPort]bool{addr("10.0.0.8:80"): true, addr("10.0.0.9:80"): true}}
+	n := &table{
+		real:    map[netip.AddrPort]netip.AddrPort{},
+		dropped: map[netip.AddrPort]bool{addr("10.0.0.8:80"): true, addr("10.0.0.9:80"): true},
+	}
 	n.task(t, "task 0", "10.0.0.1:80")
 	p, url := realClient(t, n)
 	for _, c := range []struct {
@@ -225,7 +228,8 @@ func TestDeadEnds(t *testing.T) {
 		atLeast time.Duration
 	}{
 		{[]string{"10.0.0.7:80"}, 503, "retried and the latest reset reason: remote connection failure", 0},
-		{[]string{"10.0.0.8:80"}, 503, "retried and the latest reset reason: connection timeout", 900 * time.Millisecond}, // three tries of 300 ms
+		// Three tries of 300 ms.
+		{[]string{"10.0.0.8:80"}, 503, "retried and the latest reset reason: connection timeout", 900 * time.Millisecond},
 		{[]string{"10.0.0.8:80", "10.0.0.9:80", "10.0.0.1:80"}, 200, "task 0", 0},
 	} {
 		if err := p.Update(hosts(c.to...)); err != nil {

@@ -22,7 +22,8 @@ func TestInject(t *testing.T) {
 	n.task(t, "app", "127.0.0.1:80")
 	const delay, requests, checks = 20 * time.Millisecond, 60, 7
 	for _, share := range []float64{1, 0.5} {
-		cfg := agent.Config{Task: "t", Ingress: []agent.Ingress{{Discovery: "app", Protocol: agent.HTTP, App: 80, Timeouts: agent.DefaultTimeouts(agent.HTTP)}},
+		cfg := agent.Config{Task: "t",
+			Ingress: []agent.Ingress{{Discovery: "app", Protocol: agent.HTTP, App: 80, Timeouts: agent.DefaultTimeouts(agent.HTTP)}},
 			Inject: &inject.Spec{Delay: call.Delay{Spin: delay, Share: share}, Seed: 1}}
 		p, b, err := envoy.Start(cfg, n, labtest.Envoy(t), t.TempDir())
 		if err != nil {

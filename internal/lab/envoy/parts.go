@@ -90,7 +90,9 @@ func (g *generator) ingressListener(in agent.Ingress, at netip.AddrPort) *listen
 // Because the inspector has left what the client sent unread, that is a reset:
 // "Connection reset by peer", as on AWS, to who calls a port without alias.
 func (g *generator) egressListener() *listenerv3.Listener {
-	l := &listenerv3.Listener{Name: "egress", StatPrefix: "egress", Address: address(g.at.Outbound), TrafficDirection: corev3.TrafficDirection_OUTBOUND}
+	l := &listenerv3.Listener{
+		Name: "egress", StatPrefix: "egress", Address: address(g.at.Outbound), TrafficDirection: corev3.TrafficDirection_OUTBOUND,
+	}
 	if g.at.Aliases == nil {
 		l.ListenerFilters = append(l.ListenerFilters, &listenerv3.ListenerFilter{
 			Name:       "envoy.filters.listener.original_dst",

@@ -74,10 +74,11 @@ func Start(cfg agent.Config, n fabric.Net, path, dir string) (*Proxy, agent.Boun
 	if m, ok := n.(fabric.Mapped); ok {
 		p.place = &mapped{net: m, ends: map[deadEnd]*socket{}}
 	}
-	p.admin = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", p.at.Admin)
-	}}}
+	}
+	p.admin = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
 	b, err := p.start(n, dir)
 	if err != nil {
 		p.Close()

@@ -147,7 +147,7 @@ func TestInboundRedirect(t *testing.T) {
 func TestOutboundRedirect(t *testing.T) {
 	layer.Full(t, "needs network namespaces")
 	f := newFabric(t)
-	h := addHost(t, f, fabric.HostSpec{Name: "task", IP: netip.MustParseAddr("10.0.1.10"), IP6: netip.MustParseAddr("fd00::a"), Subnet: subnetA,
+	h := addHost(t, f, fabric.HostSpec{Name: "task", IP: netip.MustParseAddr("10.0.1.10"), Subnet: subnetA,
 		VIPs: map[string]netip.Addr{"app.sample-namespace": netip.MustParseAddr("127.255.0.1")}})
 	p := start(t, h)
 	agent := p.port("outbound")

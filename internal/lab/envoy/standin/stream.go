@@ -38,7 +38,9 @@ func (p *proxy) follow(socket string, live chan<- struct{}) error {
 		if err != nil {
 			return err
 		}
-		ack := &discoveryv3.DiscoveryRequest{TypeUrl: r.TypeUrl, ResponseNonce: r.Nonce, VersionInfo: r.VersionInfo, ResourceNames: p.subscribed(r.TypeUrl)}
+		ack := &discoveryv3.DiscoveryRequest{
+			TypeUrl: r.TypeUrl, ResponseNonce: r.Nonce, VersionInfo: r.VersionInfo, ResourceNames: p.subscribed(r.TypeUrl),
+		}
 		if err := p.take(r); err != nil {
 			ack.ErrorDetail = &statusv3.Status{Code: 13, Message: err.Error()}
 		}
