@@ -24,7 +24,7 @@ func TestInject(t *testing.T) {
 	for _, share := range []float64{1, 0.5} {
 		cfg := agent.Config{Task: "t",
 			Ingress: []agent.Ingress{{Discovery: "app", Protocol: agent.HTTP, App: 80, Timeouts: agent.DefaultTimeouts(agent.HTTP)}},
-			Inject: &inject.Spec{Delay: call.Delay{Spin: delay, Share: share}, Seed: 1}}
+			Inject:  &inject.Spec{Delay: call.Delay{Spin: delay, Share: share}, Seed: 1}}
 		p, b, err := envoy.Start(cfg, n, labtest.Envoy(t), t.TempDir())
 		if err != nil {
 			t.Fatal(err)
