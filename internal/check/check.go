@@ -116,6 +116,9 @@ func With(p *reach.Predictor, suppress []SuppressEntry) []Finding {
 		c.rule = &rules[i]
 		c.rule.run(c)
 	}
+	for i := range c.out {
+		c.out[i].speak()
+	}
 	c.suppress()
 	slices.SortStableFunc(c.out, func(a, b Finding) int {
 		return cmp.Or(

@@ -309,7 +309,7 @@ func pathUnknown(c *checker) {
 		}
 		at := c.place(p)
 		if first(at.ID, p.Outcome.Why) {
-			f := c.add(at, "Give the missing value, or check the whole assembly together.", "%s: unknown, because %s", p.What, p.Outcome.Why)
+			f := c.add(at, settles(p.Outcome.Why), "%s: unknown, because %s", p.What, p.Outcome.Why)
 			f.Prediction = p.ID
 		}
 	}

@@ -41,7 +41,8 @@ app in the working directory.
 
 A finding is accepted in the template's Metadata or in ` + check.SuppressFile + `,
 with a reason. The exit code is 1 when a finding of severity error is left, or
-of severity warning with --fail-on warning.`,
+of severity warning with --fail-on warning, and 3 when the source holds nothing
+that hoplab checks.`,
 		Example: `  hoplab check cdk.out
   hoplab check template.yaml --param Vpc=vpc-1 --format sarif >findings.sarif
   hoplab check . -c arms=both --fail-on warning
@@ -64,6 +65,10 @@ of severity warning with --fail-on warning.`,
 			}
 			if err := writeFindings(s, t, atLeast(findings, show), format, all); err != nil {
 				return err
+			}
+			if len(findings) == 0 && check.Nothing(t) {
+				return fail.Newf(fail.CannotTell, "give the templates or the module that declare it; what was not read is listed above",
+					"nothing to check was found in %s: hoplab looks for %s", t.Name, check.Looked)
 			}
 			return answer(findingsCode(findings, failOn))
 		},
@@ -100,6 +105,9 @@ func writeFindings(s streams, t *topology.Topology, findings []check.Finding, fo
 	}
 	o := renderOptions(s)
 	o.All = all
+	if len(findings) == 0 && check.Nothing(t) {
+		return noteUnknowns(s, t)
+	}
 	if err := check.Text(s.out, findings, o); err != nil {
 		return err
 	}

@@ -92,8 +92,12 @@ func (l *loader) path(p string) error {
 				return err
 			}
 		}
-		return fail.Newf(fail.Usage, "run `cdk synth` first, or give the template file itself",
-			"%s: no %s here, so this is no cloud assembly", p, manifestName)
+		if found := terragrunt(p); found != "" {
+			return fail.Newf(fail.Usage, "give the module's directory, or the JSON of terragrunt plan: terragrunt show -json tfplan > plan.json",
+				"%s: holds no .tf files but %s; hoplab does not run terragrunt", p, found)
+		}
+		return fail.Newf(fail.Usage, "give a template file, a cloud assembly that `cdk synth` made, or a directory with .tf files",
+			"%s: holds no %s and no .tf files", p, manifestName)
 	}
 	if filepath.Base(p) == manifestName {
 		_, err := l.assembly(filepath.Dir(p), 0)
@@ -101,6 +105,21 @@ func (l *loader) path(p string) error {
 	}
 	_, err = l.file(&Stack{Name: stackName(p), File: filepath.ToSlash(p)})
 	return err
+}
+
+// terragrunt returns the first terragrunt file in a directory or right below
+// it, "" when there is none.
+func terragrunt(dir string) string {
+	for _, pattern := range []string{"terragrunt.hcl", "root.hcl", "terragrunt.stack.hcl", "*/terragrunt.hcl", "*/*/terragrunt.hcl"} {
+		if found, err := filepath.Glob(filepath.Join(dir, pattern)); err == nil && len(found) > 0 {
+			rel, err := filepath.Rel(dir, found[0])
+			if err != nil {
+				rel = found[0]
+			}
+			return filepath.ToSlash(rel)
+		}
+	}
+	return ""
 }
 
 // file reads the template of s and adds the stack.
