@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -25,11 +26,19 @@ func (l *Lab) newCopy(name string, twin *Twin) *deploymentCopy {
 	dc := &deploymentCopy{lab: l, name: name}
 	topo := l.opts.Topology
 	for _, s := range order(topo.Services) {
+		if s.OnNodes() {
+			l.note(fmt.Sprintf("%s: its tasks run in network mode %s, with the network of their instances; the lab does not run that, so it is left out",
+				place(s.Origin), s.Task.NetworkMode.Or("bridge")))
+			continue
+		}
 		if twin == nil || s.ID == twin.Of || clientOf(s, twin.Of) {
 			dc.services = append(dc.services, &service{copy: dc, def: s, desired: s.DesiredCount.Or(1)})
 		}
 	}
 	for _, lb := range topo.LoadBalancers {
+		if lb.Kind != "application" {
+			l.note(fmt.Sprintf("%s: a load balancer of the kind %s; the lab runs application load balancers, so it is left out", place(lb.Origin), lb.Kind))
+		}
 		if lb.Kind == "application" && (twin == nil || dc.balancesFor(lb, twin.Of)) {
 			dc.balancers = append(dc.balancers, &balancer{copy: dc, def: lb})
 		}

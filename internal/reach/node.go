@@ -16,14 +16,7 @@ var dynamic = span{from: 32768, to: 65535}
 // onNodes reports whether the tasks of s run with the network of their
 // instances: in mode bridge or host, or without a mode on EC2, which is bridge.
 func (x *index) onNodes(s *topology.Service) bool {
-	if s.Task == nil {
-		return false
-	}
-	if s.Task.NetworkMode.IsAbsent() {
-		return len(s.Groups) == 0 && s.LaunchType.Or("") != "FARGATE"
-	}
-	m, ok := s.Task.NetworkMode.Get()
-	return ok && (m == "bridge" || m == "host")
+	return s.OnNodes()
 }
 
 // nodesOf returns the security groups and subnets of the instances on which

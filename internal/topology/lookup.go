@@ -37,6 +37,19 @@ func (d *TaskDefinition) Container(name string) *Container {
 	return nil
 }
 
+// OnNodes reports whether the tasks of s run with the network of their
+// instances: in mode bridge or host, or without a mode on EC2, which is bridge.
+func (s *Service) OnNodes() bool {
+	if s.Task == nil {
+		return false
+	}
+	if s.Task.NetworkMode.IsAbsent() {
+		return len(s.Groups) == 0 && s.LaunchType.Or("") != "FARGATE"
+	}
+	m, ok := s.Task.NetworkMode.Get()
+	return ok && (m == "bridge" || m == "host")
+}
+
 // Discovery returns the endpoint's discovery name: as given, else the port name.
 func (e *Endpoint) Discovery() Opt[string] {
 	if e.DiscoveryName.IsAbsent() {

@@ -36,12 +36,15 @@ type Network struct {
 	mu         sync.RWMutex
 	interfaces map[netip.Addr]*Interface
 	used       map[netip.Prefix]int
-	nextSubnet map[string]int // next subnet by the caller's choice of subnets
+	given      map[netip.Addr]bool // every address ever handed out
+	nextSubnet map[string]int      // next subnet by the caller's choice of subnets
 }
 
 // New returns a network without interfaces.
 func New(x *topology.Index) *Network {
-	return &Network{index: x, interfaces: map[netip.Addr]*Interface{}, used: map[netip.Prefix]int{}, nextSubnet: map[string]int{}}
+	return &Network{
+		index: x, interfaces: map[netip.Addr]*Interface{}, used: map[netip.Prefix]int{}, given: map[netip.Addr]bool{}, nextSubnet: map[string]int{},
+	}
 }
 
 // fallback is the VPC of a template that leaves its address range open.
@@ -86,16 +89,20 @@ func (n *Network) Detach(i *Interface) {
 }
 
 func (n *Network) place(i *Interface) error {
-	k := n.used[i.Subnet]
-	n.used[i.Subnet]++
 	ip := i.Subnet.Masked().Addr()
-	for range firstHost + k {
+	for range firstHost + n.used[i.Subnet] {
 		ip = ip.Next()
+	}
+	n.used[i.Subnet]++
+	for n.given[ip] { // a range may hold another: that of a VPC those of its subnets
+		ip = ip.Next()
+		n.used[i.Subnet]++
 	}
 	if !ip.Is4() || !i.Subnet.Contains(ip.Next()) {
 		return fmt.Errorf("subnet %s has no free address for %s", i.Subnet, i.Name)
 	}
 	i.IP = ip
+	n.given[ip] = true
 	n.interfaces[ip] = i
 	return nil
 }

@@ -162,3 +162,28 @@ func TestDefaultGroup(t *testing.T) {
 		t.Errorf("from another group: %v", got)
 	}
 }
+
+// A host whose subnet is not settled gets an address of the VPC's range, which
+// holds those of the subnets.
+func TestRangesInsideEachOther(t *testing.T) {
+	top := &topology.Topology{
+		VPCs:    []*topology.VPC{{Origin: topology.Origin{ID: "v"}, CIDR: topology.Known(netip.MustParsePrefix("10.1.0.0/16"))}},
+		Subnets: []*topology.Subnet{{Origin: topology.Origin{ID: "s"}, VPC: "v", CIDR: topology.Known(netip.MustParsePrefix("10.1.0.0/24"))}},
+	}
+	n := New(topology.NewIndex(top))
+	seen := map[netip.Addr]bool{}
+	for i := range 40 {
+		var subnets []topology.Opt[topology.ID]
+		if i%3 > 0 {
+			subnets = []topology.Opt[topology.ID]{topology.Known(topology.ID("s"))}
+		}
+		a, err := n.Attach("host", subnets, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[a.IP] {
+			t.Fatalf("%s is handed out twice", a.IP)
+		}
+		seen[a.IP] = true
+	}
+}
