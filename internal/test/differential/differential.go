@@ -205,6 +205,11 @@ func addressee(l *lab.Lab, p *reach.Prediction) (caller lab.Caller, target, skip
 	switch p.Kind {
 	case reach.KindMesh, reach.KindWhatIf, reach.KindOutside:
 		return caller, p.URL, ""
+	case reach.KindURL:
+		if p.Outcome.Class != reach.NoName {
+			return caller, "", "the lab has no Cloud Map DNS"
+		}
+		return caller, p.URL, ""
 	case reach.KindALB:
 		if u.Scheme == "https" {
 			return caller, "", "HTTPS is compared in its own test"
