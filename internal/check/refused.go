@@ -11,19 +11,22 @@ import (
 
 func duplicatePriorities(c *checker) {
 	c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
-		first := map[int]*topology.ListenerRule{}
+		first := map[int][]*topology.ListenerRule{}
 		for _, r := range l.Rules {
 			n, ok := r.Priority.Get()
 			if !ok {
 				continue
 			}
-			other := first[n]
-			if other == nil {
-				first[n] = r
-				continue
+			var other *topology.ListenerRule
+			for _, o := range first[n] {
+				if !together(r.Origin, o.Origin) {
+					continue
+				}
+				other = o
 			}
-			if r.Maybe != "" || other.Maybe != "" {
-				continue // one may stand for the other
+			first[n] = append(first[n], r)
+			if other == nil {
+				continue
 			}
 			f := c.add(r.Origin, "Give each rule of the listener its own priority.", "%s has priority %d on listener %s of %s, and so has %s",
 				topology.OriginLabel(r.Origin), n, reach.PortText(l.Port), topology.Label(lb.Origin, lb.Name), topology.OriginLabel(other.Origin))
@@ -31,6 +34,19 @@ func duplicatePriorities(c *checker) {
 			f.Related = []topology.Origin{other.Origin}
 		}
 	})
+}
+
+// together reports whether two resources can exist at once, as far as the
+// source tells: it says no when their conditions exclude one another, and when
+// of one or both it is not known which they are.
+func together(a, b topology.Origin) bool {
+	if a.Maybe == "" && b.Maybe == "" {
+		return true
+	}
+	if a.Excludes(b) {
+		return false
+	}
+	return a.Maybe == "" || b.Maybe == "" || a.Cases != nil && b.Cases != nil
 }
 
 func grpcListeners(c *checker) {

@@ -102,7 +102,8 @@ var deployRules = []Rule{
 		ID: "unknown-protocol", Severity: Error, Title: "A rule's protocol is none",
 		Explain: "A security-group rule takes tcp, udp, icmp, icmpv6, the number of an IP protocol, or -1 for all. HTTP and the like are spoken over tcp and are refused.",
 		Fix:     "Write tcp.",
-		Source:  "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html, https://github.com/stroeer/terraform-aws-ecs-fargate/pull/87", run: protocols,
+		Source:  "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html, https://github.com/stroeer/terraform-aws-ecs-fargate/pull/87",
+		run:     protocols,
 	},
 	{
 		ID: "port-out-of-range", Severity: Error, Title: "A port is no TCP port",
@@ -153,7 +154,7 @@ func duplicateNames(c *checker) {
 			e := n.Endpoint
 			if d, ok := e.Config.Discovery().Get(); ok && !seen[e] {
 				seen[e] = true
-				if other := first["d/"+d]; other != nil {
+				if other := first["d/"+d]; other != nil && !other.Service.Excludes(e.Service.Origin) {
 					c.duplicate(e, other, fmt.Sprintf("discovery name %q", d))
 					continue
 				}
@@ -165,7 +166,7 @@ func duplicateNames(c *checker) {
 				continue
 			}
 			k := fmt.Sprintf("n/%s:%d", name, port)
-			if other := first[k]; other != nil && other != e {
+			if other := first[k]; other != nil && other != e && !other.Service.Excludes(e.Service.Origin) {
 				c.duplicate(e, other, fmt.Sprintf("%s:%d", name, port))
 				continue
 			}

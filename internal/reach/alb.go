@@ -52,7 +52,8 @@ func (p *Predictor) listener(c Caller, lb *topology.LoadBalancer, l *topology.Li
 }
 
 // inOrder predicts one rule, the default action for nil, at its place among the others.
-func (p *Predictor) inOrder(c Caller, from *host, lb *topology.LoadBalancer, l *topology.Listener, r *topology.ListenerRule, actions []topology.Action) []Prediction {
+func (p *Predictor) inOrder(c Caller, from *host, lb *topology.LoadBalancer, l *topology.Listener,
+	r *topology.ListenerRule, actions []topology.Action) []Prediction {
 	q := p.asked(c, from, lb, l, r)
 	if by := shadow(l, r); by != nil {
 		return []Prediction{p.unreached(q, by)}
@@ -355,7 +356,8 @@ func (p *Predictor) toTarget(q ask, g *topology.TargetGroup, r topology.Registra
 	}
 	if sg.state == HopClosed && q.lb.Kind == "network" {
 		return tr.end(Outcome{
-			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(q.lb.Origin, q.lb.Name), q.l.Port.Or(0)), Basis: semantics.Section(7), Inferred: true,
+			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(q.lb.Origin, q.lb.Name), q.l.Port.Or(0)),
+			Basis: semantics.Section(7), Inferred: true,
 			Why: sg.why + "; the load balancer passes the connection on, so the caller waits until it gives up",
 		})
 	}

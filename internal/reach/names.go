@@ -166,8 +166,10 @@ func (p *Predictor) byRecord(tr *trace, from, to *topology.Service, port int) Pr
 	case HopUnknown:
 		return tr.unknown(sg.why)
 	case HopClosed:
-		return tr.end(Outcome{Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(to.Origin, to.Name), port), Basis: semantics.Section(7), Inferred: true,
-			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up"})
+		return tr.end(Outcome{
+			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(to.Origin, to.Name), port), Basis: semantics.Section(7), Inferred: true,
+			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up",
+		})
 	}
 	a := tr.enter(to, port, false)
 	switch a.Kind {
@@ -176,7 +178,10 @@ func (p *Predictor) byRecord(tr *trace, from, to *topology.Service, port int) Pr
 		o.Basis = semantics.Section(1)
 		return tr.end(o)
 	case DeliveryRefused:
-		return tr.end(Outcome{Class: Refused, By: "network", Curl: curlRefused(topology.Label(to.Origin, to.Name), port), TimeKnown: true, Basis: semantics.Section(1), Why: a.Why})
+		return tr.end(Outcome{
+			Class: Refused, By: "network", Curl: curlRefused(topology.Label(to.Origin, to.Name), port), TimeKnown: true,
+			Basis: semantics.Section(1), Why: a.Why,
+		})
 	case DeliveryAgentRefused:
 		return tr.end(agentRefused(a))
 	}

@@ -19,7 +19,7 @@ func (p *Predictor) Shadow(l *topology.Listener, r *topology.ListenerRule) *topo
 
 func shadow(l *topology.Listener, r *topology.ListenerRule) *topology.ListenerRule {
 	for _, e := range before(l, r) {
-		if e.Maybe == "" && takesAll(e, r) {
+		if (e.Maybe == "" || r != nil && r.Implies(e.Origin)) && takesAll(e, r) {
 			return e
 		}
 	}
@@ -188,7 +188,7 @@ func sample(l *topology.Listener, r *topology.ListenerRule, lb string) (host, pa
 // taken reports whether a rule before r certainly takes a plain request.
 func taken(l *topology.Listener, r *topology.ListenerRule, host, path string) bool {
 	for _, e := range before(l, r) {
-		if e.Maybe == "" && len(e.Conditions) > 0 && matches(e, host, path) == yes {
+		if (e.Maybe == "" || r != nil && r.Implies(e.Origin)) && len(e.Conditions) > 0 && matches(e, host, path) == yes {
 			return true
 		}
 	}

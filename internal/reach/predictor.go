@@ -84,7 +84,8 @@ func (tr *trace) hop(from, to *host, fromRole, toRole string, port int) verdict 
 // hopTo is hop to one of several ports.
 func (tr *trace) hopTo(from, to *host, fromRole, toRole string, ports span) verdict {
 	sg := tr.p.x.connection(from, to, ports)
-	h := Hop{From: fromRole, To: toRole, At: to.id, Name: to.name, Port: ports.from, PortSymbol: ports.symbol, Admits: sg.admits, State: sg.state}
+	h := Hop{From: fromRole, To: toRole, At: to.id, Name: to.name, Port: ports.from, PortSymbol: ports.symbol,
+		Admits: sg.admits, State: sg.state}
 	if ports.to > ports.from {
 		h.PortEnd = ports.to
 	}

@@ -59,7 +59,8 @@ func plain(s *topology.Service) bool {
 
 // dialSymbol walks into a target whose port is not settled, but is certainly
 // the one that the rules and the container name too.
-func (p *Predictor) dialSymbol(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup, s *topology.Service, symbol string) (verdict, Delivery, string) {
+func (p *Predictor) dialSymbol(tr *trace, lb *topology.LoadBalancer, g *topology.TargetGroup, s *topology.Service,
+	symbol string) (verdict, Delivery, string) {
 	tr.pr.Service = s.ID
 	sg := tr.hopTo(p.source(tr, lb, g), p.x.taskHost(s), lbRole(lb), "app", span{symbol: symbol})
 	if sg.state == HopUnknown {

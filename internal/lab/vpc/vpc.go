@@ -43,7 +43,8 @@ type Network struct {
 // New returns a network without interfaces.
 func New(x *topology.Index) *Network {
 	return &Network{
-		index: x, interfaces: map[netip.Addr]*Interface{}, used: map[netip.Prefix]int{}, given: map[netip.Addr]bool{}, nextSubnet: map[string]int{},
+		index: x, interfaces: map[netip.Addr]*Interface{}, used: map[netip.Prefix]int{},
+		given: map[netip.Addr]bool{}, nextSubnet: map[string]int{},
 	}
 }
 

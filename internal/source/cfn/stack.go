@@ -73,6 +73,7 @@ type Stack struct {
 	outputIDs []string
 	conds     map[string]*condition
 	depends   map[*Stack]bool // by references between stacks
+	atoms     *atoms          // of the conditions; nil until asked for
 }
 
 // Resource is a resource of a template.

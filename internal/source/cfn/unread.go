@@ -94,7 +94,8 @@ func (s *Stack) unreadStack(r *Resource, why string) {
 // unreadAll records a transform that may add anything.
 func (s *Stack) unreadAll(line int32, what string) {
 	p := Pos{s.File, int(line)}
-	s.asm.Unread = append(s.asm.Unread, Unread{Pos: p, Why: fmt.Sprintf("%s: what %s adds to the template is not known", p, what), Anything: true})
+	why := fmt.Sprintf("%s: what %s adds to the template is not known", p, what)
+	s.asm.Unread = append(s.asm.Unread, Unread{Pos: p, Why: why, Anything: true})
 	s.asm.unreadOf = append(s.asm.unreadOf, nil)
 }
 

@@ -81,7 +81,9 @@ func (b *builder) launchOf(inst *resource.Instance) *resource.Instance {
 	}
 	spec := b.inner(inst.Body, "launch_template")
 	mixed := b.inner(b.inner(b.inner(inst.Body, "mixed_instances_policy"), "launch_template"), "launch_template_specification")
-	for _, o := range []topology.Opt[string]{spec.Ref("id"), spec.Ref("name"), mixed.Ref("launch_template_id"), mixed.Ref("launch_template_name"), inst.Body.Ref("launch_configuration")} {
+	for _, o := range []topology.Opt[string]{
+		spec.Ref("id"), spec.Ref("name"), mixed.Ref("launch_template_id"), mixed.Ref("launch_template_name"), inst.Body.Ref("launch_configuration"),
+	} {
 		if got := find(o); got != nil {
 			return got
 		}
@@ -175,7 +177,8 @@ func (b *builder) defaultOf(vpc topology.ID) topology.Opt[topology.ID] {
 	id := vpc + ".default_security_group_id"
 	if b.groups[id] == nil {
 		rule := func(p topology.Peer) topology.Rule {
-			return topology.Rule{Origin: topology.Origin{ID: id, File: v.File, Line: v.Line}, Protocol: "-1", Peer: p, Implied: true, Text: "of the VPC's default security group"}
+			return topology.Rule{Origin: topology.Origin{ID: id, File: v.File, Line: v.Line}, Protocol: "-1", Peer: p,
+				Implied: true, Text: "of the VPC's default security group"}
 		}
 		o := v.Origin
 		o.ID, o.Type, o.Suppress = id, "aws_security_group", nil

@@ -180,7 +180,7 @@ func origin(r *cfn.Resource) topology.Origin {
 		File: r.Stack.File, Line: r.Line, Suppress: suppressions(r.Metadata("hoplab")),
 	}
 	if _, known, why := r.Exists(); !known {
-		o.Maybe = why
+		o.Maybe, o.Cases = why, r.Cases()
 	}
 	return o
 }

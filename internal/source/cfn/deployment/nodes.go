@@ -159,7 +159,8 @@ func (b *builder) launch(i *topology.Instance, r *cfn.Resource) {
 // of a service: by capacity provider, else because their launch template names
 // the cluster, else because there is one group and one cluster. open says why
 // they are not known.
-func (b *builder) nodes(service *cfn.Resource, fleets []*cfn.Resource, starts map[*cfn.Resource]*cfn.Resource) (ids []topology.ID, open string) {
+func (b *builder) nodes(service *cfn.Resource, fleets []*cfn.Resource,
+	starts map[*cfn.Resource]*cfn.Resource) (ids []topology.ID, open string) {
 	cluster, _ := isRef(service.Prop("Cluster"), "AWS::ECS::Cluster", "", "Arn")
 	add := func(r *cfn.Resource) {
 		if id := topology.ID(r.Name()); !slices.Contains(ids, id) {

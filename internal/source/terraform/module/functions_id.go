@@ -113,7 +113,8 @@ func throughSymbols(name string, args []cty.Value) (cty.Value, bool) {
 func splitSymbols(sep, text string) (cty.Value, bool) {
 	if address, attr, ok := resource.ParseSymbol(text); ok && attr == "arn" && sep == "/" && idTypes.MatchString(address) {
 		// arn:aws:ec2:region:account:type/id
-		return cty.TupleVal([]cty.Value{resource.Unknown(address + ".arn is known only after apply"), cty.StringVal(resource.Symbol(address, "id"))}), true
+		front := resource.Unknown(address + ".arn is known only after apply")
+		return cty.TupleVal([]cty.Value{front, cty.StringVal(resource.Symbol(address, "id"))}), true
 	}
 	if sep == "" || strings.Trim(sep, ",;| \t\n") != "" {
 		return cty.NilVal, false // others may stand in an ARN or a name

@@ -179,5 +179,6 @@ func (r *reader) rootVariable(v *variable, given input, set bool) (cty.Value, er
 		}
 		return value, nil
 	}
-	return cty.UnknownVal(v.typ).Mark(resource.Cause{Set: true, Text: fmt.Sprintf("variable %q (%s) has no value; give --var %s=…", v.name, place(v.rng), v.name)}), nil
+	why := fmt.Sprintf("variable %q (%s) has no value; give --var %s=…", v.name, place(v.rng), v.name)
+	return cty.UnknownVal(v.typ).Mark(resource.Cause{Set: true, Text: why}), nil
 }

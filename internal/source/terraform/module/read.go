@@ -116,7 +116,8 @@ func (r *reader) gather(s *scope, set *resource.Set) {
 
 // unread says what a module that is not at hand is given.
 func (s *scope) unread(call *moduleCall) resource.Unread {
-	u := resource.Unread{Uses: map[string]bool{}, Why: fmt.Sprintf("%s: the resources of module.%s are not read, for it comes from %q", place(call.rng), call.name, call.source)}
+	why := fmt.Sprintf("%s: the resources of module.%s are not read, for it comes from %q", place(call.rng), call.name, call.source)
+	u := resource.Unread{Uses: map[string]bool{}, Why: why}
 	// each and count of the call itself have no value here; what they select is not needed.
 	for _, name := range sortedKeys(call.body.attrs) {
 		if !metaAttrs[name] && name != "source" && name != "version" {
