@@ -185,7 +185,9 @@ func (p *Predictor) judge(tr *trace, t *TargetState, g *topology.TargetGroup, sg
 	}
 	if CheckProtocol(g).Or("HTTP") == "TCP" && a.Kind != DeliveryRefused {
 		t.State = StateHealthy
-		return Outcome{Class: OK, By: "app", Why: "the connection is accepted, which is all that a TCP check asks", Basis: semantics.Section(6)}
+		return Outcome{
+			Class: OK, By: "app", Basis: semantics.Section(6), Why: "the connection is accepted, which is all that a TCP check asks",
+		}
 	}
 	switch a.Kind {
 	case DeliveryRefused:

@@ -167,7 +167,8 @@ func (p *Predictor) byRecord(tr *trace, from, to *topology.Service, port int) Pr
 		return tr.unknown(sg.why)
 	case HopClosed:
 		return tr.end(Outcome{
-			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(to.Origin, to.Name), port), Basis: semantics.Section(7), Inferred: true,
+			Class: Timeout, By: "network", Curl: curlTimeout(topology.Label(to.Origin, to.Name), port),
+			Basis: semantics.Section(7), Inferred: true,
 			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up",
 		})
 	}

@@ -117,7 +117,9 @@ func (p *Predictor) nlbOutcome(q ask, a Delivery) Outcome {
 	label, port := topology.Label(q.lb.Origin, q.lb.Name), q.l.Port.Or(0)
 	switch a.Kind {
 	case DeliveryRefused:
-		return Outcome{Class: Refused, By: "network", Curl: curlRefused(label, port), Basis: semantics.Section(6), Inferred: true, Why: a.Why}
+		return Outcome{
+			Class: Refused, By: "network", Curl: curlRefused(label, port), Basis: semantics.Section(6), Inferred: true, Why: a.Why,
+		}
 	case DeliveryWantsTLS, DeliveryWantsPlain:
 		return Outcome{Class: Reset, By: "agent", Basis: semantics.Section(4), Inferred: true, Why: a.Why}
 	case DeliveryAgentRefused:

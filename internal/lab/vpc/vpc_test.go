@@ -167,8 +167,10 @@ func TestDefaultGroup(t *testing.T) {
 // holds those of the subnets.
 func TestRangesInsideEachOther(t *testing.T) {
 	top := &topology.Topology{
-		VPCs:    []*topology.VPC{{Origin: topology.Origin{ID: "v"}, CIDR: topology.Known(netip.MustParsePrefix("10.1.0.0/16"))}},
-		Subnets: []*topology.Subnet{{Origin: topology.Origin{ID: "s"}, VPC: "v", CIDR: topology.Known(netip.MustParsePrefix("10.1.0.0/24"))}},
+		VPCs: []*topology.VPC{{Origin: topology.Origin{ID: "v"}, CIDR: topology.Known(netip.MustParsePrefix("10.1.0.0/16"))}},
+		Subnets: []*topology.Subnet{{
+			Origin: topology.Origin{ID: "s"}, VPC: "v", CIDR: topology.Known(netip.MustParsePrefix("10.1.0.0/24")),
+		}},
 	}
 	n := New(topology.NewIndex(top))
 	seen := map[netip.Addr]bool{}
