@@ -17,8 +17,9 @@ var clientRules = []Rule{
 	{
 		ID: "client-may-take-ipv6", Severity: Note, Title: "A client may take the IPv6 address of a name, which leads nowhere",
 		Explain: "Every name of Service Connect has two lines in a task's hosts file, 127.255.0.n and 2600:f0f0::n, and a task without IPv6 has no route to the second: connecting fails at once with \"network is unreachable\". Programs that try one address after the other do not notice. nginx takes all addresses of an upstream for servers of equal rank, and its resolver directive asks the VPC's resolver, which does not know the names at all.",
-		Fix:     "Resolve the name to IPv4 in the entrypoint (getent ahostsv4) and give nginx the address, or give the task IPv6.", Source: semantics.Section(2).Row(38, 39).Cite(),
-		run: mayTakeIPv6,
+		Fix:     "Resolve the name to IPv4 in the entrypoint (getent ahostsv4) and give nginx the address, or give the task IPv6.",
+		Source:  semantics.Section(2).Row(38, 39).Cite(),
+		run:     mayTakeIPv6,
 	},
 	{
 		ID: "grpc-without-app-protocol", Severity: Warning, Title: "gRPC through an agent that proxies TCP goes to one task",
@@ -35,8 +36,9 @@ var clientRules = []Rule{
 	{
 		ID: "agent-outlives-keep-alive", Severity: Note, Title: "The app closes idle connections before its agent does",
 		Explain: "The agent keeps connections to its app for its idle timeout, 5 minutes unless IdleTimeoutSeconds says otherwise. Servers with a short keep-alive (uvicorn, gunicorn and Node: 5 s or less unless told otherwise) close one now and then just as a request is on its way, in default mode and for callers by name; the caller gets 503 or a reset.",
-		Fix:     "Make the server's keep-alive longer than the agent's idle timeout, or the agent's idle timeout shorter.", Source: semantics.Section(3).Row(40).Cite(),
-		run: agentOutlivesKeepAlive,
+		Fix:     "Make the server's keep-alive longer than the agent's idle timeout, or the agent's idle timeout shorter.",
+		Source:  semantics.Section(3).Row(40).Cite(),
+		run:     agentOutlivesKeepAlive,
 	},
 	{
 		ID: "namespace-by-name", Severity: Warning, Title: "A DNS namespace is given by its name",
@@ -47,8 +49,9 @@ var clientRules = []Rule{
 	{
 		ID: "blue-green-test-header", Severity: Note, Title: "Test traffic of a blue/green deployment has Amazon ECS's own header",
 		Explain: "During a blue/green, linear or canary deployment the agents of all callers in the namespace know a test route beside the production one. Without TestTrafficRules a request takes it that has the header x-amzn-ecs-blue-green-test. Only HTTP has headers: on a port without AppProtocol nothing can be tested by name.",
-		Fix:     "Send the header in tests of the new version, or name one of your own in TestTrafficRules.", Source: semantics.Section(4).Cite(),
-		run: blueGreenHeader,
+		Fix:     "Send the header in tests of the new version, or name one of your own in TestTrafficRules.",
+		Source:  semantics.Section(4).Cite(),
+		run:     blueGreenHeader,
 	},
 }
 

@@ -44,8 +44,8 @@ func inheritedEnv() []string {
 // those that say how the app answers. A source must not set any other, for the
 // app is a process of the user's: LD_PRELOAD would run code in it, PATH and
 // GODEBUG change it, and the app's own SOCKET replaces a file.
-var passed = []string{"HELLO", "STATUS", "DELAY", "EVENTS", "SPIN", "DEPENDENCIES", "PROXY_TO", "PROXY_ANSWERS", "IDLE_TIMEOUT", "SERVICE_STOP",
-	"ACCESS_LOG"}
+var passed = []string{"HELLO", "STATUS", "DELAY", "EVENTS", "SPIN", "DEPENDENCIES", "PROXY_TO", "PROXY_ANSWERS", "IDLE_TIMEOUT",
+	"SERVICE_STOP", "ACCESS_LOG"}
 
 // replaced are the variables of a container in whose place the lab sets its own.
 var replaced = []string{"PORT", "LISTEN_ADDRESS", "INSTANCE"}

@@ -103,7 +103,9 @@ func (e *DialError) curl(after time.Duration) call.Observation {
 	switch e.Reason {
 	case Unresolved:
 		return failure(6, "Could not resolve host: %s", e.Host)
-	case Refused, NoRoute:
+	case NoRoute: // before a packet leaves
+		return failure(7, "Failed to connect to %s port %d after 0 ms: Couldn't connect to server", e.Host, e.Port)
+	case Refused:
 		return failure(7, "Failed to connect to %s port %d after %d ms: Couldn't connect to server", e.Host, e.Port, after.Milliseconds())
 	}
 	return failure(28, "Failed to connect to %s port %d after %d ms: Couldn't connect to server", e.Host, e.Port, after.Milliseconds())

@@ -58,6 +58,7 @@ func (c request) show(ctx context.Context, s *stage) (Shown, error) {
 	if c.call.FromClient {
 		caller, name = lab.Caller{Service: s.client.ID}, s.client.Name.Or("the client")
 	}
+	caller.Lookup = c.call.Lookup
 	target, err := s.address(&p, question, c.call.Path)
 	if err != nil {
 		return out, err

@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/scenario"
 	"github.com/hoplab/hoplab/internal/situation"
 )
@@ -8,7 +9,7 @@ import (
 const noName = "curl: (6) Could not resolve host: app.sample-namespace"
 
 func callerLessons() []Lesson {
-	return []Lesson{namesFrozen(), whoHasNames()}
+	return []Lesson{namesFrozen(), whoHasNames(), twoAddresses()}
 }
 
 func namesFrozen() Lesson {
@@ -77,6 +78,43 @@ func whoHasNames() Lesson {
 		},
 		Remember: []string{
 			"An app with callers of both kinds needs a load balancer beside its name, and then the question of the needless hop comes up.",
+		},
+	}
+}
+
+func twoAddresses() Lesson {
+	by := func(l call.Lookup) situation.Call {
+		return situation.Call{FromClient: true, To: "name", Path: "/", Lookup: l}
+	}
+	const unreachable = "curl: (7) Failed to connect to app.sample-namespace port 80"
+	return Lesson{
+		ID: "two-addresses", Title: "A name with two addresses, and one of them leads nowhere",
+		Story: []string{
+			"In the hosts file of the client's task the name stands twice: once with 127.255.0.1, once with 2600:f0f0:0:0:0:0:0:1. The subnets have no IPv6.",
+			"curl in that task is served. Then nginx is put in front of the client, as a reverse proxy to http://app.sample-namespace:80.",
+		},
+		Question: "A program takes the first address that the name has, the IPv6 one, and tries no other. What does it see?",
+		Choices: []Choice{
+			{"200: the agent takes both", func(r *Record) bool { return r.status("first") == 200 }},
+			{"It cannot connect, at once", func(r *Record) bool { return r.exit("first") == 7 }},
+			{"It waits until its connect timeout", func(r *Record) bool { return r.exit("first") == 28 }},
+			{"The name does not resolve", func(r *Record) bool { return r.exit("first") == 6 }},
+		},
+		Acts: []Act{{Title: "Three programs in one task", Config: deployment("two-addresses", asItIs), Steps: []Step{
+			request{key: "all", say: "A program that tries one address after the other, as curl and Go do:", call: by(call.LookupAll),
+				want: want{status: 200, body: hello, path: agentAgentApp}},
+			request{key: "first", say: "One that takes the first and tries no other:", call: by(call.LookupFirst), want: want{curl: unreachable}},
+			request{key: "dns", say: "One that asks the VPC's resolver itself, as nginx does when it has a resolver directive:",
+				call: by(call.LookupDNS), want: want{curl: noName}},
+		}}},
+		Why: []string{
+			"ECS writes both lines into every task, whether it has IPv6 or not. The agent listens on 127.0.0.1, and a task without IPv6 has no route to 2600:f0f0::/96: the kernel says \"network is unreachable\" before a packet leaves.",
+			"nginx takes all addresses of an upstream for servers of equal rank, so some of its connections fail. With a resolver directive it asks DNS, which does not know the names at all. Some gRPC libraries behave alike.",
+		},
+		Remember: []string{
+			"\"network is unreachable\" with 2600:f0f0 in it is the client's way to look names up, not a security group.",
+			"Resolve to IPv4 when the container starts: getent ahostsv4 NAME.",
+			"getent hosts prints the IPv6 address, dig neither.",
 		},
 	}
 }

@@ -44,8 +44,8 @@ func slowApp() Lesson {
 			"An agent gives each request 15 s unless the service says otherwise (perRequestTimeout). A load balancer waits until a connection has been silent for its idle timeout, 60 s unless changed. Both answer 504; the agent in plain text, the load balancer with a page.",
 		},
 		Remember: []string{
-			"Turning Service Connect on brings a limit of 15 s to callers by name.",
-			"Whether the app's agent applies that limit to load balancer traffic in the default mode is not documented.",
+			"Turning Service Connect on brings a limit of 15 s to callers by name, and in default mode to all callers.",
+			"In default mode the app's agent applies it to the load balancer's requests too, and to the whole response: an event stream is cut after 15 s. A WebSocket is not.",
 			"The text tells who gave up: upstream request timeout is an agent, 504 Gateway Time-out is the load balancer.",
 		},
 	}

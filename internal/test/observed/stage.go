@@ -311,9 +311,8 @@ type connection struct {
 }
 
 func (s *stage) connection(c lab.Caller, url string) *connection {
-	return &connection{s, &http.Transport{MaxConnsPerHost: 1, DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return s.lab.Dial(ctx, c, url)
-	}}}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return s.lab.Dial(ctx, c, url) }
+	return &connection{s, &http.Transport{MaxConnsPerHost: 1, DisableCompression: true, DialContext: dial}}
 }
 
 func (k *connection) close() { k.tr.CloseIdleConnections() }
