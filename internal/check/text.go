@@ -33,7 +33,7 @@ func Text(w io.Writer, findings []Finding, o render.TextOptions) error {
 		}
 		writeFinding(b, f, o)
 	}
-	fmt.Fprintln(b, count(findings, hidden))
+	printable.Fprintln(b, count(findings, hidden))
 	return b.Flush()
 }
 

@@ -53,7 +53,7 @@ func writeLegend(b io.Writer, ps []reach.Prediction) {
 	used(func(h reach.Hop) bool { return h.State == reach.HopClosed }, "✕ closed")
 	used(func(h reach.Hop) bool { return h.State == reach.HopUnknown }, "? not settled by the source")
 	if len(marks) > 0 {
-		fmt.Fprintf(b, "  %s\n\n", strings.Join(marks, "; "))
+		printable.Fprintf(b, "  %s\n\n", strings.Join(marks, "; "))
 	}
 }
 
@@ -139,14 +139,14 @@ func writeTable(b io.Writer, rows [][]string, width int) {
 			for i, c := range r {
 				line += c + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+2)
 			}
-			fmt.Fprintln(b, strings.TrimRight(line, " "))
+			printable.Fprintln(b, strings.TrimRight(line, " "))
 		}
 		return
 	}
 	for _, r := range rows[1:] {
-		fmt.Fprintf(b, "    %s\n", r[0])
+		printable.Fprintf(b, "    %s\n", r[0])
 		for i, c := range r[1:] {
-			fmt.Fprintf(b, "      %-10s %s\n", rows[0][i+1], c)
+			printable.Fprintf(b, "      %-10s %s\n", rows[0][i+1], c)
 		}
 	}
 }

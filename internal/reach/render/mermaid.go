@@ -25,23 +25,23 @@ func Mermaid(w io.Writer, r *reach.Report, all bool) error {
 
 func writeMermaid(b io.Writer, n int, p reach.Prediction) {
 	node := func(i int) string { return fmt.Sprintf("p%dn%d", n, i) }
-	fmt.Fprintf(b, "  subgraph p%d[%s]\n", n, quote(p.What))
+	printable.Fprintf(b, "  subgraph p%d[%s]\n", n, quote(p.What))
 	first := "client"
 	if len(p.Hops) > 0 {
 		first = p.Hops[0].From
 	}
-	fmt.Fprintf(b, "    %s([%s])\n", node(0), quote(first))
+	printable.Fprintf(b, "    %s([%s])\n", node(0), quote(first))
 	for i, h := range p.Hops {
 		edge := "-->"
 		if h.State != reach.HopOpen {
 			edge = "-.->"
 		}
-		fmt.Fprintf(b, "    %s[%s]\n", node(i+1), quote(h.To+": "+h.Name))
-		fmt.Fprintf(b, "    %s %s|%s| %s\n", node(i), edge, quote(arrowLabel(h)), node(i+1))
+		printable.Fprintf(b, "    %s[%s]\n", node(i+1), quote(h.To+": "+h.Name))
+		printable.Fprintf(b, "    %s %s|%s| %s\n", node(i), edge, quote(arrowLabel(h)), node(i+1))
 	}
 	end := len(p.Hops) + 1
-	fmt.Fprintf(b, "    %s{{%s}}\n", node(end), quote(short(p)))
-	fmt.Fprintf(b, "    %s === %s\n", node(end-1), node(end))
+	printable.Fprintf(b, "    %s{{%s}}\n", node(end), quote(short(p)))
+	printable.Fprintf(b, "    %s === %s\n", node(end-1), node(end))
 	fmt.Fprintln(b, "  end")
 }
 

@@ -90,14 +90,14 @@ func breakLines(w io.Writer, text string, first, rest, width int) {
 			gap = 0
 		}
 		if !empty && used+gap+n > width {
-			fmt.Fprintln(w, strings.TrimRight(line, " "))
+			printable.Fprintln(w, printable.Safe(strings.TrimRight(line, " ")))
 			line, used, gap = strings.Repeat(" ", rest), rest, 0
 		}
 		line += strings.Repeat(" ", gap) + word
 		used += gap + n
 		empty = false
 	}
-	fmt.Fprintln(w, strings.TrimRight(line, " "))
+	printable.Fprintln(w, printable.Safe(strings.TrimRight(line, " ")))
 }
 
 // splitWords splits at single spaces, so that runs of spaces inside text, used
