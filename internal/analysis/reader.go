@@ -53,7 +53,7 @@ func openReaders(p *plan.Plan, hash string, rep run.Replicate) ([]*reader, error
 }
 
 func openReader(path string) (*reader, error) {
-	f, err := os.Open(path)
+	f, err := run.OpenSamples(path)
 	if err != nil {
 		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "cannot read the samples: %w", err)
 	}

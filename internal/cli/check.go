@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hoplab/hoplab/internal/bounded"
 	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/printable"
@@ -164,18 +166,30 @@ func suppressions(path string, args []string) ([]check.SuppressEntry, error) {
 		}
 	}
 	for _, c := range candidates {
-		f, err := os.Open(c)
+		var data []byte
+		var err error
+		if path == "" { // nobody named it
+			data, err = bounded.ReadBelow(filepath.Dir(c), c, maxSuppressions)
+		} else {
+			data, err = bounded.Read(c, maxSuppressions)
+		}
 		if errors.Is(err, fs.ErrNotExist) && path == "" {
 			continue
 		}
 		if err != nil {
+			var pe *fs.PathError
+			if errors.As(err, &pe) {
+				err = pe.Err
+			}
 			return nil, fail.Newf(fail.Usage, "check the path after --suppress", "cannot read %s: %w", c, err)
 		}
-		defer f.Close()
-		return check.ParseSuppressions(c, f)
+		return check.ParseSuppressions(c, bytes.NewReader(data))
 	}
 	return nil, nil
 }
+
+// maxSuppressions bounds a suppression file, in bytes.
+const maxSuppressions = 1 << 20
 
 func renderOptions(s streams) render.TextOptions {
 	o := textOptions(s.out)

@@ -119,8 +119,8 @@ func TestHostileNames(t *testing.T) {
 // TestNoPlaceholders: what a reader puts into values to remember where they are
 // from does not come out in a document. A harmless template has none of it.
 func TestNoPlaceholders(t *testing.T) {
-	for _, path := range []string{"../source/cfn/deployment/testdata/article/override-closed.template.json", "../source/terraform/testdata/unknowns",
-		"../source/terraform/testdata/references", "../source/terraform/testdata/modules"} {
+	for _, path := range []string{"../source/cfn/deployment/testdata/article/override-closed.template.json",
+		"../source/terraform/testdata/unknowns", "../source/terraform/testdata/references", "../source/terraform/testdata/modules"} {
 		for _, args := range [][]string{{"check", "--format", "json"}, {"check", "--format", "sarif"}, {"explain", "--format", "json"}} {
 			var out, errOut bytes.Buffer
 			Main(append(args, path), strings.NewReader(""), &out, &errOut)
@@ -147,8 +147,8 @@ func TestHostileErrors(t *testing.T) {
 	for _, args := range [][]string{
 		{"check", evil}, {"explain", "no" + evil}, {evil}, {"check", "--" + evil}, {"check", "--format", evil}, {"check", "--param", evil},
 		{"report", evil}, {"compare", evil, evil}, {"run", "--resume", evil}, {"lab", "status", "--name", evil}, {"plan", "--budget", evil},
-		{"check", bad(`{"Resources":{"A":{"Type":` + string(quoted) + `,"Properties":{"Fn::Sub":{` + string(quoted) + `:1}}}},` + string(quoted) + `}`)},
-		{"check", bad(`{"Resources":{` + string(quoted) + `:{"Type":"AWS::ECS::Service","Properties":{"Cluster":{"Ref":` + string(quoted) + `}}}}}`)},
+		{"check", bad(strings.ReplaceAll(`{"Resources":{"A":{"Type":NAME,"Properties":{"Fn::Sub":{NAME:1}}}},NAME}`, "NAME", string(quoted)))},
+		{"check", bad(strings.ReplaceAll(`{"Resources":{NAME:{"Type":"AWS::ECS::Service","Properties":{"Cluster":{"Ref":NAME}}}}}`, "NAME", string(quoted)))},
 		{"check", bad("Resources:\n  A: !" + "\u202e\u009b" + ` "x`)},
 	} {
 		var out, errOut bytes.Buffer
@@ -212,7 +212,8 @@ func TestHostileLab(t *testing.T) {
 	mustBePlain(t, "lab", out.String())
 	mustBePlain(t, "lab's errors", errOut.String())
 	out.Reset()
-	if err := writeJSON(s, &st); err != nil || strings.ContainsFunc(out.String(), func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
+	hidden := func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }
+	if err := writeJSON(s, &st); err != nil || strings.ContainsFunc(out.String(), hidden) {
 		t.Errorf("JSON of a lab (%v): %q", err, out.String())
 	}
 }

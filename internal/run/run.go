@@ -26,6 +26,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hoplab/hoplab/internal/bounded"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
 )
@@ -225,7 +226,7 @@ func (r Replicate) Samples() ([]string, error) {
 // finish.
 func (r Replicate) Evidence() (e Evidence, ok bool, err error) {
 	path := filepath.Join(r.Path, EvidenceFile)
-	err = readJSON(path, &e)
+	err = r.read(path, &e)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Evidence{}, false, nil
 	}
@@ -233,7 +234,7 @@ func (r Replicate) Evidence() (e Evidence, ok bool, err error) {
 		var old struct {
 			Addresses map[string]string `json:"doors"` // the key of earlier versions
 		}
-		err = readJSON(path, &old)
+		err = r.read(path, &old)
 		e.Addresses = old.Addresses
 	}
 	return e, err == nil && e.Complete, err
@@ -245,7 +246,22 @@ func (r Replicate) Finish(e Evidence) error {
 }
 
 func (d *Dir) write(name string, v any) error { return writeJSON(filepath.Join(d.Path, name), v) }
-func (d *Dir) read(name string, v any) error  { return readJSON(filepath.Join(d.Path, name), v) }
+func (d *Dir) read(name string, v any) error  { return readJSON(d.Path, filepath.Join(d.Path, name), v) }
+
+// read reads a file of the replicate, which lies two levels below the run directory.
+func (r Replicate) read(path string, v any) error {
+	return readJSON(filepath.Dir(filepath.Dir(r.Path)), path, v)
+}
+
+// OpenSamples opens a sample file that Samples has listed, if it is a regular
+// file of the run directory; a link out of it is not followed.
+func OpenSamples(path string) (*os.File, error) {
+	return bounded.OpenBelow(filepath.Dir(filepath.Dir(filepath.Dir(path))), path)
+}
+
+// maxFile bounds a JSON file of a run directory, in bytes. The evidence of a
+// long run has some 100 KiB.
+const maxFile = 64 << 20
 
 // WriteFile replaces a file of the directory through a temporary one, so that
 // a reader never sees half of it.
@@ -275,8 +291,8 @@ func writeFile(path string, data []byte) error {
 	return writeError(path, err)
 }
 
-func readJSON(path string, v any) error {
-	data, err := os.ReadFile(path)
+func readJSON(dir, path string, v any) error {
+	data, err := bounded.ReadBelow(dir, path, maxFile)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return err

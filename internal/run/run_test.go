@@ -1,11 +1,15 @@
 package run_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/hoplab/hoplab/internal/bounded"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
@@ -137,5 +141,45 @@ func TestErrorsNameTheThingAndTheCode(t *testing.T) {
 				t.Error("the error has no hint at the next step")
 			}
 		})
+	}
+}
+
+// TestHostileDirectory: files that never end, wait, or lie elsewhere are refused
+// by name, also those of a replicate.
+func TestHostileDirectory(t *testing.T) {
+	for _, name := range []string{run.EnvironmentFile, run.PlanFile, run.StateFile, "replicates/01/" + run.EvidenceFile, "replicates/01/samples.hop"} {
+		for what, put := range map[string]func(path string) error{
+			"a link to a device": func(p string) error { return os.Symlink("/dev/zero", p) },
+			"a pipe":             func(p string) error { return syscall.Mkfifo(p, 0o600) },
+		} {
+			d := create(t)
+			if err := d.Replicate(1).Reset(); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(d.Path, name)
+			os.Remove(path)
+			if err := put(path); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() {
+				_, err1 := run.Open(d.Path)
+				_, err2 := d.State()
+				_, _, err3 := d.Replicate(1).Evidence()
+				var err4 error
+				if files, _ := d.Replicate(1).Samples(); len(files) > 0 {
+					_, err4 = run.OpenSamples(files[0])
+				}
+				done <- errors.Join(err1, err2, err3, err4)
+			}()
+			select {
+			case err := <-done:
+				if !errors.Is(err, bounded.ErrOutside) && !errors.Is(err, bounded.ErrNotRegular) || !strings.Contains(err.Error(), name) {
+					t.Errorf("%s is %s: %v", name, what, err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Errorf("%s is %s: waits", name, what)
+			}
+		}
 	}
 }

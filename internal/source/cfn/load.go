@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/bounded"
 	"github.com/hoplab/hoplab/internal/fail"
 )
 
@@ -34,7 +35,7 @@ func Load(paths []string, opts Options) (*Assembly, error) {
 		return nil, fail.Newf(fail.Usage, "give a template file or a cdk.out directory", "no template given")
 	}
 	l := newLoader(strings.Join(paths, ", "), opts)
-	l.read = readFile
+	l.read = l.readFile
 	l.given = paths
 	for _, p := range paths {
 		if err := l.path(p); err != nil {
@@ -63,6 +64,7 @@ type loader struct {
 	asm    *Assembly
 	read   func(path string) ([]byte, error) // nil: nothing but the given text
 	given  []string                          // the paths that the user named
+	roots  []string                          // the assemblies and the folders of templates among them
 	parsed map[string]*node
 	names  map[string]bool
 	values int // read so far
@@ -88,6 +90,7 @@ func (l *loader) path(p string) error {
 	if info.IsDir() {
 		for _, dir := range []string{p, filepath.Join(p, "cdk.out")} {
 			if _, err := os.Stat(filepath.Join(dir, manifestName)); err == nil {
+				l.roots = append(l.roots, dir)
 				_, err := l.assembly(dir, 0)
 				return err
 			}
@@ -99,6 +102,7 @@ func (l *loader) path(p string) error {
 		return fail.Newf(fail.Usage, "give a template file, a cloud assembly that `cdk synth` made, or a directory with .tf files",
 			"%s: holds no %s and no .tf files", p, manifestName)
 	}
+	l.roots = append(l.roots, filepath.Dir(p))
 	if filepath.Base(p) == manifestName {
 		_, err := l.assembly(filepath.Dir(p), 0)
 		return err
@@ -297,26 +301,42 @@ func parse(file string, data []byte) (*node, error) {
 	return nil, err
 }
 
-// readFile reads a file within the size limit.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, unreadable(path, err)
+// readFile reads a file within the size limit: any file that the user named, and
+// regular ones below what the user named when a template or a manifest names them.
+func (l *loader) readFile(path string) ([]byte, error) {
+	for _, g := range l.given {
+		if filepath.Clean(g) != filepath.Clean(path) {
+			continue
+		}
+		data, err := bounded.Read(path, maxJSON)
+		if err != nil {
+			return nil, unreadable(path, err)
+		}
+		return data, nil
 	}
-	if info.Size() > maxJSON {
-		return nil, tooLarge(path, int(info.Size()), maxJSON)
+	err := error(&fs.PathError{Op: "open", Path: path, Err: bounded.ErrOutside})
+	for _, root := range l.roots {
+		var data []byte
+		if data, err = bounded.ReadBelow(root, path, maxJSON); err == nil {
+			return data, nil
+		}
+		if !errors.Is(err, bounded.ErrOutside) {
+			break
+		}
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, unreadable(path, err)
-	}
-	return data, nil
+	return nil, unreadable(path, err)
 }
 
 func unreadable(path string, err error) error {
 	hint := "check the path and its permissions"
 	if errors.Is(err, fs.ErrNotExist) {
 		hint = "check the path; `cdk synth` writes a CDK app's templates to cdk.out"
+	}
+	if errors.Is(err, bounded.ErrOutside) || errors.Is(err, bounded.ErrNotRegular) {
+		hint = "put a copy of the file there, or give the file itself"
+	}
+	if errors.Is(err, bounded.ErrTooLarge) {
+		hint = "give the template alone: CloudFormation takes at most 1 MB"
 	}
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

@@ -17,7 +17,7 @@ func (l *loader) assembly(dir string, depth int) ([]*Stack, error) {
 	if depth > maxNesting {
 		return nil, fail.Newf(fail.Usage, "check the manifests by hand", "%s: assemblies nest more than %d deep", file, maxNesting)
 	}
-	data, err := readFile(file)
+	data, err := l.read(file)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (l *loader) additional(m *manifest, n *node) *node {
 		return nil
 	}
 	path := filepath.Join(m.dir, file)
-	data, err := readFile(path)
+	data, err := l.read(filepath.ToSlash(path))
 	if err != nil {
 		return nil
 	}

@@ -7,14 +7,18 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hoplab/hoplab/internal/bounded"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/printable"
 )
 
+// maxConfig bounds a cdk.json, in bytes.
+const maxConfig = 4 << 20
+
 // Command returns the "app" command of dir/cdk.json, which App would run.
 func Command(dir string) (string, error) {
 	path := filepath.Join(dir, "cdk.json")
-	data, err := os.ReadFile(path)
+	data, err := bounded.Read(path, maxConfig)
 	if err != nil {
 		return "", fail.Newf(fail.Usage, "give a directory with a cdk.json", "cannot read the CDK app: %w", err)
 	}

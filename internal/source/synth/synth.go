@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/bounded"
 	"github.com/hoplab/hoplab/internal/fail"
 )
 
@@ -128,7 +129,7 @@ func mkdir(dir string) string {
 // paths that the command line would ask for.
 func appContext(root string, values map[string]string) (string, error) {
 	path := filepath.Join(root, "cdk.json")
-	data, err := os.ReadFile(path)
+	data, err := bounded.Read(path, maxConfig)
 	if err != nil {
 		return "", fail.Newf(fail.Environment, "run hoplab inside its repository", "cannot synthesize: %w", err)
 	}
@@ -201,6 +202,9 @@ func digestOf(root string, key []byte) (string, error) {
 	return hex.EncodeToString(h.Sum(nil))[:16], nil
 }
 
+// maxTemplate bounds a template, in bytes, as its reader does.
+const maxTemplate = 64 << 20
+
 // Digest names a cloud assembly by the content of its templates, so that
 // results of different deployments do not merge.
 func Digest(paths []string) (string, error) {
@@ -215,7 +219,7 @@ func Digest(paths []string) (string, error) {
 			}
 		}
 		for _, f := range files {
-			data, err := os.ReadFile(f)
+			data, err := bounded.Read(f, maxTemplate)
 			if err != nil {
 				return "", fail.Newf(fail.Usage, "check the path", "cannot read %s: %w", f, err)
 			}

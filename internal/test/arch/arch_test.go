@@ -76,10 +76,10 @@ var rules = []rule{
 	},
 	{
 		from: []string{"internal/ports", "internal/fail", "internal/summary", "internal/stats", "internal/hist", "internal/quantity",
-			"internal/semantics", "internal/call", "internal/printable"},
+			"internal/semantics", "internal/call", "internal/printable", "internal/bounded"},
 		never: []string{"./"},
 		but: []string{"./internal/ports", "./internal/fail", "./internal/summary", "./internal/stats", "./internal/hist",
-			"./internal/quantity", "./internal/semantics", "./internal/call", "./internal/printable"},
+			"./internal/quantity", "./internal/semantics", "./internal/call", "./internal/printable", "./internal/bounded"},
 		why: "leaves: everyone may import them because they import nobody",
 	},
 	{
@@ -91,8 +91,9 @@ var rules = []rule{
 	{
 		from:  []string{"internal/source/..."},
 		never: []string{"./internal/"},
-		but:   []string{"./internal/source", "./internal/topology", "./internal/fail", "./internal/ports", "./internal/printable"},
-		why:   "reading a template knows nothing of what is later made of it",
+		but: []string{"./internal/source", "./internal/topology", "./internal/fail", "./internal/ports", "./internal/printable",
+			"./internal/bounded"},
+		why: "reading a template knows nothing of what is later made of it",
 	},
 	{
 		from: []string{"internal/analysis", "internal/compare", "internal/stats", "internal/run", "internal/plan", "internal/sim"},
