@@ -116,6 +116,7 @@ func With(p *reach.Predictor, suppress []SuppressEntry) []Finding {
 		c.rule = &rules[i]
 		c.rule.run(c)
 	}
+	c.out = slices.DeleteFunc(c.out, opensNoPort)
 	for i := range c.out {
 		c.out[i].speak()
 	}
@@ -129,6 +130,12 @@ func With(p *reach.Predictor, suppress []SuppressEntry) []Finding {
 		)
 	})
 	return c.out
+}
+
+// opensNoPort reports a finding whose rule would open a port that is none:
+// port-out-of-range is the whole answer there.
+func opensNoPort(f Finding) bool {
+	return f.Add != nil && (topology.PortNumber{N: topology.Known(f.Add.Port)}).OutOfRange()
 }
 
 // Rules returns the registered rules, ordered by ID.

@@ -33,6 +33,13 @@ var examples = map[string]example{
 			f.AppGroup.Ingress[1] = topologytest.TCP(65535, 65535, topologytest.Group(f.ClientGroup))
 		},
 	},
+	"value-malformed": {
+		"`ingressPortOverride: abc`",
+		func(f *topologytest.Fixture) {
+			f.Topology.Malformed = []topology.Note{{Origin: f.Server.Origin, Text: `expected an integer, found "abc"`}}
+		},
+		func(*topologytest.Fixture) {},
+	},
 	"port-out-of-range": {
 		"a client alias on port 65536",
 		func(f *topologytest.Fixture) { f.Endpoint().Aliases[0].Port = topology.Known(65536) },

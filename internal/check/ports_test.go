@@ -45,6 +45,11 @@ func TestPortsOutOfRange(t *testing.T) {
 			} else if bad && (got[0].Origin.ID != at.ID || !strings.Contains(got[0].Message, fmt.Sprintf(" %d is no TCP port", n))) {
 				t.Errorf("%s %d: %+v; want it at %s with the number", name, n, got[0], at.ID)
 			}
+			for _, other := range check(t, f, Options{}) {
+				if text := other.Message + other.Fix; bad && n != 0 && other.Rule != "port-out-of-range" && strings.Contains(text, fmt.Sprint(n)) {
+					t.Errorf("%s %d: and %s: %s %s", name, n, other.Rule, other.Message, other.Fix)
+				}
+			}
 		}
 	}
 }

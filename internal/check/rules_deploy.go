@@ -106,6 +106,11 @@ var deployRules = []Rule{
 		run:     protocols,
 	},
 	{
+		ID: "value-malformed", Severity: Error, Title: "A value is no whole number",
+		Explain: "Ports, counts and times are whole numbers. CloudFormation refuses a property whose value is text, a fraction, or larger than any integer, and hoplab does not guess what was meant.",
+		Fix:     "Write a whole number.", Source: "CloudFormation template reference, the property's type (Integer)", run: malformed,
+	},
+	{
 		ID: "port-out-of-range", Severity: Error, Title: "A port is no TCP port",
 		Explain: "A TCP port is 1 to 65535. Elastic Load Balancing and Amazon ECS refuse any other for a listener, a target, a health check, a container or a client alias. An override has rules of its own.",
 		Fix:     "Choose 1 to 65535.", Source: "RFC 9293, section 3.1", run: portsOutOfRange,
@@ -180,6 +185,13 @@ func (c *checker) duplicate(e, other *topology.ConnectEndpoint, what string) {
 		"%s publishes %s, which %s publishes already in the same namespace", topology.Label(e.Service.Origin, e.Service.Name), what, topology.Label(other.Service.Origin, other.Service.Name))
 	f.Related = []topology.Origin{other.Service.Origin}
 	f.Effect = "the deployment fails"
+}
+
+func malformed(c *checker) {
+	for _, n := range c.x.Topology.Malformed {
+		f := c.add(n.Origin, "Write a whole number.", "%s: %s", c.label(n.Origin), n.Text)
+		f.Effect = "the deployment fails"
+	}
 }
 
 // portsOutOfRange leaves overrides to override-out-of-range and

@@ -302,9 +302,14 @@ func listenerWithoutTargets(c *checker) {
 
 func pathUnknown(c *checker) {
 	first := once()
+	wrong := map[topology.ID]bool{} // groups with a port that port-out-of-range names
+	for _, n := range c.x.Topology.PortNumbers() {
+		wrong[n.At.ID] = wrong[n.At.ID] || n.OutOfRange()
+	}
 	for i := range c.r.Predictions {
 		p := &c.r.Predictions[i]
-		if p.Outcome.Class != reach.Unknown || !p.Likely || p.Kind == reach.KindWhatIf || p.Kind == reach.KindDirect {
+		if p.Outcome.Class != reach.Unknown || !p.Likely || p.Kind == reach.KindWhatIf || p.Kind == reach.KindDirect ||
+			wrong[p.TargetGroup] {
 			continue
 		}
 		at := c.place(p)

@@ -121,6 +121,9 @@ type Topology struct {
 	OpenRecords string
 	// Unknowns lists what could not be resolved anywhere in the source.
 	Unknowns []Note
+	// Malformed lists values that are settled and of a form that the resource's
+	// schema does not have: AWS refuses them. The origin's line is the value's.
+	Malformed []Note
 	// Suppressions from the template's own metadata that name no resource.
 	Suppressions []Suppression
 }

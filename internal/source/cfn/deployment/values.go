@@ -50,6 +50,21 @@ func (b *builder) why(v cfn.Value, expected string) string {
 	return text
 }
 
+// malformed records a settled value that AWS refuses, once, and returns the
+// reason with its place.
+func (b *builder) malformed(v cfn.Value, text string) string {
+	at, pos := b.at, v.Pos()
+	if pos.File != "" {
+		at.File, at.Line = pos.File, pos.Line
+	}
+	reason := fmt.Sprintf("%s:%d: %s", at.File, at.Line, text)
+	if key := string(at.ID) + "\x00malformed " + reason; !b.seen[key] {
+		b.seen[key] = true
+		b.t.Malformed = append(b.t.Malformed, topology.Note{Origin: at, Text: text})
+	}
+	return reason
+}
+
 func (b *builder) text(v cfn.Value) topology.Opt[string] {
 	if v.IsAbsent() {
 		return topology.Opt[string]{}
@@ -68,6 +83,9 @@ func (b *builder) integer(v cfn.Value) topology.Opt[int] {
 	v = cfn.Deref(v)
 	if n, ok := v.Int(); ok {
 		return topology.Known(n)
+	}
+	if t, ok := v.Text(); ok {
+		return topology.Unknown[int](b.malformed(v, fmt.Sprintf("expected an integer, found %.60q", t)))
 	}
 	return topology.Symbolic[int](b.symbol(v), b.why(v, "an integer"))
 }
