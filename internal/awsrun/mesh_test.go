@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
@@ -78,4 +79,43 @@ func TestRestartAppReplacesTasks(t *testing.T) {
 	if !strings.Contains(a.err, "restarting app-agent") {
 		t.Errorf("no progress:\n%s", a.err)
 	}
+}
+
+// TestAccountIsPinned: with --account nothing but the caller's identity is asked
+// of another account.
+func TestAccountIsPinned(t *testing.T) {
+	newFakeAWS(t)
+	dir := filepath.Join(t.TempDir(), "pinned")
+	a := hoplab(t, dir, runArgs(dir, "--account", "999999999999", "--replicates", "1")...)
+	a.want(fail.Usage, "--account asks for 999999999999")
+	if strings.Contains(a.err, "looking at the stacks") {
+		t.Errorf("it went on:\n%s", a.err)
+	}
+	_, right, ok := strings.Cut(a.err, "of account ")
+	if !ok || len(right) < 12 {
+		t.Fatalf("the error names no account:\n%s", a.err)
+	}
+	if a = hoplab(t, dir, runArgs(dir, "--account", right[:12], "--replicates", "2")...); a.code != fail.OK && a.code != fail.CannotTell {
+		t.Errorf("with the account of the credentials: exit code %d\n%s", a.code, a.err)
+	}
+}
+
+// TestResumeOfTwo: who resumes a run that another process carries out is refused.
+func TestResumeOfTwo(t *testing.T) {
+	newFakeAWS(t)
+	dir := filepath.Join(t.TempDir(), "twice")
+	if a := hoplab(t, dir, runArgs(dir, "--replicates", "2")...); a.code != fail.OK && a.code != fail.CannotTell {
+		t.Fatalf("exit code %d\n%s", a.code, a.err)
+	}
+	d, err := run.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := d.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	a := hoplab(t, dir, "run", "--yes", "--resume", dir)
+	a.want(fail.Usage, "is being written by process ")
 }

@@ -138,6 +138,11 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if err != nil {
 		return err
 	}
+	unlock, err := dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return f.carryOut(cmd.Context(), s, dir, deployed.topology, tools, inject)
 }
 
@@ -146,7 +151,7 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 	var also []string
 	cmd.Flags().Visit(func(fl *pflag.Flag) {
 		switch fl.Name {
-		case "resume", "k6", "envoy", "format", "assembly", "yes", "restart-app":
+		case "resume", "k6", "envoy", "format", "assembly", "yes", "restart-app", "account":
 		default:
 			also = append(also, "--"+fl.Name)
 		}
@@ -170,6 +175,11 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 	if code, done, err := lab.Enter(p.Fabric); done || err != nil {
 		return errors.Join(err, answer(fail.Code(code)))
 	}
+	unlock, err := dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	deployed, err := f.deployment(cmd.Context(), s, &p)
 	if err != nil {
 		return err

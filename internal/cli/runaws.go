@@ -29,10 +29,12 @@ import (
 type awsFlags struct {
 	yes        bool
 	restartApp bool
+	account    string
 }
 
 func (f *awsFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.yes, "yes", false, "with --target aws: start without asking")
+	fl.StringVar(&f.account, "account", "", "with --target aws: the account (12 digits) that it must be; nothing is asked of any other")
 	fl.BoolVar(&f.restartApp, "restart-app", false, "with --target aws: replace the app's tasks before every replicate")
 }
 
@@ -57,7 +59,7 @@ func runAWS(cmd *cobra.Command, s streams, f *runFlags, p plan.Plan) error {
 	if err := run.Free(out); err != nil {
 		return err
 	}
-	site, err := survey(ctx, s, &p)
+	site, err := f.aws.survey(ctx, s, &p)
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func runAWS(cmd *cobra.Command, s streams, f *runFlags, p plan.Plan) error {
 // resumeAWS finishes a broken run on AWS: the replicates that are not
 // complete, and the metrics that have not been read.
 func resumeAWS(ctx context.Context, s streams, f *runFlags, dir *run.Dir) error {
-	site, err := survey(ctx, s, &dir.Plan)
+	site, err := f.aws.survey(ctx, s, &dir.Plan)
 	if err != nil {
 		return err
 	}
@@ -87,10 +89,20 @@ func resumeAWS(ctx context.Context, s streams, f *runFlags, dir *run.Dir) error 
 	return f.carryOutAWS(ctx, s, dir, site)
 }
 
-func survey(ctx context.Context, s streams, p *plan.Plan) (*awsrun.Site, error) {
+func (f *awsFlags) survey(ctx context.Context, s streams, p *plan.Plan) (*awsrun.Site, error) {
 	c, err := awsrun.Connect(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if f.account != "" {
+		id, arn, err := c.Account(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if id != f.account {
+			return nil, fail.Newf(fail.Usage, "take the credentials of that account, or another --account",
+				"the credentials are of account %s (%s), and --account asks for %s", id, arn, f.account)
+		}
 	}
 	printable.Fprintf(s.err, "looking at the stacks in %s\n", c.Region)
 	return awsrun.Survey(ctx, c, p)
@@ -128,8 +140,13 @@ func agreed(in io.Reader) error {
 }
 
 func (f *runFlags) carryOutAWS(ctx context.Context, s streams, dir *run.Dir, site *awsrun.Site) error {
+	unlock, err := dir.Lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	began := time.Now()
-	err := awsrun.Run(ctx, dir, site, awsrun.Options{
+	err = awsrun.Run(ctx, dir, site, awsrun.Options{
 		Pace: awsrun.Real(), RestartApp: f.aws.restartApp, Stop: analysis.Enough,
 		Progress: func(e awsrun.Event) {
 			at := ""

@@ -11,7 +11,7 @@
 //	DIR/summary.json, report.html, report.md   what analysis and report make of the rest
 //
 // A replicate counts only when its evidence.json is there and says complete.
-// One process writes a directory; reading is safe beside it.
+// One process writes a directory (Lock); reading is safe meanwhile.
 package run
 
 import (
@@ -84,6 +84,14 @@ func Create(path string, p plan.Plan, env Environment) (*Dir, error) {
 	}
 	if err := os.MkdirAll(filepath.Join(path, replicatesDir), 0o755); err != nil {
 		return nil, writeError("run directory", err)
+	}
+	unlock, err := lock(path)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := Free(path); err != nil { // somebody was faster
+		return nil, err
 	}
 	d := &Dir{Path: path, Plan: p, Env: env}
 	if err := d.write(PlanFile, p); err != nil {
