@@ -2,13 +2,17 @@ package lab
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/node"
 	"github.com/hoplab/hoplab/internal/lab/proc"
@@ -143,6 +147,23 @@ func (l *Lab) startAppThroughNode(name string, h fabric.Host, app node.App) (*pr
 
 const listenWithin = 20 * time.Second
 
+// roomAfter is how often a wait for a line in a log looks whether the log can
+// still be written: an app that cannot write it says nothing.
+const roomAfter = 500 * time.Millisecond
+
+// room returns an error when nothing more can be written beside the log.
+func room(log string) error {
+	f, err := os.CreateTemp(filepath.Dir(log), ".room-*")
+	if err == nil {
+		_, err = f.Write(make([]byte, 4096))
+		err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fail.Newf(fail.Environment, "free some space there", "cannot write the log of an app, %s: %w", log, err)
+	}
+	return nil
+}
+
 // awaitListening waits for the line in which an app says where it listens.
 func awaitListening(p *proc.Process, log string) (string, error) {
 	f, err := os.Open(log)
@@ -150,7 +171,8 @@ func awaitListening(p *proc.Process, log string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	limit := time.Now().Add(listenWithin)
+	began := time.Now()
+	limit, look := began.Add(listenWithin), began.Add(roomAfter)
 	for wait := time.Millisecond; ; wait = min(wait*2, 20*time.Millisecond) {
 		f.Seek(0, io.SeekStart)
 		dec := json.NewDecoder(f)
@@ -161,7 +183,13 @@ func awaitListening(p *proc.Process, log string) (string, error) {
 			}
 		}
 		if !p.Alive() {
-			return "", fmt.Errorf("%s ended before it listened: %s", p.Name, p.Why())
+			return "", errors.Join(room(log), fmt.Errorf("%s ended before it listened: %s", p.Name, p.Why()))
+		}
+		if now := time.Now(); now.After(look) {
+			if err := room(log); err != nil {
+				return "", err
+			}
+			look = now.Add(roomAfter)
 		}
 		if time.Now().After(limit) {
 			return "", fmt.Errorf("%s did not say where it listens within %s; see %s", p.Name, listenWithin, log)
