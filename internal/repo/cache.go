@@ -25,8 +25,8 @@ type Artifact struct {
 	Build func(ctx context.Context, out string) error
 	// Fetched has progress lines speak of fetching.
 	Fetched bool
-	// Valid, if set, is asked of a file in the cache; one that is not valid
-	// counts as absent and is replaced.
+	// Valid, if set, is asked of a file in the cache instead of the digest that
+	// stands beside it; one that is not valid counts as absent and is replaced.
 	Valid func(path string) error
 	// State, if set, is what the progress lines add, e.g. "12 MB so far".
 	State func() string
@@ -58,6 +58,9 @@ func CacheDir() (string, error) {
 	dir := filepath.Join(base, "hoplab")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fail.Newf(fail.Environment, "make it writable, or set XDG_CACHE_HOME to another folder", "cache directory: %w", err)
+	}
+	if err := checkDir(dir); err != nil {
+		return "", err
 	}
 	return dir, nil
 }
@@ -104,16 +107,26 @@ func InCache(dir string, a Artifact) string {
 	return ""
 }
 
-// use reports whether a finished artifact is there, and marks it as used.
+// use reports whether a finished artifact is there that nobody else can have
+// written and that is as it was built, and marks it as used. Any other is built
+// again in its place.
 func (a Artifact) use(path string) bool {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
+	info, err := checkProgram(path)
+	if err != nil {
+		return false
+	}
+	valid := a.Valid
+	if valid == nil {
+		valid = asBuilt
+	}
+	if valid(path) != nil {
 		return false
 	}
 	if now := time.Now(); now.Sub(info.ModTime()) > time.Hour {
 		_ = os.Chtimes(path, now, now) // only pruning needs it
+		_ = os.Chtimes(path+digestEnding, now, now)
 	}
-	return a.Valid == nil || a.Valid(path) == nil
+	return true
 }
 
 func build(ctx context.Context, a Artifact, dir, path string, progress io.Writer) error {
@@ -138,7 +151,11 @@ func build(ctx context.Context, a Artifact, dir, path string, progress io.Writer
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", doing, a.What, err)
 	}
-	if err := os.Rename(out, path); err != nil {
+	err = noteDigest(out, path)
+	if err == nil {
+		err = os.Rename(out, path)
+	}
+	if err != nil {
 		return fail.Newf(fail.Environment, "", "%s %s: %w", doing, a.What, err)
 	}
 	printable.Fprintf(progress, "%s %s in %.0f s: %s\n", did, a.What, time.Since(began).Seconds(), path)
@@ -208,7 +225,7 @@ func prune(dir, prefix, keep string) {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		info, err := e.Info()
-		if err == nil && path != keep && info.Mode().IsRegular() && strings.HasPrefix(e.Name(), prefix) && time.Since(info.ModTime()) > unusedFor {
+		if err == nil && path != keep && path != keep+digestEnding && info.Mode().IsRegular() && strings.HasPrefix(e.Name(), prefix) && time.Since(info.ModTime()) > unusedFor {
 			_ = os.Remove(path)
 		}
 	}
