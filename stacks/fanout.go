@@ -4,6 +4,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	sfn "github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	tasks "github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctionstasks"
 	"github.com/aws/jsii-runtime-go"
@@ -68,10 +69,24 @@ func (l *load) newFanOut(task awsecs.FargateTaskDefinition) {
 			Level:       sfn.LogLevel_ALL,
 		},
 	})
+	l.onlyOwnTasks(machine)
 	suppressNag(machine, "AwsSolutions-SF2", "The executions and their log name every load task; a trace of a map over tasks adds nothing.")
 	suppressPolicy(machine.Role(), "Step Functions follows tasks and delivers logs with actions that have no narrower resource; tasks, roles and objects are named.")
 	if policy := machine.Node().TryFindChild(jsii.String("DistributedMapPolicy")); policy != nil {
 		suppressNag(policy, "AwsSolutions-IAM5", "The executions of this state machine have no name before they run.")
 	}
 	output(l.stack, "StateMachineArn", machine.StateMachineArn(), "state machine that starts many load tasks")
+}
+
+// onlyOwnTasks denies the state machine's role the tasks of other clusters: the
+// construct allows ecs:StopTask and ecs:DescribeTasks on every task.
+func (l *load) onlyOwnTasks(machine sfn.StateMachine) {
+	machine.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Effect:    awsiam.Effect_DENY,
+		Actions:   jsii.Strings("ecs:RunTask", "ecs:StopTask", "ecs:DescribeTasks"),
+		Resources: jsii.Strings("*"),
+		Conditions: &map[string]any{
+			"ArnNotEquals": map[string]any{"ecs:cluster": l.props.Network.Cluster.ClusterArn()},
+		},
+	}))
 }

@@ -118,6 +118,7 @@ var managed = []string{"AmazonSSMManagedInstanceCore", "AWSLambdaBasicExecutionR
 
 func checkRoles(t *testing.T, tpl *template) {
 	t.Helper()
+	checkStops(t, tpl)
 	for id, r := range tpl.of("AWS::IAM::Policy") {
 		allowed := longestPrefix(allowedActions, id)
 		for _, s := range at(r.Properties, "PolicyDocument", "Statement").([]any) {
@@ -181,5 +182,27 @@ func checkIngress(t *testing.T, tpl *template) {
 	}
 	if n := len(tpl.of("AWS::EC2::SecurityGroupIngress")); n != 0 {
 		t.Errorf("%d ingress rules of their own: CDK added them, or they belong into a group", n)
+	}
+}
+
+// checkStops: a role that may stop any task is denied those of other clusters.
+func checkStops(t *testing.T, tpl *template) {
+	t.Helper()
+	for id, r := range tpl.of("AWS::IAM::Policy") {
+		allowed, denied := false, false
+		for _, s := range at(r.Properties, "PolicyDocument", "Statement").([]any) {
+			if !slices.Contains(list(at(s, "Action")), any("ecs:StopTask")) || !slices.Contains(list(at(s, "Resource")), any("*")) {
+				continue
+			}
+			switch at(s, "Effect") {
+			case "Allow":
+				allowed = true
+			case "Deny":
+				denied = at(s, "Condition", "ArnNotEquals", "ecs:cluster") != nil
+			}
+		}
+		if allowed && !denied {
+			t.Errorf("%s may stop every task of the account", id)
+		}
 	}
 }

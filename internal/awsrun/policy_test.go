@@ -103,6 +103,9 @@ func policy(operations []string) []byte {
 	bySid["Roles"] = &statement{Sid: "Roles", Effect: "Allow", Action: []string{"iam:PassRole"},
 		Resource:  []string{"arn:aws:iam::*:role/hoplab-load-*"},
 		Condition: map[string]map[string]string{"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}}
+	if s := bySid["Load"]; s != nil { // a task definition runs in any cluster
+		s.Condition = map[string]map[string]string{"ArnLike": {"ecs:cluster": "arn:aws:ecs:*:*:cluster/hoplab-network-Cluster*"}}
+	}
 	doc := struct {
 		Version   string
 		Statement []*statement
