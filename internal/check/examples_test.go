@@ -33,6 +33,15 @@ var examples = map[string]example{
 			f.AppGroup.Ingress[1] = topologytest.TCP(65535, 65535, topologytest.Group(f.ClientGroup))
 		},
 	},
+	"desync-monitored": {
+		"`routing.http.desync_mitigation_mode: monitor`",
+		func(f *topologytest.Fixture) {
+			f.Topology.LoadBalancers[0].Attributes = map[string]topology.Opt[string]{"routing.http.desync_mitigation_mode": topology.Known("monitor")}
+		},
+		func(f *topologytest.Fixture) {
+			f.Topology.LoadBalancers[0].Attributes = map[string]topology.Opt[string]{"routing.http.desync_mitigation_mode": topology.Known("strictest")}
+		},
+	},
 	"value-malformed": {
 		"`ingressPortOverride: abc`",
 		func(f *topologytest.Fixture) {

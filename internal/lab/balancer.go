@@ -179,6 +179,7 @@ func (b *balancer) config() (*alb.Config, error) {
 		XFF:           attr("routing.http.xff_header_processing.mode", "append"),
 		XFFClientPort: attr("routing.http.xff_client_port.enabled", "false") == "true",
 		DropInvalid:   attr("routing.http.drop_invalid_header_fields.enabled", "false") == "true",
+		Desync:        attr("routing.http.desync_mitigation_mode", "defensive"),
 	}
 	for _, id := range forwardsTo(b.def) {
 		g := l.index.TargetGroup(id)

@@ -28,6 +28,9 @@ type Config struct {
 	XFFClientPort bool `json:"xff_client_port"`
 	// DropInvalid is routing.http.drop_invalid_header_fields.enabled.
 	DropInvalid bool `json:"drop_invalid"`
+	// Desync is routing.http.desync_mitigation_mode: "monitor", "defensive" (also
+	// for any other value) or "strictest".
+	Desync string `json:"desync"`
 }
 
 // Listener is one port.

@@ -13,7 +13,7 @@ import (
 )
 
 // requestHead builds the request for the target: the client's fields as they
-// came, with the load balancer's own before them.
+// came, but for those that concern its connection, with the load balancer's own before them.
 func (l *listener) requestHead(dst []byte, x *relay.Exchange, client netip.AddrPort) []byte {
 	req := &x.Req
 	dst = append(dst, req.Method...)
@@ -30,9 +30,18 @@ func (l *listener) requestHead(dst []byte, x *relay.Exchange, client netip.AddrP
 	dst = append(dst, "\r\nX-Amzn-Trace-Id: "...)
 	dst = appendTrace(dst, req.Get(h1.XAmznTraceID), x.Start)
 	dst = append(dst, "\r\n"...)
+	var room [4][]byte
+	drop, lengths := named(room[:0], &req.Head), 0
 	for i := range req.Fields {
 		f := &req.Fields[i]
+		if len(drop) > 0 && listed(drop, f.Name) {
+			continue
+		}
 		switch f.ID {
+		case h1.ContentLength:
+			if lengths++; lengths > 1 { // the same number again (RFC 9110 section 8.6)
+				continue
+			}
 		case h1.Host, h1.XAmznTraceID, h1.XForwardedProto, h1.XForwardedPort:
 			continue
 		case h1.XForwardedFor:
@@ -114,12 +123,20 @@ func appendTraceID(dst []byte, now time.Time) []byte {
 }
 
 // responseHead builds the response for the client: the target's fields as
-// they came, and the state of the client's connection.
+// they came, but for those that concern its connection, and the state of the client's connection.
 func (l *listener) responseHead(dst []byte, x *relay.Exchange, f relay.Framing, keep bool) []byte {
 	resp := &x.Resp
 	dst = h1.AppendStatus(dst, resp.Status, resp.Reason)
+	var room [4][]byte
+	drop, lengths := named(room[:0], &resp.Head), 0
 	for i := range resp.Fields {
 		fd := &resp.Fields[i]
+		if fd.ID == h1.ContentLength {
+			lengths++
+		}
+		if len(drop) > 0 && listed(drop, fd.Name) || fd.ID == h1.ContentLength && lengths > 1 {
+			continue
+		}
 		if fd.ID.HopByHop() || fd.ID == h1.TransferEncoding && f == relay.Unchunk {
 			continue
 		}

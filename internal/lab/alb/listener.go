@@ -77,12 +77,20 @@ func (l *listener) Serve(x *relay.Exchange) bool {
 		l.stats.own(status)
 		return l.page(x, status, false)
 	}
+	class := classify(x)
+	l.stats.threats[class].Add(1)
+	if l.node.cfg.Desync == strictest && class != compliant {
+		l.stats.own(400)
+		return l.page(x, 400, false)
+	}
+	apart := class == ambiguous && l.node.cfg.Desync != monitor // neither connection carries another request
+	keep = keep && !apart
 	client := l.client(x.Peer)
 	actions := l.route(&x.Req, client.Addr())
 	for i := range actions {
 		switch a := &actions[i]; a.Type {
 		case "forward":
-			return l.forward(x, a, client, keep)
+			return l.forward(x, a, client, keep, apart)
 		case "redirect":
 			l.stats.redirects.Add(1)
 			return l.own(x, a.Redirect.Status, "text/html", a.Redirect.location(&x.Req, l.cfg.Protocol, l.cfg.Port), "", keep)
@@ -98,7 +106,7 @@ func (l *listener) Serve(x *relay.Exchange) bool {
 // refusal returns the status for a request that no target may get, or 0.
 func refusal(req *h1.Request) int {
 	switch {
-	case req.Minor >= 1 && len(req.Host) == 0, string(req.Method) == "CONNECT":
+	case req.Minor >= 1 && len(req.Host) == 0, string(req.Method) == "CONNECT", len(req.Host) > 0 && !validHost(req.Host):
 		return 400
 	case string(req.Method) == "TRACE":
 		return 405
@@ -151,7 +159,7 @@ func (l *listener) choose(ws []Weighted) *group {
 
 // forward sends the request to a target of the action's group and its
 // response back. The load balancer does not try a second target.
-func (l *listener) forward(x *relay.Exchange, a *Action, client netip.AddrPort, keep bool) bool {
+func (l *listener) forward(x *relay.Exchange, a *Action, client netip.AddrPort, keep, apart bool) bool {
 	fail := func(status int) bool {
 		l.stats.own(status)
 		return l.page(x, status, keep)
@@ -195,12 +203,17 @@ func (l *listener) forward(x *relay.Exchange, a *Action, client netip.AddrPort, 
 		x.Drop()
 		return l.failed(x, err, keep)
 	}
+	if x.Resp.Status == 101 && !x.Req.Upgrade { // nobody asked: a tunnel would hide what follows
+		l.stats.own(502)
+		x.Drop()
+		return l.page(x, 502, keep && x.RequestComplete())
+	}
 	l.stats.target(x.Resp.Status)
 	l.stats.responseTime.Add(int64(time.Since(x.Start)))
-	return l.deliver(x, t, keep)
+	return l.deliver(x, t, keep, apart)
 }
 
-func (l *listener) deliver(x *relay.Exchange, t *target, keep bool) bool {
+func (l *listener) deliver(x *relay.Exchange, t *target, keep, apart bool) bool {
 	if x.Resp.Status == 101 {
 		x.Tunnel(l.responseHead(x.Out[:0], x, relay.AsIs, true), l.node.idle)
 		return false
@@ -211,7 +224,11 @@ func (l *listener) deliver(x *relay.Exchange, t *target, keep bool) bool {
 		keep = false
 	}
 	err := x.Deliver(l.responseHead(x.Out[:0], x, f, keep), f, time.Time{}, l.node.idle)
-	x.Finish(t.pool)
+	if apart {
+		x.Drop()
+	} else {
+		x.Finish(t.pool)
+	}
 	l.stats.bytes(x)
 	return keep && err == nil
 }

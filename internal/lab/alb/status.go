@@ -27,6 +27,9 @@ type ListenerStatus struct {
 	Fixed     int64            `json:"fixed"`
 	BytesIn   int64            `json:"bytes_in"`
 	BytesOut  int64            `json:"bytes_out"`
+	// Desync counts the requests that are not compliant by their class,
+	// "Acceptable" or "Ambiguous" (DesyncMitigationMode_NonCompliant_Request_Count).
+	Desync map[string]int64 `json:"desync,omitempty"`
 	// ResponseS is the sum of the targets' response times (TargetResponseTime).
 	ResponseS float64 `json:"response_s"`
 }
@@ -56,6 +59,7 @@ type stats struct {
 	connections, requests, redirects, fixed atomic.Int64
 	targets                                 [6]atomic.Int64
 	elb                                     [600]atomic.Int64
+	threats                                 [threats]atomic.Int64
 	bytesIn, bytesOut, responseTime         atomic.Int64
 }
 
@@ -91,6 +95,14 @@ func (l *listener) status() ListenerStatus {
 	for i := 1; i < len(s.targets); i++ {
 		if n := s.targets[i].Load(); n > 0 {
 			st.Target[itoa(i)+"xx"] = n
+		}
+	}
+	for class := acceptable; class < threats; class++ {
+		if n := s.threats[class].Load(); n > 0 {
+			if st.Desync == nil {
+				st.Desync = map[string]int64{}
+			}
+			st.Desync[class.String()] = n
 		}
 	}
 	for code := range s.elb {
