@@ -144,11 +144,12 @@ func TestHostileErrors(t *testing.T) {
 		return path
 	}
 	quoted, _ := json.Marshal(evil)
+	named := func(template string) string { return bad(strings.ReplaceAll(template, "NAME", string(quoted))) }
 	for _, args := range [][]string{
 		{"check", evil}, {"explain", "no" + evil}, {evil}, {"check", "--" + evil}, {"check", "--format", evil}, {"check", "--param", evil},
 		{"report", evil}, {"compare", evil, evil}, {"run", "--resume", evil}, {"lab", "status", "--name", evil}, {"plan", "--budget", evil},
-		{"check", bad(strings.ReplaceAll(`{"Resources":{"A":{"Type":NAME,"Properties":{"Fn::Sub":{NAME:1}}}},NAME}`, "NAME", string(quoted)))},
-		{"check", bad(strings.ReplaceAll(`{"Resources":{NAME:{"Type":"AWS::ECS::Service","Properties":{"Cluster":{"Ref":NAME}}}}}`, "NAME", string(quoted)))},
+		{"check", named(`{"Resources":{"A":{"Type":NAME,"Properties":{"Fn::Sub":{NAME:1}}}},NAME}`)},
+		{"check", named(`{"Resources":{NAME:{"Type":"AWS::ECS::Service","Properties":{"Cluster":{"Ref":NAME}}}}}`)},
 		{"check", bad("Resources:\n  A: !" + "\u202e\u009b" + ` "x`)},
 	} {
 		var out, errOut bytes.Buffer

@@ -147,7 +147,8 @@ func TestErrorsNameTheThingAndTheCode(t *testing.T) {
 // TestHostileDirectory: files that never end, wait, or lie elsewhere are refused
 // by name, also those of a replicate.
 func TestHostileDirectory(t *testing.T) {
-	for _, name := range []string{run.EnvironmentFile, run.PlanFile, run.StateFile, "replicates/01/" + run.EvidenceFile, "replicates/01/samples.hop"} {
+	for _, name := range []string{run.EnvironmentFile, run.PlanFile, run.StateFile,
+		"replicates/01/" + run.EvidenceFile, "replicates/01/samples.hop"} {
 		for what, put := range map[string]func(path string) error{
 			"a link to a device": func(p string) error { return os.Symlink("/dev/zero", p) },
 			"a pipe":             func(p string) error { return syscall.Mkfifo(p, 0o600) },

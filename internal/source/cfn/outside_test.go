@@ -40,10 +40,12 @@ func TestHostileFiles(t *testing.T) {
 			put  func(path string) error
 			want error
 		}{
-			"a link to a device":           {func(p string) error { return os.Symlink("/dev/zero", p) }, bounded.ErrOutside},
-			"a link out":                   {func(p string) error { return os.Symlink(outside, p) }, bounded.ErrOutside},
-			"a pipe":                       {func(p string) error { return syscall.Mkfifo(p, 0o600) }, bounded.ErrNotRegular},
-			"a sparse file over the limit": {func(p string) error { os.WriteFile(p, nil, 0o600); return os.Truncate(p, maxJSON+1) }, bounded.ErrTooLarge},
+			"a link to a device": {func(p string) error { return os.Symlink("/dev/zero", p) }, bounded.ErrOutside},
+			"a link out":         {func(p string) error { return os.Symlink(outside, p) }, bounded.ErrOutside},
+			"a pipe":             {func(p string) error { return syscall.Mkfifo(p, 0o600) }, bounded.ErrNotRegular},
+			"a sparse file over the limit": {func(p string) error {
+				return errors.Join(os.WriteFile(p, nil, 0o600), os.Truncate(p, maxJSON+1))
+			}, bounded.ErrTooLarge},
 		} {
 			dir := t.TempDir()
 			write := func(n, text string) {
