@@ -36,7 +36,7 @@ export default function () {
   const arm = Number(__ENV.ARM);
   if (load.client === 'http') {
     const req = hoplab.next(arm);
-    hoplab.record(http.get(req.url, req.params));
+    hoplab.record(http.request(req.method, req.url, req.body, req.params));
   } else {
     hoplab.request(arm);
   }

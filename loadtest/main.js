@@ -35,7 +35,7 @@ function native() {
 function viaK6() {
   const req = hoplab.next();
   if (req !== null) {
-    hoplab.record(http.get(req.url, req.params));
+    hoplab.record(http.request(req.method, req.url, req.body, req.params));
   }
 }
 

@@ -40,6 +40,7 @@ func (app *app) handler() http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", app.hello)
+	mux.HandleFunc("POST /{$}", app.hello)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "alive\n") })
 	mux.HandleFunc("GET /readyz", app.ready)
 	mux.HandleFunc("GET /api/v1/health_check", func(w http.ResponseWriter, _ *http.Request) {
@@ -120,7 +121,12 @@ func (app *app) evidence(next http.Handler) http.Handler {
 	})
 }
 
-func (app *app) hello(w http.ResponseWriter, _ *http.Request) {
+// hello answers once the whole request is there. One that breaks off has no
+// answer: its sender is gone.
+func (app *app) hello(w http.ResponseWriter, r *http.Request) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		panic(http.ErrAbortHandler)
+	}
 	if app.cfg.spin > 0 {
 		var took time.Duration
 		if app.cfg.spinShare >= 1 || rand.Float64() < app.cfg.spinShare {

@@ -27,9 +27,10 @@ import (
 //	                     the 30 s after which Amazon ECS kills the task
 //	ACCESS_LOG=on        off writes no line per request
 //
-// and, for experiments with a known answer, what GET / does:
+// and, for experiments with a known answer, what GET / and POST / do:
 //
 //	HELLO=Hello World    its body
+//	BODY_BYTES=          its size, if not HELLO's: HELLO over and over, cut there
 //	STATUS=200           its status
 //	DELAY=               sleep before answering: "20s" for /, or "/healthz=20s,/=1s"
 //	EVENTS=1s            pause between the events of GET /events, which never ends,
@@ -100,6 +101,7 @@ func parseConfig(getenv func(string) string) (config, error) {
 		return nil
 	})
 	read("HELLO", "Hello World", func(v string) error { c.hello = v; return nil })
+	read("BODY_BYTES", "", func(v string) (err error) { c.hello, err = fill(c.hello, v); return })
 	read("STATUS", "200", func(v string) (err error) {
 		c.status, err = strconv.Atoi(v)
 		if err != nil || c.status < 200 || c.status > 599 {
@@ -111,6 +113,21 @@ func parseConfig(getenv func(string) string) (config, error) {
 	read("EVENTS", "1s", func(v string) (err error) { c.events, err = parseDuration(v); return })
 	read("SPIN", "", func(v string) (err error) { c.spin, c.spinShare, err = parseSpin(v); return })
 	return c, first
+}
+
+// maxBody bounds BODY_BYTES: the body is kept in memory.
+const maxBody = 1 << 20
+
+// fill returns text over and over, as many bytes of it as size says; text itself for "".
+func fill(text, size string) (string, error) {
+	if size == "" {
+		return text, nil
+	}
+	n, err := strconv.Atoi(size)
+	if err != nil || n < 1 || n > maxBody || text == "" {
+		return text, fmt.Errorf("expected 1 to %d bytes of a HELLO that is not empty", maxBody)
+	}
+	return strings.Repeat(text, n/len(text)+1)[:n], nil
 }
 
 func hostname() string {

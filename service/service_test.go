@@ -259,6 +259,26 @@ func TestHooks(t *testing.T) {
 	}
 }
 
+// TestBodies: a request may bring a body, and the response's has the size that
+// BODY_BYTES says.
+func TestBodies(t *testing.T) {
+	base, log, stop := start(t, map[string]string{"BODY_BYTES": "20000", "HELLO": "abc"})
+	resp, err := http.Post(base+"/", "text/plain", strings.NewReader(strings.Repeat("x", 5000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || resp.StatusCode != 200 || resp.ContentLength != 20000 || string(body) != strings.Repeat("abc", 7000)[:20000] {
+		t.Errorf("%d, %d bytes, %.20q: %v", resp.StatusCode, len(body), body, err)
+	}
+	stop()
+	lines := log.lines(t, "access")
+	if len(lines) != 1 || lines[0]["request_length"].(float64) < 5000 || lines[0]["body_bytes_sent"] != 20000.0 {
+		t.Errorf("access lines %v", lines)
+	}
+}
+
 func TestSpinShare(t *testing.T) {
 	base, _, _ := start(t, map[string]string{"SPIN": "1us@0.25", "ACCESS_LOG": "off"})
 	spun := 0
@@ -274,7 +294,7 @@ func TestSpinShare(t *testing.T) {
 
 func TestConfigErrorsNameTheVariable(t *testing.T) {
 	for name, bad := range map[string]string{
-		"PORT": "http", "IDLE_TIMEOUT": "75", "SERVICE_STOP": "-1s", "ACCESS_LOG": "maybe", "STATUS": "99",
+		"PORT": "http", "IDLE_TIMEOUT": "75", "SERVICE_STOP": "-1s", "ACCESS_LOG": "maybe", "STATUS": "99", "BODY_BYTES": "-1",
 		"DELAY": "x=1s", "SPIN": "1ms@2", "DEPENDENCIES": "redis://h", "PROXY_TO": "https://a", "PROXY_ANSWERS": "/x", "INSTANCE": "a\nb",
 	} {
 		var stderr bytes.Buffer

@@ -10,6 +10,7 @@ import (
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/summary"
+	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
 // TestLabAgentIsSaid: a run with the lab's own agent says so in its first
@@ -89,5 +90,48 @@ func TestUnlikeAgentsAreNotCompared(t *testing.T) {
 	}
 	if _, err := analysis.Runs(a, recorded(plan.AgentEnvoy, "1.40.0"), nil); err != nil {
 		t.Errorf("like agents: %v", err)
+	}
+}
+
+// TestUnlikeLoadsAreNotCompared: what requests carry, and what the lab did
+// beyond the templates, is part of what was measured.
+func TestUnlikeLoadsAreNotCompared(t *testing.T) {
+	recorded := func(change func(*plan.Plan)) *run.Dir {
+		rec := recording(t)
+		rec.Plan.Replicates, rec.Plan.ReplicateS, rec.Plan.EnvoyWorkers = 2, 2, 2
+		change(&rec.Plan)
+		return write(t, rec)
+	}
+	a := recorded(func(*plan.Plan) {})
+	for want, change := range map[string]func(*plan.Plan){
+		"request_bytes is 0 in A and 1024 in B":   func(p *plan.Plan) { p.RequestBytes = 1024 },
+		"response_bytes is 0 in A and 16384 in B": func(p *plan.Plan) { p.ResponseBytes = 16384 },
+		"app_protocol is  in A and http2 in B":    func(p *plan.Plan) { p.AppProtocol = "http2" },
+		"access_log is  in A and JSON in B":       func(p *plan.Plan) { p.AccessLog = "JSON" },
+		"envoy_workers is 2 in A and 1 in B":      func(p *plan.Plan) { p.EnvoyWorkers = 1 },
+	} {
+		if _, err := analysis.Runs(a, recorded(change), nil); fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+// TestBodySizeIsProved: a response body of another size than the plan's
+// contradicts the plan.
+func TestBodySizeIsProved(t *testing.T) {
+	rec := recording(t)
+	rec.Plan.Replicates, rec.Plan.ReplicateS, rec.Plan.ResponseBytes = 2, 2, 16384
+	if s := analyze(t, write(t, rec)).Summary; s.Verdict == summary.Refused || s.Plan.ResponseBytes != 16384 {
+		t.Errorf("verdict %s, %v", s.Verdict, s.Contradictions)
+	}
+	rec.Each = func(_ int, r *samplefile.Record) {
+		if r.Iteration == 1200 {
+			r.Outcome.BodyBytes = 11
+		}
+	}
+	s := analyze(t, write(t, rec)).Summary
+	if s.Verdict != summary.Refused || len(s.Contradictions) != 2 || s.Contradictions[0].Requests != 1 ||
+		!strings.Contains(s.Contradictions[0].Text, "a body of another size") {
+		t.Errorf("verdict %s, %+v", s.Verdict, s.Contradictions)
 	}
 }

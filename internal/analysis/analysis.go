@@ -319,7 +319,8 @@ func (s *study) words(sum *summary.Summary, lines []*line) {
 func planOf(p *plan.Plan) summary.Plan {
 	out := summary.Plan{Profile: p.Profile, Design: p.Design, Hash: p.Hash(), RatePerS: p.RatePerS, Replicates: p.Replicates,
 		ReplicateS: p.ReplicateS, WarmupS: p.WarmupS, WindowS: p.WindowS, KeepAwake: p.KeepAwake, OneCore: p.OneCore,
-		KeepAlive: p.KeepAlive, Client: p.Client}
+		KeepAlive: p.KeepAlive, Client: p.Client, RequestBytes: p.RequestBytes, ResponseBytes: p.ResponseBytes,
+		AppProtocol: p.AppProtocol, AccessLog: p.AccessLog, EnvoyWorkers: p.EnvoyWorkers}
 	for _, a := range p.Arms {
 		out.Arms = append(out.Arms, a.Name)
 	}

@@ -29,8 +29,9 @@ type proof struct {
 // which the app was called, which is loopback when an agent of its own task
 // called it. Either alone could be forged by a proxy on the way; together they
 // must say the same. from, if not empty, is the address that the load generator
-// called the app from with nothing between them: the app must see just that.
-func prove(e plan.Expect, from string, o samplefile.Outcome) proof {
+// called the app from with nothing between them: the app must see just that. body,
+// if not 0, is the size that the app was told to give its response bodies.
+func prove(e plan.Expect, from string, body int, o samplefile.Outcome) proof {
 	if o.Error != "" || o.Status != e.Status {
 		return proof{}
 	}
@@ -55,6 +56,8 @@ func prove(e plan.Expect, from string, o samplefile.Outcome) proof {
 		p.against = "did not pass the agent"
 	case known && (byPeer != e.PeerLoopback || from != "" && o.Peer != from):
 		p.against = "reached the app from another place than the plan says"
+	case body != 0 && o.BodyBytes != body:
+		p.against = "brought a body of another size than the plan says"
 	}
 	return p
 }

@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
 )
 
@@ -28,6 +32,11 @@ type planFlags struct {
 	noTwin     bool
 	noAwake    bool
 	noReuse    bool
+	request    string
+	response   string
+	protocol   string
+	accessLog  string
+	workers    int
 	budgets    []string
 	level      float64
 	stopAt     string
@@ -51,6 +60,11 @@ func (f *planFlags) register(cmd *cobra.Command) {
 	fl.BoolVar(&f.noTwin, "no-aa", false, "leave out the A/A twin; the noise floor is then not known")
 	fl.BoolVar(&f.noAwake, "as-deployed", false, "let cores sleep between requests, as they do in production, instead of keeping them awake")
 	fl.BoolVar(&f.noReuse, "no-keep-alive", false, "send every request on a new connection")
+	fl.StringVar(&f.request, "request-body", "", "POST a body of this size instead of GET, e.g. 1k or 16k (k is 1024 bytes)")
+	fl.StringVar(&f.response, "response-body", "", "size of the app's response body, e.g. 1k or 16k (default its own, 11 bytes)")
+	fl.StringVar(&f.protocol, "app-protocol", "", "appProtocol of every endpoint: http, or http2 for HTTP/2 between agents and to the app (default the templates')")
+	fl.StringVar(&f.accessLog, "access-log", "", "access log of every agent: text, json or off (default the templates')")
+	fl.IntVar(&f.workers, "envoy-workers", lab.EnvoyWorkers, "worker threads of each Envoy; AWS's agent has 2")
 	fl.StringArrayVar(&f.budgets, "budget", nil, `a limit on the difference, e.g. 'p99 <= +2ms' (may repeat)`)
 	fl.Float64Var(&f.level, "level", 0, "confidence level (default 0.95)")
 	fl.StringVar(&f.stopAt, "stop-at", "", "end early once an interval is narrow enough, e.g. 'p50 5us'; planned looks keep the level")
@@ -76,10 +90,22 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 			return p, fail.Newf(fail.Usage, "leave --agent out", "--agent %s: the target aws has its own agents", f.agent)
 		}
 		p.ForAWS()
+		if set("envoy-workers") {
+			p.EnvoyWorkers = f.workers // refused below
+		}
 	} else if p.Agent, err = f.chooseAgent(set("agent")); err != nil {
 		return p, err
+	} else if p.Agent == plan.AgentEnvoy || set("envoy-workers") {
+		p.EnvoyWorkers = f.workers
 	}
-	custom := false
+	if p.RequestBytes, err = parseBody("request-body", f.request); err != nil {
+		return p, err
+	}
+	if p.ResponseBytes, err = parseBody("response-body", f.response); err != nil {
+		return p, err
+	}
+	p.AppProtocol, p.AccessLog = f.protocol, strings.ToUpper(f.accessLog)
+	custom := slices.ContainsFunc([]string{"request-body", "response-body", "app-protocol", "access-log", "envoy-workers"}, set)
 	for _, c := range []struct {
 		flag  string
 		apply func()
@@ -138,6 +164,30 @@ func (f *planFlags) chooseAgent(asked bool) (string, error) {
 		return plan.AgentEnvoy, nil
 	}
 	return f.agent, oneOf("agent", f.agent, plan.AgentEnvoy, plan.AgentLab)
+}
+
+var bodySize = regexp.MustCompile(`^([0-9]{1,9})(k|K|KiB|m|M|MiB|)$`)
+
+// parseBody reads the size of a body: "16k", "1m" or bytes. It is 0 for "".
+func parseBody(flag, text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	m := bodySize.FindStringSubmatch(text)
+	if m == nil {
+		return 0, fail.Newf(fail.Usage, "write e.g. --"+flag+" 16k", "--%s %q: expected a number of bytes, or of 1024 bytes with a k", flag, text)
+	}
+	n, _ := strconv.Atoi(m[1]) // digits, as the pattern has it
+	switch strings.ToLower(m[2][:min(1, len(m[2]))]) {
+	case "k":
+		n <<= 10
+	case "m":
+		n <<= 20
+	}
+	if n == 0 || n > plan.MaxBodyBytes {
+		return 0, fail.Newf(fail.Usage, "leave --"+flag+" out for none of a size of its own", "--%s %q: expected 1 byte to %d", flag, text, plan.MaxBodyBytes)
+	}
+	return n, nil
 }
 
 // parseStop reads "p50 5us": a quantile and the half-width to reach.

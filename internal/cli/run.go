@@ -62,6 +62,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
   hoplab run --arms agent,bypass,direct      # and the floor: the app alone
   hoplab run --arms agent,bypass,mesh --replicates 12
   hoplab run --agent envoy                   # Envoy, or nothing
+  hoplab run --response-body 16k --access-log json
   hoplab run --budget 'p99 <= +2ms' --format markdown
   hoplab run --inject app:agent=200us        # a known answer to find
   hoplab run --target aws                    # on the deployed stacks; shows time and cost, and asks
@@ -287,6 +288,9 @@ func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (dep
 		return deployed{}, err
 	}
 	if p.Topology, err = synth.Digest(paths); err != nil {
+		return deployed{}, err
+	}
+	if err := experiment.Vary(t, p); err != nil {
 		return deployed{}, err
 	}
 	return deployed{t, from}, experiment.Describe(t, p)

@@ -17,7 +17,7 @@ import (
 // none can be used, the plan goes on with the lab's own agent, and the record
 // says why.
 func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan) (*run.Agent, string, error) {
-	asked := cmd.Flags().Changed("agent") || f.envoy != ""
+	asked := cmd.Flags().Changed("agent") || cmd.Flags().Changed("envoy-workers") || f.envoy != ""
 	if p.Agent == plan.AgentLab {
 		if f.envoy != "" {
 			return nil, "", fail.Newf(fail.Usage, "leave --envoy or --agent lab out", "--envoy %s: the agents of this run are not Envoy", f.envoy)
@@ -36,7 +36,7 @@ func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan) (*run.
 
 // ownInstead goes on with the lab's own agent, and says why it is not Envoy.
 func (f *runFlags) ownInstead(s streams, p *plan.Plan, why error) (*run.Agent, string, error) {
-	p.Agent = plan.AgentLab
+	p.Agent, p.EnvoyWorkers = plan.AgentLab, 0
 	printable.Fprintf(s.err, "measuring the lab's own agent, not Envoy: %s\n", oneLine(why.Error()))
 	if hint := fail.HintOf(why); hint != "" {
 		printable.Fprintf(s.err, "  → %s\n", hint)

@@ -193,9 +193,9 @@ const healthyWithin = 60 * time.Second
 func start(ctx context.Context, dir *run.Dir, o Options, routes map[string]Route, r run.Replicate) (*rig, error) {
 	rig := &rig{plan: &dir.Plan, routes: routes}
 	opts := lab.Options{
-		Topology: o.Topology, Fabric: dir.Plan.Fabric, App: lab.App{Command: o.App},
+		Topology: o.Topology, Fabric: dir.Plan.Fabric, App: lab.App{Command: o.App, Env: appEnv(&dir.Plan)},
 		Dir: labDir(r), Seed: seedOf(&dir.Plan, r.Index), Scale: 1, Node: o.Node,
-		Agent: dir.Plan.Agent, Envoy: o.Envoy,
+		Agent: dir.Plan.Agent, Envoy: o.Envoy, EnvoyWorkers: dir.Plan.EnvoyWorkers,
 	}
 	for _, a := range dir.Plan.Arms {
 		if rt, twin := rig.route(a); twin != "" {

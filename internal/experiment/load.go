@@ -14,7 +14,7 @@ func Load(p *plan.Plan, runName string, replicate, generator int) samplefile.Loa
 		Schema: samplefile.LoadSchema, PlanHash: p.Hash(), Run: runName, Target: p.Target,
 		Replicate: replicate, Seed: p.Seed, Design: p.Design, BlockArms: p.BlockArms(replicate),
 		RatePerS: p.RatePerS, WarmupS: p.WarmupS, DurationS: p.ReplicateS, WindowS: p.WindowS,
-		KeepAlive: p.KeepAlive, TimeoutS: p.TimeoutS, Client: p.Client,
+		KeepAlive: p.KeepAlive, RequestBytes: p.RequestBytes, TimeoutS: p.TimeoutS, Client: p.Client,
 		Generator: generator, Generators: p.Generators, VUs: p.VUs,
 	}
 	for _, a := range p.Arms {

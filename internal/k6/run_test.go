@@ -205,6 +205,33 @@ func TestRunWithoutKeepAlive(t *testing.T) {
 	}
 }
 
+// TestRunWithRequestBodies: both clients send the body that the load asks for.
+func TestRunWithRequestBodies(t *testing.T) {
+	t.Parallel()
+	k6 := binary(t)
+	var whole, other atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if n, err := io.Copy(io.Discard, r.Body); err == nil && n == 4096 && r.Method == http.MethodPost && r.Header.Get("Content-Type") == "text/plain" {
+			whole.Add(1)
+		} else {
+			other.Add(1)
+		}
+	}))
+	t.Cleanup(s.Close)
+	for _, client := range []string{hop.ClientNative, hop.ClientHTTP} {
+		whole.Store(0)
+		l := load(s.URL, s.URL)
+		l.Client, l.RequestBytes, l.RatePerS, l.DurationS = client, 4096, 50, 1
+		out, err := Run(t.Context(), k6, l, Options{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.Records != 75 || whole.Load() != 75 || other.Load() != 0 {
+			t.Errorf("%s: %d requests recorded, %d whole and %d others arrived; want 75, 75 and none", client, out.Records, whole.Load(), other.Load())
+		}
+	}
+}
+
 func TestRunBlocks(t *testing.T) {
 	t.Parallel()
 	k6 := binary(t)

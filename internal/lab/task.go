@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -124,7 +125,7 @@ func (t *task) startAgent() (err error) {
 	l, def := t.service.copy.lab, t.service.def
 	cfg := agent.Config{
 		Task: t.id, Zone: l.zone(t.iface.Subnet), Scale: l.opts.Scale, Seed: l.opts.Seed,
-		ConnectTimeout: l.opts.ConnectTimeout, Inject: l.agentInjection(t.service),
+		ConnectTimeout: l.opts.ConnectTimeout, Workers: cmp.Or(l.opts.EnvoyWorkers, EnvoyWorkers), Inject: l.agentInjection(t.service),
 	}
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
 		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}

@@ -24,6 +24,9 @@ const (
 	AgentLab   = "lab"   // the lab's own
 )
 
+// AccessLogOff is the AccessLog of a plan whose agents write none.
+const AccessLogOff = "OFF"
+
 // Plan is one experiment. Durations are seconds, rates requests per second.
 type Plan struct {
 	Schema  string `json:"schema"`
@@ -46,8 +49,19 @@ type Plan struct {
 	OneCore    bool    `json:"one_core"` // lab and load generator share one core
 	KeepAlive  bool    `json:"keep_alive"`
 	Client     string  `json:"client"` // "native" or "http"
-	VUs        int     `json:"vus"`
-	TimeoutS   float64 `json:"timeout_s"`
+	// RequestBytes and ResponseBytes are the sizes of the bodies. A request
+	// without one is a GET, with one a POST; a response of 0 is the app's own.
+	RequestBytes  int `json:"request_bytes,omitempty"`
+	ResponseBytes int `json:"response_bytes,omitempty"`
+	// AppProtocol, "http" or "http2", is that of every endpoint, and AccessLog,
+	// "TEXT", "JSON" or "OFF", the format in which every agent logs; "" leaves
+	// both as the templates have them.
+	AppProtocol string `json:"app_protocol,omitempty"`
+	AccessLog   string `json:"access_log,omitempty"`
+	// EnvoyWorkers is how many worker threads each Envoy has; 0 without Envoy.
+	EnvoyWorkers int     `json:"envoy_workers,omitempty"`
+	VUs          int     `json:"vus"`
+	TimeoutS     float64 `json:"timeout_s"`
 	// Generators is the number of load processes of a replicate; 1 on the lab.
 	Generators int       `json:"generators"`
 	Quantiles  []float64 `json:"quantiles"` // in (0,1), ascending; the reported ones

@@ -85,7 +85,7 @@ func New(profile string) (Plan, error) {
 // choose and no core to keep. Starting a load task takes a minute or two, so the standard
 // profile has fewer and longer replicates there: 6 of 30 s.
 func (p *Plan) ForAWS() {
-	p.Target, p.Fabric, p.Agent, p.KeepAwake, p.OneCore = TargetAWS, "", "", false, false
+	p.Target, p.Fabric, p.Agent, p.EnvoyWorkers, p.KeepAwake, p.OneCore = TargetAWS, "", "", 0, false, false
 	if p.Profile == ProfileStandard {
 		p.Replicates, p.ReplicateS, p.WarmupS = 6, 30, 1.5
 	}

@@ -19,12 +19,17 @@ const (
 	// requests, and drift moves inside longer ones.
 	MinWindowS = 0.1
 	MaxWindowS = 60
+	// MaxBodyBytes is the most that a body may have: a load that is about hops
+	// and not about links.
+	MaxBodyBytes = 1 << 20
+	// MaxEnvoyWorkers is far more than a hop needs.
+	MaxEnvoyWorkers = 64
 )
 
 // Validate says what is wrong with the plan: the field, its value, what was
 // expected and the next step. The error carries fail.Usage.
 func (p *Plan) Validate() error {
-	for _, check := range []func() error{p.checkWords, p.checkNumbers, p.checkArms, p.checkDesign, p.checkQuantiles, p.checkStop} {
+	for _, check := range []func() error{p.checkWords, p.checkDeployed, p.checkNumbers, p.checkArms, p.checkDesign, p.checkQuantiles, p.checkStop} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -67,6 +72,31 @@ func (p *Plan) checkWords() error {
 	return nil
 }
 
+// checkDeployed checks what the lab does beyond the templates. What is deployed
+// in AWS is as it is.
+func (p *Plan) checkDeployed() error {
+	for _, c := range []struct {
+		field, value string
+		words        []string
+		hint         string
+	}{
+		{"app_protocol", p.AppProtocol, []string{"http", "http2"}, "--app-protocol sets it"},
+		{"access_log", p.AccessLog, []string{"TEXT", "JSON", AccessLogOff}, "--access-log sets it"},
+	} {
+		if c.value != "" && !slices.Contains(c.words, c.value) {
+			return wrong(c.hint, "%s %q: expected %s", c.field, c.value, strings.Join(c.words, ", "))
+		}
+	}
+	switch {
+	case p.EnvoyWorkers != 0 && p.LabAgent():
+		return wrong("leave --envoy-workers or --agent lab out", "envoy_workers %d: the agents are not Envoy", p.EnvoyWorkers)
+	case p.Target == TargetAWS && (p.ResponseBytes != 0 || p.AppProtocol != "" || p.AccessLog != "" || p.EnvoyWorkers != 0):
+		return wrong("deploy other templates, or leave --response-body, --app-protocol, --access-log and --envoy-workers out",
+			"target aws: the app and the agents are as they were deployed")
+	}
+	return nil
+}
+
 func (p *Plan) checkNumbers() error {
 	for _, c := range []struct {
 		field    string
@@ -79,6 +109,9 @@ func (p *Plan) checkNumbers() error {
 		{"replicate_s", p.ReplicateS, MinWindowS, MaxSeconds, "--duration sets it"},
 		{"warmup_s", p.WarmupS, 0, MaxSeconds, "--warmup sets it"},
 		{"window_s", p.WindowS, MinWindowS, MaxWindowS, "--window sets it"},
+		{"request_bytes", float64(p.RequestBytes), 0, MaxBodyBytes, "--request-body sets it"},
+		{"response_bytes", float64(p.ResponseBytes), 0, MaxBodyBytes, "--response-body sets it"},
+		{"envoy_workers", float64(p.EnvoyWorkers), 0, MaxEnvoyWorkers, "--envoy-workers sets it"},
 		{"vus", float64(p.VUs), 1, MaxVUs, ""},
 		{"timeout_s", p.TimeoutS, 0.001, 3600, ""},
 		{"generators", float64(p.Generators), 1, 1000, "--generators sets it"},

@@ -129,6 +129,17 @@ func Count(n int64) string {
 	return strings.Replace(groupThousands(strconv.FormatInt(n, 10)), "-", "−", 1)
 }
 
+// Bytes writes a size: in KiB or MiB where it is a whole number of them, else in bytes.
+func Bytes(n int) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return strconv.Itoa(n>>20) + " MiB"
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return strconv.Itoa(n>>10) + " KiB"
+	}
+	return Count(int64(n)) + " bytes"
+}
+
 // Quantile names a quantile in (0,1): "p50", "p99", "p99.9".
 func Quantile(q float64) string {
 	return "p" + strconv.FormatFloat(math.Round(q*1e6)/1e4, 'f', -1, 64)

@@ -207,7 +207,34 @@ func planWords(p summary.Plan) string {
 	if !p.KeepAlive {
 		parts = append(parts, "a new connection for every request")
 	}
+	parts = append(parts, variedWords(p)...)
 	return joinNonEmpty(": ", clean(p.Profile), strings.Join(parts, "; "))
+}
+
+// variedWords says what a run sent and deployed beyond GETs, the app's own
+// response and the templates.
+func variedWords(p summary.Plan) []string {
+	var parts []string
+	if p.RequestBytes > 0 {
+		parts = append(parts, "request bodies of "+quantity.Bytes(p.RequestBytes))
+	}
+	if p.ResponseBytes > 0 {
+		parts = append(parts, "response bodies of "+quantity.Bytes(p.ResponseBytes))
+	}
+	if p.AppProtocol != "" {
+		parts = append(parts, "appProtocol "+clean(p.AppProtocol))
+	}
+	switch p.AccessLog {
+	case "":
+	case "OFF":
+		parts = append(parts, "no agent with an access log")
+	default:
+		parts = append(parts, "every agent with an access log ("+clean(p.AccessLog)+")")
+	}
+	if p.EnvoyWorkers > 0 {
+		parts = append(parts, "Envoy with "+plural(p.EnvoyWorkers, "worker"))
+	}
+	return parts
 }
 
 func plural(n int, thing string) string {

@@ -69,6 +69,13 @@ type Plan struct {
 	OneCore    bool     `json:"one_core"`
 	KeepAlive  bool     `json:"keep_alive"`
 	Client     string   `json:"client"`
+	// Sizes of the bodies; 0 is a GET, and the app's own response.
+	RequestBytes  int `json:"request_bytes,omitempty"`
+	ResponseBytes int `json:"response_bytes,omitempty"`
+	// What the lab did beyond the templates; "" is as they have it.
+	AppProtocol  string `json:"app_protocol,omitempty"`  // of every endpoint
+	AccessLog    string `json:"access_log,omitempty"`    // of every agent: "TEXT", "JSON" or "OFF"
+	EnvoyWorkers int    `json:"envoy_workers,omitempty"` // of each Envoy
 }
 
 // Arm is one arm's latencies and proof.

@@ -28,6 +28,9 @@ type Load struct {
 	// KeepAlive is whether connections are reused; false sends every request on a new one.
 	KeepAlive bool    `json:"keep_alive"`
 	TimeoutS  float64 `json:"timeout_s"`
+	// RequestBytes is the size of the body that every request carries, as a POST;
+	// 0 sends GETs.
+	RequestBytes int `json:"request_bytes,omitempty"`
 	// Client chooses who sends: "native" (k6/x/hoplab) or "http" (k6/http).
 	Client string `json:"client"`
 	// Generator and Generators say which share of the iterations is this process's; 0 of 1 for a single one.
@@ -38,6 +41,9 @@ type Load struct {
 	// Out is where the sample file goes; the file itself leaves it out.
 	Out string `json:"out"`
 }
+
+// MaxRequestBytes bounds Load.RequestBytes: every request keeps its bytes in memory.
+const MaxRequestBytes = 1 << 20
 
 // LoadSchema is the value of Load.Schema.
 const LoadSchema = "hoplab/load/v1"

@@ -34,6 +34,7 @@ func SameExperiment(a, b Header) error {
 		{"load.duration_s", la.DurationS, lb.DurationS},
 		{"load.window_s", la.WindowS, lb.WindowS},
 		{"load.keep_alive", la.KeepAlive, lb.KeepAlive},
+		{"load.request_bytes", la.RequestBytes, lb.RequestBytes},
 		{"load.timeout_s", la.TimeoutS, lb.TimeoutS},
 		{"load.client", la.Client, lb.Client},
 		{"load.generators", la.Generators, lb.Generators},

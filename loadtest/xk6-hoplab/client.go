@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -22,8 +24,8 @@ import (
 // for names and addresses.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// client sends the requests of one virtual user: HTTP/1.1 GETs, one at a time,
-// over one connection per arm. It follows no redirect, as no load balancer
+// client sends the requests of one virtual user: HTTP/1.1 GETs or POSTs, one at
+// a time, over one connection per arm. It follows no redirect, as no load balancer
 // would. It is not safe for concurrent use.
 type client struct {
 	dial      dialFunc
@@ -56,7 +58,7 @@ type exchange struct {
 	outcome          samplefile.Outcome
 }
 
-func newTarget(arm samplefile.LoadArm, keepAlive bool) (target, error) {
+func newTarget(arm samplefile.LoadArm, load *samplefile.Load) (target, error) {
 	u, err := url.Parse(arm.URL)
 	if err != nil {
 		return target{}, err
@@ -76,13 +78,28 @@ func newTarget(arm samplefile.LoadArm, keepAlive bool) (target, error) {
 		t.server = u.Hostname()
 	}
 	// Host and User-Agent are what k6/http sends; both clients cost the path the same.
-	text := "GET " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\nUser-Agent: hoplab\r\n"
-	if !keepAlive {
+	text := method(load) + " " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\nUser-Agent: hoplab\r\n"
+	body := bodyOf(load)
+	if body != "" {
+		text += "Content-Length: " + strconv.Itoa(len(body)) + "\r\nContent-Type: text/plain\r\n"
+	}
+	if !load.KeepAlive {
 		text += "Connection: close\r\n"
 	}
-	t.request = []byte(text + "\r\n")
+	t.request = []byte(text + "\r\n" + body)
 	return t, nil
 }
+
+// method is that of every request of a load.
+func method(load *samplefile.Load) string {
+	if load.RequestBytes > 0 {
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
+
+// bodyOf is what every request of a load carries.
+func bodyOf(load *samplefile.Load) string { return strings.Repeat("x", load.RequestBytes) }
 
 func newClient(load *samplefile.Load, dial dialFunc, tlsConfig *tls.Config, opened *atomic.Int64) (*client, error) {
 	c := &client{
@@ -90,7 +107,7 @@ func newClient(load *samplefile.Load, dial dialFunc, tlsConfig *tls.Config, open
 		keepAlive: load.KeepAlive, opened: opened, conns: make([]*persistent, len(load.Arms)),
 	}
 	for _, arm := range load.Arms {
-		t, err := newTarget(arm, load.KeepAlive)
+		t, err := newTarget(arm, load)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +120,8 @@ func newClient(load *samplefile.Load, dial dialFunc, tlsConfig *tls.Config, open
 // its work: blocked and the timeout count from it. A failure is an outcome
 // like any other. A kept connection that the server closed before the first
 // byte of the answer is replaced once, as RFC 9112 section 9.3.1 allows for a
-// GET; its time is then part of blocked.
+// GET, and for a POST of which the client knows that it changes nothing, as the
+// measured app's; its time is then part of blocked.
 func (c *client) do(ctx context.Context, arm int, began time.Time) exchange {
 	for {
 		conn, reused := c.conns[arm], true

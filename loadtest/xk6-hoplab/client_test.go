@@ -148,6 +148,33 @@ func TestRequestOnTheWire(t *testing.T) {
 	}
 }
 
+// TestRequestBodyOnTheWire: the body arrives whole, on one connection.
+func TestRequestBodyOnTheWire(t *testing.T) {
+	type seen struct {
+		method, kind string
+		length       int64
+		body         int
+	}
+	got := make(chan seen, 2)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got <- seen{r.Method, r.Header.Get("Content-Type"), r.ContentLength, len(b)}
+	}))
+	t.Cleanup(s.Close)
+	cl, opened := clientFor(t, samplefile.LoadArm{URL: s.URL}, func(l *samplefile.Load) { l.RequestBytes = 16 << 10 })
+	for range 2 {
+		if ex := cl.do(t.Context(), 0, time.Now()); ex.outcome.Status != 200 {
+			t.Fatalf("%+v", ex.outcome)
+		}
+		if s, want := <-got, (seen{"POST", "text/plain", 16 << 10, 16 << 10}); s != want {
+			t.Errorf("the server saw %+v, want %+v", s, want)
+		}
+	}
+	if opened.Load() != 1 {
+		t.Errorf("%d connections, want 1", opened.Load())
+	}
+}
+
 // A kept connection that the server has closed is replaced without a failure;
 // a fresh one that closes is a failure.
 func TestStaleConnectionIsReplaced(t *testing.T) {
@@ -338,7 +365,7 @@ func TestTargets(t *testing.T) {
 		{"http://[::1]:8080/", "", "[::1]:8080", ""},
 		{"https://app.test/", "127.0.0.1:9", "127.0.0.1:9", "app.test"},
 	} {
-		got, err := newTarget(samplefile.LoadArm{URL: c.url, Dial: c.dial}, true)
+		got, err := newTarget(samplefile.LoadArm{URL: c.url, Dial: c.dial}, &samplefile.Load{KeepAlive: true})
 		if err != nil || got.address != c.address || got.server != c.server {
 			t.Errorf("%s: %+v, %v", c.url, got, err)
 		}

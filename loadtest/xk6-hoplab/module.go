@@ -54,7 +54,7 @@ type slot struct {
 //	schedule()    { timeUnit, duration, gracefulStop, vus } for a constant-arrival-rate of rate 1
 //	hosts()       k6's option hosts for arms that are reached at another address over TLS
 //	request(arm)  sends this iteration's request and records it; arm only in the closed loop
-//	next(arm)     { arm, url, params } for this iteration's request through k6/http
+//	next(arm)     { arm, method, url, body, params } for this iteration's request through k6/http
 //	record(res)   records what k6/http returned for it
 func (m *module) Exports() modules.Exports {
 	return modules.Exports{Default: map[string]any{
@@ -216,7 +216,7 @@ func (m *module) next(call sobek.FunctionCall) sobek.Value {
 	return m.arms[at.arm]
 }
 
-// viaK6 builds the arguments of http.get for an arm. Over plain HTTP the
+// viaK6 builds the arguments of http.request for an arm. Over plain HTTP the
 // address goes into the URL and the name into the Host header.
 func (m *module) viaK6(i int, arm samplefile.LoadArm, load *samplefile.Load) (sobek.Value, error) {
 	u, err := url.Parse(arm.URL)
@@ -224,11 +224,15 @@ func (m *module) viaK6(i int, arm samplefile.LoadArm, load *samplefile.Load) (so
 		return nil, err
 	}
 	headers := map[string]string{}
+	var body any // null for none
+	if load.RequestBytes > 0 {
+		body, headers["Content-Type"] = bodyOf(load), "text/plain"
+	}
 	if arm.Dial != "" && u.Scheme == "http" {
 		headers["Host"], u.Host = u.Host, arm.Dial
 	}
 	return m.vu.Runtime().ToValue(map[string]any{
-		"arm": i, "url": u.String(),
+		"arm": i, "method": method(load), "url": u.String(), "body": body,
 		"params": map[string]any{
 			"headers": headers, "redirects": 0, "responseType": "none",
 			"timeout": samplefile.Seconds(load.TimeoutS).Milliseconds(),

@@ -26,6 +26,9 @@ type Config struct {
 	// ConnectTimeout is how long one try to reach a task may take. AWS does not
 	// document it; 0 means Envoy's default of 5 s.
 	ConnectTimeout time.Duration `json:"connect_timeout,omitempty"`
+	// Workers is how many worker threads an Envoy in the agent's place has; below
+	// 1 means 1. The lab's own agent has no such number.
+	Workers int `json:"workers,omitempty"`
 }
 
 // Protocol is the AppProtocol of a port mapping.

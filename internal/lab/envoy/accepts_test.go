@@ -24,7 +24,7 @@ func TestEnvoyAccepts(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
-			out, err := exec.CommandContext(ctx, bin, append([]string{"--mode", "validate"}, envoy.Args(file)...)...).CombinedOutput()
+			out, err := exec.CommandContext(ctx, bin, append([]string{"--mode", "validate"}, envoy.Args(file, 2)...)...).CombinedOutput()
 			if err != nil {
 				t.Errorf("envoy --mode validate: %v\n%s", err, out)
 			}

@@ -206,7 +206,7 @@ func (p *Proxy) addresses(n fabric.Net) (b agent.Bound, err error) {
 // run starts the program and waits until it serves.
 func (p *Proxy) run() error {
 	p.control.forget()
-	cmd := exec.Command(p.path, Args(p.files)...)
+	cmd := exec.Command(p.path, Args(p.files, p.cfg.Workers)...)
 	cmd.Stdout = p.log
 	started, err := p.spawner.Start("envoy", cmd, p.log, (*exec.Cmd).Start)
 	if err != nil {

@@ -282,7 +282,7 @@ func startEnvoy(t testing.TB, d *deployment) *hop {
 // arguments are the lab's, with one worker: with two, which one takes a
 // connection is chance, and each has a turn and a pool of its own.
 func arguments(bootstrap string) []string {
-	args := envoy.Args(bootstrap)
+	args := envoy.Args(bootstrap, 2)
 	if i := slices.Index(args, "--concurrency"); i >= 0 {
 		args[i+1] = "1"
 	}
