@@ -196,7 +196,8 @@ func alike(x, y *run.Dir) error {
 		{"design", a.Design, b.Design}, {"rate_per_s", a.RatePerS, b.RatePerS},
 		{"keep_alive", a.KeepAlive, b.KeepAlive}, {"keep_awake", a.KeepAwake, b.KeepAwake},
 		{"request_bytes", a.RequestBytes, b.RequestBytes}, {"response_bytes", a.ResponseBytes, b.ResponseBytes},
-		{"app_protocol", a.AppProtocol, b.AppProtocol}, {"access_log", a.AccessLog, b.AccessLog}, {"envoy_workers", a.EnvoyWorkers, b.EnvoyWorkers},
+		{"app_protocol", a.AppProtocol, b.AppProtocol}, {"access_log", a.AccessLog, b.AccessLog},
+		{"envoy_workers", a.EnvoyWorkers, b.EnvoyWorkers},
 		{"one_core", a.OneCore, b.OneCore}, {"client", a.Client, b.Client},
 		{"replicate_s", a.ReplicateS, b.ReplicateS}, {"level", a.Level, b.Level}, {"quantiles", fmt.Sprint(a.Quantiles), fmt.Sprint(b.Quantiles)},
 	} {

@@ -62,7 +62,8 @@ func (f *planFlags) register(cmd *cobra.Command) {
 	fl.BoolVar(&f.noReuse, "no-keep-alive", false, "send every request on a new connection")
 	fl.StringVar(&f.request, "request-body", "", "POST a body of this size instead of GET, e.g. 1k or 16k (k is 1024 bytes)")
 	fl.StringVar(&f.response, "response-body", "", "size of the app's response body, e.g. 1k or 16k (default its own, 11 bytes)")
-	fl.StringVar(&f.protocol, "app-protocol", "", "appProtocol of every endpoint: http, or http2 for HTTP/2 between agents and to the app (default the templates')")
+	fl.StringVar(&f.protocol, "app-protocol", "",
+		"appProtocol of every endpoint: http, or http2 for HTTP/2 between agents and to the app (default the templates')")
 	fl.StringVar(&f.accessLog, "access-log", "", "access log of every agent: text, json or off (default the templates')")
 	fl.IntVar(&f.workers, "envoy-workers", lab.EnvoyWorkers, "worker threads of each Envoy; AWS's agent has 2")
 	fl.StringArrayVar(&f.budgets, "budget", nil, `a limit on the difference, e.g. 'p99 <= +2ms' (may repeat)`)
@@ -175,7 +176,8 @@ func parseBody(flag, text string) (int, error) {
 	}
 	m := bodySize.FindStringSubmatch(text)
 	if m == nil {
-		return 0, fail.Newf(fail.Usage, "write e.g. --"+flag+" 16k", "--%s %q: expected a number of bytes, or of 1024 bytes with a k", flag, text)
+		return 0, fail.Newf(fail.Usage, "write e.g. --"+flag+" 16k",
+			"--%s %q: expected a number of bytes, or of 1024 bytes with a k", flag, text)
 	}
 	n, _ := strconv.Atoi(m[1]) // digits, as the pattern has it
 	switch strings.ToLower(m[2][:min(1, len(m[2]))]) {
@@ -185,7 +187,8 @@ func parseBody(flag, text string) (int, error) {
 		n <<= 20
 	}
 	if n == 0 || n > plan.MaxBodyBytes {
-		return 0, fail.Newf(fail.Usage, "leave --"+flag+" out for none of a size of its own", "--%s %q: expected 1 byte to %d", flag, text, plan.MaxBodyBytes)
+		return 0, fail.Newf(fail.Usage, "leave --"+flag+" out for none of a size of its own",
+			"--%s %q: expected 1 byte to %d", flag, text, plan.MaxBodyBytes)
 	}
 	return n, nil
 }

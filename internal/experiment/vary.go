@@ -29,7 +29,8 @@ func Vary(t *topology.Topology, p *plan.Plan) error {
 		}
 		for _, e := range x.Endpoints(s.ID) {
 			if e.Mapping == nil {
-				return fail.Newf(fail.Usage, "leave --app-protocol out", "an endpoint of %s cannot be given an appProtocol: %s", s.ID, e.Missing)
+				return fail.Newf(fail.Usage, "leave --app-protocol out",
+					"an endpoint of %s cannot be given an appProtocol: %s", s.ID, e.Missing)
 			}
 			e.Mapping.AppProtocol = topology.Known(p.AppProtocol)
 		}

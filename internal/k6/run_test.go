@@ -211,7 +211,8 @@ func TestRunWithRequestBodies(t *testing.T) {
 	k6 := binary(t)
 	var whole, other atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if n, err := io.Copy(io.Discard, r.Body); err == nil && n == 4096 && r.Method == http.MethodPost && r.Header.Get("Content-Type") == "text/plain" {
+		n, err := io.Copy(io.Discard, r.Body)
+		if err == nil && n == 4096 && r.Method == http.MethodPost && r.Header.Get("Content-Type") == "text/plain" {
 			whole.Add(1)
 		} else {
 			other.Add(1)
@@ -227,7 +228,8 @@ func TestRunWithRequestBodies(t *testing.T) {
 			t.Fatal(err)
 		}
 		if out.Records != 75 || whole.Load() != 75 || other.Load() != 0 {
-			t.Errorf("%s: %d requests recorded, %d whole and %d others arrived; want 75, 75 and none", client, out.Records, whole.Load(), other.Load())
+			t.Errorf("%s: %d requests recorded, %d whole and %d others arrived; want 75, 75 and none",
+				client, out.Records, whole.Load(), other.Load())
 		}
 	}
 }

@@ -29,7 +29,9 @@ const (
 // Validate says what is wrong with the plan: the field, its value, what was
 // expected and the next step. The error carries fail.Usage.
 func (p *Plan) Validate() error {
-	for _, check := range []func() error{p.checkWords, p.checkDeployed, p.checkNumbers, p.checkArms, p.checkDesign, p.checkQuantiles, p.checkStop} {
+	for _, check := range []func() error{
+		p.checkWords, p.checkDeployed, p.checkNumbers, p.checkArms, p.checkDesign, p.checkQuantiles, p.checkStop,
+	} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -64,7 +64,9 @@ func TestPlanSaysWhatWasVaried(t *testing.T) {
 	p := &r.Summary.Plan
 	p.RequestBytes, p.ResponseBytes, p.AppProtocol, p.AccessLog, p.EnvoyWorkers = 1000, 16384, "http2", "OFF", 1
 	want := "request bodies of 1,000 bytes; response bodies of 16 KiB; appProtocol http2; no agent with an access log; Envoy with 1 worker"
-	for name, got := range map[string]string{"text": text(t, &r.Summary, report.TextOptions{}), "markdown": markdown(t, r), "HTML": string(page(t, r))} {
+	for name, got := range map[string]string{
+		"text": text(t, &r.Summary, report.TextOptions{}), "markdown": markdown(t, r), "HTML": string(page(t, r)),
+	} {
 		if got = strings.Join(strings.Fields(got), " "); !strings.Contains(got, want) {
 			t.Errorf("%s lacks %q:\n%s", name, want, got)
 		}

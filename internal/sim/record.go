@@ -67,7 +67,8 @@ func (rec *Recording) load(i, generator int) samplefile.Load {
 	p := rec.Plan
 	l := samplefile.Load{Schema: samplefile.LoadSchema, PlanHash: p.Hash(), Run: "simulated", Target: p.Target, Replicate: i, Seed: p.Seed,
 		Design: p.Design, RatePerS: p.RatePerS, WarmupS: p.WarmupS, DurationS: p.ReplicateS, WindowS: p.WindowS, BlockArms: p.BlockArms(i),
-		KeepAlive: p.KeepAlive, RequestBytes: p.RequestBytes, TimeoutS: p.TimeoutS, Client: p.Client, Generator: generator, Generators: p.Generators, VUs: p.VUs}
+		KeepAlive: p.KeepAlive, RequestBytes: p.RequestBytes, TimeoutS: p.TimeoutS, Client: p.Client,
+		Generator: generator, Generators: p.Generators, VUs: p.VUs}
 	if p.Design == plan.DesignArticle {
 		l.DurationS *= float64(len(p.Arms))
 	}

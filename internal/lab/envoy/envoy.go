@@ -68,9 +68,10 @@ type Addresses struct {
 const DrainTime = 20 * time.Second
 
 // Args are the arguments that run Envoy with a bootstrap file and so many worker
-// threads: those of AWS's agent (semantics, section 12), which has 2, and two that the lab needs. Several Envoys of a
-// machine would share memory for hot restarts, which the lab never makes; and
-// the access log is written once a second, as the lab's own agent does.
+// threads: those of AWS's agent (semantics, section 12), which has 2 threads,
+// and two that the lab needs. Several Envoys of a machine would share memory for
+// hot restarts, which the lab never makes; and the access log is written once a
+// second, as the lab's own agent does.
 func Args(bootstrap string, workers int) []string {
 	return []string{"-c", bootstrap, "-l", "info", "--concurrency", strconv.Itoa(max(1, workers)),
 		"--drain-time-s", strconv.Itoa(int(DrainTime.Seconds())), "--disable-hot-restart", "--file-flush-interval-msec", "1000"}
