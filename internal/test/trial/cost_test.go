@@ -36,10 +36,10 @@ const (
 	closedLoop   = 32 // connections
 )
 
-// BenchmarkHop measures what one hop adds in front of the same app: the lab's
-// agent and load balancer, and both agents of a Service Connect call, beside
-// HAProxy, nginx and net/http's ReverseProxy, all with kept connections to the
-// app. One iteration is a round: each path in random order first has a second
+// BenchmarkHop measures what one hop adds in front of the same app: a real Envoy
+// configured as an agent's ingress, with one worker and with two (as AWS starts
+// it), the lab's agent and load balancer, beside HAProxy, nginx and net/http's
+// ReverseProxy, all with kept connections to the app. One iteration is a round: each path in random order first has a second
 // of 500 requests/s over 8 connections, then a second of a closed loop over 32
 // connections. Cores are kept awake. A figure is the median over rounds; what
 // is added is the median of the rounds' own differences to the direct path.
@@ -47,7 +47,7 @@ const (
 //	go test ./internal/test/trial -run '^$' -bench Hop -benchtime 10x -timeout 20m
 //
 // The app is the cheapest there is, so that the closed loop measures the hop.
-// HAProxy and nginx run with one thread, the others with Go's default.
+// HAProxy and nginx run with one thread, the lab's hops with Go's default.
 func BenchmarkHop(b *testing.B) {
 	paths := allPaths(b)
 	stop, status := quiet.KeepAwake([]string{os.Args[0], "spin"})
@@ -74,7 +74,7 @@ func BenchmarkHop(b *testing.B) {
 		}
 		fmt.Fprintf(&t, "| %s | %.1f | %.1f | %.1f to %.1f | %.2f | %.0f | %.0f | %.2f | %.1f |\n", p.name, middle(p.p50), middle(added),
 			slices.Min(added), slices.Max(added), middle(added)/refAdded, middle(tail), middle(p.rate), middle(p.rate)/middle(ref.rate), middle(p.cpu))
-		unit := strings.ReplaceAll(strings.ToLower(p.name), " ", "-")
+		unit := strings.NewReplacer(" ", "-", ",", "").Replace(strings.ToLower(p.name))
 		b.ReportMetric(middle(added), unit+"-added-µs")
 		b.ReportMetric(middle(p.rate), unit+"-req/s")
 	}
@@ -115,6 +115,10 @@ func allPaths(t testing.TB) []*path {
 	add("HAProxy", lab.DialInfo{Dial: p.Addr}, p.PID)
 	p = labtest.Nginx(t, nginxProxy(origin))
 	add("nginx", lab.DialInfo{Dial: p.Addr}, p.PID)
+	p = envoyHop(t, origin, 1)
+	add("Envoy, 1 worker", lab.DialInfo{Dial: p.Addr}, p.PID)
+	p = envoyHop(t, origin, 2)
+	add("Envoy, 2 workers", lab.DialInfo{Dial: p.Addr}, p.PID)
 	agent := dialInfo(lab.Caller{Service: r.client}, fmt.Sprintf("http://%s:%d/", app.IP, override))
 	add("lab agent", agent, app.PIDs[0])
 	add("lab ALB", dialInfo(lab.Caller{}, balanced), processes["alb"])
