@@ -96,16 +96,25 @@ func TestManualLinks(t *testing.T) {
 // elsewhere matches what would tell a reader where the sample run was recorded.
 var elsewhere = regexp.MustCompile(`/(home|root|Users|tmp|var|work|mnt)/`)
 
-// TestSampleRun checks that the run which the README shows is small, complete
-// and of no particular machine.
+// TestSampleRun checks that the run which the README shows, and those of
+// docs/hop-cost.md, are small, complete and of no particular machine.
 func TestSampleRun(t *testing.T) {
-	const dir = "../../docs/sample-run"
+	kept, err := filepath.Glob("../../docs/hop-cost/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range append(kept, "../../docs/sample-run") {
+		t.Run(filepath.Base(dir), func(t *testing.T) { checkKept(t, dir) })
+	}
+}
+
+func checkKept(t *testing.T, dir string) {
 	d, err := run.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := d.Left(); n != 0 {
-		t.Errorf("%d replicates are missing; record it with scripts/sample-run.sh", n)
+		t.Errorf("%d replicates are missing; record it with scripts/sample-run.sh or scripts/hop-cost.sh", n)
 	}
 	names := []*regexp.Regexp{elsewhere}
 	if host, err := os.Hostname(); err == nil && len(host) > 3 {
@@ -136,6 +145,6 @@ func TestSampleRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if size > 1<<20 {
-		t.Errorf("the sample run has %d bytes; at most 1 MiB belongs into the repository", size)
+		t.Errorf("the run has %d bytes; at most 1 MiB belongs into the repository", size)
 	}
 }
