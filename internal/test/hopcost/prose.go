@@ -5,7 +5,7 @@ const head = `# What the agent costs
 What one Service Connect agent, a real Envoy, adds to a request in the lab on one machine, and what makes it more or less.
 Both arms of a run are there at the same time, the arm of each request is drawn at random, and every replicate starts
 everything anew: [measuring.md](measuring.md) says why. The page is made from the run directories in
-[hop-cost](hop-cost) by ` + "`go generate ./internal/test/hopcost`" + `; ` + "`scripts/hop-cost.sh`" + ` records them, on a machine that should be
+` + "`docs/hop-cost`" + ` by ` + "`go generate ./internal/test/hopcost`" + `; ` + "`scripts/hop-cost.sh`" + ` records them, on a machine that should be
 quiet. What a hop is worth beside HAProxy and nginx, without load balancer and app: [trials.md](trials.md).
 
 ## In the lab

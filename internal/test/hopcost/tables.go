@@ -16,7 +16,7 @@ func conditions(b *strings.Builder, rows []row) {
 	p := rows[0].plan
 	fmt.Fprintf(b, "Every row is a run of %d replicates of %s s at %s requests/s over the arms %s, on fabric %s. ",
 		p.Replicates, number(p.ReplicateS), number(p.RatePerS), armNames(p), p.Fabric)
-	fmt.Fprintf(b, "Where a row\nsays nothing else, the agents are Envoys with %d workers (as AWS starts them) and an access log in %s, requests are GETs\n"+
+	fmt.Fprintf(b, "Where\na row says nothing else, the agents are Envoys with %d workers (as AWS starts them) and an access log in %s, requests are GETs\n"+
 		"with the app's own short answer over kept connections, endpoints have the appProtocol %s, and all of it shares one core that is\nkept awake.\n",
 		usualWorkers, usualLog, usualProtocol)
 	if p.Replicates < enoughReplicates {
@@ -53,8 +53,8 @@ func costs(b *strings.Builder, rows []row) {
 	}
 	fmt.Fprintf(b, "\nIn brackets: %s %% intervals. `agent − bypass` is one hop: the agent before the app. `mesh − bypass` is both agents of a\n"+
 		"call by name, less the load balancer that `bypass` has and `mesh` has not. The A/A column compares one path with itself:\n"+
-		"what is smaller than its interval is noise. *Cannot tell* stands where a run holds too few requests for a quantile, or\n"+
-		"where an interval holds zero.\n\n", number(rows[0].plan.Level*100))
+		"what is smaller than its interval is noise. *Cannot tell* stands where a run holds too few requests for a quantile,\n"+
+		"where an interval holds zero, or where a busy machine left too little that counts.\n\n", number(rows[0].plan.Level*100))
 }
 
 // difference writes one estimate with its interval.
