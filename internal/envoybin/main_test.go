@@ -179,7 +179,7 @@ func (m *machine) cached() (names []string) {
 		m.t.Fatal(err)
 	}
 	for _, e := range entries {
-		if filepath.Ext(e.Name()) != ".lock" {
+		if ext := filepath.Ext(e.Name()); ext != ".lock" && ext != ".sha256" {
 			names = append(names, e.Name())
 		}
 	}

@@ -151,7 +151,10 @@ func build(ctx context.Context, a Artifact, dir, path string, progress io.Writer
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", doing, a.What, err)
 	}
-	err = noteDigest(out, path)
+	err = onlyOwn(out)
+	if err == nil && a.Valid == nil {
+		err = noteDigest(out, path)
+	}
 	if err == nil {
 		err = os.Rename(out, path)
 	}

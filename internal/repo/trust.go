@@ -54,18 +54,20 @@ func checkProgram(path string) (fs.FileInfo, error) {
 	return info, nil
 }
 
+// onlyOwn takes from others the right to write a program.
+func onlyOwn(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(path, info.Mode().Perm()&^0o022)
+}
+
 // noteDigest writes the digest of the program in built beside path, where the
-// program goes, and takes from others the right to write the program.
+// program goes.
 func noteDigest(built, path string) error {
 	digest, err := digestOf(built)
 	if err != nil {
-		return err
-	}
-	info, err := os.Stat(built)
-	if err != nil {
-		return err
-	}
-	if err := os.Chmod(built, info.Mode().Perm()&^0o022); err != nil {
 		return err
 	}
 	tmp := built + digestEnding
