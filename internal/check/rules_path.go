@@ -296,7 +296,9 @@ func listenerWithoutTargets(c *checker) {
 		f := c.add(g.Origin, "Register a service with the target group, or remove the group from the listener.",
 			"listener %s of %s forwards to %s, with which nothing registers targets", reach.PortText(fs[0].Listener.Port), topology.Label(fs[0].LoadBalancer.Origin, fs[0].LoadBalancer.Name), topology.Label(g.Origin, g.Name))
 		f.Related = []topology.Origin{fs[0].Listener.Origin}
-		f.Effect = "callers get 503"
+		if f.Effect = "callers get 503"; fs[0].LoadBalancer.Kind == "network" {
+			f.Effect = "callers are not served"
+		}
 	}
 }
 

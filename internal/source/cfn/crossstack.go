@@ -116,6 +116,7 @@ func (s *Stack) fnGetStackOutput(arg *node, line int32) Value {
 		return s.unknown(line, same, "Fn::GetStackOutput: stack %s has no output %s", stack, id)
 	}
 	s.needs(found[0])
+	o.imported = true
 	return o.eval()
 }
 

@@ -185,7 +185,7 @@ func TestUnreadable(t *testing.T) {
 	tests := []struct{ path, want string }{
 		{"", "no template given"},
 		{"nowhere.json", "cannot read"},
-		{"empty", "no manifest.json here, so this is no cloud assembly"},
+		{"empty", "holds no manifest.json and no .tf files"},
 		{"bad", "bad/manifest.json:1: no artifacts"},
 		{"out", `artifact A: templateFile "../x.json" is no path inside the assembly`},
 		{"lost", "cannot read"},

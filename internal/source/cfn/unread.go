@@ -18,6 +18,9 @@ type Unread struct {
 	// Exports is set for the stacks that import an output; they are not part of
 	// the deployment that is read.
 	Exports bool
+	// Handed is set for an output that is not exported: it may be there for
+	// people alone, or for a stack that nests this one.
+	Handed bool
 	// Anything is set when it may attach something to any resource.
 	Anything bool
 }
@@ -112,7 +115,8 @@ func (a *Assembly) settleUnread() {
 		for _, id := range s.outputIDs {
 			o := s.outputs[id]
 			// CDK makes ExportsOutput… for a stack of the same app, which is at hand.
-			if o.name.IsAbsent() || o.imported || strings.HasPrefix(id, "ExportsOutput") {
+			// Without an export, the output is for whoever nests the stack.
+			if s.Nested != nil && o.name.IsAbsent() || o.imported || strings.HasPrefix(id, "ExportsOutput") {
 				continue
 			}
 			uses := resourcesIn(o.eval(), 0, nil)
@@ -120,8 +124,8 @@ func (a *Assembly) settleUnread() {
 				continue
 			}
 			p := Pos{s.File, int(o.line)}
-			a.Unread = append(a.Unread, Unread{Pos: p, Uses: uses, Exports: true,
-				Why: fmt.Sprintf("%s: output %s exports it, and what other stacks attach to it is not in the source", p, id)})
+			a.Unread = append(a.Unread, Unread{Pos: p, Uses: uses, Exports: true, Handed: o.name.IsAbsent(),
+				Why: fmt.Sprintf("%s: output %s hands it out, and what other stacks attach to it is not in the source", p, id)})
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (b *builder) markOpen() {
 func (b *builder) open(u *cfn.Unread, thing any) {
 	switch x := thing.(type) {
 	case *topology.SecurityGroup:
-		if u.Makes("AWS::EC2::SecurityGroupIngress") {
+		if u.Makes("AWS::EC2::SecurityGroupIngress") && !u.Handed {
 			x.UncertainIngress = first(x.UncertainIngress, u.Why)
 		}
 		if u.Makes("AWS::EC2::SecurityGroupEgress") && !u.Exports {
