@@ -82,7 +82,8 @@ func (b *builder) launchOf(inst *resource.Instance) *resource.Instance {
 	spec := b.inner(inst.Body, "launch_template")
 	mixed := b.inner(b.inner(b.inner(inst.Body, "mixed_instances_policy"), "launch_template"), "launch_template_specification")
 	for _, o := range []topology.Opt[string]{
-		spec.Ref("id"), spec.Ref("name"), mixed.Ref("launch_template_id"), mixed.Ref("launch_template_name"), inst.Body.Ref("launch_configuration"),
+		spec.Ref("id"), spec.Ref("name"), mixed.Ref("launch_template_id"), mixed.Ref("launch_template_name"),
+		inst.Body.Ref("launch_configuration"),
 	} {
 		if got := find(o); got != nil {
 			return got
