@@ -121,7 +121,8 @@ func TestTheLedgerAddsUp(t *testing.T) {
 	if err := rec.Plan.SetArms([]string{"agent", "bypass", "direct"}, true); err != nil {
 		t.Fatal(err)
 	}
-	rec.Delays = map[string]call.Delay{"agent": {Spin: 250 * time.Microsecond, Share: 1}, "bypass": {Spin: 80 * time.Microsecond, Share: 1}, "bypass-twin": {Spin: 80 * time.Microsecond, Share: 1}}
+	rec.Delays = map[string]call.Delay{"agent": {Spin: 250 * time.Microsecond, Share: 1},
+		"bypass": {Spin: 80 * time.Microsecond, Share: 1}, "bypass-twin": {Spin: 80 * time.Microsecond, Share: 1}}
 	rec.Evidence = func(e *run.Evidence) { e.Agents[0].BusyUs = 60 * float64(e.Agents[0].Requests) }
 	s := analyze(t, write(t, rec)).Summary
 	l := s.Ledger

@@ -82,7 +82,8 @@ var loadBalancerRules = []Rule{
 	{
 		ID: "desync-monitored", Severity: Warning, Title: "The load balancer lets requests through that split differently",
 		Explain: "With routing.http.desync_mitigation_mode set to monitor a load balancer only counts the requests whose end its targets may see elsewhere than it does, which lets one client's bytes become another's request. The default, defensive, refuses the severe ones and closes both connections after the ambiguous ones.",
-		Fix:     "Set the mode to defensive or strictest.", Source: "Elastic Load Balancing, desync mitigation mode for Application Load Balancers; AWS HTTP Desync Guardian, request classification",
+		Fix:     "Set the mode to defensive or strictest.",
+		Source:  "Elastic Load Balancing, desync mitigation mode for Application Load Balancers; AWS HTTP Desync Guardian, request classification",
 		run: func(c *checker) {
 			for _, lb := range c.x.Topology.LoadBalancers {
 				if lb.Attributes["routing.http.desync_mitigation_mode"].Or("") == "monitor" {

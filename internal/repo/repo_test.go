@@ -67,7 +67,8 @@ func TestFind(t *testing.T) {
 // TestBuiltFrom has the checkouts of a program that cannot be used.
 func TestBuiltFrom(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "internal", "repo", "repo.go")
-	for name, path := range map[string]string{"does not know the checkout": Module + "/internal/repo/repo.go", "no hoplab checkout any more": file} {
+	for name, path := range map[string]string{"does not know the checkout": Module + "/internal/repo/repo.go",
+		"no hoplab checkout any more": file} {
 		if _, err := builtFrom(path); fail.CodeOf(err) != fail.Environment || !strings.Contains(err.Error(), name) || !strings.Contains(fail.HintOf(err), "HOPLAB_REPO") {
 			t.Errorf("built from %s: %v (hint %q); want %q", path, err, fail.HintOf(err), name)
 		}

@@ -26,7 +26,8 @@ func grpcServer(t *testing.T) (addr string, h *health.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo,
+		next grpc.UnaryHandler) (any, error) {
 		md, _ := metadata.FromIncomingContext(ctx)
 		grpc.SetTrailer(ctx, metadata.Pairs("seen-timeout", strings.Join(md["x-envoy-expected-rq-timeout-ms"], ",")))
 		return next(ctx, req)

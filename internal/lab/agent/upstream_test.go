@@ -43,11 +43,18 @@ func TestUnreachable(t *testing.T) {
 		body     string
 		after    time.Duration // modelled, at least
 	}{
-		"refused":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{w.task(1, "")} }, 503, retried + reasonConnect, 0},
-		"dropped":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 504, "upstream request timeout", 15 * time.Second},
-		"dropped, long timeout":  {long, func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 503, retried + "connection timeout", 15 * time.Second},
-		"no task":                {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return nil }, 503, "no healthy upstream", 0},
-		"dropped, no time limit": {Timeouts{Idle: time.Minute}, func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 503, retried + "connection timeout", 15 * time.Second},
+		"refused": {DefaultTimeouts(HTTP),
+			func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{w.task(1, "")} }, 503, retried + reasonConnect, 0},
+		"dropped": {DefaultTimeouts(HTTP),
+			func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 504,
+			"upstream request timeout", 15 * time.Second},
+		"dropped, long timeout": {long,
+			func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 503,
+			retried + "connection timeout", 15 * time.Second},
+		"no task": {DefaultTimeouts(HTTP), func(w *testNetwork) []netip.AddrPort { return nil }, 503, "no healthy upstream", 0},
+		"dropped, no time limit": {Timeouts{Idle: time.Minute},
+			func(w *testNetwork) []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:80")} }, 503,
+			retried + "connection timeout", 15 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

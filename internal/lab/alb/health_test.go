@@ -83,7 +83,8 @@ func TestMatches(t *testing.T) {
 		matcher string
 		status  int
 		want    bool
-	}{{"200", 200, true}, {"200", 201, false}, {"200,302", 302, true}, {"200-299", 204, true}, {"200-299", 300, false}, {"200-299, 404", 404, true}, {"", 200, false}, {"x", 200, false}} {
+	}{{"200", 200, true}, {"200", 201, false}, {"200,302", 302, true}, {"200-299", 204, true}, {"200-299", 300, false},
+		{"200-299, 404", 404, true}, {"", 200, false}, {"x", 200, false}} {
 		if got := matches(c.matcher, c.status); got != c.want {
 			t.Errorf("%q with %d: %v", c.matcher, c.status, got)
 		}

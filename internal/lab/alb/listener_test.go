@@ -50,19 +50,20 @@ func TestOwnErrors(t *testing.T) {
 		status  int
 		title   string
 	}{
-		"no target":             {func(*testing.T, *testNetwork) {}, simple, 503, "503 Service Temporarily Unavailable"},
-		"refused":               {func(t *testing.T, w *testNetwork) { w.target("") }, simple, 502, "502 Bad Gateway"},
-		"dropped":               {func(t *testing.T, w *testNetwork) { w.silent() }, simple, 504, "504 Gateway Time-out"},
-		"closed early":          {raw(func(net.Conn) {}), simple, 502, "502 Bad Gateway"},
-		"reset":                 {raw(func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }), simple, 502, "502 Bad Gateway"},
-		"garbage":               {raw(func(c net.Conn) { io.WriteString(c, "no HTTP\r\n\r\n") }), simple, 502, "502 Bad Gateway"},
-		"silent":                {raw(func(c net.Conn) { io.Copy(io.Discard, c) }), simple, 504, "504 Gateway Time-out"},
-		"malformed":             {good, "GET /\r\n\r\n", 400, "400 Bad Request"},
-		"no host":               {good, "GET / HTTP/1.1\r\n\r\n", 400, "400 Bad Request"},
-		"long request line":     {good, "GET /" + strings.Repeat("x", 17<<10) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "414 Request-URI Too Large"},
-		"long field":            {good, "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 17<<10) + "\r\n\r\n", 400, "400 Bad Request"},
-		"TRACE":                 {good, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "405 Method Not Allowed"},
-		"31 addresses in X-F-F": {good, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " + strings.Repeat("1.1.1.1, ", 30) + "1.1.1.1\r\n\r\n", 463, "463"},
+		"no target":         {func(*testing.T, *testNetwork) {}, simple, 503, "503 Service Temporarily Unavailable"},
+		"refused":           {func(t *testing.T, w *testNetwork) { w.target("") }, simple, 502, "502 Bad Gateway"},
+		"dropped":           {func(t *testing.T, w *testNetwork) { w.silent() }, simple, 504, "504 Gateway Time-out"},
+		"closed early":      {raw(func(net.Conn) {}), simple, 502, "502 Bad Gateway"},
+		"reset":             {raw(func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }), simple, 502, "502 Bad Gateway"},
+		"garbage":           {raw(func(c net.Conn) { io.WriteString(c, "no HTTP\r\n\r\n") }), simple, 502, "502 Bad Gateway"},
+		"silent":            {raw(func(c net.Conn) { io.Copy(io.Discard, c) }), simple, 504, "504 Gateway Time-out"},
+		"malformed":         {good, "GET /\r\n\r\n", 400, "400 Bad Request"},
+		"no host":           {good, "GET / HTTP/1.1\r\n\r\n", 400, "400 Bad Request"},
+		"long request line": {good, "GET /" + strings.Repeat("x", 17<<10) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "414 Request-URI Too Large"},
+		"long field":        {good, "GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 17<<10) + "\r\n\r\n", 400, "400 Bad Request"},
+		"TRACE":             {good, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "405 Method Not Allowed"},
+		"31 addresses in X-F-F": {good,
+			"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " + strings.Repeat("1.1.1.1, ", 30) + "1.1.1.1\r\n\r\n", 463, "463"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -135,13 +136,15 @@ func TestForwardedHead(t *testing.T) {
 	}{
 		"plain": {nil, "GET /a HTTP/1.1\r\nHost: Example.test:81\r\nconnection: keep-alive\r\nx-LOWER: v\r\n\r\n",
 			"GET /a HTTP/1.1\r\nX-Forwarded-For: 10.0.7.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nHost: Example.test:81\r\nX-Amzn-Trace-Id: Root=ID\r\nx-LOWER: v\r\n\r\n"},
-		"appends": {nil, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Amzn-Trace-Id: Root=1-00000000-000000000000000000000000;Self=1-1-1;Lineage=x\r\n\r\n",
+		"appends": {nil,
+			"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Amzn-Trace-Id: Root=1-00000000-000000000000000000000000;Self=1-1-1;Lineage=x\r\n\r\n",
 			"GET / HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4, 10.0.7.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nHost: a\r\nX-Amzn-Trace-Id: Self=ID;Root=ID;Lineage=x\r\n\r\n"},
 		"preserves": {func(c *Config) { c.XFF = "preserve" }, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
 			"GET / HTTP/1.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nHost: a\r\nX-Amzn-Trace-Id: Root=ID\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"},
 		"removes": {func(c *Config) { c.XFF = "remove" }, "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
 			"GET / HTTP/1.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nHost: a\r\nX-Amzn-Trace-Id: Root=ID\r\n\r\n"},
-		"drops invalid names": {func(c *Config) { c.DropInvalid = true; c.XFF = "remove" }, "GET / HTTP/1.1\r\nHost: a\r\nX_Under: v\r\nX-Fine: v\r\n\r\n",
+		"drops invalid names": {func(c *Config) { c.DropInvalid = true; c.XFF = "remove" },
+			"GET / HTTP/1.1\r\nHost: a\r\nX_Under: v\r\nX-Fine: v\r\n\r\n",
 			"GET / HTTP/1.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nHost: a\r\nX-Amzn-Trace-Id: Root=ID\r\nX-Fine: v\r\n\r\n"},
 		"HTTP/1.0 without Host": {func(c *Config) { c.XFF = "remove" }, "GET / HTTP/1.0\r\n\r\n",
 			"GET / HTTP/1.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nHost: test.elb.lab.test\r\nX-Amzn-Trace-Id: Root=ID\r\n\r\n"},
@@ -229,9 +232,11 @@ func TestRedirect(t *testing.T) {
 		r    Redirect
 		want string
 	}{
-		{Redirect{Protocol: "HTTPS", Port: "443", Host: "#{host}", Path: "/#{path}", Query: "#{query}", Status: 301}, "https://example.test:443/a/b?c=d"},
+		{Redirect{Protocol: "HTTPS", Port: "443", Host: "#{host}", Path: "/#{path}", Query: "#{query}", Status: 301},
+			"https://example.test:443/a/b?c=d"},
 		{Redirect{Protocol: "HTTPS", Port: "443", Status: 302}, "https://example.test:443/a/b?c=d"},
-		{Redirect{Host: "www.#{host}", Path: "/new/#{path}", Query: "from=old&#{query}", Status: 301}, "http://www.example.test:80/new/a/b?from=old&c=d"},
+		{Redirect{Host: "www.#{host}", Path: "/new/#{path}", Query: "from=old&#{query}", Status: 301},
+			"http://www.example.test:80/new/a/b?from=old&c=d"},
 	} {
 		cfg := config()
 		cfg.Listeners[0].Default = []Action{{Type: "redirect", Redirect: &c.r}}

@@ -27,7 +27,8 @@ type testNetwork struct {
 func newTestNetwork() *testNetwork {
 	return &testNetwork{view: loopback.View{
 		IP: netip.MustParseAddr("10.0.9.9"), Real: netip.MustParseAddr("127.0.0.1"),
-		Peers: map[netip.Addr]loopback.Peer{}, Callers: map[netip.Addr]netip.Addr{netip.MustParseAddr("127.0.0.1"): netip.MustParseAddr("10.0.7.7")},
+		Peers:   map[netip.Addr]loopback.Peer{},
+		Callers: map[netip.Addr]netip.Addr{netip.MustParseAddr("127.0.0.1"): netip.MustParseAddr("10.0.7.7")},
 	}}
 }
 
@@ -56,7 +57,8 @@ func (w *testNetwork) serve(t *testing.T, h http.HandlerFunc) netip.AddrPort {
 }
 
 // health is a check of the defaults of section 6.
-var health = Health{Enabled: true, Protocol: "HTTP", Path: "/", Interval: 30 * time.Second, Timeout: 5 * time.Second, Healthy: 5, Unhealthy: 2, Matcher: "200"}
+var health = Health{Enabled: true, Protocol: "HTTP", Path: "/", Interval: 30 * time.Second, Timeout: 5 * time.Second,
+	Healthy: 5, Unhealthy: 2, Matcher: "200"}
 
 func forward(groups ...string) []Action {
 	a := Action{Type: "forward"}

@@ -118,7 +118,8 @@ func probeGRPC(ctx context.Context, c net.Conn, config *tls.Config, host, path s
 	return n, nil
 }
 
-func roundTrip2(ctx context.Context, c net.Conn, config *tls.Config, method, host, path string, body []byte) (*http.Response, http.Header, error) {
+func roundTrip2(ctx context.Context, c net.Conn, config *tls.Config, method, host, path string,
+	body []byte) (*http.Response, http.Header, error) {
 	scheme := "http"
 	if config != nil {
 		scheme = "https"

@@ -42,10 +42,11 @@ func secure(t *testing.T, cfg *Config) *tls.Config {
 
 // client returns an HTTP client that reaches addr whatever the URL says.
 func client(t *testing.T, addr string, config *tls.Config, two bool) *http.Client {
-	tr := &http.Transport{TLSClientConfig: config.Clone(), Protocols: &http.Protocols{}, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", addr)
-	}}
+	tr := &http.Transport{TLSClientConfig: config.Clone(), Protocols: &http.Protocols{},
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", addr)
+		}}
 	tr.Protocols.SetHTTP1(!two)
 	tr.Protocols.SetHTTP2(two)
 	t.Cleanup(tr.CloseIdleConnections)

@@ -87,7 +87,8 @@ func TestGolden(t *testing.T) {
 	for _, c := range []struct {
 		file, variant string
 		client        bool
-	}{{"server-default", "agent", false}, {"server-override", "bypass", false}, {"client-default", "agent", true}, {"client-override", "bypass", true}} {
+	}{{"server-default", "agent", false}, {"server-override", "bypass", false}, {"client-default", "agent", true},
+		{"client-override", "bypass", true}} {
 		t.Run(c.file, func(t *testing.T) {
 			b, err := Bootstrap(config(t, c.variant, c.client))
 			if err != nil {

@@ -39,8 +39,9 @@ func task(app uint16) agent.Config {
 	cfg := agent.Config{Task: "t"}
 	for i, p := range []agent.Protocol{agent.HTTP, agent.TCP} {
 		cfg.Ingress = append(cfg.Ingress, agent.Ingress{Discovery: string(p), Protocol: p, App: app, Timeouts: agent.DefaultTimeouts(p)})
-		cfg.Egress = append(cfg.Egress, agent.Egress{Name: string(p) + ".ns", Discovery: string(p), Protocol: p, Timeouts: agent.DefaultTimeouts(p),
-			At: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 255, 0, byte(i + 1)}), 80)})
+		cfg.Egress = append(cfg.Egress, agent.Egress{Name: string(p) + ".ns", Discovery: string(p), Protocol: p,
+			Timeouts: agent.DefaultTimeouts(p),
+			At:       netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 255, 0, byte(i + 1)}), 80)})
 	}
 	return cfg
 }

@@ -172,8 +172,9 @@ func TestResponseBody(t *testing.T) {
 		in, method, body string
 		close            bool
 	}{
-		"length":        {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabrest", "GET", "ab", false},
-		"chunked":       {"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2;x=1\r\nab\r\nA\r\n0123456789\r\n0\r\nT: v\r\n\r\nrest", "GET", "2;x=1\r\nab\r\nA\r\n0123456789\r\n0\r\nT: v\r\n\r\n", false},
+		"length": {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabrest", "GET", "ab", false},
+		"chunked": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2;x=1\r\nab\r\nA\r\n0123456789\r\n0\r\nT: v\r\n\r\nrest",
+			"GET", "2;x=1\r\nab\r\nA\r\n0123456789\r\n0\r\nT: v\r\n\r\n", false},
 		"until close":   {"HTTP/1.1 200\r\n\r\nabc", "GET", "abc", true},
 		"head":          {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nrest", "HEAD", "", false},
 		"no content":    {"HTTP/1.1 204 No Content\r\n\r\nrest", "GET", "", false},

@@ -118,7 +118,8 @@ func TestReach(t *testing.T) {
 	check("always", never)
 
 	server.Bound(80, fabric.BindAll, app)
-	check("app alone", map[string]string{"from outside": "app " + from, "own address": "app " + self, "own loopback": "app 127.0.0.1", "from outside, 8080": "refused"})
+	check("app alone", map[string]string{"from outside": "app " + from, "own address": "app " + self,
+		"own loopback": "app 127.0.0.1", "from outside, 8080": "refused"})
 
 	server.Redirect(80, agent)
 	check("default mode", map[string]string{"from outside": "agent " + from, "own address": "app " + self, "own loopback": "app 127.0.0.1"})

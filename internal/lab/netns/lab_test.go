@@ -109,7 +109,8 @@ func TestArticle(t *testing.T) {
 		topo              *topology.Topology
 	}{
 		{"rule forgotten", "http://app.sample-namespace:80", "upstream request timeout", 0, closed},
-		{"override as client port", "http://app.sample-namespace:8080", "curl: (56) Recv failure: Connection reset by peer\n", 56, labtest.Deployment(t, "bypass")},
+		{"override as client port", "http://app.sample-namespace:8080",
+			"curl: (56) Recv failure: Connection reset by peer\n", 56, labtest.Deployment(t, "bypass")},
 		{"client port", "http://app.sample-namespace:80", "Hello World", 0, labtest.Deployment(t, "bypass")},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -21,13 +21,17 @@ import (
 //	PREROUTING, OUTPUT   the redirects of Service Connect, in the chains that
 //	                     Amazon's plugin makes (semantics, section 1)
 var (
-	table     = &nftables.Table{Name: "hoplab", Family: nftables.TableFamilyINet}
-	groupsIn  = &nftables.Chain{Name: "security_groups_in", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle}
-	groupsOut = &nftables.Chain{Name: "security_groups_out", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityFilter}
+	table    = &nftables.Table{Name: "hoplab", Family: nftables.TableFamilyINet}
+	groupsIn = &nftables.Chain{Name: "security_groups_in", Table: table, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle}
+	groupsOut = &nftables.Chain{Name: "security_groups_out", Table: table, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityFilter}
 
-	prerouting = &nftables.Chain{Name: "PREROUTING", Table: table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityNATDest}
-	inbound    = &nftables.Chain{Name: "ECS_SERVICE_CONNECT_INGRESS", Table: table}
-	output     = &nftables.Chain{Name: "OUTPUT", Table: table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest}
+	prerouting = &nftables.Chain{Name: "PREROUTING", Table: table, Type: nftables.ChainTypeNAT,
+		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityNATDest}
+	inbound = &nftables.Chain{Name: "ECS_SERVICE_CONNECT_INGRESS", Table: table}
+	output  = &nftables.Chain{Name: "OUTPUT", Table: table, Type: nftables.ChainTypeNAT,
+		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest}
 )
 
 // The counters of a host. New connections count one packet each time they are tried.
@@ -112,7 +116,8 @@ func (f *Fabric) sorted() []*Host {
 
 func writeGroups(c *nftables.Conn, in, out []allowedPeer) {
 	add := func(chain *nftables.Chain, comment string, parts ...[]expr.Any) {
-		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: all(parts...), UserData: userdata.AppendString(nil, userdata.TypeComment, comment)})
+		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: all(parts...),
+			UserData: userdata.AppendString(nil, userdata.TypeComment, comment)})
 	}
 	write := func(chain *nftables.Chain, key expr.MetaKey, peer side, open []allowedPeer, accepted, dropped string) {
 		add(chain, "inside the task", notDevice(key), verdict(expr.VerdictAccept))

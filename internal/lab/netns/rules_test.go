@@ -107,7 +107,8 @@ func TestInboundRedirect(t *testing.T) {
 	layer.Full(t, "needs network namespaces")
 	f := newFabric(t)
 	dual := func(n string) *netns.Host {
-		return addHost(t, f, fabric.HostSpec{Name: n, IP: netip.MustParseAddr("10.0.1.1" + n), IP6: netip.MustParseAddr("fd00:1::" + n), Subnet: subnetA})
+		return addHost(t, f, fabric.HostSpec{Name: n, IP: netip.MustParseAddr("10.0.1.1" + n),
+			IP6: netip.MustParseAddr("fd00:1::" + n), Subnet: subnetA})
 	}
 	task, other := dual("1"), dual("2")
 	if err := f.SetPolicy(open(80)); err != nil {

@@ -89,7 +89,9 @@ func TestEvents(t *testing.T) {
 		}
 		events <- h
 	})
-	cfg := alb.Config{Scale: 100, Listeners: []alb.Listener{{Port: 80, Protocol: "HTTP", Default: []alb.Action{{Type: "forward", Forward: []alb.Weighted{{Group: "g", Weight: 1}}}}}},
+	cfg := alb.Config{Scale: 100,
+		Listeners: []alb.Listener{{Port: 80, Protocol: "HTTP",
+			Default: []alb.Action{{Type: "forward", Forward: []alb.Weighted{{Group: "g", Weight: 1}}}}}},
 		Groups: []alb.Group{{ID: "g", Health: alb.Health{Enabled: true}.WithDefaults("HTTP1")}}}
 	if err := c.Call(OpStart, Start{Net: spec(t), ALB: &cfg}, nil); err != nil {
 		t.Fatal(err)

@@ -220,9 +220,10 @@ func TestErrors(t *testing.T) {
 		ended      bool
 		gets       string // the client, at the end
 	}{
-		"upstream closes":    {request: get, upstream: then(""), side: relay.Upstream, phase: relay.Awaiting, ended: true, gets: "sorry"},
-		"upstream is silent": {request: get, upstream: silent, wait: limit, side: relay.Upstream, phase: relay.Awaiting, timeout: true, gets: "sorry"},
-		"no HTTP":            {request: get, upstream: then("SSH-2.0-x\r\n\r\n"), side: relay.Upstream, phase: relay.Awaiting, gets: "sorry"},
+		"upstream closes": {request: get, upstream: then(""), side: relay.Upstream, phase: relay.Awaiting, ended: true, gets: "sorry"},
+		"upstream is silent": {request: get, upstream: silent, wait: limit, side: relay.Upstream, phase: relay.Awaiting,
+			timeout: true, gets: "sorry"},
+		"no HTTP": {request: get, upstream: then("SSH-2.0-x\r\n\r\n"), side: relay.Upstream, phase: relay.Awaiting, gets: "sorry"},
 		"upstream breaks off": {request: get, upstream: then(begun), side: relay.Upstream, phase: relay.Delivering,
 			ended: true, gets: "some"},
 		"upstream breaks a chunk": {request: get, upstream: then("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"),

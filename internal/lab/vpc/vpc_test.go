@@ -31,7 +31,8 @@ func sg(id string) topology.Peer  { return topology.Peer{Group: topology.ID(id)}
 var anywhere = []topology.Rule{{Protocol: "-1", Peer: cidr("0.0.0.0/0")}}
 
 func subnet(id, vpc, prefix string) *topology.Subnet {
-	return &topology.Subnet{Origin: topology.Origin{ID: topology.ID(id)}, VPC: topology.ID(vpc), CIDR: topology.Known(netip.MustParsePrefix(prefix))}
+	return &topology.Subnet{Origin: topology.Origin{ID: topology.ID(id)}, VPC: topology.ID(vpc),
+		CIDR: topology.Known(netip.MustParsePrefix(prefix))}
 }
 
 func ports1(n ...uint16) (out []fabric.Range) {
@@ -47,20 +48,38 @@ func TestOpen(t *testing.T) {
 		client, server []*topology.SecurityGroup
 		want           []fabric.Range
 	}{
-		"by group":          {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, sg("c"))}, nil)}, ports1(80, 80)},
-		"by CIDR":           {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 90, cidr("10.0.0.0/24"))}, nil)}, ports1(80, 90)},
-		"other CIDR":        {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 90, cidr("10.1.0.0/24"))}, nil)}, nil},
-		"other group":       {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, sg("x"))}, nil)}, nil},
-		"egress closed":     {[]*topology.SecurityGroup{group("c", nil, nil)}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, sg("c"))}, nil)}, nil},
-		"egress narrower":   {[]*topology.SecurityGroup{group("c", nil, []topology.Rule{tcp(85, 100, sg("s"))})}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 90, sg("c"))}, nil)}, ports1(85, 90)},
-		"two rules, joined": {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(443, 443, sg("c")), tcp(80, 80, sg("c")), tcp(81, 82, sg("c"))}, nil)}, ports1(80, 82, 443, 443)},
-		"two groups":        {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, sg("c"))}, nil), group("s2", []topology.Rule{tcp(90, 90, sg("c"))}, nil)}, ports1(80, 80, 90, 90)},
-		"protocol 6":        {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{{Protocol: "6", From: 80, To: 80, Peer: sg("c")}}, nil)}, ports1(80, 80)},
-		"udp":               {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{{Protocol: "udp", From: 80, To: 80, Peer: sg("c")}}, nil)}, nil},
-		"all TCP ports":     {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(-1, -1, sg("c"))}, nil)}, everything},
-		"icmp dummy of CDK": {[]*topology.SecurityGroup{group("c", nil, []topology.Rule{{Protocol: "icmp", From: 252, To: 86, Peer: cidr("255.255.255.255/32")}})}, []*topology.SecurityGroup{group("s", anywhere, nil)}, nil},
-		"rule not settled":  {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{{Protocol: "tcp", From: 80, To: 80, Peer: sg("c"), Unknown: "why"}}, nil)}, nil},
-		"prefix list":       {[]*topology.SecurityGroup{group("c", nil, anywhere)}, []*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, topology.Peer{PrefixList: "pl"})}, nil)}, nil},
+		"by group": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, sg("c"))}, nil)}, ports1(80, 80)},
+		"by CIDR": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 90, cidr("10.0.0.0/24"))}, nil)}, ports1(80, 90)},
+		"other CIDR": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 90, cidr("10.1.0.0/24"))}, nil)}, nil},
+		"other group": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, sg("x"))}, nil)}, nil},
+		"egress closed": {[]*topology.SecurityGroup{group("c", nil, nil)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, sg("c"))}, nil)}, nil},
+		"egress narrower": {[]*topology.SecurityGroup{group("c", nil, []topology.Rule{tcp(85, 100, sg("s"))})},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 90, sg("c"))}, nil)}, ports1(85, 90)},
+		"two rules, joined": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(443, 443, sg("c")), tcp(80, 80, sg("c")), tcp(81, 82, sg("c"))}, nil)},
+			ports1(80, 82, 443, 443)},
+		"two groups": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, sg("c"))}, nil),
+				group("s2", []topology.Rule{tcp(90, 90, sg("c"))}, nil)},
+			ports1(80, 80, 90, 90)},
+		"protocol 6": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{{Protocol: "6", From: 80, To: 80, Peer: sg("c")}}, nil)}, ports1(80, 80)},
+		"udp": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{{Protocol: "udp", From: 80, To: 80, Peer: sg("c")}}, nil)}, nil},
+		"all TCP ports": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(-1, -1, sg("c"))}, nil)}, everything},
+		"icmp dummy of CDK": {[]*topology.SecurityGroup{group("c", nil, []topology.Rule{{Protocol: "icmp", From: 252, To: 86,
+			Peer: cidr("255.255.255.255/32")}})},
+			[]*topology.SecurityGroup{group("s", anywhere, nil)}, nil},
+		"rule not settled": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{{Protocol: "tcp", From: 80, To: 80, Peer: sg("c"), Unknown: "why"}}, nil)}, nil},
+		"prefix list": {[]*topology.SecurityGroup{group("c", nil, anywhere)},
+			[]*topology.SecurityGroup{group("s", []topology.Rule{tcp(80, 80, topology.Peer{PrefixList: "pl"})}, nil)}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			topo := &topology.Topology{Subnets: []*topology.Subnet{subnet("a", "v", "10.0.0.0/24")}}
@@ -91,7 +110,8 @@ func TestOpen(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	topo := &topology.Topology{Subnets: []*topology.Subnet{
-		subnet("a", "v", "10.0.0.0/24"), subnet("b", "v", "10.0.1.0/24"), subnet("tiny", "v", "10.0.2.0/28"), subnet("other", "w", "10.0.0.0/24")}}
+		subnet("a", "v", "10.0.0.0/24"), subnet("b", "v", "10.0.1.0/24"), subnet("tiny", "v", "10.0.2.0/28"),
+		subnet("other", "w", "10.0.0.0/24")}}
 	n := New(topology.NewIndex(topo))
 	var got []string
 	for range 3 {

@@ -199,7 +199,8 @@ Resources:
 		want   string
 	}{
 		{nil, "[default ?${t/L} found ?${ssm:/made/elsewhere} ?${AWS::Region} ?${AWS::StackName}]"},
-		{map[string]string{"A": "given", "L": "1, 2", "T": "x", "AWS::Region": "eu-west-1"}, "[given [1 2] found x eu-west-1 ?${AWS::StackName}]"},
+		{map[string]string{"A": "given", "L": "1, 2", "T": "x", "AWS::Region": "eu-west-1"},
+			"[given [1 2] found x eu-west-1 ?${AWS::StackName}]"},
 		{map[string]string{"t:A": "one", "A": "all", "t:AWS::StackName": "me"}, "[one ?${t/L} found ?${ssm:/made/elsewhere} ?${AWS::Region} me]"},
 	}
 	for _, tt := range tests {

@@ -101,7 +101,8 @@ func (b *builder) targetGroup(inst *resource.Instance) {
 	if sticky, _ := b.one(inst.Body, "stickiness"); sticky != nil {
 		// A stickiness block turns it on unless it says otherwise.
 		g.Attributes["stickiness.enabled"] = orText(b.text(sticky, "enabled"), "true")
-		for name, o := range b.keyed(sticky, map[string]string{"type": "stickiness.type", "cookie_duration": "stickiness.lb_cookie.duration_seconds"}) {
+		for name, o := range b.keyed(sticky, map[string]string{"type": "stickiness.type",
+			"cookie_duration": "stickiness.lb_cookie.duration_seconds"}) {
 			g.Attributes[name] = o
 		}
 	}

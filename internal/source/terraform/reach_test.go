@@ -20,7 +20,8 @@ func TestFindings(t *testing.T) {
 		{name: "article, egress open", path: "testdata/seed-health-check", vars: map[string]string{"enable_alb_egress": "true"}},
 		{name: "article's plan, egress open", path: "testdata/plans/seed-open.json"},
 		{name: "Service Connect", path: "testdata/service-connect"},
-		{name: "override below 1025", path: "testdata/service-connect", vars: map[string]string{"ingress_port_override": "1024"}, rule: "override-privileged-port", on: "aws_ecs_service.server"},
+		{name: "override below 1025", path: "testdata/service-connect",
+			vars: map[string]string{"ingress_port_override": "1024"}, rule: "override-privileged-port", on: "aws_ecs_service.server"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

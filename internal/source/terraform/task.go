@@ -156,7 +156,8 @@ func (b *builder) container(body *resource.Body) topology.Container {
 	}
 	deps, _ := b.blocks(body, "dependsOn")
 	for _, d := range deps {
-		c.DependsOn = append(c.DependsOn, topology.ContainerDependency{Container: b.written(d, "containerName"), Condition: b.written(d, "condition")})
+		c.DependsOn = append(c.DependsOn, topology.ContainerDependency{Container: b.written(d, "containerName"),
+			Condition: b.written(d, "condition")})
 	}
 	if h, _ := b.one(body, "healthCheck"); h != nil {
 		c.Health = &topology.ContainerHealth{

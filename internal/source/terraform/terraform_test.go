@@ -106,7 +106,8 @@ func TestLoadErrors(t *testing.T) {
 	}{
 		{"missing", "nowhere", terraform.Options{}, "nowhere", "give a directory"},
 		{"one file", "testdata/inputs/main.tf", terraform.Options{}, "one file of a module", "testdata/inputs"},
-		{"variables for a plan", "testdata/plans/state.json", terraform.Options{Vars: map[string]string{"a": "1"}}, "variables are fixed in a plan", "terraform plan"},
+		{"variables for a plan", "testdata/plans/state.json", terraform.Options{Vars: map[string]string{"a": "1"}},
+			"variables are fixed in a plan", "terraform plan"},
 		{"no configuration", "testdata/plans", terraform.Options{}, "holds no .tf, .tf.json or .tofu file", "directory with .tf files"},
 		{"another document", "testdata/cases.json", terraform.Options{}, "testdata/cases.json:1: not the JSON of a plan", "terraform show -json"},
 	}

@@ -149,7 +149,8 @@ func (b *builder) connect(r *cfn.Resource) {
 var shown = map[string]bool{
 	"AWS::EC2::VPC": true, "AWS::EC2::Subnet": true, "AWS::EC2::Instance": true,
 	"AWS::EC2::SecurityGroup": true, "AWS::EC2::SecurityGroupIngress": true, "AWS::EC2::SecurityGroupEgress": true,
-	"AWS::ServiceDiscovery::HttpNamespace": true, "AWS::ServiceDiscovery::PrivateDnsNamespace": true, "AWS::ServiceDiscovery::PublicDnsNamespace": true,
+	"AWS::ServiceDiscovery::HttpNamespace": true, "AWS::ServiceDiscovery::PrivateDnsNamespace": true,
+	"AWS::ServiceDiscovery::PublicDnsNamespace": true,
 	typeBalancer: true, typeListener: true, typeTargets: true, typeListener + "Rule": true,
 	"AWS::ECS::TaskDefinition": true, "AWS::ECS::Service": true, "AWS::IAM::Role": true,
 }

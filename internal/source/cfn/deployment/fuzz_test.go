@@ -16,7 +16,8 @@ import (
 //
 //	go test ./internal/topology -run '^$' -fuzz FuzzFromTemplates -fuzztime 5m -fuzzminimizetime 50x
 func FuzzFromTemplates(f *testing.F) {
-	for _, pattern := range []string{"testdata/shapes/*.yaml", "testdata/shapes/*.json", "testdata/article/*.json", "testdata/shapes/cdk-fargate-pattern/*.template.json"} {
+	for _, pattern := range []string{"testdata/shapes/*.yaml", "testdata/shapes/*.json", "testdata/article/*.json",
+		"testdata/shapes/cdk-fargate-pattern/*.template.json"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			f.Fatalf("no seeds in %s (%v)", pattern, err)

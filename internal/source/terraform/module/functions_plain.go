@@ -112,9 +112,10 @@ var (
 
 	// same returns its argument; hoplab prints no values that are marked sensitive.
 	same = function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true}},
-		Type:   func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
-		Impl:   func(args []cty.Value, _ cty.Type) (cty.Value, error) { return args[0], nil },
+		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true,
+			AllowDynamicType: true, AllowMarked: true}},
+		Type: func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return args[0], nil },
 	})
 
 	// coalesce passes over empty strings as well as null.
@@ -384,8 +385,9 @@ var (
 	// jsonEncode writes unknown values as holes, so that the rest of a
 	// container definition can still be read.
 	jsonEncode = function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true}},
-		Type:   function.StaticReturnType(cty.String),
+		Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true,
+			AllowDynamicType: true, AllowMarked: true}},
+		Type: function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			if u, marks := args[0].Unmark(); !u.IsKnown() {
 				return cty.UnknownVal(cty.String).WithMarks(marks), nil
@@ -425,8 +427,9 @@ func withHoles(v cty.Value) cty.Value {
 // unknownString is a function whose result no reader can know.
 func unknownString(name string) function.Function {
 	return function.New(&function.Spec{
-		VarParam: &function.Parameter{Name: "args", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true},
-		Type:     function.StaticReturnType(cty.String),
+		VarParam: &function.Parameter{Name: "args", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true,
+			AllowDynamicType: true, AllowMarked: true},
+		Type: function.StaticReturnType(cty.String),
 		Impl: func([]cty.Value, cty.Type) (cty.Value, error) {
 			return cty.UnknownVal(cty.String).Mark(resource.Cause{Text: name + "() is evaluated by Terraform only"}), nil
 		},

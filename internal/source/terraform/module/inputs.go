@@ -105,7 +105,8 @@ func (r *reader) varFile(c *config, path string, out map[string]input) error {
 	for _, name := range sortedKeys(attrs) {
 		a := attrs[name]
 		if c.variables[name] == nil {
-			r.note(resource.Note{File: path, Line: a.Range.Start.Line, Text: fmt.Sprintf("a value for %q, which the root module does not declare as a variable", name)})
+			r.note(resource.Note{File: path, Line: a.Range.Start.Line,
+				Text: fmt.Sprintf("a value for %q, which the root module does not declare as a variable", name)})
 			continue
 		}
 		if native, ok := a.Expr.(hclsyntax.Expression); ok {

@@ -68,7 +68,8 @@ func TestReading(t *testing.T) {
 		"unknown": Unknown("because"),
 		"typed":   cty.UnknownVal(cty.Set(cty.String)).Mark(Cause{Text: "because"}),
 		"symbol":  cty.StringVal(Symbol("aws_lb.x", "id")),
-		"list":    cty.TupleVal([]cty.Value{cty.StringVal("a"), cty.NullVal(cty.String), Unknown("because"), cty.StringVal(Symbol("aws_lb.x", "id"))}),
+		"list": cty.TupleVal([]cty.Value{cty.StringVal("a"), cty.NullVal(cty.String), Unknown("because"),
+			cty.StringVal(Symbol("aws_lb.x", "id"))}),
 		"objects": cty.TupleVal([]cty.Value{cty.ObjectVal(map[string]cty.Value{"a": cty.True}), Unknown("because")}),
 		"object":  cty.ObjectVal(map[string]cty.Value{"a": cty.StringVal("v")}),
 		"empty":   cty.ListValEmpty(cty.String),
@@ -115,7 +116,8 @@ func TestReading(t *testing.T) {
 }
 
 func TestJSONDepth(t *testing.T) {
-	for text, want := range map[string]int{"": 0, "[]": 1, `{"a":[1,{"b":2}]}`: 3, `"[[["`: 0, `"\"[" [`: 1, "]]]": 0, strings.Repeat("[", 500): 500} {
+	for text, want := range map[string]int{"": 0, "[]": 1, `{"a":[1,{"b":2}]}`: 3, `"[[["`: 0, `"\"[" [`: 1, "]]]": 0,
+		strings.Repeat("[", 500): 500} {
 		if got := JSONDepth(text); got != want {
 			t.Errorf("JSONDepth(%.20q) = %d, want %d", text, got, want)
 		}
