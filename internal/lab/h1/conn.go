@@ -181,13 +181,16 @@ func IsTimeout(err error) bool {
 }
 
 // FirstLine reads until a line is there, or what cannot begin one, and consumes
-// nothing.
+// nothing. It fails on a line longer than 64 KiB, as Envoy's http_inspector does.
 func (c *Conn) FirstLine() error {
 	for {
 		b := c.buf[c.r:c.w]
 		none := len(b) > 0 && b[0] <= ' ' && b[0] != '\r' && b[0] != '\n'
-		if none || indexLF(b) >= 0 || len(b) > largeBuffer {
+		if none || indexLF(b[:min(len(b), largeBuffer)]) >= 0 {
 			return nil
+		}
+		if len(b) >= largeBuffer {
+			return &ParseError{Status: 431, Text: "first line too long"}
 		}
 		if err := c.fill(); err != nil {
 			return err
