@@ -226,6 +226,10 @@ func (x examination) protocol() Line {
 
 func (x examination) path() Line {
 	l := x.line(Path, "Does the path answer with a code that the matcher wants?")
+	if x.f.Protocol.Or("") == "TCP" {
+		l.say("a TCP check asks for no path: an accepted connection is all that it wants")
+		return l
+	}
 	path, ok1 := x.f.Path.Get()
 	matcher, ok2 := x.f.Matcher.Get()
 	if !ok1 || !ok2 {

@@ -31,15 +31,17 @@ type index struct {
 	*topology.Index
 	hosts      map[topology.ID]*host                       // by service, load balancer or instance
 	registered map[topology.ID][]*topology.Service         // by record: the services whose tasks it names
+	dns        *dnsNames                                   // nil until asked for
+	openNames  map[*topology.ConnectNamespace]string       // why a namespace may have further names
 	hintOrder  map[topology.ID][]*topology.ConnectEndpoint // by client: what the source hints that it calls
 }
 
 func newIndex(t *topology.Topology) *index {
 	x := &index{
-		registered: map[topology.ID][]*topology.Service{},
-		Index:      topology.NewIndex(t),
-		hosts:      map[topology.ID]*host{},
-		hintOrder:  map[topology.ID][]*topology.ConnectEndpoint{},
+		openNames: map[*topology.ConnectNamespace]string{}, registered: map[topology.ID][]*topology.Service{},
+		Index:     topology.NewIndex(t),
+		hosts:     map[topology.ID]*host{},
+		hintOrder: map[topology.ID][]*topology.ConnectEndpoint{},
 	}
 	for _, s := range t.Services {
 		for _, id := range s.Registries {

@@ -55,39 +55,21 @@ func (x *index) lookup(s *topology.Service, d *topology.TaskDefinition, host str
 		open = s.ConnectUnknown
 	}
 	if s != nil && s.Connected() {
-		ns := x.NamespaceOf(s.Connect)
-		if ns == nil {
+		if ns := x.NamespaceOf(s.Connect); ns == nil {
 			open = cmp.Or(open, "the caller's namespace is not settled: "+s.Connect.Namespace.Why())
 		} else {
 			l.Endpoints = ns.Named(host)
-			for _, n := range ns.Names {
-				if n.Name.IsUnknown() {
-					open = cmp.Or(open, n.Name.Why())
-				}
-			}
-			for _, c := range ns.Clients {
-				open = cmp.Or(open, c.Connect.EndpointSet().Why())
-			}
-		}
-		for _, other := range x.NamespaceUnsettled() {
-			open = cmp.Or(open, "the namespace of "+topology.Label(other.Origin, other.Name)+" is not settled")
+			open = cmp.Or(open, x.openIn(ns))
 		}
 	}
-	for _, r := range x.Topology.Records {
-		name, ok := r.Name.Get()
-		switch {
-		case !ok:
-			open = cmp.Or(open, cmp.Or(r.Name.Why(), "a record's name is not settled"))
-		case strings.EqualFold(name, host), strings.HasPrefix(name, "*.") && strings.HasSuffix(strings.ToLower(host), strings.ToLower(name[1:])):
+	names := x.dnsNames()
+	l.Record = names.exact[strings.ToLower(host)]
+	for _, r := range names.wild {
+		if name := r.Name.Or(""); strings.HasSuffix(strings.ToLower(host), strings.ToLower(name[1:])) {
 			l.Record = r
 		}
 	}
-	for _, other := range x.Topology.Services {
-		if other.ConnectUnknown != "" {
-			open = cmp.Or(open, other.ConnectUnknown)
-		}
-	}
-	open = cmp.Or(open, x.Topology.OpenServices, x.Topology.OpenRecords, x.sameTask(d, host))
+	open = cmp.Or(open, names.open, x.Topology.OpenServices, x.Topology.OpenRecords, x.sameTask(d, host))
 	switch {
 	case len(l.Endpoints) > 0 || l.Record != nil || !x.local(host):
 	case open != "":
@@ -96,6 +78,57 @@ func (x *index) lookup(s *topology.Service, d *topology.TaskDefinition, host str
 		l.Nobody = true
 	}
 	return l
+}
+
+// dnsNames are the records by name, and why there may be other names.
+type dnsNames struct {
+	exact map[string]*topology.Record
+	wild  []*topology.Record
+	open  string
+}
+
+func (x *index) dnsNames() *dnsNames {
+	if x.dns != nil {
+		return x.dns
+	}
+	n := &dnsNames{exact: map[string]*topology.Record{}}
+	x.dns = n
+	for _, r := range x.Topology.Records {
+		name, ok := r.Name.Get()
+		switch {
+		case !ok:
+			n.open = cmp.Or(n.open, r.Name.Why(), "a record's name is not settled")
+		case strings.HasPrefix(name, "*."):
+			n.wild = append(n.wild, r)
+		default:
+			n.exact[strings.ToLower(name)] = r
+		}
+	}
+	for _, s := range x.Topology.Services {
+		n.open = cmp.Or(n.open, s.ConnectUnknown)
+	}
+	return n
+}
+
+// openIn says why a namespace may have names that are not known.
+func (x *index) openIn(ns *topology.ConnectNamespace) string {
+	if why, ok := x.openNames[ns]; ok {
+		return why
+	}
+	why := ""
+	for _, n := range ns.Names {
+		if n.Name.IsUnknown() {
+			why = cmp.Or(why, n.Name.Why())
+		}
+	}
+	for _, c := range ns.Clients {
+		why = cmp.Or(why, c.Connect.EndpointSet().Why())
+	}
+	for _, other := range x.NamespaceUnsettled() {
+		why = cmp.Or(why, "the namespace of "+topology.Label(other.Origin, other.Name)+" is not settled")
+	}
+	x.openNames[ns] = why
+	return why
 }
 
 // sameTask says why a name may be known inside the task alone: Docker writes

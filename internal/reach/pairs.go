@@ -44,9 +44,13 @@ func (p *Predictor) pairs() ([]pair, []string) {
 			// hint which, all of them are likely.
 			all := len(calls) == 0 && len(c.Connect.Endpoints) == 0 && !p.x.callsSomebody(c)
 			if few {
+				lost := p.x.callsNobody(c)
 				for _, n := range ns.Names {
 					if n.Endpoint.Service != c {
 						hint, hinted := calls[n.Endpoint]
+						if lost && hint != HintURL {
+							all, hinted = false, false // it is known whom it means to call, and that it does not resolve
+						}
 						out = append(out, pair{c, n, ns, all || hinted, hint})
 					}
 				}
@@ -180,6 +184,15 @@ func meant(r *topology.Rule, e *topology.ConnectEndpoint, siblings []*topology.S
 		}
 	}
 	return true
+}
+
+// callsNobody reports whether a URL in the containers of s names nobody.
+func (x *index) callsNobody(s *topology.Service) bool {
+	found := false
+	EachURL(s.Task, func(host string, _ int, _ string) {
+		found = found || x.local(host) && x.lookup(s, s.Task, host).Nobody
+	})
+	return found
 }
 
 // callsSomebody reports whether a URL in the containers of s names a host of
