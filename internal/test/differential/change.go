@@ -30,7 +30,7 @@ type Change struct {
 // that takes its place.
 func Replaced(ctx context.Context, l *lab.Lab, id topology.ID) error {
 	before := running(l, id)
-	if len(before) == 0 {
+	if len(before) == 0 || idle(l, id) {
 		return nil
 	}
 	if err := l.Kill(lab.TaskRef{Service: id, Task: before[0]}, lab.WholeTask); err != nil {
@@ -42,6 +42,14 @@ func Replaced(ctx context.Context, l *lab.Lab, id topology.ID) error {
 		}
 	}
 	return fmt.Errorf("no task took the place of task %s", before[0])
+}
+
+// idle reports whether the tasks of a service have no process in the lab: no
+// agent, and containers without a port.
+func idle(l *lab.Lab, id topology.ID) bool {
+	st := l.Status()
+	sv := st.Service(id, "")
+	return sv != nil && len(sv.Tasks) > 0 && len(sv.Tasks[0].PIDs) == 0
 }
 
 func running(l *lab.Lab, id topology.ID) (ids []string) {
