@@ -48,7 +48,9 @@ type control struct {
 // makes for this user alone.
 func newControl(path, node string) (*control, error) {
 	c := &control{
-		path: path, node: node, cache: cachev3.NewSnapshotCache(true, sameNode(node), log.LoggerFuncs{}),
+		// Not true for an aggregated stream: that would keep the endpoints of the
+		// one cluster that stands in the bootstrap until all are asked for.
+		path: path, node: node, cache: cachev3.NewSnapshotCache(false, sameNode(node), log.LoggerFuncs{}),
 		versions: map[string]int{}, acked: map[string]string{}, changed: make(chan struct{}),
 	}
 	return c, c.listen()
@@ -147,9 +149,6 @@ func (c *control) serve(r resources) error {
 			c.refused = nil
 		}
 		snapshot.Resources[t.kind] = cachev3.NewResources(strconv.Itoa(c.versions[t.url]), t.now)
-	}
-	if err := snapshot.Consistent(); err != nil {
-		return err
 	}
 	c.now = r
 	return c.cache.SetSnapshot(c.ctx, c.node, snapshot)

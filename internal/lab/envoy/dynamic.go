@@ -89,7 +89,14 @@ func assignments(cfg agent.Config, hosts agent.Update, place placer) ([]types.Re
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, assignment(name("egress", key(e)), members))
+		a := assignment(name("egress", key(e)), members)
+		if cfg.Zone != "" {
+			a.Endpoints = byZone(hosts.Hosts[key(e)], members, hosts.Zones)
+		}
+		out = append(out, a)
+	}
+	if cfg.Zone != "" {
+		out = append(out, callers(hosts.Callers))
 	}
 	return out, nil
 }

@@ -106,6 +106,10 @@ func Bootstrap(cfg agent.Config, hosts agent.Update, at Addresses) (*bootstrapv3
 	}
 	if at.Control != "" {
 		b.StaticResources.Clusters = []*clusterv3.Cluster{g.controlCluster(at.Control)}
+		if cfg.Zone != "" {
+			b.Node.Locality, b.ClusterManager.LocalClusterName = locality(cfg.Zone), ownService
+			b.StaticResources.Clusters = append(b.StaticResources.Clusters, g.ownCluster())
+		}
 		b.DynamicResources = dynamic()
 	} else {
 		b.StaticResources.Clusters = g.clusters(func(e agent.Egress) []netip.AddrPort { return hosts.Hosts[key(e)] })

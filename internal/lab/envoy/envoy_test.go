@@ -102,7 +102,7 @@ func TestGolden(t *testing.T) {
 // TestDynamic: the bootstrap of an Envoy with a control plane holds nothing else.
 func TestDynamic(t *testing.T) {
 	cfg, hosts, at := config(t, "agent", true)
-	at.Control = "/tmp/envoy_control.sock"
+	cfg.Zone, at.Control = "eu-west-1a", "/tmp/envoy_control.sock"
 	b, err := Bootstrap(cfg, hosts, at)
 	if err != nil {
 		t.Fatal(err)

@@ -276,6 +276,9 @@ func (g *generator) egressCluster(e agent.Egress, hosts func(agent.Egress) []net
 		EnforcingFailurePercentageLocalOrigin:  wrapperspb.UInt32(0),
 		EnforcingConsecutiveLocalOriginFailure: wrapperspb.UInt32(100),
 	}
+	if g.zones() {
+		c.CommonLbConfig = zoneAware()
+	}
 	if g.at.From.IsValid() {
 		c.UpstreamBindConfig = &corev3.BindConfig{SourceAddress: &corev3.SocketAddress{
 			Address: g.at.From.String(), PortSpecifier: &corev3.SocketAddress_PortValue{},

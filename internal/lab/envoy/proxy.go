@@ -301,6 +301,9 @@ func (p *Proxy) ask(ctx context.Context, method, path string) ([]byte, error) {
 func (p *Proxy) Update(u agent.Update) error {
 	p.mu.Lock()
 	maps.Copy(p.hosts.Hosts, u.Hosts)
+	if u.Zones != nil {
+		p.hosts.Zones, p.hosts.Callers = u.Zones, u.Callers
+	}
 	err := p.publish()
 	p.mu.Unlock()
 	if err != nil {

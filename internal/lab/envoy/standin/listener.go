@@ -9,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"strconv"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -46,13 +47,21 @@ func (p *proxy) listen(def *listenerv3.Listener) error {
 				if i := match(def, c); i >= 0 {
 					chains[i](c)
 				} else {
-					c.(*net.TCPConn).SetLinger(0)
-					c.Close()
+					go refuse(c.(*net.TCPConn))
 				}
 			}
 		}()
 	}
 	return nil
+}
+
+// refuse resets a connection once its client has said something, as Envoy does
+// whose inspector has seen it.
+func refuse(c *net.TCPConn) {
+	c.SetReadDeadline(time.Now().Add(15 * time.Second))
+	c.Read(make([]byte, 1))
+	c.SetLinger(0)
+	c.Close()
 }
 
 func listenAt(a *corev3.Address) (net.Listener, error) {
