@@ -137,8 +137,8 @@ func curlError(err error, u *url.URL, after time.Duration) call.Observation {
 		return (&DialError{Reason: Refused, Host: u.Hostname(), Port: uint16(n)}).curl(after)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return failure(18, "transfer closed with outstanding read data remaining")
-	case errors.Is(err, io.EOF):
-		return failure(52, "Empty reply from server")
+	case errors.Is(err, io.EOF), strings.Contains(err.Error(), "server closed idle connection"):
+		return failure(52, "Empty reply from server") // the second: closed before the request was sent
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"), strings.Contains(err.Error(), "tls:"):
 		return failure(35, "TLS connect error: %v", err)
 	}
