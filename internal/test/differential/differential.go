@@ -63,6 +63,15 @@ type Question struct {
 // that a caller runs into, shorter than the kernel's two minutes.
 const patience = 90 * time.Second
 
+// settling is how long targets may take to come to a result: a health check's
+// interval in real time is half a minute and more.
+func settling(scale float64) time.Duration {
+	if scale <= 1 {
+		return 2 * time.Minute
+	}
+	return 20 * time.Second
+}
+
 // Compare predicts and runs one deployment.
 func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error) {
 	predictions, err := predict(t, o)
@@ -78,7 +87,7 @@ func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error
 		return nil, err
 	}
 	defer l.Close()
-	settle, cancel := context.WithTimeout(ctx, 20*time.Second)
+	settle, cancel := context.WithTimeout(ctx, settling(o.Scale))
 	defer cancel()
 	if err := l.WaitSettled(settle); err != nil {
 		return nil, err
@@ -88,7 +97,7 @@ func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error
 		if err := c.Do(ctx, l); err != nil {
 			return rows, fmt.Errorf("%s: %w", c.What, err)
 		}
-		settle, cancel := context.WithTimeout(ctx, 20*time.Second)
+		settle, cancel := context.WithTimeout(ctx, settling(o.Scale))
 		err := l.WaitSettled(settle)
 		cancel()
 		if err != nil {
