@@ -19,7 +19,6 @@ const (
 	breaking = 60  // what a break must at least move, in columns, to be worth it
 )
 
-
 // No line is wider than a reader's window where a struct literal or a
 // signature on it can be broken. A string that is long by itself stays.
 func TestLinesAreBroken(t *testing.T) {
