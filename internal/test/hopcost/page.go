@@ -22,7 +22,7 @@ type row struct {
 	name  string
 	plan  *plan.Plan
 	env   *run.Environment
-	agent string   // "Envoy 1.40.0", or "the lab's own"
+	agent string // "Envoy 1.40.0", or "the lab's own"
 	sum   summary.Summary
 	words []string // what is unlike the usual conditions
 }
