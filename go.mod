@@ -42,6 +42,7 @@ require (
 	golang.org/x/term v0.47.0 // whether there is a terminal, and how wide
 	golang.org/x/text v0.43.0 // width of characters in text reports
 	gonum.org/v1/gonum v0.17.0 // distributions and quantiles of the intervals
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // why Envoy refuses what the control plane sends
 	google.golang.org/grpc v1.85.0 // carries the control plane's stream; tests send gRPC through agent and load balancer
 	google.golang.org/protobuf v1.36.12 // writes Envoy's configuration
 )
@@ -94,7 +95,6 @@ require (
 	golang.org/x/tools/cmd/godoc v0.1.0-deprecated // indirect
 	golang.org/x/tools/godoc v0.1.0-deprecated // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260817212433-ac3dfec99bb1 // indirect
-	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 )
 
 replace github.com/hoplab/hoplab/loadtest/samplefile => ./loadtest/samplefile
