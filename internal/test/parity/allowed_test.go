@@ -39,11 +39,6 @@ var allowances = []allowance{
 		name:   "Chunks of a body that takes many reads",
 		reason: "Both make a chunk of what one read gives them. How much that is, is up to the kernel; the bytes are the same.",
 	},
-	{
-		name: "A first request line over 64 KiB, called by name",
-		reason: "Envoy's inspector looks for its end in 64 KiB and resets the connection; the agent answers 431 from 60 KiB on, " +
-			"as Envoy does up to there.",
-	},
 }
 
 // allowedFor returns the allowance for a difference, or nil.
