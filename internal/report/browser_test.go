@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // browserPath finds a browser that can run without a window, or ends the test.
@@ -102,6 +104,7 @@ document.getElementById('found').textContent = JSON.stringify(found);
 // Every page at every width: nothing runs out of the page or of its picture,
 // no label covers another, and the browser has nothing to complain about.
 func TestPagesInABrowser(t *testing.T) {
+	layer.Full(t, "needs a browser")
 	var frames strings.Builder
 	want := 0
 	for _, f := range fixtures() {
@@ -141,6 +144,7 @@ func TestPagesInABrowser(t *testing.T) {
 // The page's own policy forbids what the page must not do: a script put into
 // it does not run. This also shows that the console is listened to.
 func TestThePageForbidsScripts(t *testing.T) {
+	layer.Full(t, "needs a browser")
 	doc := bytes.Replace(page(t, fixtureNamed("different")), []byte("</body>"),
 		[]byte(`<script>document.title = "ran"</script><img src="https://hoplab.invalid/x.png"></body>`), 1)
 	file := filepath.Join(t.TempDir(), "page.html")

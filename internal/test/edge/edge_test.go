@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // ours are the hops whose outcome the test decides on; the others are there
@@ -366,6 +367,7 @@ var closeIdle atomic.Value
 var update = flag.Bool("update", false, "write the table into docs/trials.md")
 
 func TestEdges(t *testing.T) {
+	layer.Full(t, "starts other people's programs")
 	for _, program := range []string{"haproxy", "nginx"} {
 		if labtest.Find(program) == "" && (*update || os.Getenv("CI") == "true") {
 			t.Fatalf("%s is not installed; the table compares with it", program)

@@ -21,6 +21,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/envoy"
 	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // envoyHop starts a real Envoy before an origin, with what the lab configures
@@ -73,6 +74,7 @@ func envoyHop(t testing.TB, origin string, workers int) *labtest.Program {
 // TestEnvoyHop: what BenchmarkHop calls a hop of Envoy is one. It passes the
 // origin's answer with Envoy's headers, and has the workers it was given.
 func TestEnvoyHop(t *testing.T) {
+	layer.Full(t, "starts an Envoy")
 	labtest.Envoy(t)
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "the origin") }))
 	t.Cleanup(origin.Close)
