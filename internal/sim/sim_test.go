@@ -158,6 +158,7 @@ func TestCoverageOfTheDefaultDesign(t *testing.T) {
 // effects that come clustered in time too. 80 runs in a normal test, where chance
 // alone moves a coverage by 5 points; HOPLAB_SIM_RUNS judges it by the limits.
 func TestCoverageOfFiles(t *testing.T) {
+	layer.Full(t, "simulates for seconds")
 	runs, slack := 80, 0.06
 	if v, err := strconv.Atoi(os.Getenv("HOPLAB_SIM_RUNS")); err == nil {
 		runs, slack = v, 0
@@ -189,6 +190,7 @@ func TestCoverageOfFiles(t *testing.T) {
 // Two runs one after the other: their interval misses far more often than
 // promised where each has an offset, and therefore nothing is claimed.
 func TestTwoRunsClaimNothing(t *testing.T) {
+	layer.Full(t, "simulates for seconds")
 	for i, sc := range fileScenarios() {
 		if !slices.Contains(sc.designs[0].names, twoRunsVerdict) {
 			continue
@@ -235,6 +237,7 @@ func TestTheOtherDesignsFail(t *testing.T) {
 }
 
 func TestTheTableRepeatsOnAnyNumberOfCores(t *testing.T) {
+	layer.Full(t, "simulates for seconds")
 	table := func(cores int) []byte {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
 		var b bytes.Buffer
@@ -254,6 +257,7 @@ func TestTheTableRepeatsOnAnyNumberOfCores(t *testing.T) {
 }
 
 func TestRunSaysWhenAPromiseBreaks(t *testing.T) {
+	layer.Full(t, "simulates for seconds")
 	// Two runs cannot cover 93 to 97 %: each cell is 0, 50 or 100 %.
 	for _, format := range []string{"text", "markdown"} {
 		var b bytes.Buffer
