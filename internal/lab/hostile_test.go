@@ -94,6 +94,9 @@ func environments(t *testing.T) map[int][]string {
 	for _, d := range dirs {
 		var pid int
 		fmt.Sscanf(d, "/proc/%d/", &pid)
+		if !ours(pid) {
+			continue // another lab of this machine may have a task of the same id
+		}
 		if data, err := os.ReadFile(d); err == nil {
 			out[pid] = strings.Split(string(data), "\x00")
 		}
@@ -250,4 +253,21 @@ func endpointService(t *topology.Topology) *topology.Service {
 		}
 	}
 	return nil
+}
+
+// ours reports whether this process is an ancestor of the one with the id.
+func ours(pid int) bool {
+	for pid > 1 && pid != os.Getpid() {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return false
+		}
+		// The name in brackets may hold anything: what counts stands behind its last one.
+		_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')'):]), " ")
+		var state string
+		if _, err := fmt.Sscan(rest, &state, &pid); err != nil {
+			return false
+		}
+	}
+	return pid == os.Getpid()
 }
