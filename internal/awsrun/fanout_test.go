@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
@@ -16,6 +17,7 @@ func fanArgs(dir, generators string) []string {
 // TestManyGeneratorsCountAsOne: twenty generators, of which three fail at
 // first, together measure what a single one does, and nothing twice.
 func TestManyGeneratorsCountAsOne(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	f := newFakeAWS(t)
 	f.does(func(k *fakeTask) int {
 		l, err := samplefile.ParseLoad([]byte(k.command[0]))
@@ -63,6 +65,7 @@ func TestManyGeneratorsCountAsOne(t *testing.T) {
 }
 
 func TestAGeneratorThatFailsForGoodIsNamed(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	f := newFakeAWS(t)
 	broken := true
 	f.does(func(k *fakeTask) int {

@@ -239,6 +239,7 @@ func TestThrottlingThatPasses(t *testing.T) {
 }
 
 func TestMetricsThatNeverCome(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	f := newFakeAWS(t)
 	agent := agentSeries("app-agent", "app-agent")
 	f.alias = map[string]string{agent: "held back"}
@@ -295,6 +296,7 @@ func interrupts(t *testing.T) func() {
 
 // TestInterruptStopsTheTask sends SIGINT in mid-run.
 func TestInterruptStopsTheTask(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	for _, generators := range []string{"1", "4"} {
 		t.Run(generators+" generators", func(t *testing.T) {
 			interrupt := interrupts(t)

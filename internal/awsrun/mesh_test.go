@@ -7,12 +7,14 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/run"
+	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
 // TestMeshRunsInTheClientService: the load goes to a task of the service, which
 // is back at no tasks and its own definition after each replicate.
 func TestMeshRunsInTheClientService(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	f := newFakeAWS(t)
 	dir := filepath.Join(t.TempDir(), "mesh")
 	a := hoplab(t, dir, runArgs(dir, "--arms", "agent,mesh", "--no-aa", "--replicates", "2")...)
@@ -49,6 +51,7 @@ func TestAServiceInUseIsRefused(t *testing.T) {
 }
 
 func TestMeshThatFailsIsScaledBack(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	f := newFakeAWS(t)
 	f.does(func(k *fakeTask) int {
 		l, _ := samplefile.ParseLoad([]byte(k.command[0]))
@@ -65,6 +68,7 @@ func TestMeshThatFailsIsScaledBack(t *testing.T) {
 }
 
 func TestRestartAppReplacesTasks(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	f := newFakeAWS(t)
 	dir := filepath.Join(t.TempDir(), "fresh")
 	a := hoplab(t, dir, runArgs(dir, "--restart-app", "--replicates", "2")...)
@@ -84,6 +88,7 @@ func TestRestartAppReplacesTasks(t *testing.T) {
 // TestAccountIsPinned: with --account nothing but the caller's identity is asked
 // of another account.
 func TestAccountIsPinned(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	newFakeAWS(t)
 	dir := filepath.Join(t.TempDir(), "pinned")
 	a := hoplab(t, dir, runArgs(dir, "--account", "999999999999", "--replicates", "1")...)
@@ -102,6 +107,7 @@ func TestAccountIsPinned(t *testing.T) {
 
 // TestResumeOfTwo: who resumes a run that another process carries out is refused.
 func TestResumeOfTwo(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	newFakeAWS(t)
 	dir := filepath.Join(t.TempDir(), "twice")
 	if a := hoplab(t, dir, runArgs(dir, "--replicates", "2")...); a.code != fail.OK && a.code != fail.CannotTell {

@@ -124,6 +124,7 @@ func policy(operations []string) []byte {
 // TestPolicyIsWhatTheCodeCalls makes every kind of run, notes the operations
 // at the SDK, and holds the published policy against them.
 func TestPolicyIsWhatTheCodeCalls(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	var mu sync.Mutex
 	called := map[string]bool{}
 	awsrun.OnCall(func(op string) {

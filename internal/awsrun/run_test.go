@@ -14,6 +14,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/summary"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestMain lets the test binary stand in for `hoplab node`, which the lab
@@ -99,6 +100,7 @@ func (f *fakeAWS) nothingLeft(t *testing.T) {
 }
 
 func TestRunMeasuresBothArms(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	f := newFakeAWS(t)
 	dir := filepath.Join(t.TempDir(), "first")
 	a := hoplab(t, dir, runArgs(dir)...)
@@ -131,6 +133,7 @@ func TestRunMeasuresBothArms(t *testing.T) {
 }
 
 func TestMetricsThatContradictTheHeadersRefuseTheRun(t *testing.T) {
+	layer.Full(t, "goes through a run's periods")
 	for _, c := range []struct{ name, key, want string }{
 		{"the agent of the bypass arm has counted", agentSeries("app-bypass", "app-bypass"), "DiscoveryName app-bypass"},
 		{"the agent has counted too much", agentSeries("app-agent", "app-agent"), "DiscoveryName app-agent"},

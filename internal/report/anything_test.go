@@ -10,11 +10,13 @@ import (
 
 	"github.com/hoplab/hoplab/internal/report"
 	"github.com/hoplab/hoplab/internal/summary"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // Whatever stands in a result, even values that no analysis writes, every
 // rendering ends, gives no error, and gives well-formed pictures.
 func TestAnyResultRenders(t *testing.T) {
+	layer.Full(t, "renders thousands of results")
 	random := rand.New(rand.NewPCG(1, 2))
 	pictures := 0
 	for n := range 40 {

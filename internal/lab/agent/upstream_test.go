@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/clock"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 func TestRoundRobin(t *testing.T) {
@@ -88,6 +89,7 @@ func TestIngressRefused(t *testing.T) {
 // TestRetryElsewhere: a task that refuses is avoided by the next try, and
 // after five failures by everybody.
 func TestRetryElsewhere(t *testing.T) {
+	layer.Full(t, "waits for seconds")
 	w := newTestNetwork()
 	good := w.task(1, app(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "good") }))
 	also := w.task(2, app(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "good") }))

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // scripted is a target that answers every request on a connection with the same
@@ -196,6 +198,7 @@ func TestHostIsAHost(t *testing.T) {
 // TestSlowHead: a head must be there within the idle timeout, however its bytes
 // trickle in.
 func TestSlowHead(t *testing.T) {
+	layer.Full(t, "waits for seconds")
 	w := newTestNetwork()
 	scripted(t, w, "HTTP/1.1 204 No Content\r\n\r\n")
 	cfg := config()

@@ -14,6 +14,7 @@ import (
 	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // The cutting test: take one resource out of a template and put a loop in its
@@ -114,6 +115,7 @@ func appear(t *testing.T, file, name string, whole map[string]string, text []byt
 }
 
 func TestCuttingAddsNoFinding(t *testing.T) {
+	layer.Full(t, "reads thousands of templates")
 	templates, cuts := 0, 0
 	for _, root := range []string{"testdata/cfn", "../../source/cfn/deployment/testdata", "../../../stacks/testdata"} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -152,6 +154,7 @@ func TestCuttingAddsNoFinding(t *testing.T) {
 }
 
 func TestCuttingGeneratedDeployments(t *testing.T) {
+	layer.Full(t, "reads thousands of templates")
 	n := 2000
 	if testing.Short() {
 		n = 200
