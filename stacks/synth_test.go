@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 //go:generate go test . -run TestGolden$ -count=1 -update
@@ -103,11 +104,7 @@ func needNode(t *testing.T) string {
 		_, err = os.Stat("../node_modules/aws-cdk/package.json")
 	}
 	if err != nil {
-		reason := "needs Node and the packages of package.json (npm ci): " + err.Error()
-		if os.Getenv("CI") == "true" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
+		layer.Lacking(t, "needs Node and the packages of package.json (npm ci): "+err.Error())
 	}
 	return node
 }

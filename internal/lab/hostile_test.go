@@ -27,7 +27,7 @@ import (
 func TestTemplateDoesNotSetTheAppsLoader(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	if runtime.GOOS != "linux" {
-		t.Skip("reads the app's environment in /proc") // the list of variables is the same everywhere
+		layer.Lacking(t, "reads the app's environment in /proc") // the list of variables is the same everywhere
 	}
 	topo := labtest.Deployment(t, "bypass")
 	socket := filepath.Join(t.TempDir(), "precious")
@@ -108,7 +108,7 @@ func environments(t *testing.T) map[int][]string {
 func TestAppIsLinkedStatically(t *testing.T) {
 	layer.Full(t, "builds the app")
 	if runtime.GOOS != "linux" {
-		t.Skip("reads an ELF file")
+		layer.Lacking(t, "reads an ELF file")
 	}
 	r, err := repo.Find()
 	if err != nil {

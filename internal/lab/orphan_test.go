@@ -27,7 +27,7 @@ func hold(app string) int {
 func TestKilledParent(t *testing.T) {
 	layer.Full(t, "starts a lab")
 	if runtime.GOOS != "linux" {
-		labtest.Lacking(t, "looks for processes in /proc")
+		layer.Lacking(t, "looks for processes in /proc")
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {

@@ -165,7 +165,7 @@ func openFiles(t *testing.T) int {
 			return len(list)
 		}
 	}
-	t.Skip("this system does not tell a process its open files")
+	t.Fatal("this system does not tell a process its open files")
 	return 0
 }
 

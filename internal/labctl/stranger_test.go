@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
@@ -289,7 +288,7 @@ func asStranger(t *testing.T, dir, env string) io.Reader {
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		labtest.Lacking(t, "needs root, to be a second user")
+		layer.Lacking(t, "needs root, to be a second user")
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/envoy/standin"
 	"github.com/hoplab/hoplab/internal/lab/netns"
-	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
@@ -61,6 +60,6 @@ var impossible error
 func possible(t *testing.T) {
 	t.Helper()
 	if impossible != nil {
-		labtest.Lacking(t, impossible.Error())
+		layer.Lacking(t, impossible.Error())
 	}
 }

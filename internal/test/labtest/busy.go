@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // Reruns keeps the cases of a test that came out wrong on a fast clock and
@@ -72,5 +74,5 @@ func Conclusive(t testing.TB, spans []time.Duration, try func(span time.Duration
 	if os.Getenv("CI") == "true" {
 		reason += "; run this test where nothing else runs"
 	}
-	Lacking(t, reason)
+	layer.Lacking(t, reason)
 }

@@ -74,12 +74,3 @@ func WithService(m *testing.M, path *string) int {
 	}
 	return m.Run()
 }
-
-// Lacking skips a test that cannot run on this machine; with CI=true it fails.
-func Lacking(t testing.TB, reason string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
-}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/envoybin"
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // Envoy returns the path of a real Envoy: the one that this machine has, else
@@ -17,7 +18,7 @@ func Envoy(t testing.TB) string {
 	defer cancel()
 	b, err := envoybin.Get(ctx, envoybin.Wanted{Progress: t.Output()})
 	if envoybin.IsMissing(err) {
-		Lacking(t, err.Error())
+		layer.Lacking(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

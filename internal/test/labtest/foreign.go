@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // Program is somebody else's program, or ours, that listens on this machine
@@ -36,7 +38,7 @@ func Need(t testing.TB, program string) string {
 	t.Helper()
 	path := Find(program)
 	if path == "" {
-		Lacking(t, program+" is not installed")
+		layer.Lacking(t, program+" is not installed")
 	}
 	return path
 }

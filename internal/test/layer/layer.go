@@ -1,4 +1,5 @@
-// Package layer tells the two layers of hoplab's tests apart.
+// Package layer tells the two layers of hoplab's tests apart, and what a test
+// does where it cannot run.
 //
 // The fast layer, go test -short ./..., starts no process and needs no Node,
 // no root and no network; it takes half a minute. Everything else calls Full
@@ -11,6 +12,7 @@ package layer
 
 import (
 	"flag"
+	"os"
 	"testing"
 )
 
@@ -21,6 +23,17 @@ func Full(t testing.TB, why string) {
 	if testing.Short() {
 		t.Skip("in the full layer only: " + why)
 	}
+}
+
+// Lacking ends a test that this machine cannot run: it skips, and with CI=true
+// it fails, because there nothing may be left out unseen. reason names what is
+// missing. The fast layer must not come here: call Full before.
+func Lacking(t testing.TB, reason string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(reason)
+	}
+	t.Skip(reason)
 }
 
 // Fast reports whether the fast layer runs. Unlike testing.Short it may be

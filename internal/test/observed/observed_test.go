@@ -117,7 +117,7 @@ func TestReproduced(t *testing.T) {
 	for _, fabric := range []string{"loopback", "netns"} {
 		t.Run(fabric, func(t *testing.T) {
 			if fabric == "netns" && impossible != nil {
-				labtest.Lacking(t, impossible.Error())
+				layer.Lacking(t, impossible.Error())
 			}
 			var reruns labtest.Reruns
 			t.Cleanup(func() { reruns.Judge(t) })

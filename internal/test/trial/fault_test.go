@@ -66,7 +66,7 @@ const (
 func TestFaults(t *testing.T) {
 	layer.Full(t, "starts labs and other people's programs")
 	if runtime.GOOS != "linux" {
-		labtest.Lacking(t, "looks for processes and files in /proc")
+		layer.Lacking(t, "looks for processes and files in /proc")
 	}
 	var table strings.Builder
 	fmt.Fprintf(&table, "| killed | caller | requests | not 200 | what they saw | bad for |\n| --- | --- | --- | --- | --- | --- |\n")

@@ -31,7 +31,7 @@ type usage struct {
 func TestSoak(t *testing.T) {
 	layer.Full(t, "starts labs and other people's programs")
 	if runtime.GOOS != "linux" {
-		labtest.Lacking(t, "reads /proc")
+		layer.Lacking(t, "reads /proc")
 	}
 	labtest.Conclusive(t, []time.Duration{*soak, *soak / 2}, func(span time.Duration) string { return soakFor(t, span) })
 }
