@@ -1,0 +1,188 @@
+package compare_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/hoplab/hoplab/internal/compare"
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/summary"
+)
+
+// Each form of a sound file must give the same requests, and say what was not
+// there or left out.
+func TestFormsOfASoundFile(t *testing.T) {
+	good := unzipped(t, filepath.Join(cases, "sound.json.gz"))
+	lines := bytes.SplitAfter(good, []byte("\n"))
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	half := len(lines) / 2
+	between := func(text string) []byte { return join(join(lines[:half]...), []byte(text), join(lines[half:]...)) }
+	var pretty, array bytes.Buffer
+	array.WriteString("[")
+	for i, line := range lines {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
+			continue
+		}
+		if i > 0 {
+			array.WriteString(",\n ")
+		}
+		array.Write(line)
+		pretty.WriteString(strings.NewReplacer(`{`, "{\n  ", `,"`, ",\n  \"", `}`, "\n}").Replace(string(line)) + "\n")
+	}
+	array.WriteString("]\n")
+	var wide bytes.Buffer
+	wide.WriteString("\xff\xfe")
+	for _, u := range utf16.Encode([]rune(string(good))) {
+		wide.WriteByte(byte(u))
+		wide.WriteByte(byte(u >> 8))
+	}
+	zip := zipped(good)
+	sheet := unzipped(t, filepath.Join(cases, "sound.csv.gz"))
+	want := must(t, compare.Options{A: []string{file(t, "a.json", good)}, B: []string{file(t, "b.json", good)}}).Summary.Arms[0]
+	rows := must(t, compare.Options{A: []string{file(t, "a.csv", sheet)}, B: []string{file(t, "b.csv", sheet)}}).Summary.Arms[0]
+	for _, c := range []struct {
+		name string
+		data []byte
+		of   summary.Arm
+		less int64 // requests that are missing
+		says string
+	}{
+		{"byte order mark", join([]byte("\xef\xbb\xbf"), good), want, 0, ""},
+		{"utf-16", wide.Bytes(), want, 0, ""},
+		{"two gzip members", join(zipped(join(lines[:half]...)), zipped(join(lines[half:]...))), want, 0, ""},
+		{"crlf", bytes.ReplaceAll(good, []byte("\n"), []byte("\r\n")), want, 0, ""},
+		{"log line between", between("time=\"2026-03-02T09:00:12Z\" level=warning msg=\"Request Failed\"\n"), want, 0, "1 line skipped"},
+		{"log line in JSON", between(`{"level":"warning","msg":"Request Failed","time":"2026-03-02T09:00:12Z"}` + "\n"),
+			want, 0, "1 line skipped"},
+		{"banner first", join([]byte("\n     execution: local\n\n"), good), want, 0, "1 line skipped"},
+		{"log line in JSON first", join([]byte(`{"level":"info","msg":"starting"}`+"\n"), good), want, 0, "1 line skipped"},
+		{"summary at the end", join(good, []byte("\n  TOTAL RESULTS\n    http_req_duration....: avg=3.2ms\n")), want, 0,
+			"2 lines skipped"},
+		{"cut", good[:len(good)-40], want, 1, "was cut"},
+		{"cut gzip", zip[:len(zip)*9/10], want, -1, "was cut"},
+		{"pretty", pretty.Bytes(), want, 0, ""},
+		{"array", array.Bytes(), want, 0, ""},
+		{"array without an end", array.Bytes()[:array.Len()-300], want, -1, "was cut"},
+		{"negative",
+			between(strings.Replace(string(lines[1]), `"value":`, `"value":-`, 1)), want, 0, "1 value left out"},
+		{"csv with a byte order mark", join([]byte("\xef\xbb\xbf"), sheet), rows, 0, ""},
+		{"csv with semicolons", bytes.ReplaceAll(sheet, []byte(","), []byte(";")), rows, 0, ""},
+		{"csv cut in gzip", zipped(sheet)[:len(zipped(sheet))*9/10], rows, -1, "was cut"},
+		{"csv cut", sheet[:len(sheet)-60], rows, 1, "was cut"},
+		{"csv with & alone", bytes.ReplaceAll(sheet, []byte("team=x"), []byte("q=a&b")), rows, 0, ""},
+		{"csv with & and error", bytes.ReplaceAll(sheet, []byte("team=x"), []byte("filter=open&error=none&team=x")), rows, 0, ""},
+		{"csv with & and status", bytes.ReplaceAll(sheet, []byte("team=x"), []byte("filter=open&status=closed&team=x")), rows, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := must(t, compare.Options{A: []string{file(t, "form", c.data)}, B: []string{file(t, "sound", good)}})
+			a := r.Summary.Arms[0]
+			if c.less < 0 {
+				if a.Requests == 0 || a.Requests >= c.of.Requests {
+					t.Errorf("%d requests; want some of %d", a.Requests, c.of.Requests)
+				}
+			} else if a.Requests != c.of.Requests-c.less || a.Failed != 0 || (c.less == 0 && a.Latency != c.of.Latency) {
+				t.Errorf("%d requests, %d failed, p50 %v; want %d, 0, %v", a.Requests, a.Failed, a.Latency.P50,
+					c.of.Requests-c.less, c.of.Latency.P50)
+			}
+			if text := words(&r.Summary); c.says != "" && !strings.Contains(text, c.says) {
+				t.Errorf("no %q in\n%s", c.says, text)
+			} else if c.says == "" && (strings.Contains(text, "skipped") || strings.Contains(text, "was cut")) {
+				t.Errorf("an intact file is called damaged:\n%s", text)
+			}
+		})
+	}
+}
+
+// Every other tool's file is named, with the step that gives something readable,
+// and none is called damaged.
+func TestOtherToolsAreNamed(t *testing.T) {
+	is := map[string]string{
+		"autocannon.json": "autocannon", "dash.ndjson": "k6's dashboard", "dlt.json": "Distributed Load Testing", "fortio.json": "fortio",
+		"gatling.log": "Gatling", "hdr.hgrm": "HdrHistogram", "hdr.hlog": "HdrHistogram", "hey.csv": "hey", "influx.csv": "InfluxDB",
+		"influx.lp": "InfluxDB", "influx1.csv": "InfluxDB", "locust.csv": "Locust", "nighthawk.json": "Nighthawk", "oha.csv": "oha",
+		"oha.json": "oha", "otel.json": "OpenTelemetry", "prom.json": "Prometheus", "prom.txt": "Prometheus", "r.jtl": "JMeter",
+		"rx.jtl": "JMeter", "vegeta-report.json": "vegeta's report", "wrk2.txt": "wrk",
+	}
+	read := []string{"alb.log", "cwl-events.json", "sc-cwl.txt", "sc.json", "sc.txt", "vegeta.csv", "vegeta.json"}
+	entries, err := os.ReadDir(filepath.Join(cases, "other-tools"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound := filepath.Join(cases, "sound.json.gz")
+	for _, e := range entries {
+		t.Run(e.Name(), func(t *testing.T) {
+			r, err := compare.Run(compare.Options{A: []string{filepath.Join(cases, "other-tools", e.Name())}, B: []string{sound}})
+			if slices.Contains(read, e.Name()) {
+				if err != nil || r.Summary.Arms[0].Requests == 0 {
+					t.Errorf("not read: %v", err)
+				}
+				return
+			}
+			want, known := is[e.Name()]
+			if !known || err == nil || !strings.Contains(err.Error(), want) || fail.HintOf(err) == "" || fail.CodeOf(err) != fail.Usage {
+				t.Errorf("got %v, hint %q; want %q by name", err, fail.HintOf(err), want)
+			} else if strings.Contains(fail.HintOf(err), "restore") {
+				t.Errorf("an intact file is called damaged: %v", fail.HintOf(err))
+			}
+		})
+	}
+	for name, c := range map[string][2]string{
+		"zstd":          {"\x28\xb5\x2f\xfdxxxx", "zstd"},
+		"xz":            {"\xfd7zXZ\x00xx", "xz"},
+		"zip":           {"PK\x03\x04xxxx", "zip"},
+		"sqlite":        {"SQLite format 3\x00xxx", "SQLite"},
+		"parquet":       {"PAR1xxxx", "Parquet"},
+		"wrapped":       {`{"points":[{"metric":"http_req_duration","type":"Point","data":{}}]}`, "a wrapped list of results"},
+		"vegeta list":   {`[{"attack":"","code":200,"timestamp":"2026-03-02T09:00:00Z","latency":1}]`, "a list of results"},
+		"unknown JSON":  {`{"foo":1,"bar":2}`, "its fields are foo, bar"},
+		"nginx":         {`10.0.0.1 - - [02/Mar/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5` + "\n", "web server"},
+		"k6's text":     {"\n  execution: local\n\n  ✓ checks....: 100.00%\n  http_req_duration....: avg=3.2ms\n", "k6's summary as text"},
+		"TCP":           {"[2026-03-02T09:00:00.002Z] 10.0.1.17 49152 5 5 10 - 127.0.0.1:8080\n", "TCP connections"},
+		"hey":           {"\nSummary:\n  Total:\t20.0 secs\n", "hey"},
+		"network LB":    {"tls 2.0 2026-03-02T09:00:00 net/x/1 a 10.0.0.1:1 10.0.0.2:443 5 2 1 1\n", "Network Load Balancer"},
+		"cut in line 1": {`{"metric":"http_req_durat`, "cut"},
+	} {
+		_, err := compare.Run(compare.Options{A: []string{file(t, "x", []byte(c[0]))}, B: []string{sound}})
+		if err == nil || !strings.Contains(err.Error(), c[1]) || fail.HintOf(err) == "" {
+			t.Errorf("%s: got %v, hint %q; want %q", name, err, fail.HintOf(err), c[1])
+		}
+	}
+}
+
+func TestSummariesOfK6StandSideBySide(t *testing.T) {
+	entries, err := os.ReadDir(filepath.Join(cases, "summaries"))
+	if err != nil || len(entries) != 4 {
+		t.Fatalf("%d summaries, %v", len(entries), err)
+	}
+	last := filepath.Join(cases, "summaries", "machine-readable-1.0.0.json")
+	for _, e := range entries {
+		r := must(t, compare.Options{A: []string{filepath.Join(cases, "summaries", e.Name())}, B: []string{last}})
+		s := &r.Summary
+		if s.Verdict != summary.CannotTell || len(s.Differences) != 0 || !strings.Contains(s.Sentences[0], "--out json") {
+			t.Errorf("%s: verdict %q, %q", e.Name(), s.Verdict, s.Sentences)
+		}
+		found := false
+		for _, q := range s.Quantities {
+			if q.What == "http_req_duration med" {
+				found = q.A != nil && *q.A == 3100 && q.B != nil && *q.B == 3100 && q.Level == 0
+			}
+		}
+		if !found {
+			t.Errorf("%s: no median of 3.1 ms in %+v", e.Name(), s.Quantities)
+		}
+	}
+	if _, err := compare.Run(compare.Options{A: []string{last}, B: []string{filepath.Join(cases,
+		"sound.json.gz")}}); err == nil || !strings.Contains(fail.HintOf(err), "--out json") {
+		t.Errorf("a summary and results: %v", err)
+	}
+	if _, err := compare.Run(compare.Options{A: []string{last}, B: []string{last},
+		Metric: "nosuch"}); err == nil || !strings.Contains(fail.HintOf(err), "http_req_duration") {
+		t.Errorf("a metric that is not there: %v, %q", err, fail.HintOf(err))
+	}
+}
