@@ -129,7 +129,7 @@ func TestTerm(t *testing.T) {
 		now := l.Status()
 		if ts := now.Service(inside.Service, "").Tasks; len(ts) == 1 && ts[0].ID != before.ID {
 			e := now.Service(inside.Service, "").Events
-			if !strings.Contains(e[len(e)-2].Text, "the Service Connect agent ended: exit status 0") {
+			if !labtest.Told(e, "the Service Connect agent ended: exit status 0") {
 				t.Errorf("events %v", e)
 			}
 			return

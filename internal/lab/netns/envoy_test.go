@@ -104,7 +104,7 @@ func testEnvoy(t *testing.T, path string) {
 		return len(ts) == 1 && ts[0].ID != before.ID && ts[0].Agent != nil
 	})
 	now := l.Status()
-	if e := now.Service(id, "").Events; !strings.Contains(e[len(e)-2].Text, "the Service Connect agent ended: signal: killed") {
+	if e := now.Service(id, "").Events; !labtest.Told(e, "the Service Connect agent ended: signal: killed") {
 		t.Errorf("events %v", e)
 	}
 	if out, code := shell(t, l, client(t, topo), "curl", "-sS", "http://app.sample-namespace:80"); code != 0 {
