@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 # These packages run goroutines beside each other; the race detector pays there.
-race=(./internal/lab/... ./internal/run ./internal/quiet ./internal/awsrun ./service)
+race=(./internal/lab/... ./internal/run ./internal/quiet ./internal/awsrun ./service/...)
 
 if command -v npm >/dev/null 2>&1; then
   step "Node tools"

@@ -29,7 +29,7 @@ func appImage(c Config) imageSource {
 	if c.AppImage != "" {
 		return image(c.AppImage)
 	}
-	return asset(c, "service", "Dockerfile", "*", "!*.go", "*_test.go")
+	return asset(c, "service", "Dockerfile", "*", "!*.go", "!app/*.go", "**/*_test.go")
 }
 
 // clientImage returns the client's image: any with a shell and sleep.

@@ -33,7 +33,7 @@ var rules = []rule{
 		why: "the command builds in seconds and runs without Node; only app.go and stacks/ may start a jsii kernel",
 	},
 	{
-		from:  []string{"cmd/...", "internal/...", "service", "stacks"},
+		from:  []string{"cmd/...", "internal/...", "service/...", "stacks"},
 		never: []string{"go.k6.io/k6", "go.k6.io/xk6"},
 		why:   "k6 is built by xk6 as a program of its own; linking it would tie hoplab to its requirements",
 	},
@@ -44,7 +44,7 @@ var rules = []rule{
 		why:   "the stacks share only the port rules with the rest, so that a template stays the whole truth about a deployment",
 	},
 	{
-		from:  []string{"service"},
+		from:  []string{"service/..."},
 		never: []string{"./", "github.com/", "golang.org/x/"},
 		but:   []string{"./service"},
 		why:   "the measured app is standard library only: its cost must not move with our dependencies",

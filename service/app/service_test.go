@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -67,7 +67,7 @@ func start(t *testing.T, env map[string]string) (base string, log *logSink, stop
 	log = &logSink{ready: make(chan string, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	exit := make(chan int, 1)
-	go func() { exit <- run(ctx, nil, func(k string) string { return all[k] }, log, os.Stderr) }()
+	go func() { exit <- Run(ctx, nil, func(k string) string { return all[k] }, log, os.Stderr) }()
 	var once sync.Once
 	var code int
 	stop = func() int {
@@ -298,7 +298,7 @@ func TestConfigErrorsNameTheVariable(t *testing.T) {
 		"DELAY": "x=1s", "SPIN": "1ms@2", "DEPENDENCIES": "redis://h", "PROXY_TO": "https://a", "PROXY_ANSWERS": "/x", "INSTANCE": "a\nb",
 	} {
 		var stderr bytes.Buffer
-		code := run(t.Context(), nil, func(k string) string {
+		code := Run(t.Context(), nil, func(k string) string {
 			if k == name {
 				return bad
 			}
@@ -319,7 +319,7 @@ func TestPortTaken(t *testing.T) {
 	_, port, _ := net.SplitHostPort(ln.Addr().String())
 	env := map[string]string{"PORT": port, "LISTEN_ADDRESS": "127.0.0.1"}
 	var stderr bytes.Buffer
-	if code := run(t.Context(), nil, func(k string) string { return env[k] }, io.Discard, &stderr); code != 1 || !strings.Contains(stderr.String(), port) {
+	if code := Run(t.Context(), nil, func(k string) string { return env[k] }, io.Discard, &stderr); code != 1 || !strings.Contains(stderr.String(), port) {
 		t.Errorf("exit code %d, %s", code, stderr.String())
 	}
 }
@@ -368,7 +368,7 @@ func TestSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := map[string]string{"PORT": "0", "LISTEN_ADDRESS": "127.0.0.1", "SOCKET": file}
-	if code := run(t.Context(), nil, func(k string) string { return env[k] }, io.Discard, io.Discard); code != 1 {
+	if code := Run(t.Context(), nil, func(k string) string { return env[k] }, io.Discard, io.Discard); code != 1 {
 		t.Errorf("a file in the socket's place: exit code %d", code)
 	}
 	if data, err := os.ReadFile(file); err != nil || string(data) != "data" {

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bufio"
@@ -181,7 +181,7 @@ func BenchmarkRequest(b *testing.B) {
 				}
 				return len(p), nil
 			})
-			go func() { run(ctx, nil, func(k string) string { return env[k] }, out, os.Stderr); close(done) }()
+			go func() { Run(ctx, nil, func(k string) string { return env[k] }, out, os.Stderr); close(done) }()
 			url := "http://" + <-sink.ready + "/"
 			b.ResetTimer()
 			for b.Loop() {

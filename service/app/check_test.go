@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 func checkCode(t *testing.T, args ...string) (int, string) {
 	t.Helper()
 	var stderr bytes.Buffer
-	code := run(t.Context(), args, func(string) string { return "" }, io.Discard, &stderr)
+	code := Run(t.Context(), args, func(string) string { return "" }, io.Discard, &stderr)
 	return code, stderr.String()
 }
 
