@@ -144,7 +144,7 @@ func choose(t *topology.Topology, p *plan.Plan) (map[string]Route, error) {
 			continue
 		}
 		if r, ok := have[a.Name]; ok {
-			if err := r.callable(p, have); err != nil {
+			if err := r.callable(p); err != nil {
 				return nil, err
 			}
 			continue
@@ -183,24 +183,11 @@ func undeployable(t *topology.Topology) string {
 	return ""
 }
 
-// callable says what keeps the plan's load generator from taking the route. On
-// fabric netns it runs in one host: inside the task that calls an arm by its
-// Service Connect name, if one does. Two such arms have two tasks.
-func (r Route) callable(p *plan.Plan, have map[string]Route) error {
-	inside := 0
-	for _, a := range p.Arms {
-		if have[original(a)].Client != "" {
-			inside++
-		}
-	}
-	switch {
-	case p.Fabric == plan.FabricNetns && r.Client != "" && inside > 1:
-		return fail.Newf(fail.Usage, "use --fabric loopback, or --no-aa",
-			"arm %s and its A/A twin are called from inside two tasks, and on fabric netns the load comes from one host", r.Arm)
-	case p.Fabric == plan.FabricNetns && r.GroupsOf != "" && inside > 0:
-		return fail.Newf(fail.Usage, "use --fabric loopback, or leave one of the two out",
-			"arm %s is called from a host with the load balancer's security groups, another from inside a task, and on fabric netns the load comes from one host", r.Arm)
-	case p.Client != samplefile.ClientNative && r.GroupsOf != "":
+// callable says what keeps the plan's load generator from taking the route:
+// k6/http calls every arm from one place.
+func (r Route) callable(p *plan.Plan) error {
+	apart := r.GroupsOf != "" || r.Client != "" && p.Fabric == plan.FabricNetns
+	if p.Client != samplefile.ClientNative && apart {
 		return fail.Newf(fail.Usage, "leave --client out, or the arm",
 			"arm %s is called from an address of its own, which --client %s cannot choose", r.Arm, p.Client)
 	}

@@ -93,11 +93,11 @@ func TestDescribeRefusesWhatCannotBeCalled(t *testing.T) {
 		{"direct with k6/http", []string{"bypass", "direct"}, func(p *plan.Plan) { p.Client = "http" }, "--client http cannot choose"},
 		{"bypass with k6/http", []string{"agent", "bypass"}, func(p *plan.Plan) { p.Client = "http" }, ""},
 		{"direct on netns", []string{"bypass", "direct"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, ""},
-		{"direct and mesh on netns", []string{"bypass", "direct", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns },
-			"load balancer's security groups"},
-		{"mesh on netns", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, ""},
-		{"mesh and its twin on netns", []string{"agent", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns },
-			"arm mesh and its A/A twin are called from inside two tasks"},
+		{"all arms on netns", plan.ArmNames(), func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, ""},
+		{"mesh and its twin on netns", []string{"agent", "mesh"}, func(p *plan.Plan) { p.Fabric = plan.FabricNetns }, ""},
+		{"mesh with k6/http", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Client = "http" }, ""},
+		{"mesh with k6/http on netns", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Client, p.Fabric = "http", plan.FabricNetns },
+			"--client http cannot choose"},
 	} {
 		p, err := plan.New(plan.ProfileQuick)
 		if err != nil {

@@ -164,7 +164,8 @@ func replicate(ctx context.Context, dir *run.Dir, o Options, routes map[string]R
 	}
 	defer func() { err = errors.Join(err, rig.lab.Close()) }()
 	load := Load(&dir.Plan, dir.Name(), r.Index, 0)
-	if err := rig.dialled(&load, &ev); err != nil {
+	namespaces, err := rig.dialled(&load, &ev)
+	if err != nil {
 		return ev, err
 	}
 	load.Out = r.SamplesPath(0, 1)
@@ -173,7 +174,7 @@ func replicate(ctx context.Context, dir *run.Dir, o Options, routes map[string]R
 	sampling, stop := context.WithCancel(ctx)
 	slices := make(chan []run.CPUSlice, 1)
 	go func() { slices <- quiet.Sample(sampling) }()
-	_, err = k6.Run(ctx, o.K6, load, k6.Options{Dir: r.Path, Start: rig.startLoad})
+	_, err = k6.Run(ctx, o.K6, load, k6.Options{Dir: r.Path, Files: namespaces, Start: rig.startLoad})
 	stop()
 	ev.CPU = <-slices
 	ev.EndedUnixNs = time.Now().UnixNano()

@@ -2,9 +2,12 @@ package experiment
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
@@ -31,77 +34,87 @@ func (r *rig) route(a plan.Arm) (to Route, twin string) {
 	return to, twin
 }
 
-// dialled fills in where each arm is called, and records it as evidence.
-func (r *rig) dialled(load *samplefile.Load, ev *run.Evidence) error {
+// dialled fills in where each arm is called, and from where, and records the
+// former as evidence. It returns what the load generator needs to have open.
+func (r *rig) dialled(load *samplefile.Load, ev *run.Evidence) ([]*os.File, error) {
 	ev.Addresses = map[string]string{}
+	hosts := r.hosts()
 	for i, a := range r.plan.Arms {
-		rt, _ := r.route(a)
 		d, err := r.dialInfo(a)
-		if err == nil {
-			err = r.reachable(rt, d)
-		}
 		if err != nil {
-			return fail.Newf(fail.Usage, "see what hoplab explain says of this template", "arm %s cannot be called: %w", a.Name, err)
+			return nil, fail.Newf(fail.Usage, "see what hoplab explain says of this template", "arm %s cannot be called: %w", a.Name, err)
 		}
-		load.Arms[i].URL, load.Arms[i].Dial = d.URL, d.Dial
-		if rt.GroupsOf != "" {
-			if load.Arms[i].From = d.From; d.From == "" {
-				at, err := r.lab.Address(r.caller())
+		arm := &load.Arms[i]
+		arm.URL, arm.Dial = d.URL, d.Dial
+		if rt, _ := r.route(a); rt.GroupsOf != "" {
+			if arm.From = d.From; d.From == "" {
+				at, err := r.lab.Address(r.caller(a))
 				if err != nil {
-					return err
+					return nil, err
 				}
-				load.Arms[i].From = at.String()
+				arm.From = at.String()
 			}
+		}
+		if len(hosts) > 1 {
+			arm.Namespace = k6.FirstFile + slices.Index(hosts, r.host(a))
 		}
 		ev.Addresses[a.Name] = d.Dial
 	}
-	return nil
+	if len(hosts) == 1 {
+		return nil, nil
+	}
+	var open []*os.File
+	for _, h := range hosts {
+		n, err := r.lab.Namespace(h)
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, n)
+	}
+	return open, nil
 }
 
-// startLoad starts the load generator where the arms are called from.
-func (r *rig) startLoad(cmd *exec.Cmd) error { return r.lab.Launch(r.caller(), cmd) }
+// startLoad starts the load generator in the host that the first arm is called from.
+func (r *rig) startLoad(cmd *exec.Cmd) error { return r.lab.Launch(r.hosts()[0], cmd) }
 
-// caller is where the load generator runs on a fabric with hosts of their own:
-// in the task that calls an arm by its Service Connect name (there is one at
-// most, see Route.callable), else in a host that is no part of the deployment:
-// for a direct arm one with the load balancer's groups, and another that lets it
-// out to the load balancer.
-func (r *rig) caller() lab.Caller {
+// caller is who calls an arm: the task of a client of Service Connect, a host
+// with the load balancer's security groups, or a host that is no part of the
+// deployment.
+func (r *rig) caller(a plan.Arm) lab.Caller {
+	rt, twin := r.route(a)
+	return lab.Caller{Service: rt.Client, LoadBalancer: rt.GroupsOf, Twin: twin}
+}
+
+// host is caller, with one name for the host that is no part of the deployment
+// and has no twins.
+func (r *rig) host(a plan.Arm) lab.Caller {
+	c := r.caller(a)
+	if c.Service == "" && c.LoadBalancer == "" {
+		return lab.Caller{}
+	}
+	return c
+}
+
+// hosts are where the connections of the load come from, each once: the arms'
+// callers where hosts are apart from this machine, and one for all else. Where
+// there are several, the load generator is in the first and goes to an arm's
+// own for each connection that it opens, for every arm alike.
+func (r *rig) hosts() []lab.Caller {
+	if r.plan.Fabric != plan.FabricNetns {
+		return []lab.Caller{{}}
+	}
+	var out []lab.Caller
 	for _, a := range r.plan.Arms {
-		rt, twin := r.route(a)
-		if rt.Client != "" {
-			return lab.Caller{Service: rt.Client, Twin: twin}
-		}
-		if rt.GroupsOf != "" {
-			return lab.Caller{LoadBalancer: rt.GroupsOf, Twin: twin, Out: true}
+		if h := r.host(a); !slices.Contains(out, h) {
+			out = append(out, h)
 		}
 	}
-	return lab.Caller{}
-}
-
-// reachable says whether the load generator may dial an arm that is none of its
-// host's own: the host's security groups count then.
-func (r *rig) reachable(rt Route, d lab.DialInfo) error {
-	c := r.caller()
-	if r.plan.Fabric != plan.FabricNetns || c == (lab.Caller{}) || rt.Client != "" {
-		return nil
-	}
-	if _, err := r.lab.DialInfo(c, "http://"+d.Logical.String()+"/"); err != nil {
-		return fmt.Errorf("the load comes from %s, for another arm, and security groups keep it from %s: %w", place(c), d.URL, err)
-	}
-	return nil
-}
-
-func place(c lab.Caller) string {
-	if c.LoadBalancer != "" {
-		return "a host with the groups of " + string(c.LoadBalancer)
-	}
-	return "the task of " + string(c.Service)
+	return out
 }
 
 func (r *rig) dialInfo(a plan.Arm) (lab.DialInfo, error) {
 	rt, twin := r.route(a)
-	caller := lab.Caller{Service: rt.Client, LoadBalancer: rt.GroupsOf, Twin: twin}
+	caller := r.caller(a)
 	switch {
 	case rt.LoadBalancer != "":
 		url, err := r.lab.LoadBalancerURL(rt.LoadBalancer, rt.Port)

@@ -35,12 +35,18 @@ type Options struct {
 	// Env is added to k6's environment, e.g. SSL_CERT_FILE. Nothing else of
 	// the caller's environment reaches k6 that could change the load.
 	Env []string
+	// Files are open in k6 from descriptor FirstFile on, in their order: the
+	// network namespaces that the load's arms name.
+	Files []*os.File
 	// Start, if not nil, starts the process in the place of its Start method,
 	// e.g. inside a network namespace.
 	Start func(*exec.Cmd) error
 	// Started, if not nil, is called with k6's process id.
 	Started func(pid int)
 }
+
+// FirstFile is the descriptor of the first of Options.Files in k6.
+const FirstFile = 3
 
 // Outcome is what one k6 process left.
 type Outcome struct {
@@ -176,6 +182,7 @@ func execute(ctx context.Context, k6 Binary, load hop.Load, dir string, args []s
 	cmd.Stderr = cmd.Stdout
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = grace
+	cmd.ExtraFiles = o.Files
 	isolate(cmd)
 	start := (*exec.Cmd).Start
 	if o.Start != nil {

@@ -25,10 +25,9 @@ type balancer struct {
 	def   *topology.LoadBalancer
 	iface *vpc.Interface
 	host  fabric.Host
-	// groupHosts are hosts with the same security groups, made when first asked
-	// for; the one under true may send anything beside.
-	groupHosts map[bool]fabric.Host
-	cfg        *alb.Config
+	// groupHost has the same security groups; it is made when first asked for.
+	groupHost fabric.Host
+	cfg       *alb.Config
 	*nodeProcess
 }
 

@@ -25,9 +25,6 @@ type Caller struct {
 	// security groups in one of its subnets: it reaches a target as the load
 	// balancer does, but not through it.
 	LoadBalancer topology.ID `json:"load_balancer,omitempty"`
-	// Out gives that host another group, which lets everything out, so that it
-	// reaches the load balancer too.
-	Out bool `json:"out,omitempty"`
 	// Twin, if set, makes names of services and load balancers stand for those
 	// of that twin, where it has them.
 	Twin string `json:"twin,omitempty"`
@@ -150,7 +147,7 @@ func (l *Lab) caller(c Caller) (fabric.Host, *task, error) {
 		return nil, nil, fmt.Errorf("the lab has no twin %q", c.Twin)
 	}
 	if c.LoadBalancer != "" {
-		h, err := l.groupHost(dc, c.LoadBalancer, c.Out)
+		h, err := l.groupHost(dc, c.LoadBalancer)
 		return h, nil, err
 	}
 	if c.Service == "" {
@@ -178,29 +175,25 @@ func (l *Lab) caller(c Caller) (fabric.Host, *task, error) {
 }
 
 // groupHost returns a host with a load balancer's security groups, in a
-// subnet of it, which may send anything if out is set; Lab.mu is held.
-func (l *Lab) groupHost(dc *deploymentCopy, id topology.ID, out bool) (fabric.Host, error) {
+// subnet of it; Lab.mu is held.
+func (l *Lab) groupHost(dc *deploymentCopy, id topology.ID) (fabric.Host, error) {
 	for _, dc := range []*deploymentCopy{dc, l.copies[0]} {
 		for _, b := range dc.balancers {
 			if b.def.ID != id {
 				continue
 			}
-			if h := b.groupHosts[out]; h != nil {
-				return h, nil
+			if b.groupHost != nil {
+				return b.groupHost, nil
 			}
 			i, err := l.network.Attach("host with the groups of "+string(id), b.def.Subnets, b.def.Groups)
 			if err != nil {
 				return nil, err
 			}
-			i.Out = out
 			h, err := l.fabric.AddHost(context.Background(), fabric.HostSpec{Name: i.Name, IP: i.IP, Subnet: i.Subnet, Delay: l.opts.LinkDelay})
 			if err != nil {
 				return nil, err
 			}
-			if b.groupHosts == nil {
-				b.groupHosts = map[bool]fabric.Host{}
-			}
-			b.groupHosts[out] = h
+			b.groupHost = h
 			return h, l.applyPolicy()
 		}
 	}

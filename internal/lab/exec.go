@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -66,6 +67,24 @@ func (l *Lab) Launch(c Caller, cmd *exec.Cmd) error {
 		return err
 	}
 	return h.Start(cmd)
+}
+
+// Namespace returns the network namespace that the caller's connections come
+// from, open as long as its host is there; nil on a fabric on which they come
+// from this machine.
+func (l *Lab) Namespace(c Caller) (*os.File, error) {
+	if _, ok := l.fabric.(fabric.Isolated); !ok {
+		return nil, nil
+	}
+	h, err := l.inside(c)
+	if err != nil {
+		return nil, err
+	}
+	n, ok := h.(fabric.Namespaced)
+	if !ok {
+		return nil, fmt.Errorf("a host of fabric %s is no network namespace", l.fabric.Name())
+	}
+	return n.Namespace(), nil
 }
 
 // inside returns the caller's host if programs can be put into it.

@@ -58,8 +58,12 @@ type LoadArm struct {
 	// From, when set, is the local address to connect from ("127.18.0.2"), which
 	// is then the peer that the app must see. It needs Dial with an address and
 	// the native client: k6/http has no such choice for each request.
-	From   string  `json:"from,omitempty"`
-	Weight float64 `json:"weight"` // share of the requests, relative to the other arms
+	From string `json:"from,omitempty"`
+	// Namespace, when set, is the descriptor, open in the k6 process, of the
+	// network namespace to connect from (Linux). It needs Dial and the native
+	// client, as From does. 0 is the process's own.
+	Namespace int     `json:"namespace,omitempty"`
+	Weight    float64 `json:"weight"` // share of the requests, relative to the other arms
 }
 
 // Draw returns the arm (an index into weights) of iteration i of a replicate.

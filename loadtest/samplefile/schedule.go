@@ -90,7 +90,7 @@ func (l *Load) validateArms() error {
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 			return fmt.Errorf("load: arm %d %q: URL %q is not an absolute http or https URL", i, a.Name, a.URL)
 		}
-		if err := l.validateFrom(&a); err != nil {
+		if err := l.validatePlace(&a); err != nil {
 			return fmt.Errorf("load: arm %d %q: %w", i, a.Name, err)
 		}
 		if !(a.Weight >= 0) || math.IsInf(a.Weight, 0) {
@@ -115,18 +115,25 @@ func (l *Load) validateArms() error {
 	return nil
 }
 
-func (l *Load) validateFrom(a *LoadArm) error {
-	if a.From == "" {
+// validatePlace checks where an arm is called from.
+func (l *Load) validatePlace(a *LoadArm) error {
+	if a.From == "" && a.Namespace == 0 {
 		return nil
 	}
-	if _, err := netip.ParseAddr(a.From); err != nil {
+	place := "from " + a.From
+	switch _, err := netip.ParseAddr(a.From); {
+	case a.Namespace < 0:
+		return fmt.Errorf("namespace %d is not a descriptor", a.Namespace)
+	case a.From == "":
+		place = fmt.Sprintf("namespace %d", a.Namespace)
+	case err != nil:
 		return fmt.Errorf("from %q is not an IP address", a.From)
 	}
 	if _, err := netip.ParseAddrPort(a.Dial); err != nil {
-		return fmt.Errorf("from %s needs an address and port in dial, not %q", a.From, a.Dial)
+		return fmt.Errorf("%s needs an address and port in dial, not %q", place, a.Dial)
 	}
 	if l.Client != ClientNative {
-		return fmt.Errorf("from %s: client %q cannot choose where it calls from; %q can", a.From, l.Client, ClientNative)
+		return fmt.Errorf("%s: client %q cannot choose where it calls from; %q can", place, l.Client, ClientNative)
 	}
 	return nil
 }

@@ -40,8 +40,9 @@ type client struct {
 // target is an arm, prepared: what to dial and the bytes to send.
 type target struct {
 	address string
-	dial    dialFunc // nil for the client's own
-	server  string   // TLS server name; "" for plain HTTP
+	dial    dialFunc                // nil for the client's own
+	inside  func(dialFunc) dialFunc // makes a dialer's sockets in the arm's network namespace; nil for the process's own
+	server  string                  // TLS server name; "" for plain HTTP
 	request []byte
 }
 
@@ -66,6 +67,11 @@ func newTarget(arm samplefile.LoadArm, load *samplefile.Load) (target, error) {
 	t := target{address: arm.Dial}
 	if arm.From != "" {
 		t.dial = dialFrom(net.ParseIP(arm.From))
+	}
+	if arm.Namespace != 0 {
+		if t.inside, err = inNamespace(arm.Namespace); err != nil {
+			return target{}, err
+		}
 	}
 	if t.address == "" {
 		port := u.Port()
@@ -184,6 +190,9 @@ func (c *client) connect(ctx context.Context, arm int, began time.Time) (*persis
 	dial := c.dial
 	if t.dial != nil {
 		dial = t.dial
+	}
+	if t.inside != nil {
+		dial = t.inside(dial)
 	}
 	raw, err := dial(dialCtx, "tcp", t.address)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -135,6 +136,14 @@ type Isolated interface {
 	// SetNames sets the names that the network's resolver answers, beside those
 	// in the hosts' own files.
 	SetNames(names map[string]netip.Addr)
+}
+
+// Namespaced is a Host that is a network namespace of the kernel's: a process
+// elsewhere can make sockets in it.
+type Namespaced interface {
+	Host
+	// Namespace returns the namespace, open until the host is removed.
+	Namespace() *os.File
 }
 
 // Counting is a Host whose rules count packets.

@@ -244,6 +244,9 @@ func (h *Host) address() error {
 // Spec returns what the host was made from.
 func (h *Host) Spec() fabric.HostSpec { return h.spec }
 
+// Namespace returns the host's network namespace.
+func (h *Host) Namespace() *os.File { return h.ns }
+
 // Start starts a process in the host's namespaces. A parent-death signal is
 // that of the host's thread, which lives until Remove or the lab's end.
 func (h *Host) Start(cmd *exec.Cmd) error { return h.do(cmd.Start) }

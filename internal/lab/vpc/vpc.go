@@ -24,8 +24,6 @@ type Interface struct {
 	// Unrestricted is set for a host whose security groups nobody named, such as
 	// the one that load comes from: it may send anything and is in no group.
 	Unrestricted bool
-	// Out is set for a host that has, beside Groups, one that lets everything out.
-	Out bool
 }
 
 // Network hands out addresses and keeps the interfaces. It is safe for
@@ -179,7 +177,7 @@ var everything = []fabric.Range{{From: 0, To: 65535}}
 
 // allowed returns the ports that the groups of i allow in a direction.
 func (n *Network) allowed(i, peer *Interface, d direction) []fabric.Range {
-	if i.Unrestricted || i.Out && d == egress {
+	if i.Unrestricted {
 		return everything
 	}
 	if len(i.Groups) == 0 { // the VPC's default group: all out, in only from itself
