@@ -35,6 +35,7 @@ record request-1k --request-body 1k "$@"
 record request-16k --request-body 16k "$@"
 record new-connections --no-keep-alive "$@"
 record http2 --app-protocol http2 "$@"
+record mesh-tls --arms mesh-tls "$@" # beside the other three: the flag adds to the list
 record no-access-log --access-log off "$@"
 record as-deployed --as-deployed "$@"
 record lab-agent --agent lab "$@"

@@ -127,6 +127,9 @@ func (s *study) evidenceOf(i int, t *armCount) summary.Evidence {
 	}
 	if e.AgentCounter >= 0 {
 		e.By = append(e.By, "agent counters")
+		if s.plan.Arms[i].Expect.TLS {
+			e.By = append(e.By, "TLS handshakes")
+		}
 	}
 	for _, r := range s.all {
 		if len(r.evidence.CloudWatch) > 0 {
@@ -202,6 +205,7 @@ func (s *study) contradictions(refused string) []summary.Contradiction {
 // counterContradictions compares the agents' own counters with the responses.
 // An agent must have counted at least every answered request of its arm, warm-up
 // included; an arm without agent hops must not show in any agent's counter.
+// Between two agents there is TLS where the plan says so, and nowhere else.
 func counterContradictions(a *plan.Arm, count *armCount, r *replicate) []summary.Contradiction {
 	var out []summary.Contradiction
 	for _, c := range r.evidence.Agents {
@@ -216,6 +220,12 @@ func counterContradictions(a *plan.Arm, count *armCount, r *replicate) []summary
 		case a.Expect.AgentHops > 0 && short > 0 && (c.Role == "ingress" || a.Expect.AgentHops == 2):
 			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: short,
 				Text: fmt.Sprintf("were not counted by the %s agent", c.Role)})
+		case a.Expect.AgentHops == 2 && c.Role == "ingress" && c.Requests > 0 && (c.Handshakes > 0) != a.Expect.TLS:
+			text := "went between the agents in plain text: no TLS handshake was counted"
+			if c.Handshakes > 0 {
+				text = "may have gone between the agents in TLS: handshakes were counted"
+			}
+			out = append(out, summary.Contradiction{Arm: a.Name, Replicate: r.index, Requests: c.Requests, Text: text})
 		}
 	}
 	return out

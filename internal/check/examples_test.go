@@ -212,16 +212,16 @@ var examples = map[string]example{
 		func(f *topologytest.Fixture) { f.DefaultMode() },
 		func(f *topologytest.Fixture) {
 			f.DefaultMode()
-			f.Endpoint().TLS = true
+			f.Endpoint().TLS = topology.Known(true)
 			f.TargetGroup.Protocol, f.TargetGroup.Health.Protocol = topology.Known("HTTPS"), topology.Known("HTTPS")
 		},
 	},
 	"tls-with-http-target-group": {
 		"Service Connect TLS in default mode, target group HTTP",
-		func(f *topologytest.Fixture) { f.DefaultMode(); f.Endpoint().TLS = true },
+		func(f *topologytest.Fixture) { f.DefaultMode(); f.Endpoint().TLS = topology.Known(true) },
 		func(f *topologytest.Fixture) {
 			f.DefaultMode()
-			f.Endpoint().TLS = true
+			f.Endpoint().TLS = topology.Known(true)
 			f.TargetGroup.Protocol, f.TargetGroup.Health.Protocol = topology.Known("HTTPS"), topology.Known("HTTPS")
 		},
 	},
@@ -289,8 +289,8 @@ var examples = map[string]example{
 	},
 	"tls-with-override": {
 		"an endpoint with TLS and `ingressPortOverride: 8080`",
-		func(f *topologytest.Fixture) { f.Endpoint().TLS = true },
-		func(f *topologytest.Fixture) { f.Endpoint().TLS = true; f.Server.LoadBalancers = nil },
+		func(f *topologytest.Fixture) { f.Endpoint().TLS = topology.Known(true) },
+		func(f *topologytest.Fixture) { f.Endpoint().TLS = topology.Known(true); f.Server.LoadBalancers = nil },
 	},
 	"access-log-without-log-configuration": {
 		"`AccessLogConfiguration` without `LogConfiguration`",

@@ -91,7 +91,7 @@ var connectRules = []Rule{
 		Fix:     "Leave the override out and use an HTTPS target group, or let the app itself speak TLS.", Source: semantics.Section(4).Cite(),
 		run: func(c *checker) {
 			c.eachEndpoint(func(e *topology.ConnectEndpoint) {
-				if e.Config.TLS && !e.Config.IngressPortOverride.IsAbsent() && len(e.Service.LoadBalancers) > 0 {
+				if e.Config.TLS.Or(false) && !e.Config.IngressPortOverride.IsAbsent() && len(e.Service.LoadBalancers) > 0 {
 					c.add(e.Service.Origin, "Leave ingressPortOverride out on the endpoint with TLS.",
 						"%s has TLS and an override; its load balancer reaches the app past the agent, without Service Connect's TLS", topology.Label(e.Service.Origin, e.Service.Name))
 				}

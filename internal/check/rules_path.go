@@ -235,7 +235,7 @@ func needlessHop(c *checker) {
 				continue
 			}
 			a := c.p.Deliver(r.Service, port, false)
-			if a.Agent == nil || a.Agent.Config.TLS || !a.Agent.Config.IngressPortOverride.IsAbsent() || !first(r.Service.ID, port) {
+			if a.Agent == nil || !a.Agent.Config.TLS.IsAbsent() || !a.Agent.Config.IngressPortOverride.IsAbsent() || !first(r.Service.ID, port) {
 				continue
 			}
 			f := c.add(r.Service.Origin, fmt.Sprintf("Set ingressPortOverride (1025 to 65535, not a container port) on the endpoint, and open that port instead of %d to its clients.", port),
@@ -250,7 +250,7 @@ func needlessHop(c *checker) {
 // expectsTLS reports whether the agent of s accepts only TLS on port.
 func (c *checker) expectsTLS(s *topology.Service, port int) bool {
 	for _, e := range c.x.Endpoints(s.ID) {
-		if n, ok := e.IngressPort.Get(); ok && n == port && e.Config.TLS {
+		if n, ok := e.IngressPort.Get(); ok && n == port && e.Config.TLS.Or(false) {
 			return true
 		}
 	}

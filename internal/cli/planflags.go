@@ -45,7 +45,7 @@ type planFlags struct {
 func (f *planFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.profile, "profile", plan.ProfileStandard, "standard, quick, or article (the seed article's design, with its faults)")
-	fl.StringSliceVar(&f.arms, "arms", nil, "arms to compare: agent, bypass, mesh, direct (default agent,bypass)")
+	fl.StringSliceVar(&f.arms, "arms", nil, "arms to compare: agent, bypass, mesh, mesh-tls, direct (default agent,bypass)")
 	fl.StringVar(&f.target, "target", plan.TargetLab, "lab or aws")
 	fl.StringVar(&f.fabric, "fabric", plan.FabricLoopback, "the lab's network: loopback or netns")
 	fl.StringVar(&f.agent, "agent", "", "what runs as the agents: envoy, or lab, the lab's own (default envoy where one can be had)")

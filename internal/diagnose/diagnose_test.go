@@ -118,7 +118,7 @@ var faults = map[string]fault{
 	"interface-only":  {want: Listening, mode: "default", spoil: func(s *system) { s.app(reach.App{Bind: reach.BindInterface}) }},
 	"behind-the-agent": {want: Listening, mode: "default",
 		spoil: func(s *system) { s.saw(Evidence{State: reach.StateUnhealthy, Listening: []Listener{{"10.0.1.7", 80}}}) }},
-	"tls-agent":   {want: Protocol, mode: "default", spoil: func(s *system) { s.server.Connect.Endpoints[0].TLS = true }},
+	"tls-agent":   {want: Protocol, mode: "default", spoil: func(s *system) { s.server.Connect.Endpoints[0].TLS = topology.Known(true) }},
 	"https-check": {want: Protocol, mode: "default", spoil: func(s *system) { s.tg.Health.Protocol = known("HTTPS") }},
 	"path-404": {want: Path,
 		spoil: func(s *system) { s.saw(Evidence{State: reach.StateUnhealthy, Reason: reach.ReasonMismatch, Code: 404}) }},

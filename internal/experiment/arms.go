@@ -32,12 +32,16 @@ type Route struct {
 	// IngressPort is the port that is dialled on the task, ContainerPort the
 	// app's; they differ where an agent has a port of its own.
 	IngressPort, ContainerPort int
+	// TLS is set where the agents speak TLS with each other: the deployment has
+	// it, or the lab adds it for the arm.
+	TLS bool
 }
 
 // Routes finds the arms that a deployment offers, from its predicted paths: a
 // path through an ALB listener is the `agent` arm when the service's agent
 // takes the connection, else `bypass`; a Service Connect client makes `mesh`
-// possible. `direct` is the last hop of `bypass`, called from a host with the
+// possible, with the endpoint as it is: one that has TLS makes `mesh-tls` possible,
+// one that has not makes both, since the lab can add it. `direct` is the last hop of `bypass`, called from a host with the
 // load balancer's security groups: whatever the groups of the app let the load
 // balancer do, they let that host do, and nothing is exempt from them. A
 // Service Connect client cannot be the caller: with an override the app's group
@@ -101,6 +105,10 @@ func meshRoutes(p *reach.Predictor) []Route {
 		}
 		if r, ok := endOf(p, &pr); ok {
 			r.Arm, r.Client, r.Name, r.Port = plan.ArmMesh, pr.Caller.Service, u.Hostname(), pr.Hops[0].Port
+			if !hasTLS(x, r) {
+				out = append(out, r)
+			}
+			r.Arm, r.TLS = plan.ArmMeshTLS, true
 			out = append(out, r)
 		}
 	}
@@ -112,6 +120,16 @@ func meshRoutes(p *reach.Predictor) []Route {
 		return cmp.Or(order[a.Client]-order[b.Client], cmp.Compare(a.Name, b.Name), a.Port-b.Port)
 	})
 	return out
+}
+
+// hasTLS reports whether the endpoint at the route's end has TLS in the deployment.
+func hasTLS(x *topology.Index, r Route) bool {
+	for _, e := range x.Endpoints(r.Service) {
+		if in, ok := e.IngressPort.Get(); ok && in == r.IngressPort {
+			return e.Config.TLS.Or(false)
+		}
+	}
+	return false
 }
 
 // endOf returns the service at the end of a predicted path, and its ports, if
@@ -206,6 +224,8 @@ func (r Route) String() string {
 	switch {
 	case r.LoadBalancer != "":
 		return fmt.Sprintf("%s through listener %d of %s", r.Service, r.Port, r.LoadBalancer)
+	case r.Name != "" && r.TLS:
+		return fmt.Sprintf("%s as %s:%d from %s, with TLS", r.Service, r.Name, r.Port, r.Client)
 	case r.Name != "":
 		return fmt.Sprintf("%s as %s:%d from %s", r.Service, r.Name, r.Port, r.Client)
 	}
@@ -240,6 +260,8 @@ func (r Route) stops(path []string) []string {
 			out[k] = fmt.Sprintf("listener %d", r.Port)
 		case stop == "agent" && k == 1 && r.Name != "":
 			out[k] = "virtual address"
+		case stop == "agent" && r.TLS:
+			out[k] = fmt.Sprintf("ingress port %d, TLS", r.IngressPort)
 		case stop == "agent":
 			out[k] = fmt.Sprintf("ingress port %d", r.IngressPort)
 		case stop == "app":

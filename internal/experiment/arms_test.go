@@ -39,10 +39,11 @@ func routes(t *testing.T, top *topology.Topology) map[string]Route {
 // balancer reaches by itself can be called without it.
 func TestRoutes(t *testing.T) {
 	for variant, want := range map[string]map[string]string{
-		"agent": {plan.ArmAgent: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from"},
+		"agent": {plan.ArmAgent: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from",
+			plan.ArmMeshTLS: "with TLS"},
 		"bypass": {plan.ArmBypass: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from",
-			plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
-		"both": {plan.ArmAgent: "through listener 80", plan.ArmBypass: "through listener 81", plan.ArmMesh: "app-agent.sample-namespace:80 from",
+			plan.ArmMeshTLS: "with TLS", plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
+		"both": {plan.ArmAgent: "through listener 80", plan.ArmBypass: "through listener 81", plan.ArmMesh: "app-agent.sample-namespace:80 from", plan.ArmMeshTLS: "with TLS",
 			plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
 	} {
 		have := routes(t, golden(t, variant))
@@ -98,6 +99,7 @@ func TestDescribeRefusesWhatCannotBeCalled(t *testing.T) {
 		{"mesh with k6/http", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Client = "http" }, ""},
 		{"mesh with k6/http on netns", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Client, p.Fabric = "http", plan.FabricNetns },
 			"--client http cannot choose"},
+		{"mesh and mesh-tls with k6/http", []string{"bypass", "mesh", "mesh-tls"}, func(p *plan.Plan) { p.Client = "http" }, ""},
 	} {
 		p, err := plan.New(plan.ProfileQuick)
 		if err != nil {
@@ -158,14 +160,29 @@ func TestDescribePorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		plan.ArmAgent:  "URL port 80, listener 80, ingress port 80, container port 80",
-		plan.ArmBypass: "URL port 81, listener 81, container port 80",
-		plan.ArmDirect: "URL port 80, container port 80",
-		plan.ArmMesh:   "client port 80, virtual address, ingress port 80, container port 80",
+		plan.ArmAgent:   "URL port 80, listener 80, ingress port 80, container port 80",
+		plan.ArmBypass:  "URL port 81, listener 81, container port 80",
+		plan.ArmDirect:  "URL port 80, container port 80",
+		plan.ArmMesh:    "client port 80, virtual address, ingress port 80, container port 80",
+		plan.ArmMeshTLS: "client port 80, virtual address, ingress port 80, TLS, container port 80",
 	}
 	for _, a := range p.Arms {
 		if got := strings.Join(a.Ports, ", "); got != want[original(a)] {
 			t.Errorf("%s: %s; want %s", a.Name, got, want[original(a)])
 		}
+	}
+}
+
+// An endpoint that has TLS in the templates offers no arm without it.
+func TestTLSInTheTemplates(t *testing.T) {
+	top := golden(t, "bypass")
+	for _, s := range top.Services {
+		if s.Connect != nil && len(s.Connect.Endpoints) > 0 {
+			s.Connect.Endpoints[0].TLS = topology.Known(true)
+		}
+	}
+	have := routes(t, top)
+	if _, ok := have[plan.ArmMesh]; ok || !have[plan.ArmMeshTLS].TLS {
+		t.Errorf("routes %v; want mesh-tls and no mesh", have)
 	}
 }

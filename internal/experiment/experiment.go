@@ -200,7 +200,7 @@ func start(ctx context.Context, dir *run.Dir, o Options, routes map[string]Route
 	}
 	for _, a := range dir.Plan.Arms {
 		if rt, twin := rig.route(a); twin != "" {
-			opts.Twins = append(opts.Twins, lab.Twin{Of: rt.Service, Name: twin})
+			opts.Twins = append(opts.Twins, lab.Twin{Of: rt.Service, Name: twin, TLS: rt.TLS})
 		}
 	}
 	for _, in := range o.Inject {

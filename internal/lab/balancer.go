@@ -186,6 +186,7 @@ func (b *balancer) config() (*alb.Config, error) {
 			return nil, fmt.Errorf("target group %s is not in the source", id)
 		}
 		ag := groupConfig(g)
+		b.copy.secureTargets(id, &ag)
 		for _, s := range b.servicesOf(id) {
 			if spec := l.injectionFor("alb", s); spec != nil {
 				ag.Inject = spec

@@ -16,7 +16,8 @@ import (
 // itself, or a twin of a part of it. Names resolve within a copy.
 type deploymentCopy struct {
 	lab       *Lab
-	name      string // "" for the deployment itself
+	name      string      // "" for the deployment itself
+	tlsOf     topology.ID // the service whose endpoints have TLS here whatever the source says; "" for none
 	services  []*service
 	instances []*instance
 	balancers []*balancer
@@ -24,6 +25,9 @@ type deploymentCopy struct {
 
 func (l *Lab) newCopy(name string, twin *Twin) *deploymentCopy {
 	dc := &deploymentCopy{lab: l, name: name}
+	if twin != nil && twin.TLS {
+		dc.tlsOf = twin.Of
+	}
 	topo := l.opts.Topology
 	for _, s := range order(topo.Services) {
 		if s.OnNodes() {

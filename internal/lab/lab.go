@@ -47,6 +47,7 @@ type Lab struct {
 	closed bool
 	notes  []string
 	ca     *certs.Authority // of HTTPS listeners; nil without one
+	agents *certs.Authority // of the agents; nil without TLS between them
 }
 
 // externalHost is a host that is no part of the deployment.

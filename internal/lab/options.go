@@ -84,7 +84,12 @@ type Injection struct {
 // load balancers in front of it and the tasks of its client-only callers, in
 // processes of their own. A caller reaches it with Caller.Twin under the same
 // names and ports. Differences between a service and its twin are noise.
+//
+// With TLS it is the deployment that the source would be if the service's
+// endpoints had TLS, whatever they have there: the agents speak it with each
+// other, and a load balancer that reaches such an agent does so with HTTPS.
 type Twin struct {
 	Of   topology.ID `json:"of"`
 	Name string      `json:"name"`
+	TLS  bool        `json:"tls,omitempty"`
 }

@@ -130,19 +130,18 @@ func (t *task) startAgent() (err error) {
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
 		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}
 	}
-	if cfg.Ingress, err = ingressOf(l.index.Endpoints(def.ID)); err != nil {
+	if cfg.Ingress, err = t.service.copy.ingressOf(l.index.Endpoints(def.ID)); err != nil {
 		return err
-	}
-	if ns := l.index.NamespaceOf(def.Connect); ns != nil {
-		for i := range cfg.Ingress {
-			cfg.Ingress[i].ServerName = cfg.Ingress[i].Discovery + "." + ns.Name.Or("local")
-		}
 	}
 	for _, n := range t.names {
 		p := protocolOf(n.endpoint)
 		c := n.endpoint.Config
 		d, _ := c.Discovery().Get()
-		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, TLS: c.TLS, Timeouts: timeouts(p, c)})
+		trust, err := t.service.copy.trustIn(n.endpoint)
+		if err != nil {
+			return err
+		}
+		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, TLS: trust, Timeouts: timeouts(p, c)})
 	}
 	var b agent.Bound
 	if t.agent, err = l.startNode("agent of "+t.label(), t.host, node.Start{Agent: &cfg, Envoy: t.envoyOf()}, &b, nil); err != nil {
@@ -168,7 +167,7 @@ func (t *task) startAgent() (err error) {
 
 // ingressOf lists what the agent of a service listens on. An endpoint that
 // publishes a port again under another name shares the first one's listener.
-func ingressOf(endpoints []*topology.ConnectEndpoint) ([]agent.Ingress, error) {
+func (dc *deploymentCopy) ingressOf(endpoints []*topology.ConnectEndpoint) ([]agent.Ingress, error) {
 	var out []agent.Ingress
 	type listener struct{ app, port uint16 }
 	seen := map[listener]bool{}
@@ -187,7 +186,11 @@ func ingressOf(endpoints []*topology.ConnectEndpoint) ([]agent.Ingress, error) {
 		seen[ln] = true
 		name, _ := e.Config.Discovery().Get()
 		p := protocolOf(e)
-		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: ln.port, App: app, TLS: e.Config.TLS,
+		certificate, err := dc.certificateOf(e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, agent.Ingress{Discovery: name, Protocol: p, Listen: ln.port, App: app, Certificate: certificate,
 			Timeouts: timeouts(p, e.Config)})
 	}
 	return out, nil

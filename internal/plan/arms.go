@@ -7,12 +7,13 @@ import (
 )
 
 // ArmNames lists the arms that NewArm knows, in reading order.
-func ArmNames() []string { return []string{ArmAgent, ArmBypass, ArmMesh, ArmDirect} }
+func ArmNames() []string { return []string{ArmAgent, ArmBypass, ArmMesh, ArmMeshTLS, ArmDirect} }
 
 // NewArm returns the arm of that name with weight 1, the path it must take and
 // the evidence that proves it: an agent adds Envoy's two response headers
 // (server, x-envoy-upstream-service-time), and the last agent calls the app
-// over the loopback address of the task's own network namespace.
+// over the loopback address of the task's own network namespace. TLS between
+// agents shows in what they count.
 func NewArm(name string) (Arm, error) {
 	a := Arm{Name: name, Weight: 1, Expect: Expect{Status: 200}}
 	switch name {
@@ -21,9 +22,10 @@ func NewArm(name string) (Arm, error) {
 		a.Expect.AgentHeaders, a.Expect.PeerLoopback, a.Expect.AgentHops = 1, true, 1
 	case ArmBypass:
 		a.Path = []string{"client", "alb", "app"}
-	case ArmMesh:
+	case ArmMesh, ArmMeshTLS:
 		a.Path = []string{"client", "agent", "agent", "app"}
 		a.Expect.AgentHeaders, a.Expect.PeerLoopback, a.Expect.AgentHops = 1, true, 2
+		a.Expect.TLS = name == ArmMeshTLS
 	case ArmDirect:
 		a.Path = []string{"client", "app"}
 	default:
@@ -65,13 +67,16 @@ func (p *Plan) SetArms(names []string, twin bool) error {
 }
 
 // Baseline is the index of the arm that the others are compared with: bypass
-// when there is one, else direct, else the last arm that is no twin. It is -1
-// for a plan without arms.
+// when there is one, else direct, else mesh when there is mesh-tls, else the
+// last arm that is no twin. It is -1 for a plan without arms.
 func (p *Plan) Baseline() int {
 	for _, name := range []string{ArmBypass, ArmDirect} {
 		if i := p.ArmIndex(name); i >= 0 {
 			return i
 		}
+	}
+	if i := p.ArmIndex(ArmMesh); i >= 0 && p.ArmIndex(ArmMeshTLS) >= 0 {
+		return i
 	}
 	for i := len(p.Arms) - 1; i >= 0; i-- {
 		if p.Arms[i].TwinOf == "" {

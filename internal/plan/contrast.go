@@ -9,7 +9,8 @@ type Contrast struct {
 }
 
 // Contrasts lists what the plan compares, the primary one first and the A/A
-// comparison last. The baseline and its twin are the same path twice and count
+// comparison last: each arm with the baseline, and mesh-tls with mesh, which
+// says what TLS adds. The baseline and its twin are the same path twice and count
 // half each: that costs nothing beyond what the A/A comparison costs anyhow, and
 // takes a quarter of the variance away (1 + 1/2 shares instead of 1 + 1).
 func (p *Plan) Contrasts() []Contrast {
@@ -38,6 +39,11 @@ func (p *Plan) Contrasts() []Contrast {
 			w[k] -= sign * b
 		}
 		out = append(out, Contrast{Of: of, Weights: w})
+	}
+	if plain, secure := p.ArmIndex(ArmMesh), p.ArmIndex(ArmMeshTLS); plain >= 0 && secure >= 0 && plain != base {
+		w := make([]float64, len(p.Arms))
+		w[secure], w[plain] = 1, -1
+		out = append(out, Contrast{Of: ArmMeshTLS + " - " + ArmMesh, Weights: w})
 	}
 	if twin >= 0 {
 		w := make([]float64, len(p.Arms))

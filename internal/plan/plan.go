@@ -12,7 +12,9 @@ const (
 	ArmAgent  = "agent"  // client → alb → agent → app
 	ArmBypass = "bypass" // client → alb → app
 	ArmMesh   = "mesh"   // client → client agent → agent → app
-	ArmDirect = "direct" // client → app
+	// ArmMeshTLS is the path of ArmMesh with TLS between the two agents.
+	ArmMeshTLS = "mesh-tls"
+	ArmDirect  = "direct" // client → app
 	// TwinSuffix marks the A/A twin of an arm: the same path with processes
 	// of its own, so that any difference to the arm is noise.
 	TwinSuffix = "-twin"
@@ -93,7 +95,9 @@ type Expect struct {
 	PeerLoopback bool `json:"peer_loopback"`
 	// AgentHops is the number of agents in Path: 0, 1 or 2.
 	AgentHops int `json:"agent_hops"`
-	Status    int `json:"status"`
+	// TLS is whether the two agents in Path must speak TLS with each other.
+	TLS    bool `json:"tls,omitempty"`
+	Status int  `json:"status"`
 }
 
 // Budget is a limit on a quantile's difference, e.g. p99 <= +2ms for agent - bypass.

@@ -149,6 +149,9 @@ func (p *Plan) checkArms() error {
 			return wrong("name each arm once", "arm %q occurs twice", a.Name)
 		case !(a.Weight > 0) || math.IsInf(a.Weight, 0):
 			return wrong("leave the arm out instead", "arm %q: weight %v: expected more than 0", a.Name, a.Weight)
+		case a.Name == ArmMeshTLS && p.Target == TargetAWS:
+			return wrong("leave the arm out, or measure it on the lab",
+				"arm %q: TLS between agents takes a private CA in AWS, which no stack here makes", a.Name)
 		case a.Expect.AgentHops < 0 || a.Expect.AgentHops > 2 || (a.Expect.AgentHeaders != 0) != (a.Expect.AgentHops > 0):
 			return wrong("", "arm %q: %d agent hop(s) and agent headers %d contradict each other", a.Name, a.Expect.AgentHops, a.Expect.AgentHeaders)
 		}

@@ -67,7 +67,7 @@ func (p *Predictor) own(tr *trace, s *topology.Service, e *topology.ConnectEndpo
 		return tr.end(noHost(e))
 	case assumes != "" || settled && n > 1:
 		return tr.unknown("the name resolves; whether the task's agent calls the task itself or another one differs from call to call")
-	case e.Config.TLS:
+	case !e.Config.TLS.IsAbsent():
 		return tr.unknown("the name resolves; what becomes of TLS to the task itself was not seen")
 	}
 	in, ok := e.IngressPort.Get()
@@ -77,7 +77,7 @@ func (p *Predictor) own(tr *trace, s *topology.Service, e *topology.ConnectEndpo
 	a := atApp(s, p.app(s), in, false)
 	seen := &Evidence{AgentHops: 1, Peer: "client", ServerHeader: "app"}
 	if !e.Config.IngressPortOverride.IsAbsent() {
-		a = p.atAgent(e, p.app(s), false)
+		a = p.atAgent(e, p.app(s), inPlain)
 		seen.AgentHops, seen.Peer, seen.Counted = 2, "loopback", true
 	}
 	if e.HTTP() {
@@ -129,7 +129,7 @@ func (p *Predictor) viaAgent(tr *trace, client *topology.Service, e *topology.Co
 	case HopClosed:
 		return tr.end(p.dropped(e, sg.why))
 	}
-	a := tr.enter(e.Service, in, e.Config.TLS)
+	a := tr.enter(e.Service, in, agreed(e))
 	switch a.Kind {
 	case DeliveryUnsettled:
 		return tr.unknown(a.Why)

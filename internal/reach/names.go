@@ -205,7 +205,7 @@ func (p *Predictor) byRecord(tr *trace, from, to *topology.Service, port int) Pr
 			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up",
 		})
 	}
-	a := tr.enter(to, port, false)
+	a := tr.enter(to, port, inPlain)
 	switch a.Kind {
 	case DeliveryServed:
 		o := appOutcome(a, "/")

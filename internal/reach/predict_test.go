@@ -180,7 +180,7 @@ func TestPredict(t *testing.T) {
 		},
 		{
 			name:  "TLS endpoint behind an HTTP target group",
-			spoil: func(f *topologytest.Fixture) { f.DefaultMode(); f.Endpoint().TLS = true },
+			spoil: func(f *topologytest.Fixture) { f.DefaultMode(); f.Endpoint().TLS = topology.Known(true) },
 			want: map[string]string{
 				idALB:    `client → alb → agent | http-error 502 "502 Bad Gateway"`,
 				idHealth: `alb → agent | reset | after 30s | unhealthy Target.FailedHealthChecks`,

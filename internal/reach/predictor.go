@@ -106,8 +106,8 @@ func (tr *trace) hopInside(from, to string, s *topology.Service, port int, throu
 
 // enter continues a trace at the task of s: it names who takes the connection
 // of the last hop and adds the hop from agent to app.
-func (tr *trace) enter(s *topology.Service, port int, tls bool) Delivery {
-	a := tr.p.Deliver(s, port, tls)
+func (tr *trace) enter(s *topology.Service, port int, how speech) Delivery {
+	a := tr.p.deliver(s, port, how)
 	tr.pr.Assumes = append(tr.pr.Assumes, a.Assumes...)
 	last := &tr.pr.Hops[len(tr.pr.Hops)-1]
 	if a.Agent == nil {

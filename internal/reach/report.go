@@ -163,7 +163,7 @@ func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
 			Why: sg.why + "; a security group drops packets, so the caller waits until it gives up",
 		})
 	}
-	a := tr.enter(s, port, false)
+	a := tr.enter(s, port, inPlain)
 	switch a.Kind {
 	case DeliveryServed:
 		o := appOutcome(a, "/")
@@ -257,7 +257,7 @@ func (p *Predictor) portRow(s *topology.Service, e *topology.ConnectEndpoint, n 
 	row := PortRow{
 		Service: s.ID, Label: topology.Label(s.Origin, s.Name), Endpoint: n.Name.Or(""), PortName: e.Config.PortName.Or(""),
 		ClientPort: n.Port.Or(0), IngressPort: e.IngressPort.Or(0), ContainerPort: e.ContainerPort.Or(0),
-		AppProtocol: e.Protocol.Or(""), TLS: e.Config.TLS, Mode: "default",
+		AppProtocol: e.Protocol.Or(""), TLS: e.Config.TLS.Or(false), Mode: "default",
 	}
 	switch {
 	case e.Config.IngressPortOverride.IsUnknown():
@@ -265,7 +265,7 @@ func (p *Predictor) portRow(s *topology.Service, e *topology.ConnectEndpoint, n 
 	case !e.Config.IngressPortOverride.IsAbsent():
 		row.Mode = "override"
 	}
-	for _, why := range []string{e.Missing, n.Name.Why(), n.Port.Why(), e.IngressPort.Why(), e.Protocol.Why()} {
+	for _, why := range []string{e.Missing, n.Name.Why(), n.Port.Why(), e.IngressPort.Why(), e.Protocol.Why(), e.Config.TLS.Why()} {
 		row.Why = cmp.Or(row.Why, why)
 	}
 	return row

@@ -42,7 +42,11 @@ func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology
 			tr.name(r.Service, port)
 			return sg, Delivery{}, ""
 		}
-		a := tr.enter(r.Service, port, tls)
+		how := inPlain
+		if tls {
+			how = inTLS
+		}
+		a := tr.enter(r.Service, port, how)
 		if a.Kind == DeliveryUnsettled {
 			return sg, a, a.Why
 		}

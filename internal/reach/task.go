@@ -37,6 +37,33 @@ const (
 // container port to the agent, in override mode the agent binds its own port
 // and the app's is open.
 func (p *Predictor) Deliver(s *topology.Service, port int, tls bool) Delivery {
+	if tls {
+		return p.deliver(s, port, inTLS)
+	}
+	return p.deliver(s, port, inPlain)
+}
+
+// speech is what a caller speaks with a task.
+type speech int
+
+const (
+	inPlain speech = iota
+	inTLS
+	asAgreed // as the endpoint has it, whatever that is
+)
+
+// agreed is what a caller's agent speaks for an endpoint.
+func agreed(e *topology.ConnectEndpoint) speech {
+	switch {
+	case e.Config.TLS.IsUnknown():
+		return asAgreed
+	case e.Config.TLS.Or(false):
+		return inTLS
+	}
+	return inPlain
+}
+
+func (p *Predictor) deliver(s *topology.Service, port int, how speech) Delivery {
 	app := p.app(s)
 	if s.ConnectUnknown != "" {
 		return Delivery{Kind: DeliveryUnsettled, Why: "whether the agent takes the connection is not settled: " + s.ConnectUnknown}
@@ -48,7 +75,7 @@ func (p *Predictor) Deliver(s *topology.Service, port int, tls bool) Delivery {
 	for _, e := range p.x.Endpoints(s.ID) {
 		in := e.IngressPort
 		if n, ok := in.Get(); ok && n == port {
-			return p.atAgent(e, app, tls)
+			return p.atAgent(e, app, how)
 		} else if !ok {
 			why = cmp.Or(why, "the port on which the agent listens is not settled: "+in.Why())
 		}
@@ -59,25 +86,30 @@ func (p *Predictor) Deliver(s *topology.Service, port int, tls bool) Delivery {
 	if why != "" {
 		return Delivery{Kind: DeliveryUnsettled, Why: why}
 	}
-	return atApp(s, app, port, tls)
+	return atApp(s, app, port, how == inTLS)
 }
 
-func (p *Predictor) atAgent(e *topology.ConnectEndpoint, app App, tls bool) Delivery {
+func (p *Predictor) atAgent(e *topology.ConnectEndpoint, app App, how speech) Delivery {
 	a := Delivery{Kind: DeliveryServed, Agent: e, App: app}
+	wants, tls := e.Config.TLS.Or(false), how == inTLS
 	switch {
 	case e.Protocol.IsUnknown():
 		a.Kind, a.Why = DeliveryUnsettled, "the endpoint's protocol is not settled: "+e.Protocol.Why()
 		return a
-	case e.Config.TLS && !tls:
+	case how == asAgreed: // no misunderstanding is possible
+	case e.Config.TLS.IsUnknown():
+		a.Kind, a.Why = DeliveryUnsettled, "whether the endpoint has TLS is not settled: "+e.Config.TLS.Why()
+		return a
+	case wants && !tls:
 		a.Kind, a.Why = DeliveryWantsTLS, "the agent of an endpoint with TLS accepts only TLS on its ingress port"
 		return a
-	case !e.Config.TLS && tls && e.HTTP():
+	case !wants && tls && e.HTTP():
 		a.Kind, a.Why = DeliveryWantsPlain, "the agent of an endpoint without TLS reads plain HTTP"
 		return a
-	case !e.Config.TLS && tls && app.Ports == nil:
+	case !wants && tls && app.Ports == nil:
 		a.Kind, a.Why = DeliveryUnsettled, "whether the app itself speaks TLS is not in the source"
 		return a
-	case !e.Config.TLS && tls:
+	case !wants && tls:
 		a.Kind, a.Why = DeliveryWantsPlain, "the agent passes the TLS handshake on to an app that speaks plain HTTP"
 		return a
 	}

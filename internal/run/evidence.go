@@ -71,6 +71,10 @@ type AgentCount struct {
 	Name         string `json:"name"`     // discovery name
 	Requests     int64  `json:"requests"` // health checks apart
 	HealthChecks int64  `json:"health_checks"`
+	// Handshakes is how many TLS handshakes an agent of Role ingress has seen
+	// through, health checks' included, since it was started: connections are
+	// kept, and may be older than the load.
+	Handshakes int64 `json:"handshakes,omitempty"`
 	// BusyUs is the summed time between the request's last byte in and the
 	// response's first byte out, less the upstream's share; -1 when not kept.
 	BusyUs float64 `json:"busy_us"`

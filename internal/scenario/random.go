@@ -32,7 +32,11 @@ func Random(rng *rand.Rand) Config {
 	g.app(&c)
 	g.actions(&c)
 	g.client(&c)
+	g.tls(&c)
 	c.Name = fmt.Sprintf("port %d, override %s, alias %d", c.ContainerPort, mode(c.Override), c.AliasPort)
+	if c.TLS {
+		c.Name += ", TLS"
+	}
 	return c
 }
 
@@ -135,4 +139,15 @@ func (g gen) client(c *Config) {
 	c.ClientConnect = !g.chance(0.08)
 	c.OtherNamespace = g.chance(0.08)
 	c.ClientFirst = g.chance(0.08)
+}
+
+// tls puts TLS between the agents, mostly with a target group that knows of it.
+func (g gen) tls(c *Config) {
+	c.TLS = c.Connect && g.chance(0.25)
+	switch {
+	case c.TLS && c.Override == nil:
+		c.TargetTLS = g.chance(0.7)
+	default:
+		c.TargetTLS = g.chance(0.03)
+	}
 }

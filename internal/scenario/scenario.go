@@ -31,6 +31,7 @@ type Config struct {
 	Connect       bool // the app publishes itself with Service Connect
 
 	TLS         bool   // Service Connect TLS on the endpoint
+	TargetTLS   bool   // the target group and its health check speak HTTPS
 	AccessLog   string // format of the agents' access log, "TEXT" or "JSON"; "" for none
 	BlueGreen   bool   // deployed by ECS blue/green
 	Breaker     bool   // the deployment circuit breaker is on, with rollback

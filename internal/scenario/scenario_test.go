@@ -57,6 +57,7 @@ func TestRandomReachesEveryFault(t *testing.T) {
 			"slow app": strings.HasPrefix(c.App["DELAY"], "20s"), "failing app": c.App["STATUS"] == "500",
 			"redirect":     c.DefaultAction.Redirect != "",
 			"client first": c.ClientFirst, "other namespace": c.OtherNamespace, "nobody registered": c.RegisterNobody,
+			"TLS": c.TLS, "TLS and an HTTP target group": c.TLS && c.Override == nil && !c.TargetTLS, "HTTPS to an app": c.TargetTLS && !c.TLS,
 		} {
 			if hit {
 				hits[what]++
@@ -68,7 +69,7 @@ func TestRandomReachesEveryFault(t *testing.T) {
 			t.Errorf("%s: %d of 2000; too rare to test anything", what, n)
 		}
 	}
-	if len(hits) != 15 {
-		t.Errorf("got %d kinds of fault; want 15: %v", len(hits), hits)
+	if len(hits) != 18 {
+		t.Errorf("got %d kinds of fault; want 18: %v", len(hits), hits)
 	}
 }

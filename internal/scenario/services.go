@@ -171,8 +171,12 @@ func (c *Config) balancer(r object) {
 	}
 	r["Alb"] = resource("AWS::ElasticLoadBalancingV2::LoadBalancer", lb)
 	h := c.Health
+	protocol := "HTTP"
+	if c.TargetTLS {
+		protocol = "HTTPS"
+	}
 	r["TargetGroup"] = resource("AWS::ElasticLoadBalancingV2::TargetGroup", object{
-		"VpcId": ref("Vpc"), "TargetType": "ip", "Protocol": "HTTP", "Port": c.ContainerPort,
+		"VpcId": ref("Vpc"), "TargetType": "ip", "Protocol": protocol, "Port": c.ContainerPort, "HealthCheckProtocol": protocol,
 		"HealthCheckPath": h.Path, "HealthCheckPort": h.Port, "Matcher": object{"HttpCode": h.Matcher},
 		"HealthCheckIntervalSeconds": h.IntervalS, "HealthCheckTimeoutSeconds": h.TimeoutS,
 		"HealthyThresholdCount": h.Healthy, "UnhealthyThresholdCount": h.Unhealthy,

@@ -414,7 +414,8 @@ type Endpoint struct {
 	IngressPortOverride Opt[int]
 	IdleTimeoutSeconds  Opt[int]
 	PerRequestSeconds   Opt[int]
-	TLS                 bool
+	// TLS is whether the agents speak TLS with each other for the endpoint; absent is no.
+	TLS Opt[bool]
 }
 
 // Alias is a name and port under which clients call an endpoint.

@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"cmp"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -40,14 +38,13 @@ type Agent struct {
 // endpoint is one listener with its route and cluster: HTTP through route,
 // anything else through tcp.
 type endpoint struct {
-	name       string
-	stats      *stats
-	hosts      *cluster
-	route      *route
-	codec      *h2.DownstreamCodec // before route for clients that speak HTTP/2
-	tcp        *tcpProxy
-	tls        *tls.Config    // towards the downstream; nil for plain
-	handshakes sync.WaitGroup // TLS handshakes
+	name   string
+	stats  *stats
+	hosts  *cluster
+	route  *route
+	codec  *h2.DownstreamCodec // before route for clients that speak HTTP/2
+	tcp    *tcpProxy
+	secure *handshakes // before both where the downstream speaks TLS; nil for plain
 }
 
 // Start starts an agent and says where it listens.
@@ -106,11 +103,15 @@ func (a *Agent) startIngress(in Ingress) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	if in.TLS {
-		if ep.tls, err = certs.Throwaway(cmp.Or(in.ServerName, "service-connect"), nextProtocols(in.Protocol)...); err != nil {
+	if in.Certificate != nil {
+		if ep.secure, err = newHandshakes(in, ep.stats, a.clock.Real(in.Timeouts.Idle)); err != nil {
 			return netip.AddrPort{}, err
 		}
-		ep.tls.MinVersion = tls.VersionTLS13
+		if ep.tcp != nil {
+			ep.tcp.secure = ep.secure
+		} else {
+			ep.route.scheme = "x-forwarded-proto: https\r\n"
+		}
 	}
 	ep.hosts.setHosts([]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), in.App)})
 	l, err := a.net.Listen(in.Listen)
@@ -143,9 +144,11 @@ func (a *Agent) startEgress(b *Bound) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
-		if e.TLS {
-			// AWS has a private CA for this; the lab's agents do not verify each other.
-			ep.hosts.tls = certs.Unverified(e.Name, tls.VersionTLS13)
+		if e.TLS != nil {
+			if ep.hosts.tls, err = certs.Client(e.TLS.Authority, e.TLS.Name); err != nil {
+				return err
+			}
+			ep.hosts.tls.MinVersion, ep.hosts.tls.NextProtos = tls.VersionTLS13, e.Protocol.NextProtocols()
 		}
 		a.egress[e.At] = ep
 		a.byName[fmt.Sprintf("%s:%d", e.Name, e.At.Port())] = ep
@@ -175,35 +178,15 @@ func (a *Agent) startEgress(b *Bound) error {
 	return nil
 }
 
-// nextProtocols is what an ingress with TLS offers by ALPN.
-func nextProtocols(p Protocol) []string {
-	switch p {
-	case HTTP:
-		return []string{"http/1.1"}
-	case HTTP2, GRPC:
-		return []string{"h2", "http/1.1"}
-	}
-	return nil
-}
-
-// handshakeLimit is how long a TLS handshake may take, real time.
-const handshakeLimit = 10 * time.Second
-
 func (ep *endpoint) take(c net.Conn) {
-	if ep.tls == nil {
+	switch {
+	case ep.secure == nil:
 		ep.pass(c)
-		return
+	case ep.tcp != nil:
+		ep.tcp.take(ep.secure.over(c)) // it connects to the app first, as Envoy does
+	default:
+		ep.secure.begin(c, ep.pass)
 	}
-	ep.handshakes.Go(func() {
-		t := tls.Server(c, ep.tls)
-		ctx, cancel := context.WithTimeout(context.Background(), handshakeLimit)
-		defer cancel()
-		if t.HandshakeContext(ctx) != nil {
-			c.Close()
-			return
-		}
-		ep.pass(t)
-	})
 }
 
 // pass gives a connection to the route or the TCP proxy.
@@ -293,7 +276,9 @@ func (a *Agent) Close() {
 		}
 		for _, ep := range a.endpoints() {
 			ep.hosts.close()
-			ep.handshakes.Wait()
+			if ep.secure != nil {
+				ep.secure.close()
+			}
 			if ep.codec != nil {
 				ep.codec.Close()
 			}

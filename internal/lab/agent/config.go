@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/lab/certs"
 	"github.com/hoplab/hoplab/internal/lab/inject"
 )
 
@@ -51,11 +52,9 @@ type Ingress struct {
 	Listen uint16 `json:"listen,omitempty"`
 	// App is the container port, which is dialled on the task's own loopback.
 	App uint16 `json:"app"`
-	// TLS makes the agent accept nothing but TLS 1.3 there.
-	TLS bool `json:"tls,omitempty"`
-	// ServerName is what its certificate is for, <discovery name>.<namespace>.
-	ServerName string   `json:"server_name,omitempty"`
-	Timeouts   Timeouts `json:"timeouts"`
+	// Certificate, if set, makes the agent accept nothing but TLS 1.3 there.
+	Certificate *certs.Pair `json:"certificate,omitempty"`
+	Timeouts    Timeouts    `json:"timeouts"`
 }
 
 // Egress is one endpoint that the task can call.
@@ -66,9 +65,28 @@ type Egress struct {
 	Protocol  Protocol `json:"protocol"`
 	// At is the virtual address and the client port.
 	At netip.AddrPort `json:"at"`
-	// TLS makes the agent speak TLS 1.3 with the tasks; the client stays plain.
-	TLS      bool     `json:"tls,omitempty"`
+	// TLS, if set, makes the agent speak TLS 1.3 with the tasks; the client stays plain.
+	TLS      *Trust   `json:"tls,omitempty"`
 	Timeouts Timeouts `json:"timeouts"`
+}
+
+// Trust is whom an agent takes for the tasks of an endpoint with TLS.
+type Trust struct {
+	Authority []byte `json:"authority"` // certificate in PEM
+	// Name is what a task's certificate must be for: <discovery name>.<namespace>.
+	Name string `json:"name"`
+}
+
+// NextProtocols is what the agents of a TLS endpoint offer each other and ask
+// for by ALPN.
+func (p Protocol) NextProtocols() []string {
+	switch p {
+	case HTTP:
+		return []string{"http/1.1"}
+	case HTTP2, GRPC:
+		return []string{"h2", "http/1.1"}
+	}
+	return nil
 }
 
 // Timeouts are an endpoint's timeouts in modelled time; 0 switches one off.

@@ -53,7 +53,7 @@ func (r *route) requestHead(dst []byte, req *h1.Request, line *logLine) []byte {
 		dst = appendLowerField(dst, f)
 	}
 	if !proto {
-		dst = append(dst, "x-forwarded-proto: http\r\n"...)
+		dst = append(dst, r.scheme...)
 	}
 	if !id {
 		dst = appendRequestID(dst, line)

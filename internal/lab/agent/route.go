@@ -28,6 +28,7 @@ type route struct {
 	draining atomic.Int64 // since when, Unix ns; 0 for not
 
 	perRequest, idle, connect time.Duration // real
+	scheme                    string        // x-forwarded-proto with its CRLF, for who does not say it
 	timeoutField              []byte        // x-envoy-expected-rq-timeout-ms with its CRLF, or nothing
 }
 
@@ -50,6 +51,7 @@ const (
 func (a *Agent) newRoute(c *cluster, t Timeouts, s *stats, ingress bool) *route {
 	r := &route{
 		agent: a, cluster: c, stats: s, ingress: ingress,
+		scheme:     "x-forwarded-proto: http\r\n",
 		perRequest: a.clock.Real(t.PerRequest), idle: a.clock.Real(t.Idle), connect: a.connectTimeout(),
 	}
 	if !ingress {

@@ -34,8 +34,10 @@ type EndpointStatus struct {
 	NewConnections      int64 `json:"new_connections"`
 	ActiveConnections   int64 `json:"active_connections"`
 	UpstreamConnections int64 `json:"upstream_connections"`
-	BytesIn             int64 `json:"bytes_in"`
-	BytesOut            int64 `json:"bytes_out"`
+	// Handshakes is how many of the new connections became TLS ones.
+	Handshakes int64 `json:"handshakes,omitempty"`
+	BytesIn    int64 `json:"bytes_in"`
+	BytesOut   int64 `json:"bytes_out"`
 	// ResponseMs is the sum of the upstream's response times.
 	ResponseMs float64          `json:"response_ms"`
 	PerTarget  map[string]int64 `json:"per_target,omitempty"`
@@ -46,6 +48,7 @@ type stats struct {
 	requests, probes, grpc    atomic.Int64
 	codes                     [7]atomic.Int64 // by status/100, 0 for none, 6 for those that have no class
 	opens, active, upstreams  atomic.Int64
+	handshakes                atomic.Int64 // TLS
 	bytesIn, bytesOut, served atomic.Int64
 }
 
@@ -98,7 +101,8 @@ func (a *Agent) statusOf(ep *endpoint) EndpointStatus {
 		Discovery: ep.name, Requests: s.requests.Load(), HealthChecks: s.probes.Load(), GRPCRequests: s.grpc.Load(),
 		Codes: map[string]int64{}, PerTarget: map[string]int64{},
 		NewConnections: s.opens.Load(), ActiveConnections: s.active.Load(), UpstreamConnections: s.upstreams.Load(),
-		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
+		Handshakes: s.handshakes.Load(),
+		BytesIn:    s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 		ResponseMs: float64(a.clock.Modelled(time.Duration(s.served.Load())).Microseconds()) / 1000,
 	}
 	for i := range len(s.codes) - 1 {

@@ -16,6 +16,8 @@ type tcpProxy struct {
 	hosts *cluster
 	stats *stats
 	idle  time.Duration // real
+	// secure does the handshake of a client that speaks TLS; nil for plain.
+	secure *handshakes
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -67,6 +69,9 @@ func (p *tcpProxy) serve(c net.Conn) {
 	up := h1.NewConn(uc)
 	defer up.Release()
 	defer up.Close()
+	if t, ok := c.(relay.Secured); ok && !p.secure.finish(t) {
+		return
+	}
 	in, out := relay.Proxy(down, up, p.idle)
 	p.stats.tunnelled(in, out)
 }

@@ -1,6 +1,7 @@
 // Package certs makes the certificates of a lab: an authority for the load
-// balancers' listeners, which a client can be told to trust, and throw-away
-// ones for hops whose peers do not verify.
+// balancers' listeners, which a client can be told to trust, and one for the
+// agents, in the place of the private CA that a deployment names; and throw-away
+// ones for peers that do not verify.
 package certs
 
 import (
@@ -11,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"time"
 )
@@ -58,15 +60,26 @@ type Pair struct {
 	Key  []byte `json:"key"`
 }
 
-// Issue makes a certificate for DNS names.
+// Issue makes a certificate for the servers of DNS names.
 func (a *Authority) Issue(names ...string) (*Pair, error) {
+	return a.issue([]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, names)
+}
+
+// IssueAgent makes the certificate of an endpoint's agents: for its one name,
+// and for server and client alike, as the agents' of AWS are seen to be
+// (docs/observed.md, number 32).
+func (a *Authority) IssueAgent(name string) (*Pair, error) {
+	return a.issue([]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, []string{name})
+}
+
+func (a *Authority) issue(usage []x509.ExtKeyUsage, names []string) (*Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	tmpl := template(names[0])
 	tmpl.DNSNames = names
-	tmpl.KeyUsage, tmpl.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	tmpl.KeyUsage, tmpl.ExtKeyUsage = x509.KeyUsageDigitalSignature, usage
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		return nil, err
@@ -102,6 +115,17 @@ func Throwaway(name string, protocols ...string) (*tls.Config, error) {
 		return nil, err
 	}
 	return p.Server(protocols...)
+}
+
+// Client returns the configuration of a client that trusts the authority whose
+// certificate is in PEM, and no other, for the name. It fails when there is no
+// certificate in it.
+func Client(authority []byte, name string) (*tls.Config, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(authority) {
+		return nil, fmt.Errorf("the authority of %s has no certificate in PEM", name)
+	}
+	return &tls.Config{RootCAs: pool, ServerName: name, MinVersion: tls.VersionTLS12}, nil
 }
 
 // Unverified returns a client's configuration that accepts any certificate,

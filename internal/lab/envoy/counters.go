@@ -61,6 +61,7 @@ func (p *Proxy) Status() (agent.Status, error) {
 	}
 	for _, in := range p.cfg.Ingress {
 		e := endpoint(v, ingressName(in), name("app", in.Discovery), in.Discovery, in.Protocol)
+		e.Handshakes = v["listener."+statName(ingressName(in))+".ssl.handshake"]
 		e.HealthChecks = v["vhost."+ingressName(in)+".vcluster."+healthChecks+".upstream_rq_total"]
 		st.Ingress = append(st.Ingress, e)
 	}

@@ -83,8 +83,9 @@ func Args(bootstrap string, workers int) []string {
 // agent.Update). Every message in it satisfies the constraints of Envoy's own
 // definitions.
 //
-// What it leaves out: TLS between agents (its certificates are AWS's), and a
-// scaled clock.
+// What it leaves out is a scaled clock. Certificates and their keys stand in it,
+// and in what a control plane serves, where AWS's agent has them by a service
+// of their own, for rotation.
 func Bootstrap(cfg agent.Config, hosts agent.Update, at Addresses) (*bootstrapv3.Bootstrap, error) {
 	b := &bootstrapv3.Bootstrap{
 		Node:            &corev3.Node{Id: cfg.Task, Cluster: cfg.Task},
@@ -121,10 +122,6 @@ func Bootstrap(cfg agent.Config, hosts agent.Update, at Addresses) (*bootstrapv3
 	return b, Validate(b)
 }
 
-func noTLS(endpoint string) error {
-	return fail.Newf(fail.Usage, "use the lab's own agent for endpoints with TLS", "endpoint %s has TLS, whose certificates only AWS can issue", endpoint)
-}
-
 // key is the name of an egress endpoint in agent.Update.
 func key(e agent.Egress) string { return fmt.Sprintf("%s:%d", e.Name, e.At.Port()) }
 
@@ -145,17 +142,11 @@ func newGenerator(cfg agent.Config, at Addresses) (*generator, error) {
 		return nil, fail.Newf(fail.Usage, "use the lab's own agent for it", "Envoy runs on no scaled clock")
 	}
 	for i, in := range cfg.Ingress {
-		if in.TLS {
-			return nil, noTLS(in.Discovery)
-		}
 		if in.Listen != 0 && at.Aliases == nil && at.Ingress[i].Port() != in.Listen {
 			return nil, fmt.Errorf("envoy for task %s: endpoint %s must listen on its override %d, not on %s", cfg.Task, in.Discovery, in.Listen, at.Ingress[i])
 		}
 	}
 	for _, e := range cfg.Egress {
-		if e.TLS {
-			return nil, noTLS(e.Name)
-		}
 		if at.Aliases != nil && !at.Aliases[e.At].IsValid() {
 			return nil, fmt.Errorf("envoy for task %s: there is no address for %s", cfg.Task, key(e))
 		}

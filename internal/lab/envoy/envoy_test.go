@@ -318,8 +318,6 @@ func TestRefusals(t *testing.T) {
 		edit func(*agent.Config, *Addresses)
 		want string
 	}{
-		{"TLS", func(c *agent.Config, _ *Addresses) { c.Ingress[0].TLS = true }, "endpoint http has TLS"},
-		{"TLS out", func(c *agent.Config, _ *Addresses) { c.Egress[1].TLS = true }, "endpoint http2.ns has TLS"},
 		{"scaled clock", func(c *agent.Config, _ *Addresses) { c.Scale = 10 }, "runs on no scaled clock"},
 		{"no place to listen", func(_ *agent.Config, p *Addresses) { p.Ingress = p.Ingress[1:] }, "3 ingress addresses for 4 endpoints"},
 		{"not on the override", func(c *agent.Config, _ *Addresses) { c.Ingress[0].Listen = 8080 }, "must listen on its override 8080"},

@@ -79,7 +79,7 @@ func ingressName(in agent.Ingress) string { return "ingress-" + in.Discovery }
 func (g *generator) ingressListener(in agent.Ingress, at netip.AddrPort) *listenerv3.Listener {
 	return &listenerv3.Listener{
 		Name: ingressName(in), StatPrefix: statName(ingressName(in)), Address: address(at), TrafficDirection: corev3.TrafficDirection_INBOUND,
-		FilterChains: []*listenerv3.FilterChain{{Filters: g.filters(chain{
+		FilterChains: []*listenerv3.FilterChain{{TransportSocket: g.downstreamTLS(in), Filters: g.filters(chain{
 			name: ingressName(in), cluster: name("app", in.Discovery), protocol: in.Protocol, timeouts: in.Timeouts, apart: checks(),
 		})}},
 	}
@@ -260,6 +260,7 @@ func (g *generator) ingressCluster(in agent.Ingress) *clusterv3.Cluster {
 // Envoy's default of half the hosts.
 func (g *generator) egressCluster(e agent.Egress, hosts func(agent.Egress) []netip.AddrPort) *clusterv3.Cluster {
 	c := g.cluster(name("egress", key(e)), e.Protocol, e.Timeouts, func() []netip.AddrPort { return hosts(e) })
+	c.TransportSocket = g.upstreamTLS(e)
 	c.OutlierDetection = &clusterv3.OutlierDetection{
 		SplitExternalLocalOriginErrors: true,
 		ConsecutiveLocalOriginFailure:  wrapperspb.UInt32(outlierFailures),

@@ -29,9 +29,9 @@ const (
 	DarkPaper  = "#15181b"
 )
 
-// palette gives the four arms their looks. The colours are those of Okabe and
+// palette gives the arms their looks. The colours are those of Okabe and
 // Ito (2008), which people with any colour vision can tell apart; the grey is
-// a neutral of medium lightness. The last two are for further arms.
+// a neutral of medium lightness. The last is for a further arm.
 var palette = []struct {
 	arm   string
 	style Style
@@ -40,7 +40,7 @@ var palette = []struct {
 	{"bypass", Style{Color: "#0072B2", Dash: "8 3", Shape: Square}},
 	{"mesh", Style{Color: "#009E73", Dash: "2 3", Shape: Triangle}},
 	{"direct", Style{Color: "#7F7F7F", Dash: "9 3 2 3", Shape: Diamond}},
-	{"", Style{Color: "#B65F93", Dash: "5 2 1 2 1 2", Shape: Circle}},
+	{"mesh-tls", Style{Color: "#B65F93", Dash: "5 2 1 2 1 2", Shape: Circle}},
 	{"", Style{Color: "#8F7A12", Dash: "12 3", Shape: Square}},
 }
 

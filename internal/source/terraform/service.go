@@ -282,7 +282,11 @@ func (b *builder) endpoint(body *resource.Body) topology.Endpoint {
 		PortName:            b.text(body, "port_name"),
 		DiscoveryName:       nonEmpty(b.text(body, "discovery_name")),
 		IngressPortOverride: nonZero(b.integer(body, "ingress_port_override")),
-		TLS:                 tls != nil || openTLS != "",
+	}
+	if tls != nil {
+		e.TLS = topology.Known(true)
+	} else if openTLS != "" {
+		e.TLS = topology.Unknown[bool](openTLS)
 	}
 	if timeout, open := b.one(body, "timeout"); timeout != nil {
 		e.IdleTimeoutSeconds = orInt(b.integer(timeout, "idle_timeout_seconds"), 0)

@@ -52,6 +52,7 @@ func Page(dir string) (string, error) {
 	} else {
 		conditions(&b, rows)
 		costs(&b, rows)
+		encryption(&b, rows)
 		evidence(&b, rows)
 		machines(&b, rows)
 	}
@@ -125,7 +126,7 @@ func alike(a, b *row) error {
 		a, b  any
 	}{
 		{"target", p.Target, q.Target}, {"fabric", p.Fabric, q.Fabric}, {"design", p.Design, q.Design}, {"topology", p.Topology, q.Topology},
-		{"arms", armNames(p), armNames(q)}, {"rate_per_s", p.RatePerS, q.RatePerS}, {"client", p.Client, q.Client},
+		{"arms", armNames(p, plan.ArmMeshTLS), armNames(q, plan.ArmMeshTLS)}, {"rate_per_s", p.RatePerS, q.RatePerS}, {"client", p.Client, q.Client},
 		{"replicates", p.Replicates, q.Replicates}, {"replicate_s", p.ReplicateS, q.ReplicateS}, {"level", p.Level, q.Level},
 		{"injected delays", strings.Join(a.env.Inject, " "), strings.Join(b.env.Inject, " ")},
 	} {
@@ -136,10 +137,13 @@ func alike(a, b *row) error {
 	return nil
 }
 
-func armNames(p *plan.Plan) string {
+// armNames lists the arms of a plan but those that are left out.
+func armNames(p *plan.Plan, without ...string) string {
 	var names []string
 	for _, a := range p.Arms {
-		names = append(names, a.Name)
+		if !slices.Contains(without, a.Name) {
+			names = append(names, a.Name)
+		}
 	}
 	return strings.Join(names, ", ")
 }
@@ -156,6 +160,7 @@ func words(p *plan.Plan) []string {
 	say(p.ResponseBytes > 0, "response body of %s", quantity.Bytes(p.ResponseBytes))
 	say(p.RequestBytes > 0, "request body of %s", quantity.Bytes(p.RequestBytes))
 	say(!p.KeepAlive, "a new connection for each request")
+	say(secured(p), "one arm more, %s", plan.ArmMeshTLS)
 	say(p.AppProtocol != usualProtocol, "appProtocol %s", cmp.Or(p.AppProtocol, "as in the templates"))
 	say(p.AccessLog == plan.AccessLogOff, "no access log")
 	say(p.AccessLog != usualLog && p.AccessLog != plan.AccessLogOff, "access log %s", cmp.Or(p.AccessLog, "as in the templates"))
@@ -164,6 +169,9 @@ func words(p *plan.Plan) []string {
 	say(!p.OneCore || !p.KeepAwake, "cores as they are")
 	return out
 }
+
+// secured reports whether a run has an arm with TLS between the agents.
+func secured(p *plan.Plan) bool { return p.ArmIndex(plan.ArmMeshTLS) >= 0 }
 
 // rank orders runs: the usual one first, then by axis and along it, the lab's
 // own agent last.
@@ -174,6 +182,6 @@ func rank(p *plan.Plan) []int {
 		}
 		return 0
 	}
-	return []int{flag(p.LabAgent()), flag(!p.OneCore || !p.KeepAwake), flag(p.AccessLog != usualLog), flag(p.AppProtocol != usualProtocol),
-		flag(!p.KeepAlive), p.RequestBytes, p.ResponseBytes, flag(p.EnvoyWorkers != usualWorkers)}
+	return []int{flag(p.LabAgent()), flag(!p.OneCore || !p.KeepAwake), flag(p.AccessLog != usualLog), flag(secured(p)),
+		flag(p.AppProtocol != usualProtocol), flag(!p.KeepAlive), p.RequestBytes, p.ResponseBytes, flag(p.EnvoyWorkers != usualWorkers)}
 }

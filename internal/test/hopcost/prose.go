@@ -30,8 +30,8 @@ own. Beside each other the two give an order of magnitude and no more. How much 
 
 ## What is not here
 
-- TLS between agents, which Service Connect can do with certificates of AWS Private CA, and TLS at the load balancer, which
-  both arms would have alike.
+- TLS at the load balancer, which both arms would have alike, and from it to the agent of an endpoint with TLS. Certificates
+  that are rotated while requests go on, as those of AWS Private CA are every few days.
 - HTTP/2 from the client: the load generator and the load balancer's listener speak HTTP/1.1. ` + "`--app-protocol http2`" + ` makes
   the agents speak HTTP/2 to each other and to the app.
 - More than one request at a time on a saturated agent: [trials.md](trials.md) has the closed loop.

@@ -15,7 +15,7 @@ import (
 func conditions(b *strings.Builder, rows []row) {
 	p := rows[0].plan
 	fmt.Fprintf(b, "Every row is a run of %d replicates of %s s at %s requests/s over the arms %s, on fabric %s. ",
-		p.Replicates, number(p.ReplicateS), number(p.RatePerS), armNames(p), p.Fabric)
+		p.Replicates, number(p.ReplicateS), number(p.RatePerS), armNames(p, plan.ArmMeshTLS), p.Fabric)
 	fmt.Fprintf(b, "Where\na row says nothing else, the agents are Envoys with %d workers (as AWS starts them) and an access log in %s, requests are GETs\n"+
 		"with the app's own short answer over kept connections, endpoints have the appProtocol %s, and all of it shares one core that is\nkept awake.\n",
 		usualWorkers, usualLog, usualProtocol)
@@ -33,7 +33,9 @@ const enoughReplicates = 6
 func costs(b *strings.Builder, rows []row) {
 	var columns []string // the differences at p50, then the others of the first
 	for _, c := range rows[0].plan.Contrasts() {
-		columns = append(columns, c.Of)
+		if !strings.HasPrefix(c.Of, plan.ArmMeshTLS) { // has a table of its own
+			columns = append(columns, c.Of)
+		}
 	}
 	fmt.Fprint(b, "| run | what is unlike |")
 	for _, of := range columns {
@@ -55,6 +57,32 @@ func costs(b *strings.Builder, rows []row) {
 		"call by name, less the load balancer that `bypass` has and `mesh` has not. The A/A column compares one path with itself:\n"+
 		"what is smaller than its interval is noise. *Cannot tell* stands where a run holds too few requests for a quantile,\n"+
 		"where an interval holds zero, or where a busy machine left too little that counts.\n\n", number(rows[0].plan.Level*100))
+}
+
+// encryption is the table of what TLS between the agents adds, of the runs that
+// have an arm for it; nothing when none has.
+func encryption(b *strings.Builder, rows []row) {
+	const adds, whole = plan.ArmMeshTLS + " - " + plan.ArmMesh, plan.ArmMeshTLS + " - " + plan.ArmBypass
+	begun := false
+	for _, r := range rows {
+		if !secured(r.plan) {
+			continue
+		}
+		if !begun {
+			begun = true
+			fmt.Fprintf(b, "With TLS 1.3 between the two agents of a call by name, and plain text from the client to its agent and from the last agent\n"+
+				"to the app, as Service Connect has it:\n\n"+
+				"| run | %[1]s, p50 | %[1]s, p90 | %[1]s, p99 | %[2]s, p50 |\n| --- | --- | --- | --- | --- |\n", sign(adds), sign(whole))
+		}
+		fmt.Fprintf(b, "| %s |", r.name)
+		for _, q := range []float64{0.5, 0.9, 0.99} {
+			fmt.Fprintf(b, " %s |", difference(&r.sum, adds, q))
+		}
+		fmt.Fprintf(b, " %s |\n", difference(&r.sum, whole, 0.5))
+	}
+	if begun {
+		b.WriteString("\nThe agents keep their connections: a handshake is in none of these figures but where a run opens new ones.\n\n")
+	}
 }
 
 // difference writes one estimate with its interval.
@@ -79,14 +107,20 @@ func difference(s *summary.Summary, of string, q float64) string {
 func evidence(b *strings.Builder, rows []row) {
 	b.WriteString("What the rows rest on: every answered request has proof of its path, by the response's headers, by the peer that the app\n" +
 		"saw and by the agents' own counters.\n\n| run | agents |")
-	for _, a := range rows[0].plan.Arms {
-		fmt.Fprintf(b, " %s: p50, requests proved |", a.Name)
+	arms := allArms(rows)
+	for _, name := range arms {
+		fmt.Fprintf(b, " %s: p50, requests proved |", name)
 	}
-	fmt.Fprintf(b, " failed, never sent | warnings |\n| --- | --- |%s --- | --- |\n", strings.Repeat(" --- |", len(rows[0].plan.Arms)))
+	fmt.Fprintf(b, " failed, never sent | warnings |\n| --- | --- |%s --- | --- |\n", strings.Repeat(" --- |", len(arms)))
 	for _, r := range rows {
 		var failed, dropped int64
 		fmt.Fprintf(b, "| %s | %s |", r.name, r.agent)
-		for i := range r.sum.Arms {
+		for _, name := range arms {
+			i := slices.IndexFunc(r.sum.Arms, func(a summary.Arm) bool { return a.Name == name })
+			if i < 0 {
+				b.WriteString(" not in it |")
+				continue
+			}
 			a := &r.sum.Arms[i]
 			proved, answered := proof(r.plan, a)
 			u := quantity.UnitFor(a.Latency.P50)
@@ -97,6 +131,20 @@ func evidence(b *strings.Builder, rows []row) {
 		fmt.Fprintf(b, " %s, %s | %s |\n", quantity.Count(failed), quantity.Count(dropped), warnings(&r.sum))
 	}
 	b.WriteString("\n")
+}
+
+// allArms are the arms of the run that has most of them; the others' are among them.
+func allArms(rows []row) (names []string) {
+	for _, r := range rows {
+		if len(r.plan.Arms) <= len(names) {
+			continue
+		}
+		names = nil
+		for _, a := range r.plan.Arms {
+			names = append(names, a.Name)
+		}
+	}
+	return names
 }
 
 // warnings lists the codes of a run's warnings, each once.

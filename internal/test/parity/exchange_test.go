@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/lab/fabric"
 )
 
 // exchange is what a client and an origin say to each other through a hop, to
@@ -32,6 +34,8 @@ type exchange struct {
 	early bool
 	// kind groups cases in the table of docs/trials.md.
 	kind string
+	// secured gives the endpoint TLS; the client then speaks it with an ingress.
+	secured bool
 }
 
 // answer is what an origin does with one request: parts like exchange.client.
@@ -247,7 +251,10 @@ func (c *client) read() {
 		}
 		if err != nil {
 			c.ended, c.how = time.Now(), "end"
-			if err != io.EOF {
+			switch {
+			case err == io.ErrUnexpectedEOF:
+				c.how = "end without notice"
+			case err != io.EOF:
 				c.how = "reset"
 			}
 		}
@@ -291,9 +298,19 @@ func (x *exchange) run(addr netip.AddrPort, o *origin) (outcome, error) {
 	return x.perform(addr, o, silence, late)
 }
 
+// dial connects the client. What speaks TLS with the hop itself is told so by
+// the address: an egress, which takes plain text, has a virtual one.
+func (x *exchange) dial(addr netip.AddrPort) (net.Conn, error) {
+	nc, err := net.DialTimeout("tcp4", addr.String(), 5*time.Second)
+	if err != nil || !x.secured || fabric.VIPs.Contains(addr.Addr()) {
+		return nc, err
+	}
+	return handshake(nc)
+}
+
 // perform is run with the patience for an answer and the time to watch given.
 func (x *exchange) perform(addr netip.AddrPort, o *origin, silence, late time.Duration) (outcome, error) {
-	nc, err := net.DialTimeout("tcp4", addr.String(), 5*time.Second)
+	nc, err := x.dial(addr)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -312,12 +329,12 @@ func (x *exchange) perform(addr netip.AddrPort, o *origin, silence, late time.Du
 			case waitHead:
 				c.until(silence, func(got []byte, _ bool) bool { return bytes.Contains(got, []byte("\r\n\r\n")) })
 			case halfClose:
-				nc.(*net.TCPConn).CloseWrite()
+				nc.(interface{ CloseWrite() error }).CloseWrite()
 			case hangUp:
 				nc.Close()
 				hung = true
 			case reset:
-				nc.(*net.TCPConn).SetLinger(0)
+				nc.(interface{ SetLinger(int) error }).SetLinger(0)
 				nc.Close()
 				hung = true
 			}

@@ -39,7 +39,8 @@ func endpointName(i int, route string) string {
 	return fmt.Sprintf("b%d", i)
 }
 
-// newFleet starts a hop with an endpoint of protocol HTTP for each exchange and route.
+// newFleet starts a hop with an endpoint of protocol HTTP for each exchange and
+// route. The exchanges are secured all or none.
 func newFleet(t testing.TB, xs []*exchange, start func(testing.TB, *deployment) *hop, log *agent.AccessLog) *fleet {
 	t.Helper()
 	d := &deployment{out: wildcard(t), hosts: map[string][]netip.AddrPort{}, cfg: agent.Config{Task: "parity", AccessLog: log}}
@@ -65,6 +66,9 @@ func newFleet(t testing.TB, xs []*exchange, start func(testing.TB, *deployment) 
 		d.hosts[key(e)] = []netip.AddrPort{s.addr[both]}
 		s.addr[both] = e.At
 		f.stations = append(f.stations, s)
+	}
+	if len(xs) > 0 && xs[0].secured {
+		secure(t, d)
 	}
 	f.hop = start(t, d)
 	return f

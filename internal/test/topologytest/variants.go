@@ -139,7 +139,7 @@ func Variants() map[string]func() *Fixture {
 			f.AppGroup.Ingress[1] = TCP(80, 80, Group(f.ClientGroup))
 		}),
 		"no egress":      spoilt(func(f *Fixture) { f.ALBGroup.Egress = nil }),
-		"tls":            spoilt(func(f *Fixture) { f.DefaultMode(); f.Endpoint().TLS = true }),
+		"tls":            spoilt(func(f *Fixture) { f.DefaultMode(); f.Endpoint().TLS = topology.Known(true) }),
 		"https listener": spoilt(func(f *Fixture) { f.HTTPS() }),
 		"second":         spoilt(func(f *Fixture) { f.SecondEndpoint().IngressPortOverride = topology.Known(8081) }),
 		"check port":     spoilt(func(f *Fixture) { f.TargetGroup.Health.Port = topology.Known("9000") }),

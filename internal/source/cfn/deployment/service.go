@@ -260,7 +260,7 @@ func (b *builder) endpoint(v cfn.Value) topology.Endpoint {
 		IngressPortOverride: b.integer(v.Get("IngressPortOverride")),
 		IdleTimeoutSeconds:  b.integer(v.At("Timeout", "IdleTimeoutSeconds")),
 		PerRequestSeconds:   b.integer(v.At("Timeout", "PerRequestTimeoutSeconds")),
-		TLS:                 !v.Get("Tls").IsAbsent(),
+		TLS:                 b.present(v.Get("Tls")),
 	}
 	for _, a := range v.Get("ClientAliases").Each() {
 		e.Aliases = append(e.Aliases, topology.Alias{Port: b.integer(a.Get("Port")), DNSName: b.text(a.Get("DnsName")),

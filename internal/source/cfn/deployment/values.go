@@ -136,6 +136,18 @@ func (b *builder) boolean(v cfn.Value) topology.Opt[bool] {
 	return open[bool](b, v, "true or false")
 }
 
+// present reports whether an object is given, whatever is in it; unknown when
+// what is not settled decides that.
+func (b *builder) present(v cfn.Value) topology.Opt[bool] {
+	if v.IsAbsent() {
+		return topology.Opt[bool]{}
+	}
+	if cfn.Deref(v).Kind() == cfn.Map {
+		return topology.Known(true)
+	}
+	return open[bool](b, v, "an object or nothing")
+}
+
 func (b *builder) prefix(v cfn.Value) topology.Opt[netip.Prefix] {
 	if v.IsAbsent() {
 		return topology.Opt[netip.Prefix]{}
