@@ -25,7 +25,7 @@ require (
 	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3 // tokens with byte offsets, so that a finding names its line
 	github.com/google/nftables v0.3.0 // security groups and redirects in the kernel (netns fabric)
 	github.com/hashicorp/hcl/v2 v2.25.0 // parses Terraform files
-	github.com/hoplab/hoplab/loadtest/samplefile v0.0.0 // the sample format, shared with the k6 extension
+	github.com/hoplab/hoplab/loadtest/samplefile v0.1.0 // the sample format, shared with the k6 extension
 	github.com/johannesboyne/gofakes3 v1.2.0 // an S3 for tests
 	github.com/owenrumney/go-sarif/v3 v3.3.1 // findings for code scanning
 	github.com/rogpeppe/go-internal v1.16.0 // locks the build cache; runs the command's stories in tests
@@ -97,7 +97,6 @@ require (
 	google.golang.org/genproto/googleapis/api v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 )
 
-replace github.com/hoplab/hoplab/loadtest/samplefile => ./loadtest/samplefile
 
 ignore (
 	./cdk.out

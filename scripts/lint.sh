@@ -15,7 +15,7 @@ fi
 
 for m in "${modules[@]}"; do
   step "go mod tidy in $m"
-  (cd "$m" && go mod tidy -diff)
+  (cd "$m" && tidy)
 done
 
 scripts/vet.sh

@@ -19,6 +19,7 @@ func commands(s streams) []*cobra.Command {
 		newEnvoy(s),
 		newVersion(s),
 		newSpin(s),
+		newApp(s),
 		newNode(s),
 	}
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/hoplab/hoplab/internal/labctl"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -361,11 +360,7 @@ func (f *labFlags) start(ctx context.Context, s streams, p labctl.Place, args []
 
 // startLab starts a lab with the measured app standing in for every image.
 func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags, dir string) (*lab.Lab, error) {
-	r, err := repo.Find()
-	if err != nil {
-		return nil, err
-	}
-	app, err := r.BuildService(ctx, s.err)
+	app, err := measuredApp(ctx, s.err)
 	if err != nil {
 		return nil, err
 	}
@@ -373,7 +368,7 @@ func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags,
 	if err != nil {
 		return nil, err
 	}
-	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: []string{app}},
+	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: app},
 		Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err})
 }
 

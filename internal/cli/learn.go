@@ -17,7 +17,6 @@ import (
 	"github.com/hoplab/hoplab/internal/learn"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
-	"github.com/hoplab/hoplab/internal/repo"
 )
 
 func newLearn(s streams) *cobra.Command {
@@ -113,12 +112,8 @@ func lesson(id string) (learn.Lesson, error) {
 }
 
 func lessonOptions(cmd *cobra.Command, s streams, fabric string) (learn.Options, error) {
-	r, err := repo.Find()
-	if err != nil {
-		return learn.Options{}, err
-	}
-	app, err := r.BuildService(cmd.Context(), s.err)
-	return learn.Options{App: []string{app}, Fabric: fabric}, err
+	app, err := measuredApp(cmd.Context(), s.err)
+	return learn.Options{App: app, Fabric: fabric}, err
 }
 
 // listLessons prints the lessons in their order.

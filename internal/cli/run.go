@@ -22,7 +22,6 @@ import (
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/quiet"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/source"
 	"github.com/hoplab/hoplab/internal/source/synth"
@@ -216,7 +215,7 @@ func (f *runFlags) carryOut(ctx context.Context, s streams, dir *run.Dir, t *top
 	}
 	show := newProgress(s.err, &dir.Plan)
 	err = experiment.Run(ctx, dir, experiment.Options{
-		Topology: t, App: []string{tools.app}, K6: tools.k6, Envoy: tools.envoy,
+		Topology: t, App: tools.app, K6: tools.k6, Envoy: tools.envoy,
 		Node: []string{self, "node"}, Spin: []string{self, "spin"},
 		Inject: inject, Stop: analysis.Enough, Progress: show.event,
 	})
@@ -273,11 +272,7 @@ func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (dep
 	}
 	paths, from := made(f.assembly), "given: "+strings.Join(f.assembly, ", ")
 	if len(paths) == 0 {
-		r, err := repo.Find()
-		if err != nil {
-			return deployed{}, err
-		}
-		a, err := synth.Synth(ctx, r.Root, map[string]string{"arms": "both"}, s.err)
+		a, err := ownTemplates(ctx, s.err)
 		if err != nil {
 			return deployed{}, err
 		}
@@ -309,24 +304,16 @@ func made(paths []string) []string {
 // tools are the programs that a run starts beside hoplab itself.
 type tools struct {
 	k6    k6.Binary
-	app   string
-	envoy string // path; empty for the lab's own agent
+	app   []string // command line
+	envoy string   // path; empty for the lab's own agent
 }
 
 func (f *runFlags) tools(ctx context.Context, s streams) (tools, error) {
-	r, err := repo.Find()
+	app, err := measuredApp(ctx, s.err)
 	if err != nil {
 		return tools{}, err
 	}
-	app, err := r.BuildService(ctx, s.err)
-	if err != nil {
-		return tools{}, err
-	}
-	if f.k6 != "" {
-		b, err := k6.Check(ctx, f.k6)
-		return tools{k6: b, app: app}, err
-	}
-	b, err := k6.Build(ctx, r, s.err)
+	b, err := loadGenerator(ctx, f.k6, s.err)
 	return tools{k6: b, app: app}, err
 }
 

@@ -43,7 +43,8 @@ func TestRoutes(t *testing.T) {
 			plan.ArmMeshTLS: "with TLS"},
 		"bypass": {plan.ArmBypass: "through listener 80", plan.ArmMesh: "app.sample-namespace:80 from",
 			plan.ArmMeshTLS: "with TLS", plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
-		"both": {plan.ArmAgent: "through listener 80", plan.ArmBypass: "through listener 81", plan.ArmMesh: "app-agent.sample-namespace:80 from", plan.ArmMeshTLS: "with TLS",
+		"both": {plan.ArmAgent: "through listener 80", plan.ArmBypass: "through listener 81",
+			plan.ArmMesh: "app-agent.sample-namespace:80 from", plan.ArmMeshTLS: "with TLS",
 			plan.ArmDirect: "port 80 of its task, from a host with the groups of"},
 	} {
 		have := routes(t, golden(t, variant))

@@ -20,8 +20,11 @@ import (
 	"github.com/hoplab/hoplab/internal/repo"
 )
 
-// Version is the version of k6 that Build builds.
+// Version is the version of k6 that Build and Install build.
 const Version = "v1.8.1"
+
+// XK6 is the version of xk6 that Install runs; Build has the one in tools/go.mod.
+const XK6 = "v1.3.3"
 
 const (
 	extension  = repo.Module + "/loadtest/xk6-hoplab"

@@ -89,3 +89,23 @@ func TestReason(t *testing.T) {
 		}
 	}
 }
+
+// TestXK6IsOne: who has no clone builds k6 with the xk6 that a clone builds it with.
+func TestXK6IsOne(t *testing.T) {
+	data, err := os.ReadFile("../../tools/go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "\tgo.k6.io/xk6 " + XK6 + " "; !strings.Contains(string(data), want) {
+		t.Errorf("tools/go.mod has no %q", want)
+	}
+}
+
+// TestInstallNeedsARelease: a build without a version has no extension that is known to go with it.
+func TestInstallNeedsARelease(t *testing.T) {
+	for _, version := range []string{"devel", "", "v1", "main"} {
+		if _, err := Install(t.Context(), version, nil); fail.CodeOf(err) != fail.Environment || !strings.Contains(fail.HintOf(err), "--k6") {
+			t.Errorf("%q: %v (hint %q)", version, err, fail.HintOf(err))
+		}
+	}
+}

@@ -1,6 +1,7 @@
 // Package repo finds the hoplab checkout and builds programs from it into the
-// user's cache, once per state of their sources. The command needs it for the
-// two programs that it starts but does not contain: the measured app and k6.
+// user's cache, once per state of their sources. A command that was built from
+// a checkout takes the measured app and k6 from there, so that a change of them
+// is what runs; one that was installed has ErrNoCheckout, and carries the app.
 package repo
 
 import (
@@ -31,6 +32,11 @@ type Repo struct {
 	Root string // absolute
 }
 
+// ErrNoCheckout is in the chain of Find's error where there is no checkout to
+// take programs from: the command was installed, or moved away from it. A
+// HOPLAB_REPO that names none is another error.
+var ErrNoCheckout = errors.New("there is no hoplab checkout")
+
 // Find returns the checkout named by the environment variable HOPLAB_REPO, or
 // the one that this program was built from. The working directory does not
 // count: programs are built from the checkout and run, and whoever wrote a
@@ -60,12 +66,12 @@ func builtFrom(file string) (*Repo, error) {
 	root := filepath.Dir(filepath.Dir(filepath.Dir(file)))
 	switch {
 	case !filepath.IsAbs(root):
-		return nil, fail.Newf(fail.Environment, hint, "this hoplab does not know the checkout that it was built from")
+		return nil, fail.Newf(fail.Environment, hint, "%w: this hoplab does not know what it was built from", ErrNoCheckout)
 	case !isRoot(root):
-		return nil, fail.Newf(fail.Environment, hint, "this hoplab was built from %s, which is no hoplab checkout any more", root)
+		return nil, fail.Newf(fail.Environment, hint, "%w: this hoplab was built from %s, which is none", ErrNoCheckout, root)
 	}
 	if uid, ok := owner(root); !ok || !trusted(uid) {
-		return nil, fail.Newf(fail.Environment, hint, "this hoplab was built from %s, which belongs to another user", root)
+		return nil, fail.Newf(fail.Environment, hint, "%w of yours: this hoplab was built from %s, which belongs to another user", ErrNoCheckout, root)
 	}
 	return &Repo{Root: root}, nil
 }
@@ -90,9 +96,13 @@ const unmapped = 65534
 // trusted reports whether a user's files may be run: the caller's own and root's.
 func trusted(uid int) bool { return uid == os.Geteuid() || uid == 0 || uid == unmapped }
 
-// isRoot reports whether dir holds the go.mod of hoplab's main module. The
-// modules below loadtest/ and tools/ have paths of their own.
+// isRoot reports whether dir holds the go.mod of hoplab's main module and the
+// module of the extension below it. A module cache holds the former alone: it
+// keeps modules apart.
 func isRoot(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, "loadtest", "xk6-hoplab", "go.mod")); err != nil {
+		return false
+	}
 	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if err != nil {
 		return false
@@ -211,9 +221,19 @@ func (r *Repo) Run(ctx context.Context, name string, args ...string) error {
 
 // run is Run with more variables in the command's environment.
 func (r *Repo) run(ctx context.Context, env []string, name string, args ...string) error {
+	return runIn(ctx, r.Root, env, name, args...)
+}
+
+// RunIn runs a command in a folder that belongs to no module. A failure carries
+// the end of its output.
+func RunIn(ctx context.Context, dir, name string, args ...string) error {
+	return runIn(ctx, dir, nil, name, args...)
+}
+
+func runIn(ctx context.Context, dir string, env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = r.Root
-	cmd.Env = append(append(os.Environ(), "GOWORK=off"), env...) // a workspace around the checkout must not change its dependencies
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "GOWORK=off"), env...) // a workspace around the folder must not change dependencies
 	out, err := cmd.CombinedOutput()
 	if err == nil {
 		return nil
@@ -221,7 +241,7 @@ func (r *Repo) run(ctx context.Context, env []string, name string, args ...strin
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fail.Newf(fail.Environment, "run the command yourself in "+r.Root+" to see all of its output",
+	return fail.Newf(fail.Environment, "run the command yourself in "+dir+" to see all of its output",
 		"%s: %w\n%s", strings.Join(cmd.Args, " "), err, Tail(out, 12))
 }
 

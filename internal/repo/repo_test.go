@@ -67,14 +67,24 @@ func TestFind(t *testing.T) {
 // TestBuiltFrom has the checkouts of a program that cannot be used.
 func TestBuiltFrom(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "internal", "repo", "repo.go")
-	for name, path := range map[string]string{"does not know the checkout": Module + "/internal/repo/repo.go",
-		"no hoplab checkout any more": file} {
-		if _, err := builtFrom(path); fail.CodeOf(err) != fail.Environment || !strings.Contains(err.Error(), name) || !strings.Contains(fail.HintOf(err), "HOPLAB_REPO") {
+	for name, path := range map[string]string{"does not know what it was built from": Module + "/internal/repo/repo.go",
+		"which is none": file} {
+		if _, err := builtFrom(path); fail.CodeOf(err) != fail.Environment || !errors.Is(err, ErrNoCheckout) || !strings.Contains(err.Error(), name) || !strings.Contains(fail.HintOf(err), "HOPLAB_REPO") {
 			t.Errorf("built from %s: %v (hint %q); want %q", path, err, fail.HintOf(err), name)
 		}
 	}
 	root := filepath.Dir(filepath.Dir(filepath.Dir(file)))
 	if err := os.WriteFile(filepath.Join(root, "go.mod"), []byte("module "+Module+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := builtFrom(file); !errors.Is(err, ErrNoCheckout) {
+		t.Errorf("a module cache holds the main module alone, and is taken for a checkout: %v", err)
+	}
+	extension := filepath.Join(root, "loadtest", "xk6-hoplab")
+	if err := os.MkdirAll(extension, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(extension, "go.mod"), []byte("module "+Module+"/loadtest/xk6-hoplab\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := builtFrom(file); err != nil || r.Root != root {

@@ -87,11 +87,15 @@ func TestPlacesNeedAnAddressAndTheNativeClient(t *testing.T) {
 		"no dial":     {func(l *Load) { l.Arms[0].Dial = "" }, "needs an address and port in dial"},
 		"http client": {func(l *Load) { l.Client = ClientHTTP }, `client "http" cannot choose`},
 
-		"a namespace":              {func(l *Load) { l.Arms[0].From, l.Arms[0].Namespace = "", 3 }, ""},
-		"both":                     {func(l *Load) { l.Arms[0].Namespace = 3 }, ""},
-		"no descriptor":            {func(l *Load) { l.Arms[0].Namespace = -1 }, "namespace -1 is not a descriptor"},
-		"a namespace and a name":   {func(l *Load) { l.Arms[0] = LoadArm{URL: "http://a/", Dial: "a:80", Weight: 1, Namespace: 3} }, `namespace 3 needs an address`},
-		"a namespace, http client": {func(l *Load) { l.Client, l.Arms[0].From, l.Arms[0].Namespace = ClientHTTP, "", 3 }, `namespace 3: client "http"`},
+		"a namespace":   {func(l *Load) { l.Arms[0].From, l.Arms[0].Namespace = "", 3 }, ""},
+		"both":          {func(l *Load) { l.Arms[0].Namespace = 3 }, ""},
+		"no descriptor": {func(l *Load) { l.Arms[0].Namespace = -1 }, "namespace -1 is not a descriptor"},
+		"a namespace and a name": {func(l *Load) {
+			l.Arms[0] = LoadArm{URL: "http://a/", Dial: "a:80", Weight: 1, Namespace: 3}
+		}, `namespace 3 needs an address`},
+		"a namespace, http client": {func(l *Load) {
+			l.Client, l.Arms[0].From, l.Arms[0].Namespace = ClientHTTP, "", 3
+		}, `namespace 3: client "http"`},
 	} {
 		l := header().Load
 		l.Arms[0].Dial, l.Arms[0].From = "127.18.0.3:80", "127.18.0.2"

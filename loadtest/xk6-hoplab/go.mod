@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/grafana/sobek v0.0.0-20260429085637-a66d4790012b // the JavaScript values that k6 passes to an extension
-	github.com/hoplab/hoplab/loadtest/samplefile v0.0.0 // the sample format, shared with hoplab
+	github.com/hoplab/hoplab/loadtest/samplefile v0.1.0 // the sample format, shared with hoplab
 	go.k6.io/k6 v1.8.1 // what is extended; the version that internal/k6 builds
 	golang.org/x/sys v0.46.0 // entering a network namespace: standard syscall lacks setns; k6 requires it already
 )
@@ -61,4 +61,3 @@ require (
 	gopkg.in/guregu/null.v3 v3.3.0 // indirect
 )
 
-replace github.com/hoplab/hoplab/loadtest/samplefile => ../samplefile

@@ -126,7 +126,8 @@ func alike(a, b *row) error {
 		a, b  any
 	}{
 		{"target", p.Target, q.Target}, {"fabric", p.Fabric, q.Fabric}, {"design", p.Design, q.Design}, {"topology", p.Topology, q.Topology},
-		{"arms", armNames(p, plan.ArmMeshTLS), armNames(q, plan.ArmMeshTLS)}, {"rate_per_s", p.RatePerS, q.RatePerS}, {"client", p.Client, q.Client},
+		{"arms", armNames(p, plan.ArmMeshTLS), armNames(q, plan.ArmMeshTLS)},
+		{"rate_per_s", p.RatePerS, q.RatePerS}, {"client", p.Client, q.Client},
 		{"replicates", p.Replicates, q.Replicates}, {"replicate_s", p.ReplicateS, q.ReplicateS}, {"level", p.Level, q.Level},
 		{"injected delays", strings.Join(a.env.Inject, " "), strings.Join(b.env.Inject, " ")},
 	} {
