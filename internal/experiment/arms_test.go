@@ -100,7 +100,6 @@ func TestDescribeRefusesWhatCannotBeCalled(t *testing.T) {
 		{"mesh with k6/http", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Client = "http" }, ""},
 		{"mesh with k6/http on netns", []string{"bypass", "mesh"}, func(p *plan.Plan) { p.Client, p.Fabric = "http", plan.FabricNetns },
 			"--client http cannot choose"},
-		{"mesh and mesh-tls with k6/http", []string{"bypass", "mesh", "mesh-tls"}, func(p *plan.Plan) { p.Client = "http" }, ""},
 	} {
 		p, err := plan.New(plan.ProfileQuick)
 		if err != nil {

@@ -38,8 +38,8 @@ func TestHosts(t *testing.T) {
 		{plan.FabricNetns, []string{plan.ArmBypass, plan.ArmMesh}, true, []int{0, 1, 0}},
 		{plan.FabricNetns, []string{plan.ArmAgent, plan.ArmMesh}, true, []int{0, 1, 2}},
 		{plan.FabricNetns, []string{plan.ArmBypass, plan.ArmDirect}, false, []int{0, 1}},
-		{plan.FabricNetns, plan.ArmNames(), true, []int{0, 0, 1, 2, 0}},
-		{plan.FabricLoopback, plan.ArmNames(), true, []int{0, 0, 0, 0, 0}},
+		{plan.FabricNetns, plan.ArmNames(), true, []int{0, 0, 1, 2, 3, 0}},
+		{plan.FabricLoopback, plan.ArmNames(), true, []int{0, 0, 0, 0, 0, 0}},
 	} {
 		p, err := plan.New(plan.ProfileQuick)
 		if err != nil {

@@ -117,8 +117,11 @@ func (rec *Recording) replicate(r run.Replicate, drift *drift, rng *rand.Rand) (
 	for i, a := range p.Arms {
 		ev.StartOrder = append(ev.StartOrder, a.Name)
 		if a.Expect.AgentHops > 0 {
-			ev.Agents = append(ev.Agents, run.AgentCount{Arm: a.Name, Role: "ingress", Name: "app", Requests: answered[i],
-				HealthChecks: 2, BusyUs: -1})
+			n := run.AgentCount{Arm: a.Name, Role: "ingress", Name: "app", Requests: answered[i], HealthChecks: 2, BusyUs: -1}
+			if a.Expect.TLS {
+				n.Handshakes = 1
+			}
+			ev.Agents = append(ev.Agents, n)
 		}
 		if a.Expect.AgentHops > 1 {
 			ev.Agents = append(ev.Agents, run.AgentCount{Arm: a.Name, Role: "egress", Name: "app", Requests: answered[i], BusyUs: -1})

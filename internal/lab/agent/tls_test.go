@@ -36,6 +36,15 @@ func agentPair(t *testing.T, ca *certs.Authority, name string) *certs.Pair {
 	return p
 }
 
+func secureIngress(p Protocol, pair *certs.Pair) Config {
+	return Config{Ingress: []Ingress{{Protocol: p, App: 80, Certificate: pair, Timeouts: DefaultTimeouts(p)}}}
+}
+
+func secureEgress(p Protocol, ca *certs.Authority) Config {
+	trust := &Trust{Authority: ca.PEM, Name: tlsName}
+	return Config{Egress: []Egress{{Name: "app.ns", Protocol: p, At: at, TLS: trust, Timeouts: DefaultTimeouts(p)}}}
+}
+
 // TestTLS: two agents with TLS between them, the client and the app plain.
 func TestTLS(t *testing.T) {
 	for _, p := range []Protocol{HTTP, GRPC, TCP} {
@@ -47,16 +56,12 @@ func TestTLS(t *testing.T) {
 			ca := authority(t)
 			w := newTestNetwork()
 			w.view.Local[80] = netip.MustParseAddrPort(real)
-			b, sb := w.start(t, Config{Ingress: []Ingress{
-				{Protocol: p, App: 80, Certificate: agentPair(t, ca, tlsName), Timeouts: DefaultTimeouts(p)},
-			}})
+			b, sb := w.start(t, secureIngress(p, agentPair(t, ca, tlsName)))
 			server := sb.Ingress[0].String()
 
 			w = newTestNetwork()
 			host := w.task(1, server)
-			a, cb := w.start(t, Config{Egress: []Egress{
-				{Name: "app.ns", Protocol: p, At: at, TLS: &Trust{ca.PEM, tlsName}, Timeouts: DefaultTimeouts(p)},
-			}})
+			a, cb := w.start(t, secureEgress(p, ca))
 			a.Update(Update{Hosts: map[string][]netip.AddrPort{"app.ns:80": {host}}})
 			addr := cb.Outbound[at].String()
 			if p == GRPC {
@@ -98,12 +103,10 @@ func TestTrust(t *testing.T) {
 	} {
 		w := newTestNetwork()
 		w.view.Local[80] = netip.MustParseAddrPort(real)
-		_, sb := w.start(t, Config{Ingress: []Ingress{{Protocol: HTTP, App: 80, Certificate: pair, Timeouts: DefaultTimeouts(HTTP)}}})
+		_, sb := w.start(t, secureIngress(HTTP, pair))
 		w = newTestNetwork()
 		host := w.task(1, sb.Ingress[0].String())
-		a, cb := w.start(t, Config{Egress: []Egress{
-			{Name: "app.ns", Protocol: HTTP, At: at, TLS: &Trust{ca.PEM, tlsName}, Timeouts: DefaultTimeouts(HTTP)},
-		}})
+		a, cb := w.start(t, secureEgress(HTTP, ca))
 		a.Update(Update{Hosts: map[string][]netip.AddrPort{"app.ns:80": {host}}})
 		if status, _, body := get(t, cb.Outbound[at].String(), ""); status != 503 || !strings.HasPrefix(body, "upstream connect error") {
 			t.Errorf("%s: got %d %q, want 503", name, status, body)
@@ -117,9 +120,7 @@ func TestOnlyTLS13(t *testing.T) {
 	real := app(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
 	w := newTestNetwork()
 	w.view.Local[80] = netip.MustParseAddrPort(real)
-	_, sb := w.start(t, Config{Ingress: []Ingress{
-		{Protocol: HTTP, App: 80, Certificate: agentPair(t, authority(t), tlsName), Timeouts: DefaultTimeouts(HTTP)},
-	}})
+	_, sb := w.start(t, secureIngress(HTTP, agentPair(t, authority(t), tlsName)))
 	dial := func(c *tls.Config) (tls.ConnectionState, error) {
 		c.InsecureSkipVerify = true
 		conn, err := tls.Dial("tcp", sb.Ingress[0].String(), c)

@@ -53,6 +53,15 @@ func recorded(t *testing.T, dir, name string, change func(*sim.Recording, *run.E
 	p.Topology, p.Seed, p.Agent, p.EnvoyWorkers = "sha256:simulated", 2, plan.AgentEnvoy, 2
 	p.RatePerS, p.Replicates, p.ReplicateS = 500, 6, 8
 	p.AppProtocol, p.AccessLog = "http", "JSON"
+	if strings.HasSuffix(name, "-tls") {
+		if err := p.SetArms([]string{plan.ArmAgent, plan.ArmBypass, plan.ArmMesh, plan.ArmMeshTLS}, true); err != nil {
+			t.Fatal(err)
+		}
+	} else if strings.HasSuffix(name, "-mesh") {
+		if err := p.SetArms([]string{plan.ArmAgent, plan.ArmBypass, plan.ArmMesh}, true); err != nil {
+			t.Fatal(err)
+		}
+	}
 	rec := &sim.Recording{Plan: p, Noise: sim.Noise{BaseUs: 400, Sigma: 0.1},
 		Delays: map[string]call.Delay{plan.ArmAgent: {Spin: 400 * time.Microsecond, Share: 1}}}
 	env := run.Environment{Agent: &run.Agent{Name: "Envoy", Version: "1.40.0", SHA256: "8aa137a7d009aa"}, CPU: "a CPU", Cores: 2,
@@ -113,6 +122,42 @@ func TestRows(t *testing.T) {
 		if found := strings.Contains(page, want); found != (want != "A first look") {
 			t.Errorf("%q on the page: %v\n%s", want, found, page)
 		}
+	}
+}
+
+// TestTLS: a run with TLS between the agents stands beside those without, and
+// has a table that says what TLS adds; without such a run there is none.
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	recorded(t, dir, "b-mesh", nil)
+	page, err := hopcost.Page(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(page, "With TLS 1.3") || strings.Contains(page, "mesh-tls") {
+		t.Errorf("the page speaks of a run that is not there:\n%s", page)
+	}
+	recorded(t, dir, "a-tls", func(r *sim.Recording, _ *run.Environment) {
+		r.Delays[plan.ArmMeshTLS] = call.Delay{Spin: 50 * time.Microsecond, Share: 1}
+	})
+	if page, err = hopcost.Page(dir); err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	for _, want := range []string{
+		"over the arms agent, bypass, mesh, bypass-twin, on",
+		"| [b-mesh](hop-cost/b-mesh) | nothing | +",
+		"| [a-tls](hop-cost/a-tls) | one arm more, mesh-tls | +",
+		"| run | mesh-tls − mesh, p50 | mesh-tls − mesh, p90 | mesh-tls − mesh, p99 | mesh-tls − bypass, p50 |",
+		"| a-tls | +",
+		"mesh: p50, requests proved | mesh-tls: p50, requests proved | bypass-twin: p50",
+		"| not in it |",
+	} {
+		i := strings.Index(page[at:], want)
+		if i < 0 {
+			t.Fatalf("after %d bytes the page lacks %q:\n%s", at, want, page)
+		}
+		at += i
 	}
 }
 

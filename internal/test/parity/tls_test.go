@@ -80,19 +80,21 @@ func TestTLS(t *testing.T) {
 	var plays []play
 	for _, p := range []agent.Protocol{agent.HTTP, agent.HTTP2, agent.TCP} {
 		for name, said := range map[string]string{
-			"a request": "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "a long request": "POST / HTTP/1.1\r\nHost: a\r\n\r\n" + strings.Repeat("x", 5000),
-			"HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "another protocol": "SSH-2.0-client\r\n", "five bytes": "hello", "four bytes": "hell",
+			"a request":        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+			"a long request":   "POST / HTTP/1.1\r\nHost: a\r\n\r\n" + strings.Repeat("x", 5000),
+			"HTTP/2":           "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+			"another protocol": "SSH-2.0-client\r\n", "five bytes": "hello", "four bytes": "hell",
 			"zeros": "\x00\x00\x00\x00\x00\x00\x00\x00", "an alert": "\x15\x03\x03\x00\x02\x02\x28",
-			"half a hello": "\x16\x03\x01\x00\xff\x01\x00", "a proxy request": "CONNECT a:443 HTTP/1.1\r\n\r\n",
-			"a put": "PUT / HTTP/1.1\r\n\r\n", "a record too long": "\x16\x03\x01\xff\xff\x01",
+			"half a hello":    "\x16\x03\x01\x00\xff\x01\x00",
+			"a proxy request": "CONNECT a:443 HTTP/1.1\r\n\r\n", "a put": "PUT / HTTP/1.1\r\n\r\n", "a record too long": "\x16\x03\x01\xff\xff\x01",
 			"no hello": "\x16\x03\x01\x00\x04\x0e\x00\x00\x00",
 		} {
 			plays = append(plays, play{name: fmt.Sprintf("%s: %s in plain text", p, name), protocol: p, origin: app(echo), only: through,
 				do: func(s *stage) { s.blurt(said) }})
 		}
 		for name, c := range map[string]*tls.Config{
-			"TLS 1.2": {MaxVersion: tls.VersionTLS12}, "no ALPN": {},
-			"http/1.1": {NextProtos: []string{"http/1.1"}}, "h2": {NextProtos: []string{"h2"}},
+			"TLS 1.2": {MaxVersion: tls.VersionTLS12}, "no ALPN": {}, "http/1.1": {NextProtos: []string{"http/1.1"}},
+			"h2":       {NextProtos: []string{"h2"}},
 			"h2 first": {NextProtos: []string{"h2", "http/1.1"}}, "http/1.1 first": {NextProtos: []string{"http/1.1", "h2"}},
 			"smtp": {NextProtos: []string{"smtp"}}, "another name": {ServerName: "somebody.else"},
 		} {
