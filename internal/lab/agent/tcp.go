@@ -56,6 +56,9 @@ func (p *tcpProxy) serve(c net.Conn) {
 	uc, err := h.dial(p.agent.connectTimeout())
 	if err != nil {
 		h.failed(time.Now())
+		if p.hosts.tls != nil {
+			down.Discard() // a handshake failed: Envoy has read by then, so that the end is no reset
+		}
 		return
 	}
 	if !p.track(uc) {
