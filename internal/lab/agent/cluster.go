@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/tls"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -28,14 +29,15 @@ type cluster struct {
 
 	detection detection
 
-	mu    sync.Mutex // for setHosts
-	hosts atomic.Pointer[[]*host]
-	next  atomic.Uint32
-	zones atomic.Pointer[zoning] // nil without zones
+	mu      sync.Mutex                 // for setHosts and leaving
+	leaving map[*h2.UpstreamCodec]bool // of hosts that are gone, with streams that are not
+	hosts   atomic.Pointer[[]*host]
+	next    atomic.Uint32
+	zones   atomic.Pointer[zoning] // nil without zones
 }
 
 func newCluster(c clock.Clock, n fabric.Net, idle time.Duration, local bool) *cluster {
-	cl := &cluster{clock: c, net: n, idle: idle, local: local}
+	cl := &cluster{clock: c, net: n, idle: idle, local: local, leaving: map[*h2.UpstreamCodec]bool{}}
 	cl.detection.since = time.Now()
 	cl.hosts.Store(&[]*host{})
 	return cl
@@ -53,7 +55,8 @@ type host struct {
 	outlier
 }
 
-// setHosts replaces the hosts; those that stay keep their connections and history.
+// setHosts replaces the hosts; those that stay keep their connections and
+// history, and what runs on one that goes comes to its end there.
 func (c *cluster) setHosts(addrs []netip.AddrPort) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,10 +89,20 @@ func (c *cluster) setHosts(addrs []netip.AddrPort) {
 		if !slices.Contains(now, h) {
 			h.pool.Close()
 			if h.codec != nil {
-				h.codec.Close()
+				c.retire(h.codec)
 			}
 		}
 	}
+}
+
+// retire ends a codec when its streams have ended; c.mu is held.
+func (c *cluster) retire(codec *h2.UpstreamCodec) {
+	c.leaving[codec] = true
+	codec.Retire(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.leaving, codec)
+	})
 }
 
 func (c *cluster) dial(a netip.AddrPort, timeout time.Duration) (net.Conn, error) {
@@ -148,4 +161,13 @@ func (c *cluster) sweep(now time.Time) {
 	}
 }
 
-func (c *cluster) close() { c.setHosts(nil) }
+// close cuts what still runs.
+func (c *cluster) close() {
+	c.setHosts(nil)
+	c.mu.Lock()
+	leaving := slices.Collect(maps.Keys(c.leaving))
+	c.mu.Unlock()
+	for _, codec := range leaving {
+		codec.Close()
+	}
+}

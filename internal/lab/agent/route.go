@@ -260,6 +260,10 @@ func (r *route) connectTo(x *relay.Exchange) (*host, *localReply) {
 			return h, nil
 		}
 		now = time.Now()
+		if errors.Is(err, relay.ErrClosed) { // it has gone since it was picked, and is not among the hosts any more
+			try--
+			continue
+		}
 		r.stats.connected()
 		h.failed(now)
 		switch {

@@ -126,6 +126,9 @@ type UpstreamCodec struct {
 	mu  sync.Mutex
 	cc  *http.ClientConn
 	old []*http.ClientConn // that take no more streams and may still have some open
+
+	open int    // connections that the hop has dialled and not closed
+	gone func() // set by Retire
 }
 
 // NewUpstreamCodec returns a running codec whose upstream is reached by dial.
@@ -209,10 +212,40 @@ func (u *UpstreamCodec) Dial(timeout time.Duration) (net.Conn, error) {
 		return nil, err
 	}
 	near, far := pipe()
+	u.dialled(1)
+	near.closing = func() { u.dialled(-1) }
 	if !u.in.give(far) {
-		return nil, net.ErrClosed
+		near.Close()
+		u.disconnect(func() bool { return u.open == 0 }) // or what was just connected would stay
+		return nil, relay.ErrClosed
 	}
 	return near, nil
+}
+
+// Retire dials no more. When the hop has closed the last of the connections that
+// were dialled, those to the upstream end too, and gone is called, from a
+// goroutine of its own. Close may be called meanwhile.
+func (u *UpstreamCodec) Retire(gone func()) {
+	u.in.Close()
+	u.mu.Lock()
+	u.gone = gone
+	u.mu.Unlock()
+	u.dialled(0)
+}
+
+// dialled counts a connection that the hop got (1) or closed (-1). Whether one is
+// in use only the hop knows: it may have taken it for a request just now.
+func (u *UpstreamCodec) dialled(n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.open += n
+	if gone := u.gone; gone != nil && u.open == 0 {
+		u.gone = nil
+		go func() {
+			u.Close()
+			gone()
+		}()
+	}
 }
 
 // Close ends all connections.
@@ -220,8 +253,17 @@ func (u *UpstreamCodec) Close() {
 	u.in.Close()
 	u.srv.Close()
 	u.wg.Wait()
+	u.disconnect(func() bool { return true })
+}
+
+// disconnect ends the connections to the upstream if that is right, which is
+// asked with u.mu held.
+func (u *UpstreamCodec) disconnect(right func() bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if !right() {
+		return
+	}
 	for _, cc := range append(u.old, u.cc) {
 		if cc != nil {
 			cc.Close()
@@ -236,17 +278,22 @@ func (u *UpstreamCodec) Close() {
 type end struct {
 	net.Conn
 	closed, peerClosed *atomic.Bool
+	closing            func() // called by the first Close; may be nil
 }
 
-func pipe() (near, far net.Conn) {
+func pipe() (near, far *end) {
 	a, b := net.Pipe()
 	var aClosed, bClosed atomic.Bool
-	return &end{a, &aClosed, &bClosed}, &end{b, &bClosed, &aClosed}
+	return &end{a, &aClosed, &bClosed, nil}, &end{b, &bClosed, &aClosed, nil}
 }
 
 func (e *end) Close() error {
-	e.closed.Store(true)
-	return e.Conn.Close()
+	first := !e.closed.Swap(true)
+	err := e.Conn.Close()
+	if first && e.closing != nil {
+		e.closing()
+	}
+	return err
 }
 
 // PeerGone reports whether the other end was closed.

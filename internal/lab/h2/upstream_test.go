@@ -194,3 +194,67 @@ func TestUpstreamClose(t *testing.T) {
 		t.Error("dialed after Close")
 	}
 }
+
+// TestUpstreamRetires: what is under way comes to its end, nothing else is
+// dialled, and then the upstream's connection ends; Close cuts it short.
+func TestUpstreamRetires(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		release, ended := make(chan struct{}), make(chan struct{})
+		app := startUpstream(t, nil, func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "first ")
+			w.(http.Flusher).Flush()
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+			io.WriteString(w, "last")
+		})
+		app.srv.ConnState = func(_ net.Conn, s http.ConnState) {
+			if s == http.StateClosed {
+				close(ended)
+			}
+		}
+		u := h2.NewUpstreamCodec(dialer(app.addr), nil)
+		c, err := u.Dial(patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		go io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := make(chan struct{})
+		u.Retire(func() { close(gone) })
+		if c, err := u.Dial(patience); err == nil {
+			c.Close()
+			t.Error("dialed after Retire")
+		}
+		select {
+		case <-gone:
+			t.Error("gone with a stream open")
+		case <-ended:
+			t.Error("the upstream's connection has ended with a stream open")
+		case <-time.After(50 * time.Millisecond):
+		}
+		if cut {
+			u.Close()
+		} else {
+			close(release)
+		}
+		b, err := io.ReadAll(resp.Body)
+		c.Close()
+		if cut != (err != nil) || !cut && string(b) != "first last" {
+			t.Errorf("cut %v: %q, %v", cut, b, err)
+		}
+		for what, c := range map[string]chan struct{}{"Retire": gone, "the upstream's connection": ended} {
+			select {
+			case <-c:
+			case <-time.After(patience):
+				t.Errorf("cut %v: %s did not end", cut, what)
+			}
+		}
+		u.Close()
+	}
+}

@@ -41,7 +41,9 @@ func NewPool(dial Dialer, idleFor time.Duration) *Pool {
 	return &Pool{dial: dial, maxIdle: maxIdle, idleFor: idleFor}
 }
 
-var errPoolClosed = errors.New("the hop is shutting down")
+// ErrClosed is the error of a pool, or of what it dials with, that was closed: the
+// address is no more one of the hop's, or the hop is shutting down.
+var ErrClosed = errors.New("the connections to this address were closed")
 
 // Get returns a connection that the peer has not closed as far as one can
 // see, or dials a new one. A connection that has served before has Served > 0.
@@ -50,7 +52,7 @@ func (p *Pool) Get(now time.Time, timeout time.Duration) (*h1.Conn, error) {
 		p.mu.Lock()
 		if p.closed {
 			p.mu.Unlock()
-			return nil, errPoolClosed
+			return nil, ErrClosed
 		}
 		n := len(p.idle)
 		if n == 0 {
