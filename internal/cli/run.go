@@ -51,7 +51,7 @@ requests whose arm is drawn at random, prove the path of every one, and report
 the difference with an interval. The first time builds k6 and the measured app
 into the user's cache. The agents are real Envoys, fetched once if there is none
 (hoplab envoy); where none can be had they are the lab's own, and the result
-says so.
+says so. With CI=true the run fails instead.
 
 The result goes to a run directory (--out), with a page to open. The exit code
 is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -34,13 +35,19 @@ func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan) (*run.
 	return &run.Agent{Name: "Envoy", Version: b.Version, SHA256: b.Digest, From: b.From}, b.Path, nil
 }
 
-// ownInstead goes on with the lab's own agent, and says why it is not Envoy.
+// ownInstead goes on with the lab's own agent, and says in one line why it is not
+// Envoy and how to have one. In a CI, where nobody reads that line, it does not.
 func (f *runFlags) ownInstead(s streams, p *plan.Plan, why error) (*run.Agent, string, error) {
-	p.Agent, p.EnvoyWorkers = plan.AgentLab, 0
-	printable.Fprintf(s.err, "measuring the lab's own agent, not Envoy: %s\n", oneLine(why.Error()))
-	if hint := fail.HintOf(why); hint != "" {
-		printable.Fprintf(s.err, "  → %s\n", hint)
+	if os.Getenv("CI") == "true" {
+		return nil, "", fail.Newf(fail.Environment, fail.HintOf(why)+"; or measure the lab's own agent: --agent lab",
+			"with CI=true nothing takes Envoy's place: %w", why)
 	}
+	p.Agent, p.EnvoyWorkers = plan.AgentLab, 0
+	line := oneLine(why.Error())
+	if hint := fail.HintOf(why); hint != "" {
+		line += "; to measure one, " + hint
+	}
+	printable.Fprintf(s.err, "measuring the lab's own agent, not Envoy: %s\n", line)
 	return ownAgent(oneLine(why.Error())), "", nil
 }
 
