@@ -138,6 +138,11 @@ func (f *labFlags) check() error {
 	if _, err := f.times(); err != nil {
 		return err
 	}
+	return f.checkAgent()
+}
+
+// checkAgent refuses what cannot be the agents.
+func (f *labFlags) checkAgent() error {
 	if f.envoy != "" && f.agent != lab.AgentEnvoy {
 		return fail.Newf(fail.Usage, "add --agent envoy, or leave out --envoy", "--envoy %s: the agents of this lab are not Envoy", f.envoy)
 	}

@@ -22,7 +22,7 @@ import (
 func newLearn(s streams) *cobra.Command {
 	var (
 		choice int
-		fabric string
+		f      labFlags // of which only the fabric and the agents are asked for
 		format string
 	)
 	cmd := &cobra.Command{
@@ -32,12 +32,14 @@ func newLearn(s streams) *cobra.Command {
 		Long: `Take a lesson: a short story, a question, then the deployment runs in the lab
 and shows what happens, hop by hop, and why. On a terminal the lesson asks for
 your prediction first; in a pipe it runs without questions. Without LESSON the
-command lists the lessons.
+command lists the lessons. With --agent envoy the agents are real Envoys, whose
+clock is the real one: most lessons take a minute or two then.
 
 The exit code is 4 when the run did not show what is documented.`,
 		Example: `  hoplab learn                          # the list
   hoplab learn three-ports              # the first lesson
-  hoplab learn forgotten-rule --answer 3`,
+  hoplab learn forgotten-rule --answer 3
+  hoplab learn slow-app --agent envoy   # in real time: two minutes`,
 		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", format, "text", "json"); err != nil {
@@ -49,7 +51,10 @@ The exit code is 4 when the run did not show what is documented.`,
 				}
 				return listLessons(s, format)
 			}
-			if err := oneOf("fabric", fabric, plan.FabricLoopback, plan.FabricNetns); err != nil {
+			if err := oneOf("fabric", f.fabric, plan.FabricLoopback, plan.FabricNetns); err != nil {
+				return err
+			}
+			if err := f.checkAgent(); err != nil {
 				return err
 			}
 			l, err := lesson(args[0])
@@ -57,14 +62,14 @@ The exit code is 4 when the run did not show what is documented.`,
 				return err
 			}
 			// The fabric may need this program to run elsewhere.
-			if code, done, err := lab.Enter(fabric); done || err != nil {
+			if code, done, err := lab.Enter(f.fabric); done || err != nil {
 				return errors.Join(err, answer(fail.Code(code)))
 			}
 			ask, err := asker(s, &l, choice, cmd.Flags().Changed("answer"), format)
 			if err != nil {
 				return err
 			}
-			o, err := lessonOptions(cmd, s, fabric)
+			o, err := lessonOptions(cmd, s, &f)
 			if err != nil {
 				return err
 			}
@@ -89,7 +94,9 @@ The exit code is 4 when the run did not show what is documented.`,
 	}
 	fl := cmd.Flags()
 	fl.IntVar(&choice, "answer", 0, "your prediction, without being asked")
-	fl.StringVar(&fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
+	fl.StringVar(&f.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
+	fl.StringVar(&f.agent, "agent", lab.AgentLab, "what runs as the agents: lab (its own) or envoy (a real one, in real time)")
+	registerEnvoy(cmd, &f.envoy)
 	fl.StringVar(&format, "format", "text", "text or json")
 	return cmd
 }
@@ -111,9 +118,12 @@ func lesson(id string) (learn.Lesson, error) {
 	return l, fail.Newf(fail.Usage, "choose from "+strings.Join(ids, ", "), "there is no lesson %q", id)
 }
 
-func lessonOptions(cmd *cobra.Command, s streams, fabric string) (learn.Options, error) {
+func lessonOptions(cmd *cobra.Command, s streams, f *labFlags) (learn.Options, error) {
+	if err := f.findEnvoy(cmd, s); err != nil {
+		return learn.Options{}, err
+	}
 	app, err := measuredApp(cmd.Context(), s.err)
-	return learn.Options{App: app, Fabric: fabric}, err
+	return learn.Options{App: app, Fabric: f.fabric, Envoy: f.envoy}, err
 }
 
 // listLessons prints the lessons in their order.

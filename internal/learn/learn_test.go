@@ -28,6 +28,10 @@ var update = flag.Bool("update", false, "rewrite the golden files and docs/lesso
 // go test ./internal/learn -run TestLessons -fabric netns
 var fabric = flag.String("fabric", "", "the network under the lessons")
 
+// agents runs all lessons with real Envoys, in real time:
+// go test ./internal/learn -run TestLessons -agent envoy
+var agents = flag.String("agent", lab.AgentLab, "what the agents are: lab or envoy")
+
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "node" {
 		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
@@ -50,7 +54,11 @@ func options(t *testing.T) learn.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return learn.Options{App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric}
+	o := learn.Options{App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric}
+	if *agents == lab.AgentEnvoy {
+		o.Envoy = labtest.Envoy(t)
+	}
+	return o
 }
 
 // answers are the choices that each lesson's documented outcome bears out.
@@ -85,7 +93,11 @@ func TestLessons(t *testing.T) {
 			o := o
 			var out bytes.Buffer
 			o.Out = &out
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			limit := time.Minute
+			if o.Envoy != "" {
+				limit = 10 * time.Minute
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), limit)
 			defer cancel()
 			r, err := learn.Run(ctx, l, o)
 			if err != nil {
@@ -108,9 +120,24 @@ func TestLessons(t *testing.T) {
 				return
 			}
 			reruns.Case(l.ID, "")
+			if o.Envoy != "" {
+				return // the file tells of the faster clock
+			}
 			golden(t, l.ID+".txt", settled(out.Bytes()))
 		})
 	}
+}
+
+// TestLessonsWithEnvoy: real Envoys teach the same, in real time. The lesson that
+// takes three minutes is for who asks for it: see the flag agent.
+func TestLessonsWithEnvoy(t *testing.T) {
+	layer.Full(t, "starts Envoys")
+	if *agents == lab.AgentEnvoy {
+		t.Skip("the agents are Envoy in the other tests already")
+	}
+	t.Parallel()
+	labtest.Envoy(t)
+	labtest.Again(t, "TestLessons", "-agent=envoy", "-test.parallel=8", "-test.skip=TestLessons/slow-app")
 }
 
 func golden(t *testing.T, name string, got []byte) {

@@ -223,7 +223,7 @@ func (r replace) show(ctx context.Context, s *stage) (Shown, error) {
 	if err := l.Drain(lab.TaskRef{Service: s.client.ID}); err != nil {
 		return out, err
 	}
-	limit, cancel := context.WithTimeout(ctx, settleWithin)
+	limit, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	for taskOf(l, s.client.ID) == before || taskOf(l, s.client.ID) == "" {
 		if limit.Err() != nil {
@@ -255,7 +255,7 @@ func (r redeploy) show(ctx context.Context, s *stage) (Shown, error) {
 	if err != nil {
 		return out, err
 	}
-	limit, cancel := context.WithTimeout(ctx, settleWithin)
+	limit, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	if err := l.Redeploy(limit, lab.TaskRef{Service: s.client.ID}); err != nil {
 		return out, err

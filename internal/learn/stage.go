@@ -27,8 +27,20 @@ type stage struct {
 	app, client *topology.Service
 }
 
-// settleWithin bounds the wait for the first results of health checks, real time.
+// settleWithin bounds the wait for what the lab does by itself, such as the
+// first results of health checks, in real time.
 const settleWithin = 30 * time.Second
+
+// settleReally is the same on a clock that is not faster than real: targets have
+// health checks every half minute.
+const settleReally = 3 * time.Minute
+
+func (s *stage) patience() time.Duration {
+	if s.act.Scale == 1 {
+		return settleReally
+	}
+	return settleWithin
+}
 
 func newStage(a *Act, o *Options) (*stage, error) {
 	top, err := a.Config.Topology()
@@ -63,14 +75,18 @@ func (s *stage) running(ctx context.Context) (*lab.Lab, error) {
 	if s.lab != nil {
 		return s.lab, nil
 	}
-	l, err := lab.Start(ctx, lab.Options{
+	opts := lab.Options{
 		Topology: s.top, Fabric: s.o.Fabric, App: lab.App{Command: s.o.App}, Node: s.o.Node, Seed: 1, Scale: s.act.Scale, Log: s.o.Log,
-	})
+	}
+	if s.o.Envoy != "" {
+		opts.Agent, opts.Envoy = lab.AgentEnvoy, s.o.Envoy
+	}
+	l, err := lab.Start(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
 	s.lab = l
-	settle, cancel := context.WithTimeout(ctx, settleWithin)
+	settle, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	return l, l.WaitSettled(settle)
 }
