@@ -19,7 +19,10 @@ import (
 var update = flag.Bool("update", false, "rewrite docs/situations.md")
 
 // page is docs/situations.md: the three columns for people.
-type page struct{ rows bytes.Buffer }
+type page struct {
+	rows bytes.Buffer
+	n    int
+}
 
 const head = `# Situations
 
@@ -43,6 +46,7 @@ func (p *page) add(s situation.Situation, r differential.Row) {
 	if strings.HasPrefix(r.ID, "health/") {
 		what += ": the target"
 	}
+	p.n++
 	fmt.Fprintf(&p.rows, "| %d | `%s` | %s | %s | %s | %s |\n", s.Row, s.Name, what, cell(documented(s, r)), cell(r.Predicted), cell(observed))
 }
 

@@ -26,11 +26,15 @@ var (
 	agent  = flag.String("agent", lab.AgentLab, "what the agents are: lab, or envoy, which runs in real time")
 )
 
+// TestMain lets the lab start this binary as its nodes.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "node" {
 		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 	}
 	flag.Parse()
+	if *agent == lab.AgentEnvoy {
+		flag.Set("test.parallel", "8") // they mostly wait
+	}
 	if code, done, err := lab.Enter(*fabric); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -42,7 +46,7 @@ func TestMain(m *testing.M) {
 
 // TestSituations shows three columns that must agree: what is documented, what
 // reach predicts, what the lab shows. With real Envoys on the kernel's network:
-// go test ./internal/situation -agent envoy -fabric netns -timeout 30m
+// go test ./internal/situation -run TestSituations -agent envoy -fabric netns -timeout 30m
 func TestSituations(t *testing.T) {
 	layer.Full(t, "starts labs")
 	r, err := repo.Find()
@@ -57,15 +61,30 @@ func TestSituations(t *testing.T) {
 	if *agent == lab.AgentEnvoy {
 		envoy, scale = labtest.Envoy(t), 1
 	}
-	table := new(page)
-	for _, s := range situation.All() {
+	all := situation.All()
+	seen := make([][]differential.Row, len(all))
+	t.Cleanup(func() { // once those that run beside each other are over
+		table := new(page)
+		for i, rows := range seen {
+			for _, row := range rows {
+				table.add(all[i], row)
+			}
+		}
+		t.Logf("agent %s on %s: %d rows", *agent, *fabric, table.n)
+		if !t.Failed() {
+			table.compare(t)
+		}
+	})
+	for i, s := range all {
 		t.Run(s.Name, func(t *testing.T) {
-			rows := show(t, s, app, envoy, scale)
-			if len(rows) == 0 {
+			if envoy != "" { // in real time they mostly wait; a faster clock is for one at a time
+				t.Parallel()
+			}
+			seen[i] = show(t, s, app, envoy, scale)
+			if len(seen[i]) == 0 {
 				t.Fatal("nothing to compare: no prediction matches the call")
 			}
-			for _, row := range rows {
-				table.add(s, row)
+			for _, row := range seen[i] {
 				if row.Skipped != "" {
 					t.Errorf("%s cannot be shown: %s", row.ID, row.Skipped)
 				}
@@ -78,8 +97,21 @@ func TestSituations(t *testing.T) {
 			}
 		})
 	}
-	if !t.Failed() {
-		table.compare(t)
+}
+
+// TestWithEnvoy is TestSituations with real Envoys as agents, on each fabric, in
+// real time.
+func TestWithEnvoy(t *testing.T) {
+	layer.Full(t, "starts Envoys")
+	if *agent == lab.AgentEnvoy {
+		t.Skip("the agents are Envoy in the other tests already")
+	}
+	labtest.Envoy(t)
+	for _, fabric := range []string{"netns", "loopback"} {
+		t.Run(fabric, func(t *testing.T) {
+			t.Parallel()
+			labtest.Again(t, "TestSituations", "-agent=envoy", "-fabric="+fabric)
+		})
 	}
 }
 
@@ -94,7 +126,7 @@ func show(t *testing.T, s situation.Situation, app, envoy string, scale float64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	rows, err := differential.Compare(ctx, top, differential.Options{
 		App: []string{app}, Fabric: *fabric, Envoy: envoy, Node: []string{self, "node"}, Scale: scale, Seed: 1, Dir: t.TempDir(),

@@ -147,6 +147,26 @@ func TestGeneratedDeployments(t *testing.T) {
 	}
 }
 
+// TestWithEnvoy is TestGeneratedDeployments with real Envoys as agents, a few on
+// each fabric. They run in real time and mostly wait.
+func TestWithEnvoy(t *testing.T) {
+	layer.Full(t, "starts Envoys")
+	if *agent == lab.AgentEnvoy {
+		t.Skip("the agents are Envoy in the other tests already")
+	}
+	labtest.Envoy(t)
+	for _, c := range []struct {
+		fabric string
+		n      int
+	}{{"netns", 6}, {"loopback", 4}} {
+		t.Run(c.fabric, func(t *testing.T) {
+			t.Parallel()
+			n := strconv.Itoa(c.n)
+			labtest.Again(t, "TestGeneratedDeployments", "-agent=envoy", "-fabric="+c.fabric, "-configs="+n, "-at-once="+n, fmt.Sprintf("-seed=%d", *first))
+		})
+	}
+}
+
 func run(t *testing.T, c scenario.Config, app, envoy string, seed uint64, scale float64) ([]differential.Row, error) {
 	c.Name = fmt.Sprintf("seed-%d", seed)
 	top, err := c.Topology()
