@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 			os.Exit(h2App())
 		case "reverseproxy":
 			os.Exit(reverseProxy(os.Args[2]))
+		case "scale":
+			os.Exit(scaleLab(os.Args[2], os.Args[3], os.Args[4], os.Args[5]))
 		case "spin":
 			cpu, _ := strconv.Atoi(os.Args[2])
 			if err := quiet.Spin(cpu, os.Stdin); err != nil {
