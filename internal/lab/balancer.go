@@ -40,9 +40,6 @@ func (b *balancer) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err = l.applyPolicy(); err != nil {
-		return err
-	}
 	if b.cfg, err = b.config(); err != nil {
 		return fmt.Errorf("load balancer %s: %w", b.def.ID, err)
 	}

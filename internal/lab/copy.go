@@ -1,10 +1,13 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/alb"
@@ -19,12 +22,13 @@ type deploymentCopy struct {
 	name      string      // "" for the deployment itself
 	tlsOf     topology.ID // the service whose endpoints have TLS here whatever the source says; "" for none
 	services  []*service
+	byID      map[topology.ID]*service
 	instances []*instance
 	balancers []*balancer
 }
 
 func (l *Lab) newCopy(name string, twin *Twin) *deploymentCopy {
-	dc := &deploymentCopy{lab: l, name: name}
+	dc := &deploymentCopy{lab: l, name: name, byID: map[topology.ID]*service{}}
 	if twin != nil && twin.TLS {
 		dc.tlsOf = twin.Of
 	}
@@ -36,7 +40,9 @@ func (l *Lab) newCopy(name string, twin *Twin) *deploymentCopy {
 			continue
 		}
 		if twin == nil || s.ID == twin.Of || clientOf(s, twin.Of) {
-			dc.services = append(dc.services, &service{copy: dc, def: s, desired: s.DesiredCount.Or(1)})
+			sv := &service{copy: dc, def: s, desired: s.DesiredCount.Or(1)}
+			dc.services = append(dc.services, sv)
+			dc.byID[s.ID] = sv
 		}
 	}
 	for _, lb := range topo.LoadBalancers {
@@ -72,6 +78,10 @@ func (dc *deploymentCopy) balancesFor(lb *topology.LoadBalancer, id topology.ID)
 // deploys before it; otherwise the source's order stays.
 func order(in []*topology.Service) []*topology.Service {
 	var out []*topology.Service
+	at := map[topology.ID]int{}
+	for i, s := range in {
+		at[s.ID] = i
+	}
 	placed := map[topology.ID]bool{}
 	var place func(s *topology.Service)
 	place = func(s *topology.Service) {
@@ -79,10 +89,15 @@ func order(in []*topology.Service) []*topology.Service {
 			return
 		}
 		placed[s.ID] = true // before its predecessors: a cycle must not hang us
-		for _, o := range in {
-			if slices.Contains(s.After, o.ID) {
-				place(o)
+		var before []int
+		for _, id := range s.After {
+			if i, ok := at[id]; ok && !placed[id] {
+				before = append(before, i)
 			}
+		}
+		slices.Sort(before)
+		for _, i := range before {
+			place(in[i])
 		}
 		out = append(out, s)
 	}
@@ -92,8 +107,9 @@ func order(in []*topology.Service) []*topology.Service {
 	return out
 }
 
-// start starts the load balancers, the instances behind them, and the
-// services one after the other.
+// start starts the load balancers, the instances behind them, and the tasks
+// of all services: those that the source deploys first come first, but nobody
+// waits for anybody, since nobody calls before the lab is up.
 func (dc *deploymentCopy) start(ctx context.Context) error {
 	for _, b := range dc.balancers {
 		if err := b.start(ctx); err != nil {
@@ -109,12 +125,20 @@ func (dc *deploymentCopy) start(ctx context.Context) error {
 	if err := dc.publish(); err != nil {
 		return err
 	}
+	var tasks []*task
 	for _, s := range dc.services {
-		if err := s.first(ctx); err != nil {
-			return err
-		}
+		tasks = append(tasks, s.deploy()...)
 	}
-	return nil
+	running, err := dc.lab.startTasks(ctx, tasks)
+	for _, t := range running {
+		t.service.enter(t)
+		t.known = true // the lab is not up before its callers can call
+		t.service.entered(t, "")
+	}
+	if err != nil {
+		return err
+	}
+	return dc.publish()
 }
 
 // balances reports whether a load balancer of the copy forwards to the group.
@@ -129,12 +153,7 @@ func (dc *deploymentCopy) balances(group topology.ID) bool {
 
 // service returns the service with the ID, or nil.
 func (dc *deploymentCopy) service(id topology.ID) *service {
-	for _, s := range dc.services {
-		if s.def.ID == id {
-			return s
-		}
-	}
-	return nil
+	return dc.byID[id]
 }
 
 // publish tells load balancers and agents which tasks there are now.
@@ -147,34 +166,82 @@ func (dc *deploymentCopy) publish() error {
 			return err
 		}
 	}
+	return dc.tellAgents()
+}
+
+// tellAgents tells each agent what has changed of the tasks behind its names,
+// all of them at the same time.
+func (dc *deploymentCopy) tellAgents() error {
+	hosts := map[*topology.ConnectEndpoint][]netip.AddrPort{}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
 	for _, s := range dc.services {
+		callers := map[string]int{}
+		for _, t := range s.tasks {
+			callers[dc.lab.zone(t.iface.Subnet)]++
+		}
 		for _, t := range s.tasks {
 			if t.agent == nil || len(t.names) == 0 {
 				continue
 			}
-			err := t.agent.Call(node.OpUpdate, dc.updateFor(t), nil)
-			if err != nil && t.agent.proc.Alive() {
-				return err
+			u, changed := t.news(hosts, callers)
+			if !changed {
+				continue
 			}
+			wg.Go(func() {
+				if err := t.agent.Call(node.OpUpdate, u, nil); err != nil && t.agent.proc.Alive() {
+					mu.Lock()
+					defer mu.Unlock()
+					failed = cmp.Or(failed, err)
+					t.told, t.toldCallers = nil, nil // it is told everything the next time
+				}
+			})
 		}
 	}
-	return nil
+	wg.Wait()
+	return failed
 }
 
-// updateFor is what the agent of a task is told: where the tasks behind its
-// names are, and in which zones.
-func (dc *deploymentCopy) updateFor(t *task) agent.Update {
-	l := dc.lab
-	u := agent.Update{Hosts: dc.hostsFor(t.names), Zones: map[netip.Addr]string{}, Callers: map[string]int{}}
-	for _, s := range dc.services {
-		for _, o := range slices.Concat(s.tasks, s.leaving) {
-			u.Zones[o.iface.IP] = l.zone(o.iface.Subnet)
+// news is what the task's agent is to be told, and whether that is anything:
+// where the tasks behind its names are, and in which zones. hosts keeps what
+// was looked up of an endpoint for the next task.
+func (t *task) news(hosts map[*topology.ConnectEndpoint][]netip.AddrPort, callers map[string]int) (u agent.Update, changed bool) {
+	dc := t.service.copy
+	first := t.told == nil
+	if first {
+		t.told = make([][]netip.AddrPort, len(t.names))
+	}
+	u.Hosts, u.Zones = map[string][]netip.AddrPort{}, map[netip.Addr]string{}
+	for i, n := range t.names {
+		now, ok := hosts[n.endpoint]
+		if !ok {
+			now = dc.hostsOf(n)
+			hosts[n.endpoint] = now
+		}
+		if !first && slices.Equal(now, t.told[i]) {
+			continue
+		}
+		t.told[i], u.Hosts[n.key] = now, now
+		for _, at := range now {
+			u.Zones[at.Addr()] = dc.zoneOf(n.service, at.Addr())
 		}
 	}
-	for _, o := range t.service.tasks {
-		u.Callers[l.zone(o.iface.Subnet)]++
+	if !maps.Equal(callers, t.toldCallers) {
+		t.toldCallers, u.Callers = callers, callers
 	}
-	return u
+	return u, len(u.Hosts) > 0 || u.Callers != nil
+}
+
+// zoneOf is the zone of a service's task by its address.
+func (dc *deploymentCopy) zoneOf(id topology.ID, ip netip.Addr) string {
+	s := dc.service(id)
+	for _, t := range slices.Concat(s.tasks, s.leaving) {
+		if t.iface.IP == ip {
+			return dc.lab.zone(t.iface.Subnet)
+		}
+	}
+	return ""
 }
 
 // zone is the availability zone of a subnet. Where the source leaves it open
@@ -190,20 +257,16 @@ func (l *Lab) zone(subnet netip.Prefix) string {
 	return subnet.String()
 }
 
-// hostsFor returns the tasks behind each name, whether or not they are ready.
-func (dc *deploymentCopy) hostsFor(names []name) map[string][]netip.AddrPort {
-	out := map[string][]netip.AddrPort{}
-	for _, n := range names {
-		hosts := []netip.AddrPort{}
-		if s := dc.service(n.service); s != nil {
-			_, ingress, ok := ports(n.endpoint)
-			for _, t := range slices.Concat(s.tasks, s.leaving) {
-				if ok && t.known {
-					hosts = append(hosts, netip.AddrPortFrom(t.iface.IP, ingress))
-				}
+// hostsOf returns the tasks behind a name, whether or not they are ready.
+func (dc *deploymentCopy) hostsOf(n name) []netip.AddrPort {
+	hosts := []netip.AddrPort{}
+	if s := dc.service(n.service); s != nil {
+		_, ingress, ok := ports(n.endpoint)
+		for _, t := range slices.Concat(s.tasks, s.leaving) {
+			if ok && t.known {
+				hosts = append(hosts, netip.AddrPortFrom(t.iface.IP, ingress))
 			}
 		}
-		out[n.key()] = hosts
 	}
-	return out
+	return hosts
 }

@@ -194,7 +194,7 @@ func (l *Lab) groupHost(dc *deploymentCopy, id topology.ID) (fabric.Host, error)
 				return nil, err
 			}
 			b.groupHost = h
-			return h, l.applyPolicy()
+			return h, nil
 		}
 	}
 	return nil, fmt.Errorf("no load balancer %s runs", id)

@@ -69,9 +69,6 @@ func (i *instance) start(ctx context.Context) (err error) {
 		Delay: l.opts.LinkDelay}); err != nil {
 		return err
 	}
-	if err = l.applyPolicy(); err != nil {
-		return err
-	}
 	l.wg.Go(func() { // whatever has started ends with the lab
 		<-l.ctx.Done()
 		l.mu.Lock()

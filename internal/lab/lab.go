@@ -35,17 +35,20 @@ type Lab struct {
 	fabric  fabric.Fabric
 	network *vpc.Network
 	spawner *proc.Spawner
+	sharing sharing
 	begun   time.Time
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup   // background work
 	health  chan healthEvent // of the load balancers, in order
 
+	notesMu sync.Mutex
+	notes   []string
+
 	mu     sync.Mutex        // for everything below, and for changes to the deployment
 	copies []*deploymentCopy // the deployment itself first, then its twins
 	load   *externalHost
 	closed bool
-	notes  []string
 	ca     *certs.Authority // of HTTPS listeners; nil without one
 	agents *certs.Authority // of the agents; nil without TLS between them
 }
@@ -79,6 +82,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 		opts: opts, index: index, clock: clock.New(opts.Scale), dir: opts.Dir, envoy: envoy, fabric: fab, network: vpc.New(index),
 		spawner: proc.NewSpawner(), begun: time.Now(), health: make(chan healthEvent, 1024),
 	}
+	l.sharing.lab = l
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if envoy != "" {
 		l.note("the agents are Envoy, " + envoy)
@@ -143,7 +147,7 @@ var fabrics = map[string]func() (fabric.Fabric, error){
 // nets make the node side of a fabric by its name.
 var nets = map[string]func(fabric.NetSpec) (fabric.Net, error){
 	"loopback": func(s fabric.NetSpec) (fabric.Net, error) { return loopback.NewNet(s.Config) },
-	netns.Name: func(fabric.NetSpec) (fabric.Net, error) { return netns.NewNet() },
+	netns.Name: func(s fabric.NetSpec) (fabric.Net, error) { return netns.NewNet(s.Config) },
 }
 
 func openFabric(name string) (fabric.Fabric, error) {
@@ -178,6 +182,9 @@ func (l *Lab) start(ctx context.Context) error {
 		l.dir, l.ownDir = dir, true
 	}
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return err
+	}
+	if err := l.applyPolicy(); err != nil {
 		return err
 	}
 	l.copies = append(l.copies, l.newCopy("", nil))
@@ -225,9 +232,10 @@ func (l *Lab) external(ctx context.Context) (*externalHost, error) {
 		return nil, err
 	}
 	l.load = &externalHost{iface: i, host: h}
-	return l.load, l.applyPolicy()
+	return l.load, nil
 }
 
+// applyPolicy puts the security groups in force, for all hosts that come.
 func (l *Lab) applyPolicy() error {
 	if f, ok := l.fabric.(fabric.Isolated); ok {
 		return f.SetPolicies(l.network.Egress, l.network.Ingress)
@@ -304,6 +312,7 @@ func (l *Lab) Close() error {
 	l.mu.Unlock()
 	wg.Wait()
 	l.wg.Wait()
+	l.sharing.close()
 	err := l.fabric.Close()
 	l.spawner.Close()
 	if l.ownDir {
@@ -332,9 +341,19 @@ func (l *Lab) certificate(name string) (*certs.Pair, error) {
 	return l.ca.Issue(name)
 }
 
-// note adds a remark for Status; Lab.mu is held.
+// note adds a remark for Status.
 func (l *Lab) note(text string) {
+	l.notesMu.Lock()
+	defer l.notesMu.Unlock()
 	if !slices.Contains(l.notes, text) {
 		l.notes = append(l.notes, text)
 	}
+}
+
+// remarks are the notes so far, those of a kind together: tasks that start side
+// by side note what they find in any order.
+func (l *Lab) remarks() []string {
+	l.notesMu.Lock()
+	defer l.notesMu.Unlock()
+	return slices.Clone(l.notes)
 }

@@ -14,10 +14,8 @@ type name struct {
 	at       netip.AddrPort // virtual address and client port
 	service  topology.ID
 	endpoint *topology.ConnectEndpoint
+	key      string // identifies the name and client port to an agent
 }
-
-// key identifies an endpoint name and client port to an agent.
-func (n name) key() string { return fmt.Sprintf("%s:%d", n.host, n.at.Port()) }
 
 // vip returns the n-th virtual address, from 1: 127.255.0.1 and on.
 func vip(n int) netip.Addr {
@@ -44,7 +42,7 @@ func (dc *deploymentCopy) namesFor(s *topology.Service, visible func(topology.ID
 		}
 		out = append(out, name{
 			host: host, at: netip.AddrPortFrom(vip(e.Index), uint16(port)),
-			service: e.Endpoint.Service.ID, endpoint: e.Endpoint,
+			service: e.Endpoint.Service.ID, endpoint: e.Endpoint, key: fmt.Sprintf("%s:%d", host, port),
 		})
 	}
 	return out

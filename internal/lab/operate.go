@@ -155,8 +155,9 @@ func (d *deployment) left() (n int) {
 func (d *deployment) step(ctx context.Context) (done bool, err error) {
 	s := d.service
 	least := (s.desired*s.def.MinimumHealthyPercent.Or(100) + 99) / 100 // rounded up
-	for len(s.tasks)+s.starting-d.left() < s.desired && len(s.tasks)+s.starting < s.desired*s.def.MaximumPercent.Or(200)/100 {
-		if err := s.begin(ctx, ""); err != nil {
+	there := len(s.tasks) + s.starting
+	if n := min(s.desired-(there-d.left()), s.desired*s.def.MaximumPercent.Or(200)/100-there); n > 0 {
+		if err := s.begin(ctx, n, ""); err != nil {
 			return false, err
 		}
 	}

@@ -38,6 +38,11 @@ type Options struct {
 	Scale  float64
 	Inject []Injection
 	Twins  []Twin
+	// ShareAgents lets agents of several tasks run in one process, which saves
+	// most of their memory. What one of them takes of the CPU, and how long its
+	// requests wait, then depends on the others: not for what is measured. Envoys
+	// have processes of their own in any case.
+	ShareAgents bool
 	// Node is the command of a node process. Empty means this executable with
 	// the argument "node"; a test binary passes its own.
 	Node []string

@@ -18,38 +18,64 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/proc"
 )
 
-// nodeProcess is the process of a node: a load balancer's node or an agent.
+// nodeProcess is a node: a load balancer's, or an agent.
 type nodeProcess struct {
 	*node.Client
-	proc *proc.Process
+	proc running
 	stop func() // of the host's Watch
+}
+
+// running is what a node runs in: a process of its own, or a place in one.
+type running interface {
+	PID() int
+	// Done is closed when it has ended; Why then says how.
+	Done() <-chan struct{}
+	Alive() bool
+	Why() string
+	// Wait waits for its end, at most for the given time, and reports whether it ended.
+	Wait(limit time.Duration) bool
+	// Kill ends it at once and waits for its end.
+	Kill()
 }
 
 // startNode starts a node process in the host, configures it and keeps its
 // view of the network up to date. bound receives where it listens, event what
 // the node reports by itself.
 func (l *Lab) startNode(name string, h fabric.Host, start node.Start, bound any, event func(json.RawMessage)) (*nodeProcess, error) {
-	cmd := exec.Command(l.opts.Node[0], l.opts.Node[1:]...)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p, err := l.spawner.Start(name, cmd, l.opts.Log, h.Start)
+	client, p, err := l.spawnNode(name, h.Start, event)
 	if err != nil {
 		return nil, err
 	}
 	if guardApps && start.Envoy != nil {
-		p.OnStop(in.Close) // it ends its Envoy first, which no kernel does here
+		p.OnStop(client.Close) // it ends its Envoy first, which no kernel does here
 	}
-	c := &nodeProcess{Client: node.NewClient(name, in, out, event), proc: p, stop: func() {}}
 	start.Net = h.Net()
+	return configure(&nodeProcess{Client: client, proc: p, stop: func() {}}, h, start, bound)
+}
+
+// spawnNode starts a node process that has been told nothing yet.
+func (l *Lab) spawnNode(name string, start func(*exec.Cmd) error, event func(json.RawMessage)) (*node.Client, *proc.Process, error) {
+	cmd := exec.Command(l.opts.Node[0], l.opts.Node[1:]...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := l.spawner.Start(name, cmd, l.opts.Log, start)
+	if err != nil {
+		return nil, nil, err
+	}
+	return node.NewClient(name, in, out, event), p, nil
+}
+
+// configure tells a node what it is and keeps its view of the network up to date.
+func configure(c *nodeProcess, h fabric.Host, start node.Start, bound any) (*nodeProcess, error) {
 	if err := c.Call(node.OpStart, start, bound); err != nil {
 		c.close()
-		if why := p.Why(); why != "exit status 0" {
+		if why := c.proc.Why(); why != ended {
 			err = fmt.Errorf("%w (%s)", err, why)
 		}
 		return nil, err
@@ -60,7 +86,10 @@ func (l *Lab) startNode(name string, h fabric.Host, start node.Start, bound any,
 	return c, nil
 }
 
-// close ends the process: it ends by itself when its input closes.
+// ended is how a node ends that was asked to.
+const ended = "exit status 0"
+
+// close ends the node: it ends by itself when its input closes.
 func (c *nodeProcess) close() {
 	c.stop()
 	c.Client.Close()
@@ -69,7 +98,7 @@ func (c *nodeProcess) close() {
 	}
 }
 
-// kill ends the process at once.
+// kill ends the node at once.
 func (c *nodeProcess) kill() {
 	c.proc.Kill()
 	c.stop()
@@ -123,22 +152,13 @@ func (l *Lab) startAppProcess(name string, h fabric.Host, env []string, log stri
 // startAppThroughNode starts a node that starts the app. A signal to the node ends
 // both: its standard input closes with it.
 func (l *Lab) startAppThroughNode(name string, h fabric.Host, app node.App) (*proc.Process, error) {
-	cmd := exec.Command(l.opts.Node[0], l.opts.Node[1:]...)
-	in, err := cmd.StdinPipe()
+	client, p, err := l.spawnNode(name, h.Start, nil)
 	if err != nil {
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p, err := l.spawner.Start(name, cmd, l.opts.Log, h.Start)
-	if err != nil {
-		return nil, err
-	}
-	p.OnStop(in.Close)
+	p.OnStop(client.Close)
 	var started node.AppStarted
-	if err := node.NewClient(name, in, out, nil).Call(node.OpStart, node.Start{App: &app}, &started); err != nil {
+	if err := client.Call(node.OpStart, node.Start{App: &app}, &started); err != nil {
 		p.Kill()
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -65,26 +66,25 @@ func (s *service) name() string { return s.def.Name.Or(string(s.def.ID)) }
 // all of them, once the first one is through.
 func existing(topology.ID) bool { return true }
 
-// first deploys the service for the first time: its tasks see the services
-// that the source deploys before it and their own, and an error ends the
-// lab's start.
-func (s *service) first(ctx context.Context) error {
+// deploy begins the service's first deployment: its tasks see the services that
+// the source deploys before it and their own. It returns the tasks, which do
+// not run yet.
+func (s *service) deploy() []*task {
 	if s.def.Task == nil {
-		s.copy.lab.notes = append(s.copy.lab.notes, fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
+		s.copy.lab.note(fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
 		return nil
 	}
-	s.visible = func(id topology.ID) bool { return id == s.def.ID || slices.Contains(s.def.After, id) }
-	s.deployments, s.deploying = 1, true
-	for len(s.tasks) < s.desired {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := s.add(ctx, s.nextID(), ""); err != nil {
-			return err
-		}
-		s.tasks[len(s.tasks)-1].known = true // the lab is not up before its callers can call
+	before := map[topology.ID]bool{s.def.ID: true}
+	for _, id := range s.def.After {
+		before[id] = true
 	}
-	return s.copy.publish()
+	s.visible = func(id topology.ID) bool { return before[id] }
+	s.deployments, s.deploying = 1, true
+	var out []*task
+	for range s.desired {
+		out = append(out, s.newTask(s.nextID()))
+	}
+	return out
 }
 
 // nextID names the next task.
@@ -93,26 +93,32 @@ func (s *service) nextID() string {
 	return taskID(s.copy.name, s.def.ID, s.started)
 }
 
-// begin asks for one more task, which is there after the time that a task
-// takes to start; at once when that is not set. why is added to the event.
-func (s *service) begin(ctx context.Context, why string) error {
+// begin asks for n more tasks, which are there after the time that a task
+// takes to start; at once when that is not set. why is added to the events.
+func (s *service) begin(ctx context.Context, n int, why string) error {
 	l := s.copy.lab
 	after := l.opts.Timing.TaskStart
 	if s.def.Connected() {
 		after += l.opts.Timing.AgentReady
 	}
-	id := s.nextID()
-	if after == 0 {
-		return s.add(ctx, id, why)
+	var ids []string
+	for range n {
+		ids = append(ids, s.nextID())
 	}
-	s.starting++
-	s.launched(id, why)
+	if after == 0 {
+		return s.add(ctx, ids, why)
+	}
+	s.starting += n
+	for _, id := range ids {
+		s.launched(id, why)
+	}
 	l.later(after, func() {
-		s.starting--
-		if s.broken || len(s.tasks) >= s.most() {
+		s.starting -= n
+		if s.broken {
 			return
 		}
-		if err := s.enter(l.ctx, id); err != nil {
+		ids := ids[:max(0, min(n, s.most()-len(s.tasks)))]
+		if _, err := s.run(l.ctx, ids); err != nil {
 			s.unable(err)
 		}
 	})
@@ -125,16 +131,21 @@ func (s *service) most() int {
 	return max(s.desired*s.def.MaximumPercent.Or(200)/100, s.desired)
 }
 
-// add starts one more task and makes it known.
-func (s *service) add(ctx context.Context, id, why string) error {
-	if err := s.enter(ctx, id); err != nil {
-		return err
+// add starts tasks and makes them known.
+func (s *service) add(ctx context.Context, ids []string, why string) error {
+	tasks, err := s.run(ctx, ids)
+	for _, t := range tasks {
+		s.entered(t, why)
 	}
-	s.launched(id, why)
+	return err
+}
+
+// entered reports a task that has been taken into service.
+func (s *service) entered(t *task, why string) {
+	s.launched(t.id, why)
 	if groups := s.groups(); len(groups) > 0 {
 		s.event("registered 1 targets in target-group %s", strings.Join(groups, ", "))
 	}
-	return nil
 }
 
 func (s *service) launched(id, why string) {
@@ -142,13 +153,26 @@ func (s *service) launched(id, why string) {
 	s.event("has started 1 tasks: (task %s).%s", id, why)
 }
 
-// enter starts the task. Load balancers are told of it at once, the agents of
-// its callers after the time that takes.
-func (s *service) enter(ctx context.Context, id string) error {
-	t, err := s.startTask(ctx, id)
-	if err != nil {
-		return err
+// run starts tasks side by side, takes those that run into service and returns
+// them; the error is of the first that does not. Load balancers are told of them
+// at once, the agents of their callers after the time that takes.
+func (s *service) run(ctx context.Context, ids []string) ([]*task, error) {
+	var tasks []*task
+	for _, id := range ids {
+		tasks = append(tasks, s.newTask(id))
 	}
+	running, err := s.copy.lab.startTasks(ctx, tasks)
+	for _, t := range running {
+		s.enter(t)
+	}
+	if len(running) == 0 {
+		return nil, err
+	}
+	return running, errors.Join(err, s.copy.publish())
+}
+
+// enter takes a task that runs into service.
+func (s *service) enter(t *task) {
 	l := s.copy.lab
 	s.tasks = append(s.tasks, t)
 	t.supervise()
@@ -161,7 +185,6 @@ func (s *service) enter(ctx context.Context, id string) error {
 		})
 	}
 	l.later(0, s.settle)
-	return s.copy.publish()
 }
 
 // settle reports the end of a deployment and a steady state, once each.
@@ -217,8 +240,8 @@ func (s *service) unable(err error) {
 // that cannot be started is tried again later.
 func (s *service) reconcile() {
 	l := s.copy.lab
-	for !l.closed && !s.broken && s.def.Task != nil && len(s.tasks)+s.starting < s.desired {
-		if err := s.begin(l.ctx, ""); err != nil {
+	if n := s.desired - len(s.tasks) - s.starting; n > 0 && !l.closed && !s.broken && s.def.Task != nil {
+		if err := s.begin(l.ctx, n, ""); err != nil {
 			s.unable(err)
 			return
 		}
@@ -357,14 +380,14 @@ func (s *service) unhealthy(t *task, why string, still func() bool) {
 	// Where the maximum percent leaves room, the replacement starts first.
 	const replaces = " Amazon ECS replaced 1 tasks due to an unhealthy status."
 	if len(s.tasks)+s.starting < s.most() {
-		if err := s.begin(l.ctx, replaces); err != nil {
+		if err := s.begin(l.ctx, 1, replaces); err != nil {
 			s.unable(err)
 		}
 		s.retire(t, why)
 		return
 	}
 	s.retire(t, why)
-	if err := s.begin(l.ctx, replaces); err != nil {
+	if err := s.begin(l.ctx, 1, replaces); err != nil {
 		s.unable(err)
 	}
 }

@@ -86,7 +86,7 @@ type LoadBalancerStatus struct {
 func (l *Lab) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	st := Status{Fabric: l.fabric.Name(), Scale: l.clock.Factor(), Dir: l.dir, Notes: slices.Clone(l.notes)}
+	st := Status{Fabric: l.fabric.Name(), Scale: l.clock.Factor(), Dir: l.dir, Notes: l.remarks()}
 	if l.ca != nil {
 		st.CA = l.caFile()
 	}
@@ -116,7 +116,7 @@ func (l *Lab) Status() Status {
 func (t *task) status() TaskStatus {
 	ts := TaskStatus{ID: t.id, IP: t.iface.IP.String(), State: t.state, Why: t.why, Health: t.health(), Names: map[string]string{}}
 	for _, n := range t.names {
-		ts.Names[n.key()] = n.at.Addr().String()
+		ts.Names[n.key] = n.at.Addr().String()
 	}
 	if t.agent != nil {
 		ts.PIDs = append(ts.PIDs, t.agent.proc.PID())

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/lab/node"
-	"github.com/hoplab/hoplab/internal/lab/proc"
 )
 
 // TaskState is a task's lastStatus, as Amazon ECS names it.
@@ -49,7 +48,7 @@ func (l *Lab) pause(d time.Duration) {
 
 // onEnd calls f under the lab's lock when the process has ended, unless the
 // lab has been closed by then.
-func (l *Lab) onEnd(p *proc.Process, f func()) {
+func (l *Lab) onEnd(p running, f func()) {
 	l.wg.Go(func() {
 		select {
 		case <-l.ctx.Done():

@@ -39,6 +39,11 @@ type task struct {
 	ctx     context.Context // ends with the task
 	cancel  context.CancelFunc
 
+	// told is what its agent knows of each of names, toldCallers of the zones of
+	// its own service.
+	told        [][]netip.AddrPort
+	toldCallers map[string]int
+
 	// Below: guarded by Lab.mu.
 	state      TaskState
 	known      bool // the agents of its callers send it requests
@@ -50,9 +55,8 @@ type task struct {
 	allDrained chan struct{}   // closed when draining is empty
 }
 
-// startTask starts a task: the agent first, then the containers, as Amazon
-// ECS orders them.
-func (s *service) startTask(ctx context.Context, id string) (*task, error) {
+// newTask returns a task that does not run yet.
+func (s *service) newTask(id string) *task {
 	l := s.copy.lab
 	t := &task{
 		service: s, id: id, names: s.copy.namesFor(s.def, s.visible),
@@ -60,26 +64,28 @@ func (s *service) startTask(ctx context.Context, id string) (*task, error) {
 	}
 	t.ctx, t.cancel = context.WithCancel(l.ctx)
 	t.dir = filepath.Join(l.dir, fileName(s.copy.name+" "+string(s.def.ID)), t.id)
+	return t
+}
+
+// start starts the task: the agent first, then the containers, as Amazon ECS
+// orders them. Tasks may start side by side.
+func (t *task) start(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t.begun = time.Now()
 	if err := os.MkdirAll(t.dir, 0o755); err != nil {
-		return nil, err
+		return err
 	}
-	err := t.attach(ctx)
-	if err == nil && s.def.Connect != nil && s.def.Connect.Enabled.Or(false) {
-		err = t.startAgent()
+	if err := t.addHost(ctx); err != nil {
+		return err
 	}
-	if err == nil {
-		err = t.startApps()
+	if c := t.service.def.Connect; c != nil && c.Enabled.Or(false) {
+		if err := t.startAgent(); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		t.kill()
-		t.cancel()
-		t.detach()
-		return nil, fmt.Errorf("service %s: task %s: %w", s.def.ID, t.id, err)
-	}
-	if len(s.def.LoadBalancers) == 0 {
-		t.wasHealthy = true // nothing says otherwise
-	}
-	return t, nil
+	return t.startApps()
 }
 
 // taskID returns a name that stays the same from run to run.
@@ -101,22 +107,22 @@ func fileName(s string) string {
 
 func (t *task) label() string { return "task " + t.id }
 
-func (t *task) attach(ctx context.Context) (err error) {
-	l := t.service.copy.lab
+// attach gives the task its network interface.
+func (t *task) attach() (err error) {
 	def := t.service.def
-	if t.iface, err = l.network.Attach(t.label(), def.Subnets, def.Groups); err != nil {
-		return err
-	}
+	t.iface, err = t.service.copy.lab.network.Attach(t.label(), def.Subnets, def.Groups)
+	return err
+}
+
+func (t *task) addHost(ctx context.Context) (err error) {
+	l := t.service.copy.lab
 	vips := map[string]netip.Addr{}
 	for _, n := range t.names {
 		vips[n.host] = n.at.Addr()
 	}
 	t.host, err = l.fabric.AddHost(ctx, fabric.HostSpec{Name: t.label(), IP: t.iface.IP, Subnet: t.iface.Subnet, VIPs: vips,
 		Delay: l.opts.LinkDelay})
-	if err != nil {
-		return err
-	}
-	return l.applyPolicy()
+	return err
 }
 
 // startAgent starts the agent and puts the redirects and listeners of its
@@ -144,7 +150,13 @@ func (t *task) startAgent() (err error) {
 		cfg.Egress = append(cfg.Egress, agent.Egress{Name: n.host, Discovery: d, Protocol: p, At: n.at, TLS: trust, Timeouts: timeouts(p, c)})
 	}
 	var b agent.Bound
-	if t.agent, err = l.startNode("agent of "+t.label(), t.host, node.Start{Agent: &cfg, Envoy: t.envoyOf()}, &b, nil); err != nil {
+	name, begin := "agent of "+t.label(), node.Start{Agent: &cfg, Envoy: t.envoyOf()}
+	if l.opts.ShareAgents && begin.Envoy == nil {
+		t.agent, err = l.sharing.start(name, t.host, begin, &b)
+	} else {
+		t.agent, err = l.startNode(name, t.host, begin, &b, nil)
+	}
+	if err != nil {
 		return err
 	}
 	for i, in := range cfg.Ingress {
@@ -158,11 +170,9 @@ func (t *task) startAgent() (err error) {
 		}
 	}
 	if len(b.Outbound) > 0 {
-		if err := t.host.Outbound(b.Outbound); err != nil {
-			return err
-		}
+		return t.host.Outbound(b.Outbound)
 	}
-	return t.agent.Call(node.OpUpdate, t.service.copy.updateFor(t), nil)
+	return nil
 }
 
 // ingressOf lists what the agent of a service listens on. An endpoint that

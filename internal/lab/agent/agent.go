@@ -3,9 +3,11 @@ package agent
 import (
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/certs"
@@ -29,6 +31,9 @@ type Agent struct {
 	byName    map[string]*endpoint
 	listeners []net.Listener
 	outbound  fabric.Outbound
+
+	updating sync.Mutex
+	zones    atomic.Pointer[zoning] // of all egress endpoints; nil without zones
 
 	wg   sync.WaitGroup
 	stop chan struct{}
@@ -84,6 +89,9 @@ func (a *Agent) connectTimeout() time.Duration {
 
 func (a *Agent) newEndpoint(name string, p Protocol, t Timeouts, local bool) (*endpoint, error) {
 	ep := &endpoint{name: name, stats: newStats(), hosts: newCluster(a.clock, a.net, a.clock.Real(t.Idle), local)}
+	if !local {
+		ep.hosts.zones = &a.zones
+	}
 	switch p {
 	case HTTP, HTTP2, GRPC:
 		ep.hosts.http2 = p != HTTP
@@ -216,9 +224,21 @@ func (a *Agent) unmatched(c net.Conn) {
 
 // Update changes the tasks behind egress endpoints.
 func (a *Agent) Update(u Update) {
+	a.updating.Lock()
+	defer a.updating.Unlock()
+	if len(u.Zones) > 0 || u.Callers != nil {
+		z := &zoning{own: a.cfg.Zone, of: map[netip.Addr]string{}, callers: u.Callers}
+		if old := a.zones.Load(); old != nil {
+			maps.Copy(z.of, old.of)
+			if u.Callers == nil {
+				z.callers = old.callers
+			}
+		}
+		maps.Copy(z.of, u.Zones)
+		a.zones.Store(z)
+	}
 	for name, hosts := range u.Hosts {
 		if ep := a.byName[name]; ep != nil {
-			ep.hosts.zones.Store(&zoning{own: a.cfg.Zone, of: u.Zones, callers: u.Callers})
 			ep.hosts.setHosts(hosts)
 		}
 	}

@@ -33,7 +33,7 @@ type cluster struct {
 	leaving map[*h2.UpstreamCodec]bool // of hosts that are gone, with streams that are not
 	hosts   atomic.Pointer[[]*host]
 	next    atomic.Uint32
-	zones   atomic.Pointer[zoning] // nil without zones
+	zones   *atomic.Pointer[zoning] // the agent's; nil for an app
 }
 
 func newCluster(c clock.Clock, n fabric.Net, idle time.Duration, local bool) *cluster {
@@ -135,7 +135,7 @@ func (c *cluster) pick(now time.Time, tried []*host) *host {
 	}
 	panicking := usable*2 < len(hosts)
 	if !panicking {
-		hosts = c.zones.Load().nearby(hosts, now, tried)
+		hosts = c.zoning().nearby(hosts, now, tried)
 	}
 	start := int(c.next.Add(1) - 1)
 	var fallback *host
@@ -152,6 +152,13 @@ func (c *cluster) pick(now time.Time, tried []*host) *host {
 		}
 	}
 	return fallback
+}
+
+func (c *cluster) zoning() *zoning {
+	if c.zones == nil {
+		return nil
+	}
+	return c.zones.Load()
 }
 
 func (c *cluster) sweep(now time.Time) {

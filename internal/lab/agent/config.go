@@ -116,8 +116,9 @@ type Update struct {
 	// Hosts lists the tasks' ingress addresses by endpoint name and client
 	// port ("name:port").
 	Hosts map[string][]netip.AddrPort `json:"hosts"`
-	// Zones are the availability zones of those tasks, and Callers how many
-	// tasks of the agent's own service each zone has.
+	// Zones are the availability zones of those tasks, beside those that are
+	// known, and Callers how many tasks of the agent's own service each zone has;
+	// nil for what it was.
 	Zones   map[netip.Addr]string `json:"zones,omitempty"`
 	Callers map[string]int        `json:"callers,omitempty"`
 }

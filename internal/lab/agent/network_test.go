@@ -26,7 +26,7 @@ type testNetwork struct {
 func newTestNetwork() *testNetwork {
 	return &testNetwork{loopback.View{
 		IP: netip.MustParseAddr("10.0.1.1"), Real: netip.MustParseAddr("127.0.0.1"),
-		Peers: map[netip.Addr]loopback.Peer{}, Local: map[uint16]netip.AddrPort{},
+		Peers: map[netip.Addr]loopback.Peer{}, Self: loopback.Self{Local: map[uint16]netip.AddrPort{}},
 	}}
 }
 

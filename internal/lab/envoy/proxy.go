@@ -70,7 +70,7 @@ const (
 // in the task's host. Envoy ends with this process, however that ends (Linux).
 func Start(cfg agent.Config, n fabric.Net, path, dir string) (*Proxy, agent.Bound, error) {
 	p := &Proxy{cfg: cfg, path: path, spawner: proc.NewSpawner(), place: real{}, ended: make(chan struct{}),
-		hosts: agent.Update{Hosts: map[string][]netip.AddrPort{}}}
+		hosts: agent.Update{Hosts: map[string][]netip.AddrPort{}, Zones: map[netip.Addr]string{}}}
 	if m, ok := n.(fabric.Mapped); ok {
 		p.place = &mapped{net: m, ends: map[deadEnd]*socket{}}
 	}
@@ -301,8 +301,9 @@ func (p *Proxy) ask(ctx context.Context, method, path string) ([]byte, error) {
 func (p *Proxy) Update(u agent.Update) error {
 	p.mu.Lock()
 	maps.Copy(p.hosts.Hosts, u.Hosts)
-	if u.Zones != nil {
-		p.hosts.Zones, p.hosts.Callers = u.Zones, u.Callers
+	maps.Copy(p.hosts.Zones, u.Zones)
+	if u.Callers != nil {
+		p.hosts.Callers = u.Callers
 	}
 	err := p.publish()
 	p.mu.Unlock()

@@ -109,18 +109,25 @@ type HostSpec struct {
 
 // Policy returns which TCP ports of one host another may reach, by the
 // security groups of both and the routes between them. Everything else is
-// dropped without an answer.
+// dropped without an answer. It must be safe for concurrent use.
 type Policy func(from, to netip.Addr) []Range
 
 // Fabric is a network, seen from the controller. Its methods are called from
-// one goroutine at a time.
+// one goroutine at a time, but for those of which it is said.
 type Fabric interface {
 	Name() string
-	// AddHost makes a host. Nothing can reach it before SetPolicy.
+	// AddHost makes a host. The policy that is in force holds for it too; without
+	// one nothing can reach it. Within a Batch it may be called by several
+	// goroutines, and so may the methods of hosts.
 	AddHost(ctx context.Context, spec HostSpec) (Host, error)
-	// SetPolicy puts the policy in force for all present hosts, at once and
-	// for new connections; it is called again after hosts came or went.
+	// SetPolicy puts the policy in force for all hosts and those that come, for
+	// new connections. What it says of two addresses must stay the same until the
+	// next SetPolicy.
 	SetPolicy(p Policy) error
+	// Batch runs f, which makes changes to the network. Hosts may learn of them
+	// only when f has ended, but then of all: many changes together cost little
+	// more than one. It returns what f does, or why a change is not in force.
+	Batch(f func() error) error
 	// Close removes everything that is left.
 	Close() error
 }
@@ -158,10 +165,13 @@ type Host interface {
 	Spec() HostSpec
 	// Start starts a process in the host; the caller ends it.
 	Start(cmd *exec.Cmd) error
-	// Net returns what a node process needs to make its Net.
+	// Net returns what a node process that was started in the host needs to make
+	// its Net, Outside what one needs that was not.
 	Net() NetSpec
-	// Watch calls push now and whenever what the host can see changes, with
-	// a value for the Update of the host's Nets. Isolated fabrics never call it.
+	Outside() NetSpec
+	// Watch calls push whenever what the host can see differs from what Net last
+	// described or push was last given, with a value for the Update of the host's
+	// Nets. Isolated fabrics never call it.
 	Watch(push func(json.RawMessage)) (stop func())
 	// AppEnv returns the address and port that an app has to bind so as to
 	// appear on the given port of the host: bind is "all", "loopback" or "interface".

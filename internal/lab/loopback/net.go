@@ -16,22 +16,30 @@ import (
 
 // Net is the node side of the fabric.
 type Net struct {
+	mu   sync.Mutex // for Update
 	view atomic.Pointer[View]
 }
 
-// NewNet makes a Net from a NetSpec's config.
+// NewNet makes a Net from a NetSpec's config, a View.
 func NewNet(config json.RawMessage) (*Net, error) {
 	n := &Net{}
-	return n, n.Update(config)
-}
-
-// Update takes a new View.
-func (n *Net) Update(raw json.RawMessage) error {
 	var v View
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return fmt.Errorf("view of the network: %w", err)
+	if err := json.Unmarshal(config, &v); err != nil {
+		return nil, fmt.Errorf("view of the network: %w", err)
 	}
 	n.view.Store(&v)
+	return n, nil
+}
+
+// Update takes a Change.
+func (n *Net) Update(raw json.RawMessage) error {
+	var c Change
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return fmt.Errorf("change of the network: %w", err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.view.Store(n.view.Load().with(c))
 	return nil
 }
 
@@ -68,6 +76,12 @@ func (n *Net) DialLocal(ctx context.Context, port uint16) (net.Conn, error) {
 
 func (v *View) dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error) {
 	real, verdict := v.Lookup(dst)
+	return dial(ctx, v.Real, dst, real, verdict)
+}
+
+// dial connects from one real address to another, or fails as the verdict on
+// the logical address says.
+func dial(ctx context.Context, from netip.Addr, dst, real netip.AddrPort, verdict fabric.Verdict) (net.Conn, error) {
 	failed := func(err error) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(dst), Err: err}
 	}
@@ -81,17 +95,29 @@ func (v *View) dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error) {
 		return failed(os.NewSyscallError("connect", syscall.ENETUNREACH))
 	}
 	d := net.Dialer{KeepAlive: -1}
-	if !dst.Addr().IsLoopback() && v.Real != localhost {
-		d.LocalAddr = &net.TCPAddr{IP: v.Real.AsSlice()}
+	if !dst.Addr().IsLoopback() && from != localhost {
+		d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
 	}
 	return d.DialContext(ctx, "tcp4", real.String())
 }
 
-// Outbound opens one listener for each destination and one for all others,
-// since without the kernel's redirect a connection does not say where it was going.
+// Outbound opens one listener for all destinations where the system can tell
+// them apart by an address of their own, else one for each and one for all
+// others: without the kernel's redirect a connection does not say where it was going.
 func (n *Net) Outbound(vips []netip.AddrPort) (fabric.Outbound, error) {
 	o := &outbound{accepted: make(chan accepted), stop: make(chan struct{}), listeners: map[netip.AddrPort]netip.AddrPort{}}
-	for _, dst := range append([]netip.AddrPort{{}}, vips...) {
+	all := append([]netip.AddrPort{{}}, vips...)
+	if l, err := listenAny(); err == nil {
+		port := l.Addr().(*net.TCPAddr).AddrPort().Port()
+		at := map[netip.Addr]netip.AddrPort{}
+		for i, dst := range all {
+			a := stand(i)
+			at[a], o.listeners[dst] = dst, netip.AddrPortFrom(a, port)
+		}
+		o.serve(l, func(c net.Conn) netip.AddrPort { return at[c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()] })
+		return o, nil
+	}
+	for _, dst := range all {
 		if _, ok := o.listeners[dst]; ok {
 			continue
 		}
@@ -100,12 +126,16 @@ func (n *Net) Outbound(vips []netip.AddrPort) (fabric.Outbound, error) {
 			o.Close()
 			return nil, err
 		}
-		o.open = append(o.open, l)
 		o.listeners[dst] = l.Addr().(*net.TCPAddr).AddrPort()
-		o.wg.Add(1)
-		go o.serve(l, dst)
+		o.serve(l, func(net.Conn) netip.AddrPort { return dst })
 	}
 	return o, nil
+}
+
+// stand is the i-th address that stands for a destination: 127.254.0.1 and on.
+// Each agent has all of them, at a port of its own.
+func stand(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{127, 254, byte((i + 1) >> 8), byte(i + 1)})
 }
 
 type accepted struct {
@@ -122,20 +152,23 @@ type outbound struct {
 	wg        sync.WaitGroup
 }
 
-func (o *outbound) serve(l net.Listener, dst netip.AddrPort) {
-	defer o.wg.Done()
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
+// serve accepts what comes to a listener, in a goroutine of its own.
+func (o *outbound) serve(l net.Listener, where func(net.Conn) netip.AddrPort) {
+	o.open = append(o.open, l)
+	o.wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			select {
+			case o.accepted <- accepted{c, where(c)}:
+			case <-o.stop:
+				c.Close()
+				return
+			}
 		}
-		select {
-		case o.accepted <- accepted{c, dst}:
-		case <-o.stop:
-			c.Close()
-			return
-		}
-	}
+	})
 }
 
 // Accept returns the next connection. The destination of one that no

@@ -9,6 +9,7 @@
 package loopback
 
 import (
+	"maps"
 	"net/netip"
 
 	"github.com/hoplab/hoplab/internal/lab/fabric"
@@ -21,12 +22,17 @@ type View struct {
 	Real netip.Addr `json:"real"`
 	// Peers are the other hosts by logical address.
 	Peers map[netip.Addr]Peer `json:"peers,omitempty"`
+	// Callers are the logical addresses of hosts by their real ones.
+	Callers map[netip.Addr]netip.Addr `json:"callers,omitempty"`
+	Self
+}
+
+// Self is what a host has for itself.
+type Self struct {
 	// Local is what answers on the host's 127.0.0.1, Own what answers the host
 	// itself on its own address.
 	Local map[uint16]netip.AddrPort `json:"local,omitempty"`
 	Own   map[uint16]netip.AddrPort `json:"own,omitempty"`
-	// Callers are the logical addresses of hosts by their real ones.
-	Callers map[netip.Addr]netip.Addr `json:"callers,omitempty"`
 	// VIPs are the agent's listeners by the destination they serve; the zero
 	// key takes the rest.
 	VIPs map[netip.AddrPort]netip.AddrPort `json:"vips,omitempty"`
@@ -36,6 +42,47 @@ type View struct {
 type Peer struct {
 	Open  []fabric.Range            `json:"open,omitempty"` // by security groups
 	Bound map[uint16]netip.AddrPort `json:"bound,omitempty"`
+}
+
+// Change is what a host sees otherwise than before. Gone and NotCallers go
+// first: an address may have a new host.
+type Change struct {
+	Gone       []netip.Addr              `json:"gone,omitempty"` // no peers any more
+	Peers      map[netip.Addr]Peer       `json:"peers,omitempty"`
+	NotCallers []netip.Addr              `json:"not_callers,omitempty"` // real addresses that nobody has any more
+	Callers    map[netip.Addr]netip.Addr `json:"callers,omitempty"`
+	Self       *Self                     `json:"self,omitempty"`
+}
+
+func (c *Change) empty() bool {
+	return len(c.Gone) == 0 && len(c.Peers) == 0 && len(c.NotCallers) == 0 && len(c.Callers) == 0 && c.Self == nil
+}
+
+// with returns the view with a change; v, which others may be reading, stays as it is.
+func (v View) with(c Change) *View {
+	if len(c.Gone)+len(c.Peers) > 0 {
+		v.Peers = replaced(v.Peers, c.Gone, c.Peers)
+	}
+	if len(c.NotCallers)+len(c.Callers) > 0 {
+		v.Callers = replaced(v.Callers, c.NotCallers, c.Callers)
+	}
+	if c.Self != nil {
+		v.Self = *c.Self
+	}
+	return &v
+}
+
+// replaced returns m without the keys that are gone and with those that are new.
+func replaced[V any](m map[netip.Addr]V, gone []netip.Addr, now map[netip.Addr]V) map[netip.Addr]V {
+	m = maps.Clone(m)
+	if m == nil {
+		m = map[netip.Addr]V{}
+	}
+	for _, k := range gone {
+		delete(m, k)
+	}
+	maps.Copy(m, now)
+	return m
 }
 
 var localhost = netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -20,8 +21,12 @@ type Fabric struct {
 
 	mu              sync.Mutex
 	hosts           map[netip.Addr]*Host
+	coming          map[netip.Addr]bool // that are being made
+	fresh           []*Host             // whose peers' rules do not know them yet
+	batches         int                 // that are under way: rules change when the last has ended
 	egress, ingress fabric.Policy
 	made            int
+	closed          bool
 }
 
 // New returns a fabric without hosts. It fails with fail.Environment where
@@ -31,7 +36,7 @@ func New() (fabric.Fabric, error) {
 	if err != nil {
 		return nil, refused(err)
 	}
-	f := &Fabric{router: r, hosts: map[netip.Addr]*Host{}, egress: closed, ingress: closed}
+	f := &Fabric{router: r, hosts: map[netip.Addr]*Host{}, coming: map[netip.Addr]bool{}, egress: closed, ingress: closed}
 	if f.names, err = newResolver(r); err != nil {
 		r.close()
 		return nil, err
@@ -56,18 +61,84 @@ func (f *Fabric) Name() string { return Name }
 // AddHost makes a namespace and connects it with its subnet's bridge.
 func (f *Fabric) AddHost(_ context.Context, spec fabric.HostSpec) (fabric.Host, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, ok := f.hosts[spec.IP]; ok {
+	if f.hosts[spec.IP] != nil || f.coming[spec.IP] {
+		f.mu.Unlock()
 		return nil, fmt.Errorf("two hosts have the address %s", spec.IP)
 	}
+	f.coming[spec.IP] = true
 	f.made++
-	h, err := newHost(f, spec, fmt.Sprintf("port%d", f.made))
-	if err != nil {
+	port := fmt.Sprintf("port%d", f.made)
+	f.mu.Unlock()
+
+	h, err := newHost(f, spec, port)
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.coming, spec.IP)
+	switch {
+	case err != nil:
 		return nil, refused(fmt.Errorf("host %s: %w", spec.Name, err))
+	case f.closed:
+		h.gone()
+		return nil, fmt.Errorf("host %s: %w", spec.Name, errGone)
 	}
 	f.hosts[spec.IP] = h
-	return h, nil
+	f.fresh = append(f.fresh, h)
+	return h, f.admit()
 }
+
+// Batch holds back the rules for new hosts until do has ended.
+func (f *Fabric) Batch(do func() error) error {
+	f.mu.Lock()
+	f.batches++
+	f.mu.Unlock()
+	err := do()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.batches--
+	return errors.Join(err, f.admit())
+}
+
+// admit puts the rules for new hosts in force, at both ends; f.mu is held.
+func (f *Fabric) admit() error {
+	if f.batches > 0 || len(f.fresh) == 0 {
+		return nil
+	}
+	fresh := f.fresh
+	f.fresh = nil
+	all := f.all()
+	return f.each(func(h *Host) error {
+		if slices.Contains(fresh, h) {
+			return h.filter(all)
+		}
+		return h.filter(fresh)
+	})
+}
+
+// each calls do for every host, several at a time, since a transaction mostly
+// waits for the kernel; f.mu is held.
+func (f *Fabric) each(do func(*Host) error) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var all error
+	slots := make(chan struct{}, atOnce)
+	for _, h := range f.hosts {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := do(h); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				all = errors.Join(all, fmt.Errorf("security groups of %s: %w", h.spec.Name, err))
+			}
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// atOnce is how many hosts' rules change at the same time.
+const atOnce = 16
 
 var _ fabric.Isolated = (*Fabric)(nil)
 
@@ -80,14 +151,9 @@ func (f *Fabric) SetPolicy(p fabric.Policy) error { return f.SetPolicies(p, p) }
 func (f *Fabric) SetPolicies(egress, ingress fabric.Policy) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.egress, f.ingress = egress, ingress
-	var all error
-	for _, h := range f.hosts {
-		if err := h.filter(); err != nil {
-			all = errors.Join(all, fmt.Errorf("security groups of %s: %w", h.spec.Name, err))
-		}
-	}
-	return all
+	f.egress, f.ingress, f.fresh = egress, ingress, nil
+	all := f.all()
+	return f.each(func(h *Host) error { return h.filter(all) })
 }
 
 // SetNames sets what the VPC's resolver answers.
@@ -97,9 +163,12 @@ func (f *Fabric) SetNames(names map[string]netip.Addr) { f.names.set(names) }
 func (f *Fabric) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.closed = true
+	var wg sync.WaitGroup
 	for _, h := range f.hosts {
-		h.gone()
+		wg.Go(h.gone)
 	}
+	wg.Wait()
 	clear(f.hosts)
 	f.names.close()
 	f.router.close()

@@ -30,11 +30,12 @@ type Host struct {
 	ns     *os.File // its network namespace
 	tap    *tapLink // its link where that is in user space, or nil
 
-	redirects bool // whether the chains of the inbound redirect are there; the thread's
+	open      map[opening]map[netip.Addr]bool // what its rules have; guarded by Fabric.mu
+	redirects bool                            // whether the chains of the inbound redirect are there; the thread's
 }
 
 func newHost(f *Fabric, spec fabric.HostSpec, port string) (_ *Host, err error) {
-	h := &Host{thread: newThread(), fabric: f, spec: spec, port: port}
+	h := &Host{thread: newThread(), fabric: f, spec: spec, port: port, open: map[opening]map[netip.Addr]bool{}}
 	defer func() {
 		if err != nil {
 			h.gone()
@@ -72,7 +73,7 @@ func newHost(f *Fabric, spec fabric.HostSpec, port string) (_ *Host, err error) 
 	if h.tap == nil { // a TAP device is up at once
 		links = append(links, port)
 	}
-	return h, f.router.do(func() error { return f.router.awaitUp(links...) })
+	return h, f.router.awaitUp(links...)
 }
 
 // connect links the host with its subnet's bridge.
@@ -151,11 +152,15 @@ const upWithin = 5 * time.Second
 
 // awaitUp waits until the kernel has noticed that both ends of a link are up,
 // which it does in its own time. A packet before that would be lost, and the
-// next try is a second later. In the router's thread.
+// next try is a second later.
 func (r *router) awaitUp(names ...string) error {
 	for _, name := range names {
 		for limit := time.Now().Add(upWithin); ; time.Sleep(200 * time.Microsecond) {
-			l, err := r.links.LinkByName(name)
+			var l netlink.Link
+			err := r.do(func() (err error) {
+				l, err = r.links.LinkByName(name)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -254,6 +259,12 @@ func (h *Host) Start(cmd *exec.Cmd) error { return h.do(cmd.Start) }
 // Net needs no configuration: a process in the host has the host's network.
 func (h *Host) Net() fabric.NetSpec { return fabric.NetSpec{Fabric: Name} }
 
+// Outside names the host's network namespace, which is open in this process.
+func (h *Host) Outside() fabric.NetSpec {
+	raw, _ := json.Marshal(Config{Namespace: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), h.ns.Fd())}) // a string: cannot fail
+	return fabric.NetSpec{Fabric: Name, Config: raw}
+}
+
 // Watch never calls push: the kernel knows what has changed.
 func (h *Host) Watch(func(json.RawMessage)) (stop func()) { return func() {} }
 
@@ -289,36 +300,12 @@ func (h *Host) Lookup(dst netip.AddrPort) (netip.AddrPort, fabric.Verdict) {
 func (h *Host) From(netip.AddrPort) netip.Addr { return netip.Addr{} }
 
 // Dial connects from the host. A socket stays in the namespace it was made in.
-func (h *Host) Dial(ctx context.Context, dst netip.AddrPort) (c net.Conn, err error) {
-	err = h.visit(func() (err error) {
-		d := net.Dialer{KeepAlive: -1}
-		c, err = d.DialContext(ctx, "tcp", dst.String())
-		return err
-	})
-	return c, err
+func (h *Host) Dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error) {
+	return Net{h.ns}.Dial(ctx, dst) // in a thread of its own: the host's must not wait for a connection
 }
 
 // Listen listens on the port of all the host's addresses.
-func (h *Host) Listen(port uint16) (l net.Listener, err error) {
-	err = h.visit(func() (err error) {
-		l, err = Net{}.Listen(port)
-		return err
-	})
-	return l, err
-}
-
-// visit runs f in the host's network, in a thread of its own: the host's must
-// not wait for a connection.
-func (h *Host) visit(f func() error) error {
-	t := newThread()
-	defer t.close()
-	return t.do(func() error {
-		if err := unix.Setns(int(h.ns.Fd()), unix.CLONE_NEWNET); err != nil {
-			return err
-		}
-		return f()
-	})
-}
+func (h *Host) Listen(port uint16) (net.Listener, error) { return Net{h.ns}.Listen(port) }
 
 // Remove takes the host off the network and kills what still runs in it.
 func (h *Host) Remove() error {
@@ -340,10 +327,8 @@ func (h *Host) Remove() error {
 		})
 	}
 	h.gone()
-	for _, other := range f.hosts { // or they would ask for its link address, and be told that there is none
-		err = errors.Join(err, other.filter())
-	}
-	return err
+	// Or they would ask for its link address, and be told that there is none.
+	return errors.Join(err, f.each(func(other *Host) error { return other.filter([]*Host{h}) }))
 }
 
 // gone lets go of the namespaces.

@@ -118,7 +118,7 @@ func (p *program) port(format string, args ...any) netip.AddrPort {
 //	outbound          listen for virtual addresses; say to every client "agent destination"; prints the address
 //	call ADDRESS      connect within 300 ms; prints what the other side says, or the error
 func agentMain() int {
-	n, err := netns.NewNet()
+	n, err := netns.NewNet(nil)
 	if err != nil {
 		return 1
 	}

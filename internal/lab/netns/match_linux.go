@@ -66,6 +66,23 @@ func address(s side, p netip.Prefix) []expr.Any {
 	}
 }
 
+// addressIn matches packets from or to the addresses in a set.
+func addressIn(s side, six bool, set string) []expr.Any {
+	family, length, offset := byte(unix.NFPROTO_IPV4), uint32(4), uint32(12)
+	if six {
+		family, length, offset = unix.NFPROTO_IPV6, 16, 8
+	}
+	if s == destination {
+		offset += length
+	}
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{family}},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: length},
+		&expr.Lookup{SourceRegister: 1, SetName: set},
+	}
+}
+
 // ports matches destination ports of TCP or UDP.
 func ports(r fabric.Range) []expr.Any {
 	return []expr.Any{

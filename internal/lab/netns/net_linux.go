@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"unsafe"
 
@@ -15,21 +16,79 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 )
 
-// Net is the node side: plain sockets, for the process is in its host.
-type Net struct{}
+// Net is the node side: plain sockets, in the namespace of this process or, for
+// a process outside its host, in the host's. It is safe for concurrent use.
+type Net struct {
+	ns *os.File // nil for this process's own
+}
 
-// NewNet returns the Net of the namespace that this process is in.
-func NewNet() (fabric.Net, error) { return Net{}, nil }
+// Config is what a process outside the host is told.
+type Config struct {
+	Namespace string `json:"namespace"` // path of an open network namespace
+}
+
+// NewNet returns the Net of the namespace that this process is in or, with a
+// configuration, of another one. The caller closes it.
+func NewNet(config json.RawMessage) (fabric.Net, error) {
+	if len(config) == 0 {
+		return Net{}, nil
+	}
+	var c Config
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, fmt.Errorf("where the host's network is: %w", err)
+	}
+	ns, err := os.Open(c.Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("the host's network: %w", err)
+	}
+	return Net{ns}, nil
+}
+
+// Close lets go of the host's namespace. Sockets that are open stay in it.
+func (n Net) Close() error {
+	if n.ns == nil {
+		return nil
+	}
+	return n.ns.Close()
+}
+
+// inside runs f in the namespace: what sockets f makes belong there.
+func (n Net) inside(f func() error) error {
+	if n.ns == nil {
+		return f()
+	}
+	return visit(n.ns, f)
+}
+
+// visit runs f in a network namespace, in a thread of its own.
+func visit(ns *os.File, f func() error) error {
+	t := newThread()
+	defer t.close()
+	return t.do(func() error {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return err
+		}
+		return f()
+	})
+}
 
 // Listen listens on the port of all the host's addresses, IPv4 and IPv6.
-func (Net) Listen(port uint16) (net.Listener, error) {
-	return net.Listen("tcp", ":"+strconv.Itoa(int(port)))
+func (n Net) Listen(port uint16) (l net.Listener, err error) {
+	err = n.inside(func() (err error) {
+		l, err = net.Listen("tcp", ":"+strconv.Itoa(int(port)))
+		return err
+	})
+	return l, err
 }
 
 // Dial connects to an address.
-func (Net) Dial(ctx context.Context, dst netip.AddrPort) (net.Conn, error) {
-	d := net.Dialer{KeepAlive: -1}
-	return d.DialContext(ctx, "tcp", dst.String())
+func (n Net) Dial(ctx context.Context, dst netip.AddrPort) (c net.Conn, err error) {
+	err = n.inside(func() (err error) {
+		d := net.Dialer{KeepAlive: -1}
+		c, err = d.DialContext(ctx, "tcp", dst.String())
+		return err
+	})
+	return c, err
 }
 
 // DialLocal connects to the app of the task.
@@ -45,8 +104,12 @@ func (Net) Update(json.RawMessage) error { return nil }
 
 // Outbound opens one listener for all virtual addresses, on 127.0.0.1 as the
 // agent's is; the kernel says where a connection was going.
-func (Net) Outbound([]netip.AddrPort) (fabric.Outbound, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+func (n Net) Outbound([]netip.AddrPort) (fabric.Outbound, error) {
+	var l net.Listener
+	err := n.inside(func() (err error) {
+		l, err = net.Listen("tcp4", "127.0.0.1:0")
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package netns
 
 import (
+	"encoding/json"
 	"runtime"
 
 	"github.com/hoplab/hoplab/internal/fail"
@@ -17,7 +18,7 @@ func missing() error {
 func New() (fabric.Fabric, error) { return nil, missing() }
 
 // NewNet fails as New does.
-func NewNet() (fabric.Net, error) { return nil, missing() }
+func NewNet(json.RawMessage) (fabric.Net, error) { return nil, missing() }
 
 // Enter fails as New does.
 func Enter() (code int, entered bool, err error) { return 0, false, missing() }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -14,7 +15,9 @@ import (
 // routes between them.
 type router struct {
 	*thread
-	links   *netlink.Handle
+	links *netlink.Handle // the thread's
+
+	mu      sync.Mutex // for bridges
 	bridges map[netip.Prefix]*netlink.Bridge
 }
 
@@ -56,6 +59,8 @@ func (r *router) close() {
 // router's, as in a VPC.
 func (r *router) bridge(subnet netip.Prefix) (*netlink.Bridge, error) {
 	subnet = subnet.Masked()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if b := r.bridges[subnet]; b != nil {
 		return b, nil
 	}

@@ -3,7 +3,6 @@ package netns
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -18,6 +17,8 @@ import (
 //	security_groups_in   what reaches the interface, before any redirect: a
 //	                     rule names the port that the caller dialled
 //	security_groups_out  what leaves the interface
+//	open_in, open_out    which of that the groups allow: for each range of ports a
+//	                     set of peers, which is all that changes as hosts come and go
 //	PREROUTING, OUTPUT   the redirects of Service Connect, in the chains that
 //	                     Amazon's plugin makes (semantics, section 1)
 var (
@@ -26,6 +27,9 @@ var (
 		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle}
 	groupsOut = &nftables.Chain{Name: "security_groups_out", Table: table, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityFilter}
+
+	openIn  = &nftables.Chain{Name: "open_in", Table: table}
+	openOut = &nftables.Chain{Name: "open_out", Table: table}
 
 	prerouting = &nftables.Chain{Name: "PREROUTING", Table: table, Type: nftables.ChainTypeNAT,
 		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityNATDest}
@@ -55,87 +59,36 @@ func newTable() error {
 	for _, n := range []string{AcceptedIn, DroppedIn, AcceptedOut, DroppedOut, ToAgentIn, ToAgentOut} {
 		c.AddObj(&nftables.NamedObj{Table: table, Name: n, Type: nftables.ObjTypeCounter, Obj: &expr.Counter{}})
 	}
-	c.AddChain(groupsIn)
-	c.AddChain(groupsOut)
-	writeGroups(c, nil, nil)
+	for _, chain := range []*nftables.Chain{openIn, openOut, groupsIn, groupsOut} {
+		c.AddChain(chain)
+	}
+	writeGroups(c)
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("its nftables rules: %w", err)
 	}
 	return nil
 }
 
-// allowedPeer is a peer with the TCP ports that are open to or from it.
-type allowedPeer struct {
-	name  string
-	peer  netip.Addr
-	ports []fabric.Range
+// writeGroups writes what of the security groups stays the same.
+func writeGroups(c *nftables.Conn) {
+	write := func(chain, open *nftables.Chain, key expr.MetaKey, dropped string) {
+		addRule(c, chain, "inside the task", notDevice(key), verdict(expr.VerdictAccept))
+		addRule(c, chain, "stateful", states(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
+		addRule(c, chain, "the link", neighbours(), verdict(expr.VerdictAccept))
+		if chain == groupsOut {
+			addRule(c, chain, "the resolver has no security group", address(destination, netip.PrefixFrom(resolverAddr, 32)),
+				protocol(unix.IPPROTO_UDP), ports(fabric.Range{From: 53, To: 53}), verdict(expr.VerdictAccept))
+		}
+		addRule(c, chain, "what the groups allow", states(expr.CtStateBitNEW), protocol(unix.IPPROTO_TCP), jump(open.Name))
+		addRule(c, chain, "everything else", counted(dropped), verdict(expr.VerdictDrop))
+	}
+	write(groupsIn, openIn, expr.MetaKeyIIFNAME, DroppedIn)
+	write(groupsOut, openOut, expr.MetaKeyOIFNAME, DroppedOut)
 }
 
-// filter writes the host's security groups anew; Fabric.mu is held. The
-// kernel takes all of it at once, and connections that exist go on.
-func (h *Host) filter() error {
-	var in, out []allowedPeer
-	for _, p := range h.fabric.sorted() {
-		if p == h {
-			continue
-		}
-		mine, theirs := [2]netip.Addr{h.spec.IP, h.spec.IP6}, [2]netip.Addr{p.spec.IP, p.spec.IP6}
-		for i := range mine {
-			if !mine[i].IsValid() || !theirs[i].IsValid() {
-				continue
-			}
-			if r := h.fabric.ingress(theirs[i], mine[i]); len(r) > 0 {
-				in = append(in, allowedPeer{p.spec.Name, theirs[i], r})
-			}
-			if r := h.fabric.egress(mine[i], theirs[i]); len(r) > 0 {
-				out = append(out, allowedPeer{p.spec.Name, theirs[i], r})
-			}
-		}
-	}
-	return h.do(func() error {
-		c, err := nftables.New()
-		if err != nil {
-			return err
-		}
-		c.FlushChain(groupsIn)
-		c.FlushChain(groupsOut)
-		writeGroups(c, in, out)
-		return c.Flush()
-	})
-}
-
-// sorted returns the hosts by address, so that rules are in the same order every time.
-func (f *Fabric) sorted() []*Host {
-	var out []*Host
-	for _, h := range f.hosts {
-		out = append(out, h)
-	}
-	slices.SortFunc(out, func(a, b *Host) int { return a.spec.IP.Compare(b.spec.IP) })
-	return out
-}
-
-func writeGroups(c *nftables.Conn, in, out []allowedPeer) {
-	add := func(chain *nftables.Chain, comment string, parts ...[]expr.Any) {
-		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: all(parts...),
-			UserData: userdata.AppendString(nil, userdata.TypeComment, comment)})
-	}
-	write := func(chain *nftables.Chain, key expr.MetaKey, peer side, open []allowedPeer, accepted, dropped string) {
-		add(chain, "inside the task", notDevice(key), verdict(expr.VerdictAccept))
-		add(chain, "stateful", states(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
-		add(chain, "the link", neighbours(), verdict(expr.VerdictAccept))
-		if peer == destination {
-			add(chain, "the resolver has no security group", address(destination, netip.PrefixFrom(resolverAddr, 32)), protocol(unix.IPPROTO_UDP), ports(fabric.Range{From: 53, To: 53}), verdict(expr.VerdictAccept))
-		}
-		for _, o := range open {
-			for _, r := range o.ports {
-				add(chain, o.name, states(expr.CtStateBitNEW), address(peer, netip.PrefixFrom(o.peer, o.peer.BitLen())),
-					protocol(unix.IPPROTO_TCP), ports(r), counted(accepted), verdict(expr.VerdictAccept))
-			}
-		}
-		add(chain, "everything else", counted(dropped), verdict(expr.VerdictDrop))
-	}
-	write(groupsIn, expr.MetaKeyIIFNAME, source, in, AcceptedIn, DroppedIn)
-	write(groupsOut, expr.MetaKeyOIFNAME, destination, out, AcceptedOut, DroppedOut)
+func addRule(c *nftables.Conn, chain *nftables.Chain, comment string, parts ...[]expr.Any) {
+	c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: all(parts...),
+		UserData: userdata.AppendString(nil, userdata.TypeComment, comment)})
 }
 
 // Redirect gives new connections from other hosts to the port to the agent's

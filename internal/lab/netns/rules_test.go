@@ -175,7 +175,7 @@ func TestOutboundRedirect(t *testing.T) {
 // TestNodeSide: the node's Net needs no configuration.
 func TestNodeSide(t *testing.T) {
 	layer.Full(t, "needs network namespaces")
-	n, err := netns.NewNet()
+	n, err := netns.NewNet(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,9 @@ type Opener func(fabric.NetSpec) (fabric.Net, error)
 func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
 	w := jsonlines.NewWriter(out)
 	n := &server{open: open, out: w, errOut: errOut}
+	others := slots{open: open, out: w, errOut: errOut, queues: map[int]chan Request{}}
 	defer n.close()
+	defer others.close()
 	requests := jsonlines.NewReader(in)
 	for {
 		var req Request
@@ -33,22 +35,30 @@ func Main(in io.Reader, out, errOut io.Writer, open Opener) int {
 		case err != nil:
 			return 0
 		}
-		reply := Reply{ID: req.ID}
-		answer, err := n.do(req)
-		if err == nil && answer != nil {
-			reply.Body, err = json.Marshal(answer)
-		}
-		if err != nil {
-			reply.Error = err.Error()
-		}
-		if w.Write(reply) != nil {
+		if req.Slot != 0 {
+			others.take(req)
+		} else if n.answer(req) != nil {
 			return 0 // nobody reads any more
 		}
 	}
 }
 
-// server is the node of this process.
+// answer does what is asked and says what came of it.
+func (n *server) answer(req Request) error {
+	reply := Reply{ID: req.ID}
+	answer, err := n.do(req)
+	if err == nil && answer != nil {
+		reply.Body, err = json.Marshal(answer)
+	}
+	if err != nil {
+		reply.Error = err.Error()
+	}
+	return n.out.Write(reply)
+}
+
+// server is a node: that of this process, or one of its slots.
 type server struct {
+	slot   bool
 	open   Opener
 	out    *jsonlines.Writer // replies and events
 	errOut io.Writer
@@ -59,6 +69,10 @@ type server struct {
 }
 
 func (n *server) do(req Request) (any, error) {
+	if req.Op == OpEnd && n.slot {
+		n.close()
+		return nil, nil
+	}
 	if (n.net == nil) != (req.Op == OpStart) {
 		return nil, fmt.Errorf("operation %q out of turn: start comes first and once", req.Op)
 	}
@@ -87,6 +101,9 @@ func (n *server) start(body json.RawMessage) (any, error) {
 	var st Start
 	if err := json.Unmarshal(body, &st); err != nil {
 		return nil, err
+	}
+	if n.slot && (st.Agent == nil || st.Envoy != nil) {
+		return nil, errors.New("a slot is for an agent of the lab's own; start a process for anything else")
 	}
 	if st.App != nil {
 		g, err := startApp(*st.App)
@@ -161,5 +178,8 @@ func (n *server) close() {
 	}
 	if n.app != nil {
 		n.app.close()
+	}
+	if c, ok := n.net.(io.Closer); ok {
+		c.Close()
 	}
 }

@@ -20,6 +20,7 @@ import (
 // Request is one line to a node.
 type Request struct {
 	ID   int64           `json:"id"`
+	Slot int             `json:"slot,omitempty"` // 0 for the process's own node
 	Op   Op              `json:"op"`
 	Body json.RawMessage `json:"body,omitempty"`
 }
@@ -27,13 +28,14 @@ type Request struct {
 // Op is what a node is asked to do.
 type Op string
 
-// The operations. Start comes first and once.
+// The operations. Start comes first and once, in each slot.
 const (
 	OpStart  Op = "start"  // body Start; answers alb.Bound or agent.Bound
 	OpView   Op = "view"   // body of the fabric's Watch
 	OpUpdate Op = "update" // body alb.Update or agent.Update
 	OpStatus Op = "status" // answers alb.Status or agent.Status
 	OpDrain  Op = "drain"  // stop taking new work from outside
+	OpEnd    Op = "end"    // end the agent of a slot; the process goes on
 )
 
 // Start tells a node what it is. One of ALB, Agent and App is set; an App
@@ -57,7 +59,16 @@ type Reply struct {
 
 // Client is the lab's side of a node. It is safe for concurrent use.
 type Client struct {
-	name  string
+	name string
+	slot int
+	*link
+
+	closing sync.Once
+	closed  error
+}
+
+// link is what the clients of a process share.
+type link struct {
 	in    io.Closer
 	out   *jsonlines.Writer
 	event func(json.RawMessage)
@@ -73,14 +84,18 @@ type Client struct {
 // and output. event, if not nil, is called for each event, in order; it must
 // not make calls to the node.
 func NewClient(name string, in io.WriteCloser, out io.Reader, event func(json.RawMessage)) *Client {
-	c := &Client{name: name, in: in, out: jsonlines.NewWriter(in), event: event, waiting: map[int64]chan Reply{}, done: make(chan struct{})}
-	go c.read(out)
-	return c
+	l := &link{in: in, out: jsonlines.NewWriter(in), event: event, waiting: map[int64]chan Reply{}, done: make(chan struct{})}
+	go l.read(out)
+	return &Client{name: name, link: l}
 }
+
+// Slot is a client of another node in the same process: an agent, named name
+// for people. n is a number above 0 that no slot of the process had before.
+func (c *Client) Slot(n int, name string) *Client { return &Client{name: name, slot: n, link: c.link} }
 
 var errEnded = errors.New("the process has ended")
 
-func (c *Client) read(out io.Reader) {
+func (c *link) read(out io.Reader) {
 	replies := jsonlines.NewReader(out)
 	for {
 		var r Reply
@@ -133,7 +148,7 @@ func (c *Client) Call(op Op, body, answer any) error {
 	c.next++
 	id := c.next
 	c.waiting[id] = ch
-	err = c.out.Write(Request{ID: id, Op: op, Body: raw})
+	err = c.out.Write(Request{ID: id, Slot: c.slot, Op: op, Body: raw})
 	c.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
@@ -159,5 +174,15 @@ func (c *Client) Call(op Op, body, answer any) error {
 // Ended is closed when the node's output has ended.
 func (c *Client) Ended() <-chan struct{} { return c.done }
 
-// Close closes the node's input, upon which it ends.
-func (c *Client) Close() error { return c.in.Close() }
+// Close closes the node's input, upon which the process ends; of a slot, it
+// ends the agent there.
+func (c *Client) Close() error {
+	c.closing.Do(func() {
+		if c.slot != 0 {
+			c.closed = c.Call(OpEnd, nil, nil)
+		} else {
+			c.closed = c.in.Close()
+		}
+	})
+	return c.closed
+}

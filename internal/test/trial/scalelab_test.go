@@ -42,7 +42,7 @@ func runScaleLab(template, app, fabric, envoy string, in io.Reader, out io.Write
 		return err
 	}
 	labtest.AllKnown(topo)
-	o := lab.Options{Topology: topo, Fabric: fabric, App: lab.App{Command: []string{app}}}
+	o := lab.Options{Topology: topo, Fabric: fabric, App: lab.App{Command: []string{app}}, ShareAgents: true}
 	if envoy != "" {
 		o.Agent, o.Envoy = lab.AgentEnvoy, envoy
 	}
