@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,6 +41,10 @@ type labFlags struct {
 	timing  lab.Timing
 	// situation names what to run instead of a source.
 	situation string
+	// only names the services that run, and perService bounds their tasks; nothing
+	// and 0 are as the source has it.
+	only       []string
+	perService int
 }
 
 func newLab(s streams) *cobra.Command {
@@ -76,6 +81,8 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 	fl.DurationVar(&f.timing.AgentReady, "agent-ready", 0, "what the agent then takes until its clusters are there")
 	fl.DurationVar(&f.timing.Register, "register", 0, "from a running task until its callers' agents know it")
 	fl.DurationVar(&f.timing.Deregister, "drain", 0, "from the order to stop a task until its callers' agents know; it serves them until then")
+	fl.StringSliceVar(&f.only, "only", nil, "run these services alone, by name or id, with what is in front of them (may repeat)")
+	fl.IntVar(&f.perService, "tasks-per-service", 0, "start no more tasks of a service than this; 0 for as many as the source wants")
 	fl.StringVar(&f.situation, "situation", "", "run a situation with a known outcome instead of PATH (hoplab lab situations lists them)")
 }
 
@@ -96,7 +103,11 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 				return err
 			}
 			// Reading the source here gives its errors at once, and only once.
-			if _, err := f.deployment(cmd.Context(), s, args); err != nil {
+			t, err := f.deployment(cmd.Context(), s, args)
+			if err != nil {
+				return err
+			}
+			if _, err := f.chosen(t); err != nil {
 				return err
 			}
 			if err := f.findEnvoy(cmd, s); err != nil {
@@ -137,6 +148,9 @@ func (f *labFlags) check() error {
 	}
 	if _, err := f.times(); err != nil {
 		return err
+	}
+	if f.perService < 0 || f.perService > lab.MaxTasks {
+		return fail.Newf(fail.Usage, "0 is as many as the source wants", "--tasks-per-service %d: expected 0 to %d", f.perService, lab.MaxTasks)
 	}
 	return f.checkAgent()
 }
@@ -373,8 +387,44 @@ func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags,
 	if err != nil {
 		return nil, err
 	}
+	only, err := f.chosen(t)
+	if err != nil {
+		return nil, err
+	}
 	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: app},
-		Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err})
+		Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err,
+		Only: only, TasksPerService: f.perService, ShareAgents: true})
+}
+
+// chosen finds the services that --only names.
+func (f *labFlags) chosen(t *topology.Topology) ([]topology.ID, error) {
+	var out []topology.ID
+	for _, name := range f.only {
+		i := slices.IndexFunc(t.Services, func(s *topology.Service) bool { return called(name, s.Name.Or(string(s.ID)), s.ID) })
+		if i < 0 {
+			var names []string
+			for _, s := range t.Services {
+				names = append(names, s.Name.Or(string(s.ID)))
+			}
+			return nil, fail.Newf(fail.Usage, "choose from "+some(names), "--only: the source has no service %q", name)
+		}
+		out = append(out, t.Services[i].ID)
+	}
+	return out, nil
+}
+
+// some lists the first of many names.
+func some(names []string) string {
+	const most = 20
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// called reports whether a user who writes name means the service.
+func called(name, full string, id topology.ID) bool {
+	return full == name || string(id) == name || strings.TrimSuffix(full, "-service") == name || path.Base(string(id)) == name
 }
 
 func newLabStatus(s streams, f *labFlags) *cobra.Command {
@@ -498,7 +548,7 @@ func (f *labFlags) caller(name string) (lab.Caller, error) {
 	}
 	var names []string
 	for _, sv := range st.Services {
-		if sv.Name == name || string(sv.ID) == name || strings.TrimSuffix(sv.Name, "-service") == name || path.Base(string(sv.ID)) == name {
+		if called(name, sv.Name, sv.ID) {
 			return lab.Caller{Service: sv.ID}, nil
 		}
 		names = append(names, sv.Name)

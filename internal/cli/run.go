@@ -213,6 +213,9 @@ func (f *runFlags) carryOut(ctx context.Context, s streams, dir *run.Dir, t *top
 	if err != nil {
 		return err
 	}
+	if err := sayLeftOut(s, t, &dir.Plan); err != nil {
+		return err
+	}
 	show := newProgress(s.err, &dir.Plan)
 	err = experiment.Run(ctx, dir, experiment.Options{
 		Topology: t, App: tools.app, K6: tools.k6, Envoy: tools.envoy,
@@ -224,6 +227,25 @@ func (f *runFlags) carryOut(ctx context.Context, s streams, dir *run.Dir, t *top
 		return f.broken(ctx, s, dir, err)
 	}
 	return f.show(s, dir)
+}
+
+// sayLeftOut says which services no replicate starts.
+func sayLeftOut(s streams, t *topology.Topology, p *plan.Plan) error {
+	reached, err := experiment.Reached(t, p)
+	if err != nil {
+		return err
+	}
+	var left []string
+	for _, sv := range t.Services {
+		if !slices.Contains(reached, sv.ID) {
+			left = append(left, sv.Name.Or(string(sv.ID)))
+		}
+	}
+	if len(left) > 0 {
+		printable.Fprintf(s.err, "the lab runs %d of %d services, those that the arms can reach; left out: %s\n",
+			len(reached), len(t.Services), some(left))
+	}
+	return nil
 }
 
 // show renders a complete run and says where its page is, whatever the verdict.

@@ -198,6 +198,10 @@ func start(ctx context.Context, dir *run.Dir, o Options, routes map[string]Route
 		Dir: labDir(r), Seed: seedOf(&dir.Plan, r.Index), Scale: 1, Node: o.Node,
 		Agent: dir.Plan.Agent, Envoy: o.Envoy, EnvoyWorkers: dir.Plan.EnvoyWorkers,
 	}
+	var err error
+	if opts.Only, err = Reached(o.Topology, &dir.Plan); err != nil {
+		return nil, err
+	}
 	for _, a := range dir.Plan.Arms {
 		if rt, twin := rig.route(a); twin != "" {
 			opts.Twins = append(opts.Twins, lab.Twin{Of: rt.Service, Name: twin, TLS: rt.TLS})

@@ -34,13 +34,16 @@ func (l *Lab) newCopy(name string, twin *Twin) *deploymentCopy {
 	}
 	topo := l.opts.Topology
 	for _, s := range order(topo.Services) {
+		if !l.opts.wants(s.ID) {
+			continue
+		}
 		if s.OnNodes() {
 			l.note(fmt.Sprintf("%s: its tasks run in network mode %s, with the network of their instances; the lab does not run that, so it is left out",
 				place(s.Origin), s.Task.NetworkMode.Or("bridge")))
 			continue
 		}
 		if twin == nil || s.ID == twin.Of || clientOf(s, twin.Of) {
-			sv := &service{copy: dc, def: s, desired: s.DesiredCount.Or(1)}
+			sv := &service{copy: dc, def: s, desired: l.opts.desired(s)}
 			dc.services = append(dc.services, sv)
 			dc.byID[s.ID] = sv
 		}
@@ -49,7 +52,7 @@ func (l *Lab) newCopy(name string, twin *Twin) *deploymentCopy {
 		if lb.Kind != "application" {
 			l.note(fmt.Sprintf("%s: a load balancer of the kind %s; the lab runs application load balancers, so it is left out", place(lb.Origin), lb.Kind))
 		}
-		if lb.Kind == "application" && (twin == nil || dc.balancesFor(lb, twin.Of)) {
+		if lb.Kind == "application" && (twin == nil && dc.needs(lb) || twin != nil && dc.balancesFor(lb, twin.Of)) {
 			dc.balancers = append(dc.balancers, &balancer{copy: dc, def: lb})
 		}
 	}
@@ -60,6 +63,21 @@ func (l *Lab) newCopy(name string, twin *Twin) *deploymentCopy {
 // clientOf reports whether s is a client-only service that can call the other one.
 func clientOf(s *topology.Service, other topology.ID) bool {
 	return s.Connect != nil && s.Connect.Enabled.Or(false) && len(s.Connect.Endpoints) == 0 && slices.Contains(s.After, other)
+}
+
+// needs reports whether the load balancer belongs to a service that runs, or to
+// none at all.
+func (dc *deploymentCopy) needs(lb *topology.LoadBalancer) bool {
+	none := true
+	for _, s := range dc.lab.opts.Topology.Services {
+		if dc.balancesFor(lb, s.ID) {
+			if dc.service(s.ID) != nil {
+				return true
+			}
+			none = none && dc.lab.opts.wants(s.ID)
+		}
+	}
+	return none
 }
 
 // balancesFor reports whether a listener of lb forwards to the service.

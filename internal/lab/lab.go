@@ -67,7 +67,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 		return nil, err
 	}
 	index := topology.NewIndex(opts.Topology)
-	if err := opts.checkTwins(index); err != nil {
+	if err := errors.Join(opts.checkTwins(index), opts.checkOnly(index)); err != nil {
 		return nil, err
 	}
 	envoy, err := opts.envoyPath()
@@ -87,6 +87,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 	if envoy != "" {
 		l.note("the agents are Envoy, " + envoy)
 	}
+	l.noteLeftOut()
 	l.wg.Go(l.healthEvents)
 	// Without its processes nothing of the start waits any longer.
 	giveUp := context.AfterFunc(ctx, l.spawner.KillAll)
@@ -120,7 +121,10 @@ func (o *Options) check() error {
 	if o.LinkDelay != 0 && o.Fabric != netns.Name {
 		return fail.Newf(fail.Usage, "use --fabric netns", "a link delay of %s: hosts of this fabric have no links", o.LinkDelay)
 	}
-	return errors.Join(o.checkCounts(), o.checkPorts())
+	if err := errors.Join(o.checkCounts(), o.checkPorts()); err != nil {
+		return err
+	}
+	return o.checkMachine()
 }
 
 // checkTwins says what is wrong with the twins' names and services.
@@ -260,9 +264,8 @@ func (l *Lab) WaitSettled(ctx context.Context) error {
 
 func (l *Lab) wait(ctx context.Context, what string, good func(alb.TargetStatus) bool) error {
 	for pause := 2 * time.Millisecond; ; pause = min(pause*3/2, 100*time.Millisecond) {
-		st := l.Status()
 		var missing []string
-		for _, b := range st.LoadBalancers {
+		for _, b := range l.balancerStatus() {
 			if b.Error != "" {
 				return fmt.Errorf("load balancer %s: %s", b.Name, b.Error)
 			}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab/capacity"
+	"github.com/hoplab/hoplab/internal/lab/netns"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -22,17 +24,42 @@ const (
 func (o *Options) checkCounts() error {
 	all := 0
 	for _, s := range o.Topology.Services {
-		n := s.DesiredCount.Or(1)
+		if !o.wants(s.ID) {
+			continue
+		}
+		n := o.desired(s)
 		if n < 0 || n > MaxTasks {
 			return fail.Newf(fail.Usage, "give the service fewer tasks, or the count as a parameter for the lab",
 				"%s: a desired count of %d; a lab runs 0 to %d tasks of a service", place(s.Origin), n, MaxTasks)
 		}
 		if all += n; all > maxAllTasks {
-			return fail.Newf(fail.Usage, "give the services fewer tasks",
+			return fail.Newf(fail.Usage, "give the services fewer tasks; hoplab lab up has --only SERVICE and --tasks-per-service 1 for that",
 				"%s: with this service the source wants %d tasks; a lab runs up to %d", place(s.Origin), all, maxAllTasks)
 		}
 	}
 	return nil
+}
+
+// checkMachine refuses what this machine has no room for. Nobody then waits for a
+// start that fails at the hundredth task, with an error of the kernel's.
+func (o *Options) checkMachine() error {
+	use := capacity.Use{Envoy: o.Agent == AgentEnvoy, Shared: o.ShareAgents, Namespaces: o.Fabric == netns.Name}
+	for _, s := range o.Topology.Services {
+		if o.wants(s.ID) && s.Task != nil {
+			use.Tasks += o.desired(s) * (1 + o.twinsOf(s))
+		}
+	}
+	return capacity.Check(use, capacity.Machine(use))
+}
+
+// twinsOf counts the twins that have tasks of the service too.
+func (o *Options) twinsOf(s *topology.Service) (n int) {
+	for _, t := range o.Twins {
+		if s.ID == t.Of || clientOf(s, t.Of) {
+			n++
+		}
+	}
+	return n
 }
 
 // checkPorts refuses a source with a port number that is none: a process that

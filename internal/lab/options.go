@@ -38,6 +38,12 @@ type Options struct {
 	Scale  float64
 	Inject []Injection
 	Twins  []Twin
+	// Only, if not empty, lists the services that run, with the load balancers and
+	// instances that belong to them. The names of the others are still known, with
+	// no task behind them. A note says what is left out.
+	Only []topology.ID
+	// TasksPerService, if above 0, is the most tasks that a service starts with.
+	TasksPerService int
 	// ShareAgents lets agents of several tasks run in one process, which saves
 	// most of their memory. What one of them takes of the CPU, and how long its
 	// requests wait, then depends on the others: not for what is measured. Envoys

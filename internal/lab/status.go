@@ -188,6 +188,18 @@ func (b *balancer) status() LoadBalancerStatus {
 	return bs
 }
 
+// balancerStatus asks the load balancers alone, however many tasks there are.
+func (l *Lab) balancerStatus() (out []LoadBalancerStatus) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, dc := range l.copies {
+		for _, b := range dc.balancers {
+			out = append(out, b.status())
+		}
+	}
+	return out
+}
+
 // Service returns the status of a service, of its twin's when twin is set, or nil.
 func (st *Status) Service(id topology.ID, twin string) *ServiceStatus {
 	for i := range st.Services {

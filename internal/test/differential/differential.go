@@ -35,6 +35,7 @@ type Options struct {
 	Node   []string // command of a lab node
 	Fabric string
 	Envoy  string // the Envoy that the agents are; "" for the lab's own
+	Share  bool   // the lab's own agents share processes
 	// Scale is how many times faster than real the lab's timers run.
 	Scale float64
 	Seed  uint64
@@ -78,7 +79,7 @@ func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error
 	if err != nil {
 		return nil, err
 	}
-	opts := lab.Options{Topology: t, Fabric: o.Fabric, App: lab.App{Command: o.App}, Node: o.Node, Seed: o.Seed, Scale: o.Scale, Dir: o.Dir}
+	opts := lab.Options{Topology: t, Fabric: o.Fabric, App: lab.App{Command: o.App}, Node: o.Node, Seed: o.Seed, Scale: o.Scale, Dir: o.Dir, ShareAgents: o.Share}
 	if o.Envoy != "" {
 		opts.Agent, opts.Envoy = lab.AgentEnvoy, o.Envoy
 	}
@@ -123,9 +124,14 @@ func compareAll(ctx context.Context, l *lab.Lab, t *topology.Topology, predictio
 	streams := make([]*Row, len(predictions))
 	x := topology.NewIndex(t)
 	var wg sync.WaitGroup
+	slots := make(chan struct{}, callsAtOnce)
 	for i := range predictions {
 		p := &predictions[i]
-		wg.Go(func() { rows[i] = compare(ctx, l, p, o.Scale) })
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			rows[i] = compare(ctx, l, p, o.Scale)
+		})
 		if o.Streams {
 			wg.Go(func() {
 				if r, ok := stream(ctx, l, x, p, o.Scale); ok {
@@ -142,6 +148,9 @@ func compareAll(ctx context.Context, l *lab.Lab, t *topology.Topology, predictio
 	}
 	return rows
 }
+
+// callsAtOnce is how many calls are under way at the same time.
+const callsAtOnce = 64
 
 // predict lists what is to be compared.
 func predict(t *topology.Topology, o Options) ([]reach.Prediction, error) {

@@ -62,6 +62,7 @@ func asked(t *testing.T) (out []size) {
 // cost is what a deployment took.
 type cost struct {
 	start, stop time.Duration
+	more        time.Duration // what a scale-out takes; 0 for one that was not tried
 	processes   int
 	pss         int64   // bytes, of the lab's process and all below it
 	idle        float64 // share of one core, of all of them, while nobody calls
@@ -86,13 +87,17 @@ func TestScale(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d cores.\n\n| tasks | services | network | agent | start, s | per task, ms | memory (PSS), MB | per task, MB | processes | idle, %% of a core | stop, s |\n", runtime.NumCPU())
-	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	fmt.Fprintf(&b, "%d cores.\n\n| tasks | services | network | agent | start, s | per task, ms | memory (PSS), MB | per task, MB | processes | idle, %% of a core | %d more tasks, s | stop, s |\n", runtime.NumCPU(), moreTasks)
+	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, s := range list {
 		c := s.measure(t, app)
-		row := fmt.Sprintf("| %d | %d | %s | %s | %.1f | %.0f | %d | %.1f | %d | %.1f | %.1f |\n", s.all(), s.services, s.fabric, s.agent,
+		more := ""
+		if c.more > 0 {
+			more = fmt.Sprintf("%.1f", c.more.Seconds())
+		}
+		row := fmt.Sprintf("| %d | %d | %s | %s | %.1f | %.0f | %d | %.1f | %d | %.1f | %s | %.1f |\n", s.all(), s.services, s.fabric, s.agent,
 			c.start.Seconds(), float64(c.start.Milliseconds())/float64(s.all()), c.pss/1e6, float64(c.pss)/1e6/float64(s.all()), c.processes,
-			c.idle*100, c.stop.Seconds())
+			c.idle*100, more, c.stop.Seconds())
 		t.Log(row)
 		b.WriteString(row)
 	}
@@ -144,9 +149,14 @@ func (s size) measure(t *testing.T, app string) cost {
 	time.Sleep(idleFor)
 	c.idle = (cpuOfAll(pids) - before).Seconds() / time.Since(begin).Seconds()
 	c.processes, c.pss = len(pids)-1, pssOf(pids)
-	fmt.Fprintln(in)
+	if s.agent == lab.AgentLab {
+		fmt.Fprintln(in, "more")
+		c.more = told()
+		pids = below(cmd.Process.Pid)
+	}
+	fmt.Fprintln(in, "stop")
 	c.stop = told()
-	for _, pid := range pids[1:] {
+	for _, pid := range pids[1:] { // whatever the lab said, they are gone
 		if labtest.Alive(pid) {
 			t.Errorf("%+v: process %d is left after the stop", s, pid)
 		}
