@@ -81,7 +81,7 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 	fl.DurationVar(&f.timing.AgentReady, "agent-ready", 0, "what the agent then takes until its clusters are there")
 	fl.DurationVar(&f.timing.Register, "register", 0, "from a running task until its callers' agents know it")
 	fl.DurationVar(&f.timing.Deregister, "drain", 0, "from the order to stop a task until its callers' agents know; it serves them until then")
-	fl.StringSliceVar(&f.only, "only", nil, "run these services alone, by name or id, with what is in front of them (may repeat)")
+	fl.StringArrayVar(&f.only, "only", nil, "run this service alone, by name or id, with what is in front of it (may repeat)")
 	fl.IntVar(&f.perService, "tasks-per-service", 0, "start no more tasks of a service than this; 0 for as many as the source wants")
 	fl.StringVar(&f.situation, "situation", "", "run a situation with a known outcome instead of PATH (hoplab lab situations lists them)")
 }

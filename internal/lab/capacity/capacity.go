@@ -69,9 +69,6 @@ const (
 	appFiles, agentFiles, namespaceFiles = 2, 4, 1
 
 	appMB, sharedAgentMB, agentMB, envoyMB = 5, 2, 11, 45
-
-	// An Envoy watches files in each of its threads' event loops.
-	envoyInotify = 4
 )
 
 // files is how many descriptors of the lab's process a task takes.

@@ -42,13 +42,8 @@ func Machine(u Use) []Resource {
 				Raise: "raise it with sysctl -w user.max_" + kind + "_namespaces=" + need(5, 1, u)}, ok)
 		}
 	}
-	if u.Envoy {
-		const name = "fs.inotify.max_user_instances"
-		n, ok := number("/proc/sys/fs/inotify/max_user_instances")
-		used := inotifyInstances()
-		add(Resource{What: "inotify instances of a user (" + name + ")", PerTask: envoyInotify, Free: n - used,
-			Raise: "raise it with sysctl -w " + name + "=" + need(used, envoyInotify, u)}, ok)
-	}
+	// No inotify instances: an Envoy gets its endpoints from its control plane and
+	// watches no file, and neither does anything else in a lab.
 	return out
 }
 
@@ -153,15 +148,4 @@ func parent(dir string) string {
 		return ""
 	}
 	return filepath.Dir(dir)
-}
-
-// inotifyInstances counts those of this user.
-func inotifyInstances() (n int64) {
-	files, _ := filepath.Glob("/proc/[0-9]*/fd/[0-9]*") // other users' cannot be read, and do not count
-	for _, path := range files {
-		if to, err := os.Readlink(path); err == nil && to == "anon_inode:inotify" {
-			n++
-		}
-	}
-	return n
 }

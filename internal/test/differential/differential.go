@@ -150,7 +150,7 @@ func compareAll(ctx context.Context, l *lab.Lab, t *topology.Topology, predictio
 }
 
 // callsAtOnce is how many calls are under way at the same time.
-const callsAtOnce = 64
+const callsAtOnce = 32
 
 // predict lists what is to be compared.
 func predict(t *topology.Topology, o Options) ([]reach.Prediction, error) {
