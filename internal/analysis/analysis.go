@@ -12,6 +12,7 @@ package analysis
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 
@@ -48,10 +49,20 @@ type leftOut struct {
 	why   string
 }
 
-// Analyze reads a run directory and returns its result. A refused run is a
+// Options adjust an analysis. The zero value is usable.
+type Options struct {
+	// Partial claims from the replicates that count also where they are so few
+	// that the run has lost the power it was planned with.
+	Partial bool
+}
+
+// Analyze is AnalyzeWith no options.
+func Analyze(d *run.Dir) (*summary.Result, error) { return AnalyzeWith(d, Options{}) }
+
+// AnalyzeWith reads a run directory and returns its result. A refused run is a
 // result, not an error; an error means that the directory cannot be read: a
 // damaged or foreign file, named with its offset, or none at all.
-func Analyze(d *run.Dir) (*summary.Result, error) {
+func AnalyzeWith(d *run.Dir, o Options) (*summary.Result, error) {
 	s, err := read(d)
 	if err != nil {
 		return nil, err
@@ -59,6 +70,9 @@ func Analyze(d *run.Dir) (*summary.Result, error) {
 	state, err := d.State()
 	if err != nil {
 		return nil, err
+	}
+	if stopped := s.plan.StopAt != nil && state.Status == run.Complete; s.forced == "" && !stopped && !o.Partial {
+		s.forced = s.lostPower()
 	}
 	out := &summary.Result{Summary: summary.Summary{
 		Schema: summary.Schema, Run: d.Name(), Target: d.Plan.Target, Fabric: d.Plan.Fabric, Agent: agentOf(d), Seed: d.Plan.Seed,
@@ -214,6 +228,31 @@ func (s *study) choose() {
 	if len(s.used) > 0 {
 		s.forced = "No replicate is fit to count; the numbers show all of them, and nothing is claimed."
 	}
+}
+
+// powerLost is by how much the smallest difference that a run sees with a
+// probability of 0.8 may grow over the planned one before nothing is claimed. At
+// six planned replicates one may be missing, at ten two, at twenty six.
+const powerLost = 1.25
+
+// lostPower says why nothing may be claimed from fewer replicates than planned,
+// or "". Whoever leaves out the replicates that he does not like would otherwise
+// get a headline from the others.
+func (s *study) lostPower() string {
+	n, planned := len(s.used), s.plan.Replicates
+	if n < 1 || n >= planned || s.plan.Design == plan.DesignArticle {
+		return ""
+	}
+	larger := stats.SmallestVisible(1, n, s.level, 0.8) / stats.SmallestVisible(1, planned, s.level, 0.8)
+	if larger <= powerLost {
+		return ""
+	}
+	sees := "sees no difference at all"
+	if !math.IsInf(larger, 1) {
+		sees = fmt.Sprintf("sees only differences %.1f times as large as planned", larger)
+	}
+	return fmt.Sprintf("Only %d of the %d planned replicates count, so the run %s, and nothing is claimed; hoplab report --partial says what they show.",
+		n, planned, sees)
 }
 
 // unfit says why a complete replicate does not count, or "".

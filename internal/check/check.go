@@ -45,6 +45,10 @@ type Finding struct {
 	Prediction string `json:"prediction,omitempty"`
 	// Suppressed is set when the source or a file accepts the finding.
 	Suppressed *Suppressed `json:"suppressed,omitempty"`
+
+	// kind is what it has in common with findings that differ in their place
+	// alone; the zero value for one that was not made by a check.
+	kind kindOf
 }
 
 // Suppressed says who accepted a finding, and why.
@@ -121,15 +125,22 @@ func With(p *reach.Predictor, suppress []SuppressEntry) []Finding {
 		c.out[i].speak()
 	}
 	c.suppress()
-	slices.SortStableFunc(c.out, func(a, b Finding) int {
-		return cmp.Or(
-			cmp.Compare(b.Severity, a.Severity),
-			cmp.Compare(a.Rule, b.Rule),
-			cmp.Compare(a.Origin.ID, b.Origin.ID),
-			cmp.Compare(a.Message, b.Message),
-		)
-	})
+	names := c.x.Names()
+	for i := range c.out {
+		c.out[i].kind = kindOfFinding(&c.out[i], names)
+	}
+	slices.SortStableFunc(c.out, order)
 	return c.out
+}
+
+// order puts findings in the order in which they are written, the worst first.
+func order(a, b Finding) int {
+	return cmp.Or(
+		cmp.Compare(b.Severity, a.Severity),
+		cmp.Compare(a.Rule, b.Rule),
+		cmp.Compare(a.Origin.ID, b.Origin.ID),
+		cmp.Compare(a.Message, b.Message),
+	)
 }
 
 // opensNoPort reports a finding whose rule would open a port that is none:

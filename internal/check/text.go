@@ -21,17 +21,25 @@ func severityColor(s Severity) string {
 	return render.Dim
 }
 
-// Text writes the findings as text: one block each, the worst first, then a
-// line that counts them.
+// Text writes the findings as text: one block each, the worst first, what is
+// alike at several places once with its places, then a line that counts them.
 func Text(w io.Writer, findings []Finding, o render.TextOptions) error {
 	b := bufio.NewWriter(w)
 	hidden := 0
+	var shown []Finding
 	for _, f := range findings {
 		if f.Suppressed != nil && !o.All {
 			hidden++
 			continue
 		}
-		writeFinding(b, f, o)
+		shown = append(shown, f)
+	}
+	for _, fs := range alike(shown) {
+		if len(fs) > 1 {
+			writeAlike(b, fs, o)
+		} else {
+			writeFinding(b, fs[0], o)
+		}
 	}
 	printable.Fprintln(b, count(findings, hidden))
 	return b.Flush()
@@ -42,6 +50,12 @@ func writeFinding(b io.Writer, f Finding, o render.TextOptions) {
 	if at := place(f.Origin); at != "" {
 		render.Wrap(b, at, 2, 4, o)
 	}
+	writeWords(b, f, o)
+	fmt.Fprintln(b)
+}
+
+// writeWords writes what a finding says.
+func writeWords(b io.Writer, f Finding, o render.TextOptions) {
 	render.Wrap(b, render.Capital(f.Message)+".", 2, 2, o)
 	if f.Effect != "" {
 		render.Wrap(b, "Effect: "+f.Effect+".", 2, 10, o)
@@ -50,7 +64,6 @@ func writeFinding(b io.Writer, f Finding, o render.TextOptions) {
 	if f.Suppressed != nil {
 		render.Wrap(b, fmt.Sprintf("Suppressed (%s): %s", f.Suppressed.By, f.Suppressed.Reason), 2, 4, o)
 	}
-	fmt.Fprintln(b)
 }
 
 // place names the file and line, the construct and the resource of an origin.

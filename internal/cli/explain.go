@@ -19,6 +19,7 @@ func newExplain(s streams) *cobra.Command {
 		from    sourceFlags
 		format  string
 		callers []string
+		want    reach.Selection
 		all     bool
 	)
 	cmd := &cobra.Command{
@@ -28,9 +29,16 @@ func newExplain(s streams) *cobra.Command {
 port, ingress port, container port), and for every caller the way of its
 request, hop by hop, with what it will see at the end. PATH is as for check.
 
+Of a deployment with many paths the text folds what is alike: how many services
+reach each name, then those that do not, each reason once. --from and --to name
+a caller and what is called (a service, an endpoint's name, a load balancer);
+--format json has every path.
+
 ` + appHelp,
 		Example: `  hoplab explain cdk.out
   hoplab explain . -c ingressPortOverride=8080
+  hoplab explain cdk.out --from web --to orders.shop
+  hoplab explain cdk.out --only-failures
   hoplab explain cdk.out --caller run-task --format mermaid`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("format", format, "text", "json", "mermaid"); err != nil {
@@ -44,27 +52,48 @@ request, hop by hop, with what it will see at the end. PATH is as for check.
 			if err != nil {
 				return err
 			}
-			r, err := reach.Predict(t, reach.Options{Callers: named})
+			p, err := reach.New(t, reach.Options{Callers: named, MaxPairs: maxPairs})
+			if err != nil {
+				return err
+			}
+			paths, err := p.Select(p.All(), want)
 			if err != nil {
 				return err
 			}
 			switch format {
 			case "json":
-				return render.ExplainJSON(s.out, r)
+				return render.ExplainJSON(s.out, p.Outline(), paths)
 			case "mermaid":
-				return render.Mermaid(s.out, r, all)
+				return render.Mermaid(s.out, paths, all)
 			}
 			o := renderOptions(s)
 			o.All = all
-			return render.Explain(s.out, r, o)
+			return render.Explain(s.out, outline(p, want), paths, o)
 		},
 	}
 	from.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&format, "format", "text", "text, json or mermaid")
 	fl.StringArrayVar(&callers, "caller", nil, "a caller without Service Connect, KIND[:NAME]; KIND is "+kindWords()+" (may repeat)")
+	fl.StringArrayVar(&want.From, "from", nil, "only the paths of this caller: a service, or a kind such as admitted (may repeat)")
+	fl.StringArrayVar(&want.To, "to", nil, "only the paths to this service, name or load balancer (may repeat)")
+	fl.BoolVar(&want.OnlyFailures, "only-failures", false, "only the paths that do not work, or may not")
 	fl.BoolVar(&all, "all", false, "show the paths that nobody is likely to use too")
 	return cmd
+}
+
+// maxPairs bounds the pairs that explain predicts in a namespace: a hundred
+// services, each with a name that all others may call.
+const maxPairs = 10_000
+
+// outline is the report without its paths; whoever asks for some paths does not
+// want the ports of all services.
+func outline(p *reach.Predictor, want reach.Selection) *reach.Report {
+	r := p.Outline()
+	if len(want.From)+len(want.To) > 0 || want.OnlyFailures {
+		r.Ports = nil
+	}
+	return r
 }
 
 func kindWords() string {

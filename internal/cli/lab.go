@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -256,13 +254,13 @@ func detach(up *cobra.Command, p labctl.Place, log *os.File, args []string) erro
 		}
 		return fail.Newf(fail.Environment, "", "interrupted: the lab called %q did not come up", p.Name)
 	case err := <-ended:
-		return notStarted(err, log)
+		return notStarted(err, p, log)
 	case err := <-started:
 		if err == nil {
 			return nil
 		}
 		<-ended
-		return fail.Newf(fail.CodeOf(err), fail.HintOf(err), "the lab did not start: %w", err)
+		return failedStart(fail.CodeOf(err), fail.HintOf(err), err.Error(), p, log)
 	}
 }
 
@@ -290,30 +288,6 @@ func awaitUp(ctx context.Context, p labctl.Place) error {
 		}
 	}
 }
-
-// notStarted is the error of a lab that ended before it was up: its own, with
-// its hint and exit code, as it stands in the log. The log is read from the
-// open file, because a lab that ends removes its directory.
-func notStarted(err error, log *os.File) error {
-	code := fail.Environment
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == int(fail.Usage) {
-		code = fail.Usage
-	}
-	data, _ := io.ReadAll(io.NewSectionReader(log, 0, maxReason))
-	text, hint, _ := strings.Cut(strings.TrimSpace(string(data)), "\n  → ")
-	if i := strings.LastIndex(text, "hoplab lab serve: "); i >= 0 {
-		text = text[i:] // what comes before is progress
-	}
-	text = strings.TrimPrefix(oneLine(text), "hoplab lab serve: ")
-	if text == "" {
-		text = fmt.Sprint(err)
-	}
-	return fail.Newf(code, hint, "the lab did not start: %s", text)
-}
-
-// maxReason bounds what is read of the log of a lab that did not start.
-const maxReason = 1 << 20
 
 // afterUp prints the lab that just came up.
 func afterUp(ctx context.Context, s streams, p labctl.Place, healthy bool) error {

@@ -3,7 +3,9 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +15,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/printable"
+	"github.com/hoplab/hoplab/internal/reach/render"
 )
 
 // initial reports whether a target still waits for its first health checks.
@@ -76,15 +79,69 @@ func printInstances(s streams, st *lab.Status) {
 func printServices(s streams, st *lab.Status) {
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	printable.Fprintf(tw, "service\ttask\taddress\tstate\tcan call\n")
+	all := everyName(st)
 	for _, sv := range st.Services {
 		for _, t := range sv.Tasks {
-			printable.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", sv.Name, t.ID, t.IP, state(string(t.State), t.Why), strings.Join(sortedKeys(t.Names), " "))
+			printable.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", sv.Name, t.ID, t.IP, state(string(t.State), t.Why), foldNames(sortedKeys(t.Names), all))
 		}
 		if len(sv.Tasks) == 0 {
 			printable.Fprintf(tw, "%s\t-\t-\tno task\t\n", sv.Name)
 		}
 	}
 	tw.Flush()
+}
+
+// fewNames is how many names a task's line spells out.
+const fewNames = 5
+
+// foldNames writes the names that a task resolves: few as they are, many as how
+// many of which namespace. all has by namespace every name that a task of the
+// lab resolves.
+func foldNames(names []string, all map[string]map[string]bool) string {
+	if len(names) <= fewNames {
+		return strings.Join(names, " ")
+	}
+	by := map[string]int{}
+	for _, name := range names {
+		by[namespaceOf(name)]++
+	}
+	var parts []string
+	for _, ns := range slices.Sorted(maps.Keys(by)) {
+		of := "without a namespace"
+		if ns != "" {
+			of = "of " + ns
+		}
+		if by[ns] == len(all[ns]) {
+			parts = append(parts, fmt.Sprintf("%s, all %s", render.Plural(by[ns], "name"), of))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d of the %s %s", by[ns], render.Plural(len(all[ns]), "name"), of))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// everyName returns by namespace the names that tasks of the lab resolve.
+func everyName(st *lab.Status) map[string]map[string]bool {
+	all := map[string]map[string]bool{}
+	for _, sv := range st.Services {
+		for _, t := range sv.Tasks {
+			for name := range t.Names {
+				ns := namespaceOf(name)
+				if all[ns] == nil {
+					all[ns] = map[string]bool{}
+				}
+				all[ns][name] = true
+			}
+		}
+	}
+	return all
+}
+
+// namespaceOf is what follows the first full stop of a name, without its port.
+func namespaceOf(name string) string {
+	_, ns, _ := strings.Cut(name, ".")
+	ns, _, _ = strings.Cut(ns, ":")
+	return ns
 }
 
 func state(s, why string) string {

@@ -19,12 +19,15 @@ var formats = []string{"text", "json", "markdown", "junit"}
 
 func newReport(s streams) *cobra.Command {
 	var format string
+	var o analysis.Options
 	cmd := &cobra.Command{
 		Use:   "report DIR",
 		Short: "Render a run again, byte for byte the same",
 		Long: `Render a run again from its plan, samples and evidence, byte for byte the same.
 Rewrites summary.json, report.html and report.md in DIR and prints the
-comparison. The exit code is the verdict's.`,
+comparison. The exit code is the verdict's. A run of which too few replicates
+count for what it was planned to see cannot tell, unless --partial asks for what
+they show.`,
 		Example: "  hoplab report docs/sample-run\n  hoplab report docs/sample-run --format markdown >comment.md",
 		Args:    exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -35,17 +38,18 @@ comparison. The exit code is the verdict's.`,
 			if err != nil {
 				return err
 			}
-			return renderRun(s, dir, format)
+			return renderRun(s, dir, format, o)
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text, json, markdown or junit")
+	cmd.Flags().BoolVar(&o.Partial, "partial", false, "claim also from so few replicates that the plan's power is lost")
 	return cmd
 }
 
 // renderRun analyses a run directory, writes its files and prints the result,
 // also when the files cannot be written.
-func renderRun(s streams, dir *run.Dir, format string) error {
-	result, err := analysis.Analyze(dir)
+func renderRun(s streams, dir *run.Dir, format string, o analysis.Options) error {
+	result, err := analysis.AnalyzeWith(dir, o)
 	if err != nil {
 		return err
 	}

@@ -250,7 +250,7 @@ func sayLeftOut(s streams, t *topology.Topology, p *plan.Plan) error {
 
 // show renders a complete run and says where its page is, whatever the verdict.
 func (f *runFlags) show(s streams, dir *run.Dir) error {
-	err := renderRun(s, dir, f.format)
+	err := renderRun(s, dir, f.format, analysis.Options{})
 	var verdict verdictError
 	if (err == nil || errors.As(err, &verdict)) && f.format == "text" {
 		printable.Fprintf(s.out, "\nThe page: %s\n", filepath.Join(dir.Path, run.HTMLFile))
@@ -269,7 +269,7 @@ func (f *runFlags) broken(ctx context.Context, s streams, dir *run.Dir, cause er
 	}
 	if result, err := analysis.Analyze(dir); err == nil && result.Summary.Partial != nil && result.Summary.Partial.Replicates > 0 {
 		var verdict verdictError
-		if err := renderRun(s, dir, f.format); err != nil && !errors.As(err, &verdict) {
+		if err := renderRun(s, dir, f.format, analysis.Options{}); err != nil && !errors.As(err, &verdict) {
 			cause = errors.Join(cause, err)
 		}
 	}

@@ -6,6 +6,7 @@ package labctl
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -80,7 +81,7 @@ func (p Place) Make() (log *os.File, err error) {
 		return nil, p.error(err)
 	}
 	defer root.Close()
-	if err := root.RemoveAll(p.Name); err != nil {
+	if err := errors.Join(root.RemoveAll(p.Name), root.RemoveAll(p.Name+keptLog)); err != nil {
 		return nil, p.error(err)
 	}
 	if err := root.Mkdir(p.Name, 0o700); err != nil {
@@ -103,6 +104,33 @@ func (p Place) Remove() error {
 	defer root.Close()
 	return root.RemoveAll(p.Name)
 }
+
+// KeepLog copies the log of a lab that did not start to where it outlives the
+// lab's directory, and returns its path. The next one of that name replaces it.
+func (p Place) KeepLog(log *os.File) (string, error) {
+	root, err := p.open()
+	if err != nil {
+		return "", p.error(err)
+	}
+	defer root.Close()
+	name := p.Name + keptLog
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", p.error(err)
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", p.error(err)
+	}
+	_, err = io.Copy(f, io.NewSectionReader(log, 0, maxKept))
+	return filepath.Join(p.own(), name), p.error(errors.Join(err, f.Close()))
+}
+
+// keptLog ends the name of a kept log; no lab's name has a full stop. maxKept
+// bounds it, in bytes.
+const (
+	keptLog = ".failed.log"
+	maxKept = 16 << 20
+)
 
 // open opens the user's own directory, once it is sure that it is his. Paths
 // below the returned root stay in that directory even if its name is given to

@@ -3,6 +3,7 @@ package reach
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/topology"
@@ -29,38 +30,60 @@ const (
 	HintNone  Hint = ""
 )
 
-// pairs returns who may call what. A template does not say which client calls
-// which endpoint; all pairs of a namespace are returned while they are few,
-// and beyond MaxPairs only those that the source hints at.
-func (p *Predictor) pairs() ([]pair, []string) {
-	var out []pair
-	var notes []string
-	for _, ns := range p.x.ConnectNamespaces() {
-		few := len(ns.Clients)*len(ns.Names) <= p.o.MaxPairs
-		hinted := p.hints(ns, !few)
-		for _, c := range ns.Clients {
-			calls := hinted[c.ID]
-			// A client without endpoints of its own is there to call; with no
-			// hint which, all of them are likely.
-			all := len(calls) == 0 && len(c.Connect.Endpoints) == 0 && !p.x.callsSomebody(c)
-			if few {
-				lost := p.x.callsNobody(c)
-				for _, n := range ns.Names {
-					if n.Endpoint.Service != c {
-						hint, hinted := calls[n.Endpoint]
-						if lost && hint != HintURL {
-							all, hinted = false, false // it is known whom it means to call, and that it does not resolve
-						}
-						out = append(out, pair{c, n, ns, all || hinted, hint})
+// pairs yields who may call what, client by client. A template does not say
+// which client calls which endpoint; all pairs of a namespace are yielded while
+// they are few, and beyond MaxPairs only those that the source hints at.
+func (p *Predictor) pairs() iter.Seq[pair] {
+	return func(yield func(pair) bool) {
+		for _, ns := range p.x.ConnectNamespaces() {
+			hinted := p.hintsOf(ns)
+			for _, c := range ns.Clients {
+				for _, q := range p.pairsOf(ns, c, hinted[c.ID]) {
+					if !yield(q) {
+						return
 					}
 				}
-				continue
-			}
-			for _, n := range p.hintedNames(c, calls) {
-				out = append(out, pair{c, n, ns, true, calls[n.Endpoint]})
 			}
 		}
-		if !few {
+	}
+}
+
+// few reports whether all pairs of a namespace are predicted.
+func (p *Predictor) few(ns *topology.ConnectNamespace) bool {
+	return len(ns.Clients)*len(ns.Names) <= p.o.MaxPairs
+}
+
+// pairsOf returns what a client may call, of which the source hints at calls.
+func (p *Predictor) pairsOf(ns *topology.ConnectNamespace, c *topology.Service, calls map[*topology.ConnectEndpoint]Hint) []pair {
+	var out []pair
+	if !p.few(ns) {
+		for _, n := range p.hintedNames(c, calls) {
+			out = append(out, pair{c, n, ns, true, calls[n.Endpoint]})
+		}
+		return out
+	}
+	// A client without endpoints of its own is there to call; with no hint
+	// which, all of them are likely.
+	all := len(calls) == 0 && len(c.Connect.Endpoints) == 0 && !p.x.callsSomebody(c)
+	lost := p.x.callsNobody(c)
+	for _, n := range ns.Names {
+		if n.Endpoint.Service == c {
+			continue
+		}
+		hint, hinted := calls[n.Endpoint]
+		if lost && hint != HintURL {
+			all, hinted = false, false // it is known whom it means to call, and that it does not resolve
+		}
+		out = append(out, pair{c, n, ns, all || hinted, hint})
+	}
+	return out
+}
+
+// pairNotes says which pairs are left out, and why.
+func (p *Predictor) pairNotes() []string {
+	var notes []string
+	for _, ns := range p.x.ConnectNamespaces() {
+		if !p.few(ns) {
 			notes = append(notes, fmt.Sprintf("namespace %s has %d clients and %d names; predicted are the pairs that an environment variable, a security group (for %d services of each) or a dependency hints at, up to %d per client",
 				ns.Name.Or(ns.Key), len(ns.Clients), len(ns.Names), maxMembers, maxHints))
 		}
@@ -68,7 +91,7 @@ func (p *Predictor) pairs() ([]pair, []string) {
 	for _, s := range p.x.NamespaceUnsettled() {
 		notes = append(notes, fmt.Sprintf("%s: its namespace is not settled (%s), so what it can call is unknown", topology.Label(s.Origin, s.Name), s.Connect.Namespace.Why()))
 	}
-	return out, notes
+	return notes
 }
 
 // hintedNames returns the names of the hinted endpoints of c, in the order of their services.
@@ -89,6 +112,16 @@ const (
 	maxMembers = 8  // services of one security group that a rule's hint is followed to
 	maxHints   = 32 // endpoints per client
 )
+
+// hintsOf is hints, worked out once for a namespace.
+func (p *Predictor) hintsOf(ns *topology.ConnectNamespace) map[topology.ID]map[*topology.ConnectEndpoint]Hint {
+	h, ok := p.hinted[ns]
+	if !ok {
+		h = p.hints(ns, !p.few(ns))
+		p.hinted[ns] = h
+	}
+	return h
+}
 
 // hints returns, by client, the endpoints that the source says it calls, and
 // what says so: a URL in the client's containers holds the endpoint's name, a

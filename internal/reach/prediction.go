@@ -309,6 +309,9 @@ type Report struct {
 	Predictions []Prediction `json:"predictions"`
 	// Notes says what was left out, and why.
 	Notes []string `json:"notes,omitempty"`
+	// Names holds the names of the deployment's parts, for who folds what is said
+	// alike of many.
+	Names map[string]bool `json:"-"`
 }
 
 // Find returns the prediction with the ID, or nil.

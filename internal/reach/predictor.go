@@ -19,6 +19,8 @@ type Predictor struct {
 	deploys map[topology.ID]*Outcome
 	checks  map[checkKey]*Prediction
 	report  *Report
+	// hinted holds by namespace what the source hints that its clients call.
+	hinted map[*topology.ConnectNamespace]map[topology.ID]map[*topology.ConnectEndpoint]Hint
 }
 
 type checkKey struct {
@@ -44,6 +46,7 @@ func New(t *topology.Topology, o Options) (*Predictor, error) {
 		apps:    map[topology.ID]App{},
 		deploys: map[topology.ID]*Outcome{},
 		checks:  map[checkKey]*Prediction{},
+		hinted:  map[*topology.ConnectNamespace]map[topology.ID]map[*topology.ConnectEndpoint]Hint{},
 	}
 	for _, c := range o.Callers {
 		for _, g := range c.Groups {

@@ -3,6 +3,8 @@ package reach
 import (
 	"cmp"
 	"fmt"
+	"iter"
+	"slices"
 	"strconv"
 
 	"github.com/hoplab/hoplab/internal/semantics"
@@ -15,37 +17,61 @@ func (p *Predictor) Report() *Report {
 	if p.report != nil {
 		return p.report
 	}
-	r := &Report{Topology: p.x.Topology.Name}
-	r.Ports = p.portRows()
-	r.Predictions = append(r.Predictions, p.listeners()...)
-	pairs, notes := p.pairs()
-	r.Notes = append(r.Notes, notes...)
-	r.Predictions = append(r.Predictions, p.meshes(pairs)...)
-	r.Predictions = append(r.Predictions, p.lookups()...)
-	r.Predictions = append(r.Predictions, p.healths()...)
-	r.Predictions = append(r.Predictions, p.directs(pairs)...)
-	r.Predictions = append(r.Predictions, p.unconnected()...)
+	r := p.Outline()
+	r.Predictions = slices.Collect(p.All())
 	p.report = r
 	return r
 }
 
-// listeners predicts every listener for the callers it admits, and for each
-// service or named caller that the load balancer's groups name.
-func (p *Predictor) listeners() []Prediction {
-	var out []Prediction
-	byGroup := p.servicesByGroup()
-	for _, lb := range p.x.Topology.LoadBalancers {
-		for _, l := range lb.Listeners {
-			out = append(out, p.listener(Caller{Kind: CallerAdmitted, Name: "an admitted caller"}, lb, l)...)
-			for _, s := range p.namedBy(lb, byGroup) {
-				out = append(out, p.listener(serviceCaller(s), lb, l)...)
-			}
-			for _, c := range p.o.Callers {
-				out = append(out, p.listener(c, lb, l)...)
+// Outline returns the report without its predictions, which All yields.
+func (p *Predictor) Outline() *Report {
+	return &Report{Topology: p.x.Topology.Name, Ports: p.portRows(), Notes: p.pairNotes(), Names: p.x.Names()}
+}
+
+// All yields every prediction in the order of Report and keeps none of them:
+// in a namespace of a hundred services there are tens of thousands.
+func (p *Predictor) All() iter.Seq[Prediction] {
+	return func(yield func(Prediction) bool) {
+		parts := []iter.Seq[Prediction]{
+			p.listeners, p.meshes, slices.Values(p.lookups()), p.healths, p.directs, p.unconnected,
+		}
+		for _, part := range parts {
+			for pr := range part {
+				if !yield(pr) {
+					return
+				}
 			}
 		}
 	}
-	return out
+}
+
+// listeners predicts every listener for the callers it admits, and for each
+// service or named caller that the load balancer's groups name.
+func (p *Predictor) listeners(yield func(Prediction) bool) {
+	byGroup := p.servicesByGroup()
+	for _, lb := range p.x.Topology.LoadBalancers {
+		for _, l := range lb.Listeners {
+			callers := []Caller{{Kind: CallerAdmitted, Name: "an admitted caller"}}
+			for _, s := range p.namedBy(lb, byGroup) {
+				callers = append(callers, serviceCaller(s))
+			}
+			for _, c := range append(callers, p.o.Callers...) {
+				if !yieldAll(yield, p.listener(c, lb, l)...) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// yieldAll yields predictions until they are all taken or one is not wanted.
+func yieldAll(yield func(Prediction) bool, ps ...Prediction) bool {
+	for _, pr := range ps {
+		if !yield(pr) {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *Predictor) servicesByGroup() map[topology.ID][]*topology.Service {
@@ -83,42 +109,49 @@ func (p *Predictor) namedBy(lb *topology.LoadBalancer, byGroup map[topology.ID][
 	return out
 }
 
-func (p *Predictor) meshes(pairs []pair) []Prediction {
-	var out []Prediction
-	for _, q := range pairs {
+// meshes predicts each client calling each name on its client port, and on the
+// ports that people mistake for it.
+func (p *Predictor) meshes(yield func(Prediction) bool) {
+	for q := range p.pairs() {
 		pr := p.mesh(q.client, q.name, KindMesh)
 		pr.Likely, pr.Hint = q.likely, q.hint
-		out = append(out, pr)
+		if !yield(pr) {
+			return
+		}
 		for _, off := range p.x.offPorts(q.namespace, q.name) {
 			what := p.wrongPort(q.client, q.name, off.port, off.what)
 			what.Likely = q.likely
-			out = append(out, what)
+			if !yield(what) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // healths predicts every target of every group.
-func (p *Predictor) healths() []Prediction {
-	var out []Prediction
+func (p *Predictor) healths(yield func(Prediction) bool) {
 	for _, g := range p.x.Topology.TargetGroups {
 		var lb *topology.LoadBalancer
 		if fs := p.x.Forwards(g.ID).Read(); len(fs) > 0 {
 			lb = fs[0].LoadBalancer
 		}
 		for _, r := range p.x.Registrations(g.ID).Read() {
-			out = append(out, *p.health(lb, g, r))
+			if !yield(*p.health(lb, g, r)) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // directs predicts each client calling the tasks' own address, on the
 // container port and on the ingress port of an override.
-func (p *Predictor) directs(pairs []pair) []Prediction {
-	var out []Prediction
-	seen := map[string]bool{}
-	for _, q := range pairs {
+func (p *Predictor) directs(yield func(Prediction) bool) {
+	var client *topology.Service
+	var seen map[string]bool // of one client: its pairs come one after the other
+	for q := range p.pairs() {
+		if q.client != client {
+			client, seen = q.client, map[string]bool{}
+		}
 		for _, o := range []topology.Opt[int]{q.name.Endpoint.ContainerPort, q.name.Endpoint.Config.IngressPortOverride} {
 			port, ok := o.Get()
 			if !ok {
@@ -126,13 +159,15 @@ func (p *Predictor) directs(pairs []pair) []Prediction {
 			}
 			pr := p.direct(serviceCaller(q.client), q.name.Endpoint.Service, port)
 			pr.Likely = q.likely
-			if !seen[pr.ID] {
-				seen[pr.ID] = true
-				out = append(out, pr)
+			if seen[pr.ID] {
+				continue
+			}
+			seen[pr.ID] = true
+			if !yield(pr) {
+				return
 			}
 		}
 	}
-	return out
 }
 
 // direct predicts c calling a task of s by its address. The client's agent
@@ -192,8 +227,7 @@ func (p *Predictor) direct(c Caller, s *topology.Service, port int) Prediction {
 // unconnected predicts callers without Service Connect: their system does not
 // know the endpoints' names, and the load balancer or a task's address is
 // their only way in.
-func (p *Predictor) unconnected() []Prediction {
-	var out []Prediction
+func (p *Predictor) unconnected(yield func(Prediction) bool) {
 	callers := append([]Caller(nil), p.o.Callers...)
 	for _, d := range p.x.Topology.Standalone {
 		callers = append(callers, Caller{Kind: CallerStandalone, Name: topology.Label(d.Origin, d.Family)})
@@ -205,7 +239,9 @@ func (p *Predictor) unconnected() []Prediction {
 				if !ok {
 					continue
 				}
-				out = append(out, p.outside(c, n, name))
+				if !yield(p.outside(c, n, name)) {
+					return
+				}
 			}
 		}
 		if len(c.Groups) == 0 {
@@ -213,13 +249,12 @@ func (p *Predictor) unconnected() []Prediction {
 		}
 		for _, s := range p.x.Topology.Services {
 			for _, e := range p.x.Endpoints(s.ID) {
-				if port, ok := e.ContainerPort.Get(); ok {
-					out = append(out, p.direct(c, s, port))
+				if port, ok := e.ContainerPort.Get(); ok && !yield(p.direct(c, s, port)) {
+					return
 				}
 			}
 		}
 	}
-	return out
 }
 
 func (p *Predictor) outside(c Caller, n *topology.EndpointName, name string) Prediction {

@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -213,5 +215,13 @@ func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	lines := strings.Split(strings.TrimSpace(string(t.buf)), "\n")
+	for _, line := range slices.Backward(lines) {
+		if line = strings.TrimSpace(line); line != "" && !envoyNote.MatchString(line) {
+			return line
+		}
+	}
 	return strings.TrimSpace(lines[len(lines)-1])
 }
+
+// envoyNote is a line of an Envoy's log that is no error: not why it ended.
+var envoyNote = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d [^\]]*\]\[\d+\]\[(trace|debug|info|warning)\]`)

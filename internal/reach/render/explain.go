@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -13,29 +14,42 @@ import (
 	"github.com/hoplab/hoplab/internal/reach"
 )
 
-// Explain writes the three-port table and every caller's path as text.
-func Explain(w io.Writer, r *reach.Report, o TextOptions) error {
+// Explain writes the three-port table and every caller's path as text. Of a
+// deployment with many paths it folds what is alike: see fold.go.
+func Explain(w io.Writer, r *reach.Report, paths iter.Seq[reach.Prediction], o TextOptions) error {
 	b := bufio.NewWriter(w)
-	if len(r.Ports) > 0 {
-		fmt.Fprint(b, "Ports\n\n")
-		writePorts(b, r.Ports, o)
-	}
-	shown, rest := split(r.Predictions, o.All)
+	g := gather(paths, r.Names, o.All)
+	writePorts(b, r.Ports, o)
 	fmt.Fprint(b, "Paths\n\n")
-	writeLegend(b, shown)
-	for _, p := range shown {
-		writePath(b, p, o)
-	}
-	if len(shown) == 0 {
-		fmt.Fprint(b, "  no caller found\n\n")
-	}
-	if rest > 0 {
-		writeWrapped(b, fmt.Sprintf("%s, to a task's own address or between services that nothing in the source connects; --all shows them.", Plural(rest, "more path")), 0, 0, o.width())
+	if g.many() {
+		g.write(b, o)
+	} else {
+		g.writeEach(b, o)
 	}
 	for _, n := range r.Notes {
 		writeWrapped(b, "Note: "+n+".", 0, 2, o.width())
 	}
 	return b.Flush()
+}
+
+// writeEach writes every path hop by hop.
+func (g *gathered) writeEach(b io.Writer, o TextOptions) {
+	writeLegend(b, g.first)
+	for _, p := range g.first {
+		writePath(b, p, o)
+	}
+	if len(g.first) == 0 {
+		fmt.Fprint(b, "  no caller found\n\n")
+	}
+	g.writeRest(b, o)
+}
+
+// writeRest counts the paths that are not shown.
+func (g *gathered) writeRest(b io.Writer, o TextOptions) {
+	if g.rest > 0 {
+		writeWrapped(b, fmt.Sprintf("%s, to a task's own address or between services that nothing in the source connects; --all shows them.",
+			Plural(g.rest, "more path")), 0, 0, o.width())
+	}
 }
 
 // writeLegend explains the marks that the drawings use.
@@ -57,22 +71,21 @@ func writeLegend(b io.Writer, ps []reach.Prediction) {
 	}
 }
 
-// split returns the paths to print. Without all, direct access and unlikely
-// pairs are left out and counted.
-func split(ps []reach.Prediction, all bool) (shown []reach.Prediction, rest int) {
-	for _, p := range ps {
-		hide := !p.Likely && p.Kind != reach.KindOutside || p.Kind == reach.KindDirect
-		if hide && !all {
-			rest++
-			continue
-		}
-		shown = append(shown, p)
-	}
-	return shown, rest
+// hidden reports whether a path is left out unless all are asked for: direct
+// access and unlikely pairs.
+func hidden(p reach.Prediction) bool {
+	return !p.Likely && p.Kind != reach.KindOutside || p.Kind == reach.KindDirect
 }
 
-// writePorts writes one table per service.
+// writePorts writes one table per service, or folds what is alike of many.
 func writePorts(b io.Writer, rows []reach.PortRow, o TextOptions) {
+	if len(rows) == 0 {
+		return
+	}
+	fmt.Fprint(b, "Ports\n\n")
+	if len(rows) > manyPorts {
+		rows = foldPorts(b, rows, o)
+	}
 	for len(rows) > 0 {
 		n := 1
 		for n < len(rows) && rows[n].Service == rows[0].Service {
@@ -313,8 +326,8 @@ func afterText(d time.Duration) string {
 var kinds = []reach.Kind{reach.KindALB, reach.KindMesh, reach.KindWhatIf, reach.KindHealth, reach.KindDirect, reach.KindOutside}
 
 // byKind sorts predictions by kind and keeps their order within one.
-func byKind(ps []reach.Prediction) []reach.Prediction {
-	out := slices.Clone(ps)
-	slices.SortStableFunc(out, func(a, b reach.Prediction) int { return slices.Index(kinds, a.Kind) - slices.Index(kinds, b.Kind) })
-	return out
+func byKind(paths iter.Seq[reach.Prediction]) []reach.Prediction {
+	return slices.SortedStableFunc(paths, func(a, b reach.Prediction) int {
+		return slices.Index(kinds, a.Kind) - slices.Index(kinds, b.Kind)
+	})
 }

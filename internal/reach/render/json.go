@@ -1,7 +1,11 @@
 package render
 
 import (
+	"bufio"
+	"errors"
 	"io"
+	"iter"
+	"strings"
 
 	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach"
@@ -43,15 +47,38 @@ func timed(o reach.Outcome) explainOutcome {
 	return e
 }
 
-// ExplainJSON writes the report as hoplab/explain/v1, all paths included.
-func ExplainJSON(w io.Writer, r *reach.Report) error {
-	d := explainDoc{Schema: ExplainSchema, Report: r, Predictions: []explainPath{}}
-	for _, p := range r.Predictions {
+// ExplainJSON writes the report with the paths as hoplab/explain/v1, one path
+// after the other, so that it takes the memory of one.
+func ExplainJSON(w io.Writer, r *reach.Report, paths iter.Seq[reach.Prediction]) error {
+	var frame strings.Builder
+	if err := printable.JSON(&frame, explainDoc{Schema: ExplainSchema, Report: r, Predictions: []explainPath{}}); err != nil {
+		return err
+	}
+	const empty = "[]\n}\n" // of the predictions, which come last
+	head, ok := strings.CutSuffix(frame.String(), empty)
+	if !ok {
+		return errors.New("render: the predictions are not the last field of the document")
+	}
+	b := bufio.NewWriter(w)
+	b.WriteString(head + "[")
+	n := 0
+	for p := range paths {
 		e := explainPath{Prediction: p, Outcome: timed(p.Outcome)}
 		if p.Otherwise != nil {
 			e.Otherwise = &explainAlternative{If: p.Otherwise.If, Outcome: timed(p.Otherwise.Outcome)}
 		}
-		d.Predictions = append(d.Predictions, e)
+		var one strings.Builder
+		if err := printable.JSON(&one, e); err != nil {
+			return err
+		}
+		if n++; n > 1 {
+			b.WriteByte(',')
+		}
+		b.WriteString("\n    " + strings.ReplaceAll(strings.TrimSuffix(one.String(), "\n"), "\n", "\n    "))
 	}
-	return printable.JSON(w, d)
+	if n > 0 {
+		b.WriteString("\n  ")
+	}
+	b.WriteString("]\n}\n")
+	return b.Flush()
 }

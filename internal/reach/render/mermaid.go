@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/printable"
@@ -13,12 +14,15 @@ import (
 // Mermaid writes the paths as one Mermaid flowchart: a subgraph per path, a
 // node per role, an edge per hop with its port, a dotted edge where the path
 // is closed or not settled, and the outcome at its end.
-func Mermaid(w io.Writer, r *reach.Report, all bool) error {
+func Mermaid(w io.Writer, paths iter.Seq[reach.Prediction], all bool) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintln(b, "flowchart LR")
-	shown, _ := split(byKind(r.Predictions), all)
-	for i, p := range shown {
-		writeMermaid(b, i+1, p)
+	n := 0
+	for _, p := range byKind(paths) {
+		if all || !hidden(p) {
+			n++
+			writeMermaid(b, n, p)
+		}
 	}
 	return b.Flush()
 }

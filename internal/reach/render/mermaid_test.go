@@ -3,6 +3,7 @@ package render_test
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,7 +74,7 @@ func TestMermaid(t *testing.T) {
 	for _, in := range inputs {
 		for _, all := range []bool{false, true} {
 			var b bytes.Buffer
-			if err := render.Mermaid(&b, report(t, read(t, in.path)), all); err != nil {
+			if err := render.Mermaid(&b, slices.Values(report(t, read(t, in.path)).Predictions), all); err != nil {
 				t.Fatal(err)
 			}
 			parseMermaid(t, b.String())
@@ -87,7 +88,7 @@ func TestMermaidQuotes(t *testing.T) {
 		Outcome: reach.Outcome{Class: reach.HTTPError, Status: 503, Body: "]\"--> x\n|y|"},
 	}}}
 	var b bytes.Buffer
-	if err := render.Mermaid(&b, r, false); err != nil {
+	if err := render.Mermaid(&b, slices.Values(r.Predictions), false); err != nil {
 		t.Fatal(err)
 	}
 	parseMermaid(t, b.String())

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -86,12 +87,12 @@ func TestGolden(t *testing.T) {
 				golden(t, in.name+suffix, b.Bytes())
 				b.Reset()
 			}
-			out(".explain.txt", render.Explain(&b, r, render.TextOptions{}))
-			out(".mmd", render.Mermaid(&b, r, false))
+			out(".explain.txt", render.Explain(&b, r, slices.Values(r.Predictions), render.TextOptions{}))
+			out(".mmd", render.Mermaid(&b, slices.Values(r.Predictions), false))
 			if in.name != "article-override-closed" {
 				return
 			}
-			out(".explain.json", render.ExplainJSON(&b, r))
+			out(".explain.json", render.ExplainJSON(&b, r, slices.Values(r.Predictions)))
 		})
 	}
 }
@@ -103,7 +104,8 @@ func TestTextKeepsItsWidth(t *testing.T) {
 			limit := min(max(width, 80), 100)
 			var b bytes.Buffer
 			o := render.TextOptions{Width: width, All: true}
-			if err := render.Explain(&b, report(t, top), o); err != nil {
+			r := report(t, top)
+			if err := render.Explain(&b, r, slices.Values(r.Predictions), o); err != nil {
 				t.Fatal(err)
 			}
 			for _, line := range strings.Split(b.String(), "\n") {
@@ -121,7 +123,8 @@ func TestTextKeepsItsWidth(t *testing.T) {
 func TestJSONSaysEverything(t *testing.T) {
 	top := read(t, inputs[1].path)
 	var b bytes.Buffer
-	if err := render.ExplainJSON(&b, report(t, top)); err != nil {
+	r := report(t, top)
+	if err := render.ExplainJSON(&b, r, slices.Values(r.Predictions)); err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {

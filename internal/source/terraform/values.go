@@ -23,7 +23,24 @@ func (b *builder) text(body *resource.Body, name string) topology.Opt[string] {
 }
 
 func (b *builder) integer(body *resource.Body, name string) topology.Opt[int] {
+	if why, file, line := body.NotInt(name); why != "" {
+		return topology.Unknown[int](b.malformed(why, file, line))
+	}
 	return settled(b, body.Int(name))
+}
+
+// malformed records a settled value that AWS or its provider refuses, once, and
+// returns the reason with its place.
+func (b *builder) malformed(why, file string, line int) string {
+	at := b.at
+	if file != "" {
+		at.File, at.Line = file, line
+	}
+	if key := [2]string{string(at.ID), fmt.Sprintf("malformed %d %s", at.Line, why)}; !b.seen[key] {
+		b.seen[key] = true
+		b.t.Malformed = append(b.t.Malformed, topology.Note{Origin: at, Text: why})
+	}
+	return fmt.Sprintf("%s:%d: %s", at.File, at.Line, why)
 }
 
 func (b *builder) boolean(body *resource.Body, name string) topology.Opt[bool] {

@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/envoybin"
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
@@ -93,4 +95,14 @@ func startNginx(t testing.TB, origin string) *hop {
   server { listen 127.0.0.1:$PORT; client_max_body_size 0; location / {
     proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection $c; proxy_set_header Upgrade $http_upgrade; proxy_set_header Host $http_host; } }`, origin))
 	return &hop{name: "nginx", addr: p.Addr, stop: p.Stop}
+}
+
+// startEnvoy starts a real Envoy with what the lab configures an agent's ingress
+// with, where one is installed.
+func startEnvoy(t testing.TB, origin string) *hop {
+	if _, err := envoybin.Get(context.Background(), envoybin.Wanted{}); envoybin.IsMissing(err) && os.Getenv("CI") != "true" {
+		return nil
+	}
+	p := labtest.EnvoyHop(t, origin, 1)
+	return &hop{name: "envoy", addr: p.Addr, stop: p.Stop}
 }

@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,27 +10,30 @@ import (
 	"github.com/hoplab/hoplab/internal/repo"
 )
 
-// Trials is docs/trials.md, whose sections tests write and compare.
+// Trials is docs/trials.md, or another document there, whose sections tests
+// write and compare.
 type Trials struct {
 	// Update makes the tests write what they find.
 	Update bool
+	// File is the document's name in docs; empty for trials.md.
+	File string
 }
 
 // path finds the document.
-func path(t testing.TB) string {
+func (d Trials) path(t testing.TB) string {
 	t.Helper()
 	r, err := repo.Find()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(r.Root, "docs", "trials.md")
+	return filepath.Join(r.Root, "docs", cmp.Or(d.File, "trials.md"))
 }
 
 // section returns the text between the marks of a section of the document,
 // and what stands around it.
-func section(t testing.TB, name string) (before, text, after string) {
+func (d Trials) section(t testing.TB, name string) (before, text, after string) {
 	t.Helper()
-	b, err := os.ReadFile(path(t))
+	b, err := os.ReadFile(d.path(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +41,7 @@ func section(t testing.TB, name string) (before, text, after string) {
 	before, rest, ok := strings.Cut(string(b), open)
 	text, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("%s has no section %s", path(t), name)
+		t.Fatalf("%s has no section %s", d.path(t), name)
 	}
 	return before + open, text, end + after
 }
@@ -49,8 +53,8 @@ func (d Trials) Write(t testing.TB, name, text string) {
 	if !d.Update || t.Failed() {
 		return
 	}
-	before, _, after := section(t, name)
-	Write(t, path(t), before+strings.TrimRight(text, "\n")+"\n"+after)
+	before, _, after := d.section(t, name)
+	Write(t, d.path(t), before+strings.TrimRight(text, "\n")+"\n"+after)
 }
 
 // Same compares a table with the one in the document, or writes it. Only the
@@ -62,8 +66,8 @@ func (d Trials) Same(t testing.TB, name, table string) {
 		d.Write(t, name, table)
 		return
 	}
-	if _, have, _ := section(t, name); ourColumns(have) != ourColumns(table) {
-		t.Errorf("docs/trials.md, section %s, differs from what was observed; run with -update if that is right:\n%s", name, table)
+	if _, have, _ := d.section(t, name); ourColumns(have) != ourColumns(table) {
+		t.Errorf("%s, section %s, differs from what was observed; run with -update if that is right:\n%s", d.path(t), name, table)
 	}
 }
 

@@ -51,6 +51,21 @@ func (b *Body) Int(name string) topology.Opt[int] {
 	return scalar[int](a, name, cty.Number, "a whole number")
 }
 
+// NotInt says why a whole-number attribute has a settled value that is none,
+// which the AWS provider refuses; it is "" for a number, and for a value that is
+// not there or not known.
+func (b *Body) NotInt(name string) (why, file string, line int) {
+	a, ok := b.Attrs[name]
+	if !ok {
+		return "", "", 0
+	}
+	v, open, ok := settle(a, name, a.Value)
+	if _, fits := b.Int(name).Get(); fits || open != "" || !ok || HasSymbol(v) || !v.IsWhollyKnown() {
+		return "", "", 0
+	}
+	return fmt.Sprintf("%s: expected an integer, found %s", name, show(v)), a.File, a.Line
+}
+
 // Bool returns a boolean attribute.
 func (b *Body) Bool(name string) topology.Opt[bool] {
 	a, ok := b.Attrs[name]
