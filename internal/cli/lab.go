@@ -289,25 +289,35 @@ func awaitUp(ctx context.Context, p labctl.Place) error {
 	}
 }
 
-// afterUp prints the lab that just came up.
+// afterUp prints the lab that just came up. A lab that is busy, as one is that
+// replaces all of its tasks, is asked again until settleWithin has passed.
 func afterUp(ctx context.Context, s streams, p labctl.Place, healthy bool) error {
+	var st lab.Status
+	for end := time.Now().Add(settleWithin); ; time.Sleep(50 * time.Millisecond) {
+		err := statusOf(p, &st)
+		late := time.Now().After(end) || ctx.Err() != nil
+		if err != nil && (late || errors.Is(err, labctl.ErrLost)) {
+			return err
+		}
+		if err == nil && (!healthy || !initial(&st) || late) {
+			break
+		}
+	}
+	printLab(s, &st)
+	return nil
+}
+
+// settleWithin is how long lab up waits for the first results of health checks.
+const settleWithin = 30 * time.Second
+
+// statusOf asks a lab for its status, over a connection of its own.
+func statusOf(p labctl.Place, st *lab.Status) error {
 	c, err := labctl.Dial(p)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	var st lab.Status
-	for end := time.Now().Add(30 * time.Second); ; {
-		if err := c.Call(labctl.Request{Op: labctl.OpStatus}, &st); err != nil {
-			return err
-		}
-		if !healthy || !initial(&st) || time.Now().After(end) || ctx.Err() != nil {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	printLab(s, &st)
-	return nil
+	return c.Call(labctl.Request{Op: labctl.OpStatus}, st)
 }
 
 // newLabServe is the hidden command that owns a lab.

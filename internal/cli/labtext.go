@@ -46,11 +46,7 @@ func printLab(s streams, st *lab.Status) {
 		for _, l := range b.Listeners {
 			printable.Fprintf(tw, "  listener %d\t%s://%s:%d/\t%d requests\n", l.Port, strings.ToLower(l.Protocol), b.DNSName, l.Port, l.Requests)
 		}
-		for _, g := range b.Groups {
-			for _, t := range g.Targets {
-				printable.Fprintf(tw, "  target %s\tof %s\t%s\n", t.Address, g.Name, state(string(t.State), t.Reason))
-			}
-		}
+		printTargets(tw, b.Groups)
 		tw.Flush()
 	}
 	if st.CA != "" {
@@ -58,6 +54,32 @@ func printLab(s streams, st *lab.Status) {
 	}
 	for _, n := range st.Notes {
 		printable.Fprintf(s.out, "\nnote: %s\n", n)
+	}
+}
+
+// manyTargets is from how many targets of a load balancer on those in the same
+// state are one line.
+const manyTargets = 20
+
+// printTargets prints the targets of a load balancer.
+func printTargets(tw io.Writer, groups []alb.GroupStatus) {
+	all := 0
+	for _, g := range groups {
+		all += len(g.Targets)
+	}
+	in := map[string][]string{} // by state, the targets
+	for _, g := range groups {
+		for _, t := range g.Targets {
+			st := state(string(t.State), t.Reason)
+			if all < manyTargets {
+				printable.Fprintf(tw, "  target %s\tof %s\t%s\n", t.Address, g.Name, st)
+				continue
+			}
+			in[st] = append(in[st], t.Address)
+		}
+	}
+	for _, st := range slices.Sorted(maps.Keys(in)) {
+		printable.Fprintf(tw, "  %s\t%s\t%s\n", render.Plural(len(in[st]), "target"), render.Names(in[st], len(in[st])), st)
 	}
 }
 
