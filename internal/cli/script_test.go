@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "rewrite the expected output in the scri
 // TestMain lets scripts call hoplab as a program: the test binary stands in
 // for it, also where hoplab starts itself to own a lab or to be a node of one.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "lab" || os.Args[1] == "node") {
+	if len(os.Args) > 1 && (os.Args[1] == "lab" || os.Args[1] == "node" || os.Getenv(asCommand) != "") {
 		os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	testscript.Main(m, map[string]func(){
