@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -222,7 +223,11 @@ func tableOf(tally map[string]*tallied) string {
 		x := tally[key]
 		var codes []string
 		for _, c := range slices.Sorted(maps.Keys(x.codes)) {
-			codes = append(codes, fmt.Sprintf("%d ×%d", c, x.codes[c]))
+			code := strconv.Itoa(c)
+			if c < 0 {
+				code = "signal"
+			}
+			codes = append(codes, fmt.Sprintf("%s ×%d", code, x.codes[c]))
 		}
 		fmt.Fprintf(&out, "| %s | %s | %d | %s | %.1f s | %s |\n", fault, what, x.n, strings.Join(codes, ", "), x.took.Seconds(), strings.ReplaceAll(x.said, "|", "\\|"))
 	}

@@ -122,9 +122,9 @@ type outcomes struct {
 type failure struct {
 	n     int
 	first reach.Prediction
-	from  names
-	to    names
-	opens names // the rules that would open them
+	// from and to are of calls by name, what says it of other paths.
+	from, to, what names
+	opens          names // the rules that would open them
 }
 
 // condition is something that a prediction takes for granted, or says besides.
@@ -182,9 +182,12 @@ func (f *folded) addFailure(p reach.Prediction, alike func(string) string) {
 	if x.n++; x.n == 1 {
 		x.first = p
 	}
-	x.from.add(p.Caller.Name)
-	_, name := groupOf(p)
-	x.to.add(name)
+	if _, name := groupOf(p); p.Kind == reach.KindMesh {
+		x.from.add(p.Caller.Name)
+		x.to.add(name)
+	} else {
+		x.what.add(p.What)
+	}
 	for _, bl := range p.Blocks {
 		if bl.Open != nil {
 			x.opens.add(bl.Open.String())
@@ -425,7 +428,11 @@ func (x *failure) write(b io.Writer, o TextOptions) {
 		writePath(b, x.first, o)
 		return
 	}
-	writeWrapped(b, fmt.Sprintf("%s: from %s to %s; the first of them:", Plural(x.n, "path"), &x.from, &x.to), 2, 4, o.width())
+	which := x.what.String()
+	if x.from.n > 0 {
+		which = fmt.Sprintf("from %s to %s", &x.from, &x.to)
+	}
+	writeWrapped(b, fmt.Sprintf("%s: %s; the first of them:", Plural(x.n, "path"), which), 2, 4, o.width())
 	writeDrawing(b, x.first, o)
 	writeOutcome(b, x.first, o)
 	for _, bl := range x.first.Blocks {
