@@ -129,13 +129,28 @@ var heavy = []breaking{
 		if err := os.WriteFile(path, cfntest.Services{N: 4, Tasks: 50}.Template(), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return b.end(b.command(t, b.args(path)...), time.Now(), endsWhenHeavy)
+		return b.impatient(t, path)
 	}},
 	{"30 labs at once", starts, func(t *testing.T, b *broken) ended { return b.thirty(t) }},
 }
 
 // endsWhenHeavy bounds those.
 const endsWhenHeavy = 5 * time.Minute
+
+// impatient starts a lab, and orders it to end when it is not up after a minute.
+func (b *broken) impatient(t *testing.T, src string) ended {
+	cmd := b.command(t, b.args(src)...)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errOut, time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	order := time.AfterFunc(time.Minute, func() { cmd.Process.Signal(syscall.SIGINT) })
+	defer order.Stop()
+	e := b.end(cmd, time.Now(), time.Minute+2*endsOnOrder)
+	e.out, e.err = out.String(), errOut.String()+e.err
+	return e
+}
 
 // thirty starts so many labs side by side and brings them down again.
 func (b *broken) thirty(t *testing.T) ended {

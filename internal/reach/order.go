@@ -136,6 +136,12 @@ func oneContains(c topology.Condition, q string) bool {
 // matches. It may miss that it does, and never says so wrongly. It takes time
 // proportional to the product of the lengths.
 func contained(p, q string) bool {
+	// Nearly all pairs of patterns differ before the first wildcard.
+	for i := 0; i < min(len(p), len(q)) && p[i] != '*' && p[i] != '?'; i++ {
+		if p[i] != q[i] {
+			return false
+		}
+	}
 	// can[j] is whether p from i on covers q from j on, filled from the end.
 	can := make([]bool, len(q)+1)
 	can[len(q)] = true

@@ -36,7 +36,8 @@ type Index struct {
 	unsettled   []*Service
 	endpoints   map[ID][]*ConnectEndpoint // by service
 	byName      map[string]ID             // namespaces
-	after       map[ID]map[ID]bool
+	number      map[ID]int                // of services, from 0
+	after       [][]uint64                // by number: a bit for each service that one is deployed after
 }
 
 // NewIndex returns the index of t. It takes time linear in the size of t, but
@@ -57,19 +58,19 @@ func NewIndex(t *Topology) *Index {
 		connect:        map[string]*ConnectNamespace{},
 		endpoints:      map[ID][]*ConnectEndpoint{},
 		byName:         map[string]ID{},
-		after:          make(map[ID]map[ID]bool, len(t.Services)),
+		number:         make(map[ID]int, len(t.Services)),
+		after:          make([][]uint64, len(t.Services)),
 	}
 	for _, n := range t.Namespaces {
 		if name, ok := n.Name.Get(); ok {
 			x.byName[name] = n.ID
 		}
 	}
+	for i, s := range slices.Backward(t.Services) {
+		x.number[s.ID] = i // of two with the same ID the first wins, as in byID
+	}
 	for _, s := range t.Services {
-		before := make(map[ID]bool, len(s.After))
-		for _, id := range s.After {
-			before[id] = true
-		}
-		x.after[s.ID] = before
+		x.order(s)
 		if s.Connected() {
 			x.addConnect(s)
 		}
@@ -117,7 +118,27 @@ func (x *Index) Instance(id ID) *Instance { return x.instances[id] }
 func (x *Index) Role(id ID) *Role { return x.roles[id] }
 
 // After reports whether service s is deployed after the other.
-func (x *Index) After(s, other ID) bool { return x.after[s][other] }
+func (x *Index) After(s, other ID) bool {
+	i, ok := x.number[s]
+	j, there := x.number[other]
+	return ok && there && j/64 < len(x.after[i]) && x.after[i][j/64]&(1<<(j%64)) != 0
+}
+
+// order notes what a service is deployed after, in bits: with each of a thousand
+// services deployed after all before it, sets would hold half a million names.
+func (x *Index) order(s *Service) {
+	i := x.number[s.ID]
+	for _, id := range s.After {
+		j, ok := x.number[id]
+		if !ok {
+			continue
+		}
+		for len(x.after[i]) <= j/64 {
+			x.after[i] = append(x.after[i], 0)
+		}
+		x.after[i][j/64] |= 1 << (j % 64)
+	}
+}
 
 // SameGroup reports whether two IDs mean the same security group. A group
 // that is declared is no other; an external one may turn out to be a declared
