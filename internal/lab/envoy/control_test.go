@@ -51,7 +51,12 @@ func (n *table) Lookup(dst netip.AddrPort) (netip.AddrPort, fabric.Verdict) {
 // task starts an app that answers with its name, at the logical address.
 func (n *table) task(t *testing.T, name string, logical string) {
 	t.Helper()
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, name) }))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			time.Sleep(3 * time.Second) // longer than a test takes to cut it off
+		}
+		io.WriteString(w, name)
+	}))
 	t.Cleanup(s.Close)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -188,8 +193,34 @@ func TestControlPlaneDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := load(url, 4)
+	var slow sync.WaitGroup
+	slow.Go(func() {
+		if status, body := fetch(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, url+"/slow"); status != 200 || body != "task 0" {
+			t.Errorf("a request that ran when the control plane died: %d %q", status, body)
+		}
+	})
+	connections := func() [2]int64 {
+		st, err := p.Status()
+		if err != nil || len(st.Egress) != 1 {
+			t.Fatalf("%+v %v", st, err)
+		}
+		return [2]int64{st.Egress[0].NewConnections, st.Egress[0].UpstreamConnections}
+	}
+	before := connections()
+	for range 20 { // until all are there
+		time.Sleep(100 * time.Millisecond)
+		now := connections()
+		if now == before && now[0] >= 5 {
+			break
+		}
+		before = now
+	}
 	p.StopControl()
 	time.Sleep(time.Second)
+	if after := connections(); after != before {
+		t.Errorf("connections from callers and to tasks, before and after: %v, %v", before, after)
+	}
+	slow.Wait()
 	if seen := stop(); len(seen) != 1 || seen["task 0"] == 0 {
 		t.Errorf("without a control plane: %v", seen)
 	}
