@@ -80,7 +80,16 @@ func TestSituations(t *testing.T) {
 			if envoy != "" { // in real time they mostly wait; a faster clock is for one at a time
 				t.Parallel()
 			}
-			seen[i] = show(t, s, app, envoy, scale)
+			rows, err := show(s, app, envoy, scale, t.TempDir())
+			if envoy != "" && (err != nil || slices.ContainsFunc(rows, func(r differential.Row) bool { return r.Differs != "" })) {
+				// A busy machine can be late for a start. What is really different is so again.
+				t.Logf("again: %v %v", rows, err)
+				rows, err = show(s, app, envoy, scale, t.TempDir())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[i] = rows
 			if len(seen[i]) == 0 {
 				t.Fatal("nothing to compare: no prediction matches the call")
 			}
@@ -116,27 +125,22 @@ func TestWithEnvoy(t *testing.T) {
 }
 
 // show runs the situation and returns the rows of its call and of its target.
-func show(t *testing.T, s situation.Situation, app, envoy string, scale float64) []differential.Row {
-	t.Helper()
+func show(s situation.Situation, app, envoy string, scale float64, dir string) ([]differential.Row, error) {
 	top, err := s.Config.Topology()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	rows, err := differential.Compare(ctx, top, differential.Options{
-		App: []string{app}, Fabric: *fabric, Envoy: envoy, Node: []string{self, "node"}, Scale: scale, Seed: 1, Dir: t.TempDir(),
+	return differential.Compare(ctx, top, differential.Options{
+		App: []string{app}, Fabric: *fabric, Envoy: envoy, Node: []string{self, "node"}, Scale: scale, Seed: 1, Dir: dir,
 		Reach: reach.Options{App: s.App}, Ask: question(s, top),
 		Want: func(p *reach.Prediction) bool { return p.Kind == reach.KindHealth && s.Target != "" },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows
 }
 
 // question is the situation's call in reach's words.
