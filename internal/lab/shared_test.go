@@ -133,7 +133,7 @@ func TestSharedAgents(t *testing.T) {
 // TestOnly: the services that are asked for run, and notes say what does not.
 func TestOnly(t *testing.T) {
 	layer.Full(t, "starts a lab")
-	topo := labtest.Mesh(t, cfntest.Services(5, 2))
+	topo := labtest.Mesh(t, cfntest.Uniform(5, 2))
 	labtest.AllKnown(topo)
 	first, second := topo.Services[1], topo.Services[3]
 	l := start(t, lab.Options{Topology: topo, TasksPerService: 1, Only: []topology.ID{first.ID, second.ID}})
@@ -164,7 +164,7 @@ func TestOnly(t *testing.T) {
 // TestNoRoom: a deployment that the machine has no room for is refused before
 // anything starts, with the number that fits and how to have more.
 func TestNoRoom(t *testing.T) {
-	topo := labtest.Mesh(t, cfntest.Services(40, 5))
+	topo := labtest.Mesh(t, cfntest.Uniform(40, 5))
 	var was syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
 		t.Fatal(err)

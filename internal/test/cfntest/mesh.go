@@ -32,9 +32,9 @@ type MeshService struct {
 	After     []int  // indices of services that are deployed before
 }
 
-// Services is a mesh of n services of so many tasks in one namespace: each has
+// Uniform is a mesh of n services of so many tasks in one namespace: each has
 // an endpoint, called s0 and on, and one group lets the VPC in.
-func Services(n, tasks int) Mesh {
+func Uniform(n, tasks int) Mesh {
 	m := Mesh{Namespaces: []string{"mesh"}, Groups: []MeshGroup{{Ports: []int{8080}}}}
 	for i := range n {
 		m.Services = append(m.Services, MeshService{Name: fmt.Sprintf("s%d", i), Tasks: tasks, Container: 8080, Client: 80, Protocol: "http"})

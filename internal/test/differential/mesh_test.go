@@ -143,7 +143,7 @@ func span(t *testing.T) (least, most int) {
 // go test ./internal/test/differential -run EveryOther -everyone 200 -timeout 30m -v
 func TestEveryServiceCallsEveryOther(t *testing.T) {
 	layer.Full(t, "starts a lab")
-	mesh := cfntest.Services(*everyone, 1)
+	mesh := cfntest.Uniform(*everyone, 1)
 	for i := range mesh.Services[1:] {
 		mesh.Services[i+1].After = []int{i}
 	}

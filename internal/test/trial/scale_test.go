@@ -111,7 +111,7 @@ func TestScale(t *testing.T) {
 func (s size) measure(t *testing.T, app string) cost {
 	t.Helper()
 	template := filepath.Join(t.TempDir(), "mesh.json")
-	if err := os.WriteFile(template, cfntest.Services(s.services, s.tasks).Template(), 0o644); err != nil {
+	if err := os.WriteFile(template, cfntest.Uniform(s.services, s.tasks).Template(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	envoy := ""
