@@ -142,7 +142,9 @@ func TestOnly(t *testing.T) {
 		t.Errorf("%d services run: %+v", len(st.Services), st.Services)
 	}
 	notes := strings.Join(st.Notes, "\n")
-	for _, want := range []string{"2 of 5 services run; left out, with nobody behind their names: s0, s2, s4", "at most 1 tasks of each service run"} {
+	for _, want := range []string{
+		"2 of 5 services run; left out, with nobody behind their names: s0, s2, s4", "at most 1 tasks of each service run",
+	} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("%q is not among the notes:\n%s", want, notes)
 		}
@@ -150,13 +152,17 @@ func TestOnly(t *testing.T) {
 	for _, c := range []struct {
 		url    string
 		status int
-	}{{"http://" + second.Name.Or("") + ".mesh", 200}, {"http://" + topo.Services[4].Name.Or("") + ".mesh", 503}} {
+	}{
+		{"http://" + second.Name.Or("") + ".mesh", 200},
+		{"http://" + topo.Services[4].Name.Or("") + ".mesh", 503},
+	} {
 		o, err := l.Curl(context.Background(), lab.Caller{Service: first.ID}, c.url)
 		if err != nil || o.Status != c.status {
 			t.Errorf("%s: %d %q, %v; want %d", c.url, o.Status, o.Body, err, c.status)
 		}
 	}
-	if _, err := lab.Start(context.Background(), lab.Options{Topology: topo, App: lab.App{Command: []string{service}}, Only: []topology.ID{"none"}}); err == nil {
+	_, err := lab.Start(context.Background(), lab.Options{Topology: topo, App: lab.App{Command: []string{service}}, Only: []topology.ID{"none"}})
+	if err == nil {
 		t.Error("a service that does not exist was taken")
 	}
 }

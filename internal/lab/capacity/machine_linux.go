@@ -26,10 +26,12 @@ func Machine(u Use) []Resource {
 	var files unix.Rlimit
 	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files)
 	add(Resource{What: "open files of one process (ulimit -n)", Fixed: labFiles, PerTask: u.files(),
-		Free: int64(min(files.Cur, 1<<30)) - open(), Raise: "raise the limit with ulimit -n " + need(labFiles+open(), u.files(), u)}, err == nil)
+		Free:  int64(min(files.Cur, 1<<30)) - open(),
+		Raise: "raise the limit with ulimit -n " + need(labFiles+open(), u.files(), u)}, err == nil)
 
 	threads, ok := threadsLeft()
-	add(Resource{What: "threads (ulimit -u, pids.max of the control group, kernel.threads-max)", Fixed: 50, PerTask: u.threads(), Free: threads,
+	add(Resource{What: "threads (ulimit -u, pids.max of the control group, kernel.threads-max)",
+		Fixed: 50, PerTask: u.threads(), Free: threads,
 		Raise: "raise the limit of processes, with ulimit -u or in the control group"}, ok)
 
 	memory, ok := memoryLeft()

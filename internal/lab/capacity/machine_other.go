@@ -20,6 +20,7 @@ func Machine(u Use) []Resource {
 	}
 	list, _ := os.ReadDir("/dev/fd")
 	used := int64(len(list))
-	return []Resource{{What: "open files of one process (ulimit -n)", Fixed: labFiles, PerTask: u.files(), Free: int64(min(files.Cur, 1<<30)) - used,
+	return []Resource{{What: "open files of one process (ulimit -n)", Fixed: labFiles, PerTask: u.files(),
+		Free:  int64(min(files.Cur, 1<<30)) - used,
 		Raise: "raise the limit with ulimit -n " + strconv.FormatInt(labFiles+used+u.files()*int64(u.Tasks), 10)}}
 }

@@ -280,3 +280,52 @@ func eventually(t *testing.T, what string, f func() bool) {
 		}
 	}
 }
+
+// TestSharedAgents: agents of several tasks run in one process, each with its
+// sockets in its own task's network, and one can be killed without the others.
+func TestSharedAgents(t *testing.T) {
+	layer.Full(t, "needs network namespaces")
+	topo := labtest.Deployment(t, "bypass")
+	l := startLab(t, lab.Options{Topology: topo, Scale: 10, ShareAgents: true})
+	c := client(t, topo)
+	call := func() string {
+		out, _ := shell(t, l, c, "curl", "-sS", "-m", "10", "http://app.sample-namespace:80")
+		return out
+	}
+	if out := call(); out != "Hello World" {
+		t.Fatalf("before: %q", out)
+	}
+	st := l.Status()
+	agents, tasks := map[int]bool{}, map[string]bool{}
+	for _, s := range st.Services {
+		for _, task := range s.Tasks {
+			agents[task.PIDs[0]], tasks[task.ID] = true, true
+		}
+	}
+	if len(agents) != 1 || len(tasks) < 2 {
+		t.Fatalf("%d processes have the agents of %d tasks", len(agents), len(tasks))
+	}
+	if err := l.Kill(lab.TaskRef{Service: c.Service}, lab.AgentPart); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		st = l.Status()
+		mine := st.Service(c.Service, "").Tasks
+		if len(mine) == 1 && !tasks[mine[0].ID] && mine[0].Agent != nil {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("the client's task was not replaced: %+v", mine)
+		}
+	}
+	for _, s := range st.Services {
+		for _, task := range s.Tasks {
+			if s.ID != c.Service && !tasks[task.ID] {
+				t.Errorf("task %s of %s was replaced too", task.ID, s.Name)
+			}
+		}
+	}
+	if out := call(); out != "Hello World" {
+		t.Errorf("after: %q", out)
+	}
+}

@@ -153,7 +153,8 @@ func (m Mesh) Template() []byte {
 
 // addGroup adds a group and, as resources of their own, what it lets in: groups
 // may name each other in a circle.
-func (m Mesh) addGroup(add func(id, kind string, properties object, dependsOn ...string), attr func(id, name string) object, i int, g MeshGroup) {
+func (m Mesh) addGroup(add func(id, kind string, properties object, dependsOn ...string), attr func(id, name string) object,
+	i int, g MeshGroup) {
 	id := fmt.Sprintf("Group%d", i)
 	add(id, "AWS::EC2::SecurityGroup", object{"GroupDescription": id, "VpcId": object{"Ref": "Vpc"},
 		"SecurityGroupEgress": []object{{"CidrIp": "0.0.0.0/0", "IpProtocol": "-1"}}})

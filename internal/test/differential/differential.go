@@ -79,7 +79,8 @@ func Compare(ctx context.Context, t *topology.Topology, o Options) ([]Row, error
 	if err != nil {
 		return nil, err
 	}
-	opts := lab.Options{Topology: t, Fabric: o.Fabric, App: lab.App{Command: o.App}, Node: o.Node, Seed: o.Seed, Scale: o.Scale, Dir: o.Dir, ShareAgents: o.Share}
+	opts := lab.Options{Topology: t, Fabric: o.Fabric, App: lab.App{Command: o.App}, Node: o.Node, Seed: o.Seed, Scale: o.Scale,
+		Dir: o.Dir, ShareAgents: o.Share}
 	if o.Envoy != "" {
 		opts.Agent, opts.Envoy = lab.AgentEnvoy, o.Envoy
 	}

@@ -36,7 +36,8 @@ func meshApp(s *topology.Service) reach.App {
 
 // compareMesh compares a mesh, whose agents may share processes: what is asked,
 // and without that all of the report.
-func compareMesh(t *testing.T, top *topology.Topology, seed uint64, share bool, scale float64, limit time.Duration, ask ...differential.Question) []differential.Row {
+func compareMesh(t *testing.T, top *topology.Topology, seed uint64, share bool, scale float64, limit time.Duration,
+	ask ...differential.Question) []differential.Row {
 	t.Helper()
 	r, err := repo.Find()
 	if err != nil {
