@@ -161,7 +161,8 @@ func TestOnly(t *testing.T) {
 			t.Errorf("%s: %d %q, %v; want %d", c.url, o.Status, o.Body, err, c.status)
 		}
 	}
-	_, err := lab.Start(context.Background(), lab.Options{Topology: topo, App: lab.App{Command: []string{service}}, Only: []topology.ID{"none"}})
+	app := lab.App{Command: []string{service}}
+	_, err := lab.Start(context.Background(), lab.Options{Topology: topo, App: app, Only: []topology.ID{"none"}})
 	if err == nil {
 		t.Error("a service that does not exist was taken")
 	}
