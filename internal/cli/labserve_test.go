@@ -35,7 +35,7 @@ func given(cmd *cobra.Command) map[string]string {
 // flags there are, in a form that it reads as the same values.
 func TestServeGetsEveryFlag(t *testing.T) {
 	samples := map[string][]string{
-		"bool": {"false"}, "string": {"-a b"}, "duration": {"3ms"}, "float64": {"2.5"}, "uint64": {"7"},
+		"bool": {"false"}, "string": {"-a b"}, "duration": {"3ms"}, "float64": {"2.5"}, "uint64": {"7"}, "int": {"3"},
 		"stringArray": {"a=1,2", "b=--c"},
 	}
 	var argv []string
