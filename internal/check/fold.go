@@ -87,6 +87,7 @@ func writePlaces(b io.Writer, fs []Finding, o render.TextOptions) {
 		list = append(list, fmt.Sprintf("%s:%d", f.Label, f.Origin.Line))
 	}
 	if len(list) > 0 {
-		render.Wrap(b, fmt.Sprintf("In %s, with the line of each: %s", cmp.Or(fs[0].Origin.File, "the source"), strings.Join(list, ", ")), 4, 6, o)
+		file := cmp.Or(fs[0].Origin.File, "the source")
+		render.Wrap(b, fmt.Sprintf("In %s, with the line of each: %s", file, strings.Join(list, ", ")), 4, 6, o)
 	}
 }

@@ -108,7 +108,8 @@ var deployRules = []Rule{
 	{
 		ID: "value-malformed", Severity: Error, Title: "A value is no whole number",
 		Explain: "Ports, counts and times are whole numbers. CloudFormation, and in Terraform the AWS provider, refuse a value that is text, a fraction, or larger than any integer, and hoplab does not guess what was meant.",
-		Fix:     "Write a whole number.", Source: "CloudFormation template reference, the property's type (Integer); the AWS provider's schemas (Number)", run: malformed,
+		Fix:     "Write a whole number.",
+		Source:  "CloudFormation template reference, the property's type (Integer); the AWS provider's schemas (Number)", run: malformed,
 	},
 	{
 		ID: "port-out-of-range", Severity: Error, Title: "A port is no TCP port",

@@ -109,7 +109,8 @@ var breakings = []breaking{
 	{"lab's process stopped", func(v *victim) bool { return v.lab }, func(t *testing.T, b *broken) ended { return b.labStopped(t) }},
 	{"lab's process killed", func(v *victim) bool { return v.lab }, func(t *testing.T, b *broken) ended { return b.labKilled(t) }},
 	{"disk full", writes, func(t *testing.T, b *broken) ended {
-		return b.shell(t, fmt.Sprintf(`mount -t tmpfs -o size=%dk none "$ROOM" && dd if=/dev/zero of="$ROOM/rest" bs=1k 2>/dev/null; exec "$@" >"$OUT"`, 8+b.rand.IntN(64)))
+		const fill = `mount -t tmpfs -o size=%dk none "$ROOM" && dd if=/dev/zero of="$ROOM/rest" bs=1k 2>/dev/null; exec "$@" >"$OUT"`
+		return b.shell(t, fmt.Sprintf(fill, 8+b.rand.IntN(64)))
 	}},
 	{"file system read-only", each, func(t *testing.T, b *broken) ended {
 		return b.shell(t, `mount --bind "$ROOM" "$ROOM" && mount -o remount,bind,ro "$ROOM" && exec "$@"`)
@@ -186,7 +187,8 @@ func TestFaultRun(t *testing.T) {
 	t.Run("each", func(t *testing.T) {
 		for n := range *faultRuns {
 			b := draw(n, *faultsSeed)
-			t.Run(fmt.Sprintf("%03d-%s-%s", n, strings.ReplaceAll(b.what.name, " ", "_"), strings.ReplaceAll(b.fault.name, " ", "_")), func(t *testing.T) {
+			name := strings.ReplaceAll(fmt.Sprintf("%03d-%s-%s", n, b.what.name, b.fault.name), " ", "_")
+			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				slots <- struct{}{}
 				defer func() { <-slots }()
@@ -244,7 +246,8 @@ func tableOf(tally map[string]*tallied) string {
 			}
 			codes = append(codes, fmt.Sprintf("%s ×%d", code, x.codes[c]))
 		}
-		fmt.Fprintf(&out, "| %s | %s | %d | %s | %.1f s | %s |\n", fault, what, x.n, strings.Join(codes, ", "), x.took.Seconds(), strings.ReplaceAll(x.said, "|", "\\|"))
+		said := strings.ReplaceAll(x.said, "|", "\\|")
+		fmt.Fprintf(&out, "| %s | %s | %d | %s | %.1f s | %s |\n", fault, what, x.n, strings.Join(codes, ", "), x.took.Seconds(), said)
 	}
 	return out.String()
 }
@@ -572,7 +575,10 @@ func (b *broken) fifo(t *testing.T) ended {
 // means.
 func (b *broken) huge(t *testing.T) string {
 	text := string(b.templateText(t))
-	number := []string{"1000000000", "65536", "-1", "0", strings.Repeat("9", 100_000), "1e308", `"${` + strings.Repeat("x", 10_000) + `}"`}[b.rand.IntN(7)]
+	numbers := []string{
+		"1000000000", "65536", "-1", "0", strings.Repeat("9", 100_000), "1e308", `"${` + strings.Repeat("x", 10_000) + `}"`,
+	}
+	number := numbers[b.rand.IntN(len(numbers))]
 	for _, field := range []string{"DesiredCount", "ContainerPort", "Port"}[b.rand.IntN(3):] {
 		re := regexp.MustCompile(`"` + field + `": *\d+`)
 		text = re.ReplaceAllString(text, fmt.Sprintf(`"%s": %s`, field, strings.ReplaceAll(number, "$", "$$")))

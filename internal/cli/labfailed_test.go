@@ -28,7 +28,9 @@ func TestFirstCause(t *testing.T) {
 		"one":                  {[]string{taken(1)}, taken(1), 0, 0},
 		"three alike":          {[]string{taken(1), taken(2), taken(3)}, taken(1), 2, 0},
 		"warnings first":       {[]string{warning, warning, taken(7), warning}, taken(7), 0, 0},
-		"ended because of it":  {[]string{"service many/Svc3: task 3: context canceled", "app of task 4: signal: killed", taken(5)}, taken(5), 0, 2},
+		"ended because of it": {
+			[]string{"service many/Svc3: task 3: context canceled", "app of task 4: signal: killed", taken(5)}, taken(5), 0, 2,
+		},
 		"two kinds":            {[]string{taken(1), "service many/Svc9: the disk is full", taken(2)}, taken(1), 1, 1},
 		"nothing but warnings": {[]string{warning}, warning, 0, 0},
 	} {

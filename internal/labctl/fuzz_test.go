@@ -30,7 +30,9 @@ func FuzzControl(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	dir := f.TempDir()
-	l, err := lab.Start(context.Background(), lab.Options{Topology: &topology.Topology{Name: "empty"}, App: lab.App{Command: []string{"/nonexistent"}}, Dir: dir})
+	l, err := lab.Start(context.Background(), lab.Options{
+		Topology: &topology.Topology{Name: "empty"}, App: lab.App{Command: []string{"/nonexistent"}}, Dir: dir,
+	})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -110,7 +110,9 @@ func serviceNames(s *topology.Service) []string {
 // choices has them.
 func (p *Predictor) callerNames() map[string]bool {
 	known := map[string]bool{}
-	for _, k := range []CallerKind{CallerService, CallerAdmitted, CallerHealth, CallerStandalone, CallerLambda, CallerCloudShell, CallerWithoutAgent} {
+	for _, k := range []CallerKind{
+		CallerService, CallerAdmitted, CallerHealth, CallerStandalone, CallerLambda, CallerCloudShell, CallerWithoutAgent,
+	} {
 		known[string(k)] = k == CallerAdmitted
 	}
 	for _, c := range p.o.Callers {

@@ -30,7 +30,9 @@ func FuzzDirectory(f *testing.F) {
 		if err := os.MkdirAll(filepath.Join(dir, "replicates", "01"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for name, text := range map[string][]byte{run.PlanFile: plan, run.EnvironmentFile: env, "state.json": state, "replicates/01/evidence.json": evidence} {
+		for name, text := range map[string][]byte{
+			run.PlanFile: plan, run.EnvironmentFile: env, "state.json": state, "replicates/01/evidence.json": evidence,
+		} {
 			if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
 				t.Fatal(err)
 			}

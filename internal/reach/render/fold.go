@@ -480,7 +480,8 @@ func foldPorts(b io.Writer, rows []reach.PortRow, o TextOptions) []reach.PortRow
 		tls, named                 bool
 	}
 	of := func(r reach.PortRow) kind {
-		return kind{r.ClientPort, r.IngressPort, r.ContainerPort, r.Mode, r.AppProtocol, replaceName(r.Why, r.Label, "the service"), r.TLS, r.Endpoint != ""}
+		why := replaceName(r.Why, r.Label, "the service")
+		return kind{r.ClientPort, r.IngressPort, r.ContainerPort, r.Mode, r.AppProtocol, why, r.TLS, r.Endpoint != ""}
 	}
 	alike := map[kind][]reach.PortRow{}
 	for _, r := range rows {

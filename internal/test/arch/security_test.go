@@ -17,17 +17,18 @@ func TestSecurityPromisesHaveTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := map[string]bool{}
+	testName := regexp.MustCompile("^(Test|Fuzz)") // a fuzz target is a test of its seeds and of what it has found
 	for _, f := range sources(t) {
 		if !strings.HasSuffix(f.path, "_test.go") {
 			continue
 		}
 		for _, d := range f.syntax.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Test") {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && testName.MatchString(fn.Name.Name) {
 				tests[f.dir+" "+fn.Name.Name] = true
 			}
 		}
 	}
-	inPackage := regexp.MustCompile("^`([a-z0-9/]+)` (Test.*)$")
+	inPackage := regexp.MustCompile("^`([a-z0-9/]+)` ((?:Test|Fuzz).*)$")
 	promises, named := 0, 0
 	held := false
 	for line := range strings.Lines(string(data)) {

@@ -42,10 +42,12 @@ func requestAttempts() []attempt {
 		[2]string{"length, then chunked", with("Content-Length: 6\nTransfer-Encoding: chunked", chunked+"G")},
 		[2]string{"chunked, then length", with("Transfer-Encoding: chunked\nContent-Length: 6", chunked+"G")},
 		[2]string{"length 0 and chunked", with("Content-Length: 0\nTransfer-Encoding: chunked", chunked)},
-		[2]string{"a request behind the last chunk", with(fmt.Sprintf("Content-Length: %d\nTransfer-Encoding: chunked", len(chunked+smuggled)), chunked+smuggled)},
+		[2]string{"a request behind the last chunk",
+			with(fmt.Sprintf("Content-Length: %d\nTransfer-Encoding: chunked", len(chunked+smuggled)), chunked+smuggled)},
 		[2]string{"both, HTTP/1.0", strings.Replace(with("Content-Length: 5\nTransfer-Encoding: chunked", chunked), "HTTP/1.1", "HTTP/1.0", 1)})
 
-	for _, v := range []string{"gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked", "identity", "identity, chunked", "xchunked", "chunkedx",
+	for _, v := range []string{"gzip", "gzip, chunked", "chunked, gzip", "chunked, chunked", "identity",
+		"identity, chunked", "xchunked", "chunkedx",
 		"\"chunked\"", "chunked;q=1", "chunked,", ",chunked", "", "\vchunked", "chunked\v", "\tchunked", "CHUNKED", "chun ked", "chunked\x00"} {
 		add("form of Transfer-Encoding", [2]string{printed(v), with("Transfer-Encoding: "+v, chunked)})
 	}
@@ -79,11 +81,13 @@ func requestAttempts() []attempt {
 		[2]string{"GET with a length", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"},
 		[2]string{"GET with length 0", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"},
 		[2]string{"GET chunked", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked},
-		[2]string{"a request in the body of a GET", fmt.Sprintf("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(smuggled), smuggled)},
+		[2]string{"a request in the body of a GET",
+			fmt.Sprintf("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(smuggled), smuggled)},
 		[2]string{"HEAD with a length", "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"},
 		[2]string{"DELETE with a length", "DELETE / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"})
 
-	for _, c := range []string{"3\nabc\n0\n\n", "3\r\nabc\r\n0\r\n\n", "3\r\nabcd\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n", " 3\r\nabc\r\n0\r\n\r\n",
+	for _, c := range []string{"3\nabc\n0\n\n", "3\r\nabc\r\n0\r\n\n", "3\r\nabcd\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n",
+		" 3\r\nabc\r\n0\r\n\r\n",
 		"0x3\r\nabc\r\n0\r\n\r\n", "+3\r\nabc\r\n0\r\n\r\n", "-1\r\n\r\n", "ffffffffffffffff3\r\nabc\r\n0\r\n\r\n", "3;a\nb\r\nabc\r\n0\r\n\r\n",
 		"3;a=\x00\r\nabc\r\n0\r\n\r\n", "3\rabc\r0\r\r", "3\r\nabc0\r\n\r\n", "0\r\nT : v\r\n\r\n", "0\r\nContent-Length: 9\r\n\r\n"} {
 		add("form of a chunk", [2]string{printed(c), with("Transfer-Encoding: chunked", c)})
@@ -102,12 +106,14 @@ func requestAttempts() []attempt {
 		[2]string{"empty line first", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"},
 		[2]string{"space before the first field", get(" X: y\nHost: a")})
 
-	for _, h := range []string{"", "Host: a\nHost: a", "Host: a\nHost: b", "Host: a b", "Host: a/b@c", "Host: a, b", "Host: u:p@a", "Host: a:99999", "Host : a",
+	for _, h := range []string{"", "Host: a\nHost: a", "Host: a\nHost: b", "Host: a b", "Host: a/b@c", "Host: a, b", "Host: u:p@a",
+		"Host: a:99999", "Host : a",
 		"Host:", "Host: a\x7f"} {
 		add("Host", [2]string{printed(h), strings.Replace(get(h+"\nX: y"), "\r\n\r\nX", "\r\nX", 1)})
 	}
 
-	for _, l := range []string{"GET /", "GET / HTTP/0.9", "GET / HTTP/1.2", "GET / HTTP/2.0", "GET / http/1.1", "GET /a b HTTP/1.1", "GET  / HTTP/1.1",
+	for _, l := range []string{"GET /", "GET / HTTP/0.9", "GET / HTTP/1.2", "GET / HTTP/2.0", "GET / http/1.1", "GET /a b HTTP/1.1",
+		"GET  / HTTP/1.1",
 		"GET\t/ HTTP/1.1", "GET a HTTP/1.1", "GET http://u:p@h/ HTTP/1.1", "GET http://h\\@x/ HTTP/1.1", "G(T / HTTP/1.1",
 		"CONNECT a:80 HTTP/1.1", "TRACE / HTTP/1.1"} {
 		add("request line", [2]string{printed(l), l + "\r\nHost: a\r\n\r\n"})

@@ -251,7 +251,9 @@ func TestFramingAnswers(t *testing.T) {
 
 // framingTable plays every attempt at every hop, the hops side by side, and
 // makes a table of it.
-func framingTable(t *testing.T, list []attempt, play func(*testing.T, *hop, *reader, attempt) string, answering func(attempt) func(string) string) string {
+func framingTable(t *testing.T, list []attempt, play func(*testing.T, *hop, *reader, attempt) string,
+	answering func(attempt) func(string) string,
+) string {
 	t.Helper()
 	all := append(hops[:len(hops):len(hops)], struct {
 		name  string
