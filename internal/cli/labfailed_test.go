@@ -25,9 +25,9 @@ func TestFirstCause(t *testing.T) {
 		want          string
 		alike, others int
 	}{
-		"one":                  {[]string{taken(1)}, taken(1), 0, 0},
-		"three alike":          {[]string{taken(1), taken(2), taken(3)}, taken(1), 2, 0},
-		"warnings first":       {[]string{warning, warning, taken(7), warning}, taken(7), 0, 0},
+		"one":            {[]string{taken(1)}, taken(1), 0, 0},
+		"three alike":    {[]string{taken(1), taken(2), taken(3)}, taken(1), 2, 0},
+		"warnings first": {[]string{warning, warning, taken(7), warning}, taken(7), 0, 0},
 		"ended because of it": {
 			[]string{"service many/Svc3: task 3: context canceled", "app of task 4: signal: killed", taken(5)}, taken(5), 0, 2,
 		},
