@@ -127,7 +127,7 @@ var breakings = []breaking{
 var heavy = []breaking{
 	{"200 tasks", starts, func(t *testing.T, b *broken) ended {
 		path := filepath.Join(b.dir, "many.json")
-		if err := os.WriteFile(path, cfntest.Services{N: 4, Tasks: 50}.Template(), 0o644); err != nil {
+		if err := os.WriteFile(path, cfntest.Fleet{N: 4, Tasks: 50}.Template(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return b.impatient(t, path)

@@ -15,7 +15,7 @@ import (
 )
 
 // many is what explain is given of a deployment of many services.
-func many(t testing.TB, s cfntest.Services, maxPairs int) *reach.Predictor {
+func many(t testing.TB, s cfntest.Fleet, maxPairs int) *reach.Predictor {
 	t.Helper()
 	return predictor(t, s.Template(), maxPairs)
 }
@@ -52,7 +52,7 @@ func explain(t testing.TB, p *reach.Predictor, want reach.Selection) string {
 
 // TestFiftyServices: what is alike is said once, and what fails with its reason.
 func TestFiftyServices(t *testing.T) {
-	for name, s := range map[string]cfntest.Services{
+	for name, s := range map[string]cfntest.Fleet{
 		"fifty-unordered": {N: 50},
 		"fifty-ordered":   {N: 50, Ordered: true, Balanced: 50},
 		"fifty-broken":    {N: 50, Ordered: true, Closed: 5, Balanced: 50},
@@ -69,7 +69,7 @@ func TestFiftyServices(t *testing.T) {
 
 // TestFoldedCounts: the folded lines count what the predictions say one by one.
 func TestFoldedCounts(t *testing.T) {
-	p := many(t, cfntest.Services{N: 30, Ordered: true, Closed: 7}, 10_000)
+	p := many(t, cfntest.Fleet{N: 30, Ordered: true, Closed: 7}, 10_000)
 	text := explain(t, p, reach.Selection{})
 	all, works := map[string]int{}, map[string]int{}
 	failures := 0
@@ -105,7 +105,7 @@ func TestFoldedCounts(t *testing.T) {
 
 // TestSelection: a caller and what is called are found by any of their names.
 func TestSelection(t *testing.T) {
-	p := many(t, cfntest.Services{N: 30, Ordered: true, Closed: 2}, 10_000)
+	p := many(t, cfntest.Fleet{N: 30, Ordered: true, Closed: 2}, 10_000)
 	count := func(w reach.Selection) int {
 		paths, err := p.Select(p.All(), w)
 		if err != nil {
@@ -145,9 +145,9 @@ func BenchmarkExplain(b *testing.B) {
 		name string
 		text []byte
 	}{
-		{"services=50", cfntest.Services{N: 50}.Template()},
-		{"services=100", cfntest.Services{N: 100}.Template()},
-		{"services=100/ordered", cfntest.Services{N: 100, Ordered: true}.Template()},
+		{"services=50", cfntest.Fleet{N: 50}.Template()},
+		{"services=100", cfntest.Fleet{N: 100}.Template()},
+		{"services=100/ordered", cfntest.Fleet{N: 100, Ordered: true}.Template()},
 		{"resources=20000", cfntest.Template(20_000)},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Services says what Template makes of each service of a deployment of many.
-type Services struct {
+// Fleet says what Template makes of each service of a deployment of many.
+type Fleet struct {
 	N     int // services, s0 to s(N-1), each with an endpoint in one namespace
 	Tasks int // of each; 0 is one
 	// Ordered deploys each service after the one before it, so that later ones
@@ -25,7 +25,7 @@ type Services struct {
 
 // Template returns the deployment as a JSON template: one VPC, one group that
 // lets the VPC in.
-func (s Services) Template() []byte {
+func (s Fleet) Template() []byte {
 	var b strings.Builder
 	b.WriteString(`{"Resources": {
 "Vpc": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}},
@@ -48,7 +48,7 @@ func (s Services) Template() []byte {
 }
 
 // write writes service i with its task definition, and what is before it.
-func (s Services) write(b *strings.Builder, i int) {
+func (s Fleet) write(b *strings.Builder, i int) {
 	group, after, behind := "Sg", "", ""
 	if i >= s.N-s.Closed {
 		group = "Shut"
@@ -76,7 +76,7 @@ func (s Services) write(b *strings.Builder, i int) {
 		i, s.Env, after, max(1, s.Tasks), behind, group)
 }
 
-func (s Services) healthPath() string {
+func (s Fleet) healthPath() string {
 	if s.HealthPath == "" {
 		return "/"
 	}
