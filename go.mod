@@ -22,6 +22,7 @@ require (
 	github.com/cdklabs/cdk-nag-go/cdknag/v2 v2.35.0 // AWS's rule packs over the CDK app in tests
 	github.com/envoyproxy/go-control-plane v0.14.0 // the control plane of the Envoy in the agent's place
 	github.com/envoyproxy/go-control-plane/envoy v1.40.0 // Envoy's configuration as types, for the Envoy in the agent's place
+	github.com/go-air/gini v1.0.4 // which conditions of a template hold at once: a solver for satisfiability
 	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3 // tokens with byte offsets, so that a finding names its line
 	github.com/google/nftables v0.3.0 // security groups and redirects in the kernel (netns fabric)
 	github.com/hashicorp/hcl/v2 v2.25.0 // parses Terraform files

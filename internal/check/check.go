@@ -43,6 +43,9 @@ type Finding struct {
 	Add *reach.OpenRule `json:"add,omitempty"`
 	// Prediction is the ID of the prediction it rests on, if it does.
 	Prediction string `json:"prediction,omitempty"`
+	// When says under which of the source's conditions there is the finding, as
+	// far as that is settled; "" when there always is.
+	When string `json:"when,omitempty"`
 	// Suppressed is set when the source or a file accepts the finding.
 	Suppressed *Suppressed `json:"suppressed,omitempty"`
 
@@ -110,17 +113,12 @@ func Run(t *topology.Topology, o Options) ([]Finding, error) {
 
 // With applies every rule to what p predicts, as Run does.
 func With(p *reach.Predictor, suppress []SuppressEntry) []Finding {
-	c := &checker{p: p, x: p.Index(), r: p.Report(), suppressions: suppress, flaws: map[string][]reach.Flaw{}}
-	for _, s := range c.x.Topology.Services {
-		for _, f := range p.Flaws(s) {
-			c.flaws[f.Rule] = append(c.flaws[f.Rule], f)
-		}
+	c := newChecker(p)
+	c.suppressions = suppress
+	c.out = findings(p)
+	if s := p.Variants(); s != nil {
+		c.out = conditional(p, s, c.out)
 	}
-	for i := range rules {
-		c.rule = &rules[i]
-		c.rule.run(c)
-	}
-	c.out = slices.DeleteFunc(c.out, opensNoPort)
 	for i := range c.out {
 		c.out[i].speak()
 	}
@@ -141,6 +139,25 @@ func order(a, b Finding) int {
 		cmp.Compare(a.Origin.ID, b.Origin.ID),
 		cmp.Compare(a.Message, b.Message),
 	)
+}
+
+func newChecker(p *reach.Predictor) *checker {
+	return &checker{p: p, x: p.Index(), r: p.Report(), flaws: map[string][]reach.Flaw{}}
+}
+
+// findings applies every rule to what p predicts.
+func findings(p *reach.Predictor) []Finding {
+	c := newChecker(p)
+	for _, s := range c.x.Topology.Services {
+		for _, f := range p.Flaws(s) {
+			c.flaws[f.Rule] = append(c.flaws[f.Rule], f)
+		}
+	}
+	for i := range rules {
+		c.rule = &rules[i]
+		c.rule.run(c)
+	}
+	return slices.DeleteFunc(c.out, opensNoPort)
 }
 
 // opensNoPort reports a finding whose rule would open a port that is none:
@@ -171,6 +188,18 @@ func RuleByID(id string) (Rule, bool) {
 		}
 	}
 	return Rule{}, false
+}
+
+// Refusals returns the errors among the findings, suppressed ones aside, that
+// keep the deployment from being created or its tasks from starting.
+func Refusals(fs []Finding) []Finding {
+	deploy := map[string]bool{}
+	for _, r := range deployRules {
+		deploy[r.ID] = true
+	}
+	return slices.DeleteFunc(slices.Clone(fs), func(f Finding) bool {
+		return f.Severity < Error || f.Suppressed != nil || !deploy[f.Rule]
+	})
 }
 
 // Worst returns the highest severity among the findings that are not

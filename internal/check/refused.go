@@ -17,36 +17,17 @@ func duplicatePriorities(c *checker) {
 			if !ok {
 				continue
 			}
-			var other *topology.ListenerRule
-			for _, o := range first[n] {
-				if !together(r.Origin, o.Origin) {
-					continue
+			for _, other := range first[n] {
+				f := c.conflict(r.Origin, other.Origin, "Give each rule of the listener its own priority.", "%s has priority %d on listener %s of %s, and so has %s",
+					topology.OriginLabel(r.Origin), n, reach.PortText(l.Port), topology.Label(lb.Origin, lb.Name), topology.OriginLabel(other.Origin))
+				if f != nil {
+					f.Effect = "the deployment fails: PriorityInUse"
+					break
 				}
-				other = o
 			}
 			first[n] = append(first[n], r)
-			if other == nil {
-				continue
-			}
-			f := c.add(r.Origin, "Give each rule of the listener its own priority.", "%s has priority %d on listener %s of %s, and so has %s",
-				topology.OriginLabel(r.Origin), n, reach.PortText(l.Port), topology.Label(lb.Origin, lb.Name), topology.OriginLabel(other.Origin))
-			f.Effect = "the deployment fails: PriorityInUse"
-			f.Related = []topology.Origin{other.Origin}
 		}
 	})
-}
-
-// together reports whether two resources can exist at once, as far as the
-// source tells: it says no when their conditions exclude one another, and when
-// of one or both it is not known which they are.
-func together(a, b topology.Origin) bool {
-	if a.Maybe == "" && b.Maybe == "" {
-		return true
-	}
-	if a.Excludes(b) {
-		return false
-	}
-	return a.Maybe == "" || b.Maybe == "" || a.Cases != nil && b.Cases != nil
 }
 
 func grpcListeners(c *checker) {
@@ -56,7 +37,7 @@ func grpcListeners(c *checker) {
 			continue
 		}
 		for _, f := range c.x.Forwards(g.ID).Read() {
-			if f.Listener.Protocol.Or("") != "HTTP" || f.Listener.Maybe != "" || !first(g.ID, f.Listener.ID) {
+			if f.Listener.Protocol.Or("") != "HTTP" || !first(g.ID, f.Listener.ID) {
 				continue
 			}
 			n := c.add(g.Origin, "Forward to the group from an HTTPS listener.", "%s is a gRPC target group, and listener %s of %s speaks HTTP",
@@ -89,19 +70,20 @@ func checkTimeouts(c *checker) {
 
 func namespaceTwice(c *checker) {
 	for _, k := range c.x.Topology.Clusters {
-		if k.DefaultVia != "name" || k.Maybe != "" || terraformed(k.Origin) {
+		if k.DefaultVia != "name" || terraformed(k.Origin) {
 			continue
 		}
 		for _, n := range c.x.Topology.Namespaces {
 			name, ok := n.Name.Get()
-			if !ok || name != k.DefaultName || n.Maybe != "" || holds(k.After, n.ID) {
+			if !ok || name != k.DefaultName || holds(k.After, n.ID) {
 				continue
 			}
-			f := c.add(k.Origin, fmt.Sprintf("Use the ARN of %s as the cluster's default, which orders the two.", topology.OriginLabel(n.Origin)),
+			f := c.conflict(k.Origin, n.Origin, fmt.Sprintf("Use the ARN of %s as the cluster's default, which orders the two.", topology.OriginLabel(n.Origin)),
 				"%s creates the namespace %s for its default, and %s creates it too; nothing orders the cluster after the namespace",
 				topology.Label(k.Origin, k.Name), name, topology.OriginLabel(n.Origin))
-			f.Effect = "the deployment fails when the cluster is first"
-			f.Related = []topology.Origin{n.Origin}
+			if f != nil {
+				f.Effect = "the deployment fails when the cluster is first"
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/semantics"
@@ -154,17 +155,17 @@ var deployRules = []Rule{
 
 func duplicateNames(c *checker) {
 	for _, ns := range c.x.ConnectNamespaces() {
-		first := map[string]*topology.ConnectEndpoint{}
+		first := map[string][]*topology.ConnectEndpoint{}
 		seen := map[*topology.ConnectEndpoint]bool{}
 		for _, n := range ns.Names {
 			e := n.Endpoint
 			if d, ok := e.Config.Discovery().Get(); ok && !seen[e] {
 				seen[e] = true
-				if other := first["d/"+d]; other != nil && !other.Service.Excludes(e.Service.Origin) {
-					c.duplicate(e, other, fmt.Sprintf("discovery name %q", d))
+				k := "d/" + d
+				if c.duplicate(e, first[k], fmt.Sprintf("discovery name %q", d)) {
 					continue
 				}
-				first["d/"+d] = e
+				first[k] = append(first[k], e)
 			}
 			name, okn := n.Name.Get()
 			port, okp := n.Port.Get()
@@ -172,20 +173,25 @@ func duplicateNames(c *checker) {
 				continue
 			}
 			k := fmt.Sprintf("n/%s:%d", name, port)
-			if other := first[k]; other != nil && other != e && !other.Service.Excludes(e.Service.Origin) {
-				c.duplicate(e, other, fmt.Sprintf("%s:%d", name, port))
-				continue
+			if !slices.Contains(first[k], e) && !c.duplicate(e, first[k], fmt.Sprintf("%s:%d", name, port)) {
+				first[k] = append(first[k], e)
 			}
-			first[k] = e
 		}
 	}
 }
 
-func (c *checker) duplicate(e, other *topology.ConnectEndpoint, what string) {
-	f := c.add(e.Service.Origin, "Give one of the two a discovery name of its own.",
-		"%s publishes %s, which %s publishes already in the same namespace", topology.Label(e.Service.Origin, e.Service.Name), what, topology.Label(other.Service.Origin, other.Service.Name))
-	f.Related = []topology.Origin{other.Service.Origin}
-	f.Effect = "the deployment fails"
+// duplicate reports that e publishes what an earlier one does, if one exists
+// at once with it.
+func (c *checker) duplicate(e *topology.ConnectEndpoint, earlier []*topology.ConnectEndpoint, what string) bool {
+	for _, other := range earlier {
+		f := c.conflict(e.Service.Origin, other.Service.Origin, "Give one of the two a discovery name of its own.",
+			"%s publishes %s, which %s publishes already in the same namespace", topology.Label(e.Service.Origin, e.Service.Name), what, topology.Label(other.Service.Origin, other.Service.Name))
+		if f != nil {
+			f.Effect = "the deployment fails"
+			return true
+		}
+	}
+	return false
 }
 
 func malformed(c *checker) {

@@ -9,6 +9,8 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
+const rulePathUnknown = "path-unknown"
+
 // pathRules read the predictions: who is blocked, where, and which rule opens the way.
 var pathRules = []Rule{
 	{
@@ -78,7 +80,7 @@ var pathRules = []Rule{
 		run: listenerWithoutTargets,
 	},
 	{
-		ID: "path-unknown", Severity: Note, Title: "The source does not settle a path",
+		ID: rulePathUnknown, Severity: Note, Title: "The source does not settle a path",
 		Explain: "Something on the path is a parameter, an import or a resource that is not in the source. hoplab says unknown rather than guess, and the other rules are silent about this path.",
 		Fix:     "Give the values with --param, or check the whole assembly together.", Source: semantics.Section(9).Cite(),
 		run: pathUnknown,

@@ -38,8 +38,17 @@ func (f *Finding) speak() {
 			*s = terraform.Replace(*s)
 		}
 	}
+	own := ""
+	if f.Origin.When != nil {
+		own = term(f.Origin.When.Name, true)
+	}
+	if f.When != "" && f.When != own {
+		f.Message += ", when " + f.When
+	}
 	if f.Origin.Maybe != "" && !strings.Contains(f.Message, "if it exists") {
 		f.Message += ", if it exists: " + f.Origin.Maybe
+	}
+	if f.Origin.Maybe != "" || f.When != "" {
 		// A deployment in which it does not exist has no such fault.
 		f.Severity = min(f.Severity, Warning)
 	}

@@ -55,7 +55,7 @@ func (p *Predictor) listener(c Caller, lb *topology.LoadBalancer, l *topology.Li
 func (p *Predictor) inOrder(c Caller, from *host, lb *topology.LoadBalancer, l *topology.Listener,
 	r *topology.ListenerRule, actions []topology.Action) []Prediction {
 	q := p.asked(c, from, lb, l, r)
-	if by := shadow(l, r); by != nil {
+	if by := p.x.shadow(l, r); by != nil {
 		return []Prediction{p.unreached(q, by)}
 	}
 	if q.covered {
@@ -78,10 +78,10 @@ func (p *Predictor) asked(c Caller, from *host, lb *topology.LoadBalancer, l *to
 	}
 	ok := true
 	if r == nil {
-		_, q.path, _, ok = sample(l, nil, name)
+		_, q.path, _, ok = p.x.sample(l, nil, name)
 	} else {
 		var conds string
-		hostName, q.path, conds, ok = sample(l, r, name)
+		hostName, q.path, conds, ok = p.x.sample(l, r, name)
 		action, key = "rule "+PortText(r.Priority)+conds, "rule-"+PortText(r.Priority)
 		if _, ok := r.Priority.Get(); !ok {
 			key = "rule-" + string(r.ID)

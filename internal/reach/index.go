@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/hoplab/hoplab/internal/topology"
+	"github.com/hoplab/hoplab/internal/variant"
 )
 
 // atoi returns the number that s is, or 0.
@@ -29,6 +30,7 @@ func sortedKeys[V any](m map[string]V) []string {
 // index is the topology's index with what predicting adds to it.
 type index struct {
 	*topology.Index
+	variants   *variant.Space
 	hosts      map[topology.ID]*host                       // by service, load balancer or instance
 	registered map[topology.ID][]*topology.Service         // by record: the services whose tasks it names
 	dns        *dnsNames                                   // nil until asked for
@@ -40,6 +42,7 @@ func newIndex(t *topology.Topology) *index {
 	x := &index{
 		openNames: map[*topology.ConnectNamespace]string{}, registered: map[topology.ID][]*topology.Service{},
 		Index:     topology.NewIndex(t),
+		variants:  variant.New(t),
 		hosts:     map[topology.ID]*host{},
 		hintOrder: map[topology.ID][]*topology.ConnectEndpoint{},
 	}

@@ -14,16 +14,23 @@ import (
 // Shadow returns the rule before r that takes every request which r would, or
 // nil; a nil r stands for the default action.
 func (p *Predictor) Shadow(l *topology.Listener, r *topology.ListenerRule) *topology.ListenerRule {
-	return shadow(l, r)
+	return p.x.shadow(l, r)
 }
 
-func shadow(l *topology.Listener, r *topology.ListenerRule) *topology.ListenerRule {
+// shadow is Shadow.
+func (x *index) shadow(l *topology.Listener, r *topology.ListenerRule) *topology.ListenerRule {
 	for _, e := range before(l, r) {
-		if (e.Maybe == "" || r != nil && r.Implies(e.Origin)) && takesAll(e, r) {
+		if x.stands(e, r) && takesAll(e, r) {
 			return e
 		}
 	}
 	return nil
+}
+
+// stands reports that rule e certainly exists wherever r does; a nil r, the
+// default action, does everywhere.
+func (x *index) stands(e, r *topology.ListenerRule) bool {
+	return e.Maybe == "" || r != nil && x.variants.Implies(r.Origin, e.Origin)
 }
 
 // maxBefore bounds how many rules a rule is compared with; a load balancer has
@@ -169,7 +176,7 @@ var fillers = []string{"x", "", "other", "hoplab-7", "x/y"}
 
 // sample returns a host and a path that reach r, the default action for nil,
 // past the rules before it. ok is false when none of those tried does.
-func sample(l *topology.Listener, r *topology.ListenerRule, lb string) (host, path, conds string, ok bool) {
+func (x *index) sample(l *topology.Listener, r *topology.ListenerRule, lb string) (host, path, conds string, ok bool) {
 	first, n := true, len(fillers)
 	for k := range n {
 		h, u, c := lb, "/", ""
@@ -183,7 +190,7 @@ func sample(l *topology.Listener, r *topology.ListenerRule, lb string) (host, pa
 		if first {
 			host, path, conds, first = h, u, c, false
 		}
-		if taken(l, r, h, u) {
+		if x.taken(l, r, h, u) {
 			continue
 		}
 		return h, u, c, true
@@ -192,9 +199,9 @@ func sample(l *topology.Listener, r *topology.ListenerRule, lb string) (host, pa
 }
 
 // taken reports whether a rule before r certainly takes a plain request.
-func taken(l *topology.Listener, r *topology.ListenerRule, host, path string) bool {
+func (x *index) taken(l *topology.Listener, r *topology.ListenerRule, host, path string) bool {
 	for _, e := range before(l, r) {
-		if (e.Maybe == "" || r != nil && r.Implies(e.Origin)) && len(e.Conditions) > 0 && matches(e, host, path) == yes {
+		if x.stands(e, r) && len(e.Conditions) > 0 && matches(e, host, path) == yes {
 			return true
 		}
 	}

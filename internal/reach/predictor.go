@@ -8,6 +8,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
+	"github.com/hoplab/hoplab/internal/variant"
 )
 
 // Predictor answers questions about one topology. It remembers what it has
@@ -41,13 +42,7 @@ func New(t *topology.Topology, o Options) (*Predictor, error) {
 	if o.MaxPairs == 0 {
 		o.MaxPairs = defaultMaxPairs
 	}
-	p := &Predictor{
-		x: newIndex(t), o: o,
-		apps:    map[topology.ID]App{},
-		deploys: map[topology.ID]*Outcome{},
-		checks:  map[checkKey]*Prediction{},
-		hinted:  map[*topology.ConnectNamespace]map[topology.ID]map[*topology.ConnectEndpoint]Hint{},
-	}
+	p := newPredictor(t, o)
 	for _, c := range o.Callers {
 		for _, g := range c.Groups {
 			if p.x.SecurityGroup(g) == nil {
@@ -63,6 +58,25 @@ func New(t *topology.Topology, o Options) (*Predictor, error) {
 		}
 	}
 	return p, nil
+}
+
+func newPredictor(t *topology.Topology, o Options) *Predictor {
+	return &Predictor{
+		x: newIndex(t), o: o,
+		apps:    map[topology.ID]App{},
+		deploys: map[topology.ID]*Outcome{},
+		checks:  map[checkKey]*Prediction{},
+		hinted:  map[*topology.ConnectNamespace]map[topology.ID]map[*topology.ConnectEndpoint]Hint{},
+	}
+}
+
+// Variants returns the variants of the topology that p predicts over; nil when
+// nothing in it is conditional.
+func (p *Predictor) Variants() *variant.Space { return p.x.variants }
+
+// Variant returns a Predictor for what exists in a variant, with p's options.
+func (p *Predictor) Variant(v variant.Variant) *Predictor {
+	return newPredictor(v.Topology(p.x.Topology), p.o)
 }
 
 // Index returns the index of the topology that p predicts over.

@@ -34,7 +34,7 @@ func (x *index) listenerLate(s *topology.Service, who string) (Flaw, bool) {
 	for _, lb := range s.LoadBalancers {
 		id, ok := lb.Group.Get()
 		g := x.TargetGroup(id)
-		if !ok || g == nil || g.Maybe != "" {
+		if !ok || g == nil {
 			continue
 		}
 		forwards := x.Forwards(id)

@@ -32,9 +32,9 @@ type Origin struct {
 	// Maybe is set when a condition that is not settled decides whether the
 	// thing exists at all; it says why.
 	Maybe string `json:"maybe,omitempty"`
-	// Cases are the combinations of the stack's open conditions in which the
-	// thing exists; nil when that is not known or it always does.
-	Cases Cases `json:"-"`
+	// When is the formula behind Maybe; nil when none is known, or the thing
+	// always exists.
+	When *When `json:"-"`
 }
 
 // Suppression is a finding that the template's author accepted, and why.

@@ -1,6 +1,10 @@
 package cfn
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hoplab/hoplab/internal/topology"
+)
 
 // truth is the value of a condition; maybe stands for not settled.
 type truth uint8
@@ -23,6 +27,7 @@ type condition struct {
 	state uint8 // 0 not evaluated, 1 under evaluation, 2 done
 	val   truth
 	why   string
+	when  *topology.When // nil until asked for
 }
 
 // condition returns the named condition and, when it is not settled, why.
@@ -152,6 +157,9 @@ func (s *Stack) fnIf(arg *node, line int32) Value {
 	}
 	alts := []Value{s.eval(kids[1]), s.eval(kids[2])}
 	out := s.choice(line, s.open(line, name, why), alts)
+	if out.IsChoice() {
+		out.x.when = s.named(name, 0)
+	}
 	// The same condition between the same values chooses the same.
 	if a, b := alts[0].Same(), alts[1].Same(); out.IsChoice() && a != "" && b != "" {
 		out.x.same = fmt.Sprintf("if:%s/%s(%s,%s)", s.Name, name, a, b)

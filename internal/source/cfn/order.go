@@ -25,13 +25,19 @@ type order struct {
 // each other. Stacks that refer to each other can have been deployed in
 // turns, so that is a remark and their references do not order them.
 func (a *Assembly) buildOrder() error {
-	uses := a.scan()
+	uses, open := a.scan(false)
 	if a.failure != nil {
 		return a.failure
 	}
 	o := a.graph(uses, true)
 	if o.sort() == nil {
-		a.order = o
+		a.order, a.looseOrder = o, o
+		if open {
+			uses, _ := a.scan(true)
+			if loose := a.graph(uses, true); loose.sort() == nil {
+				a.looseOrder = loose
+			}
+		}
 		return nil
 	}
 	o = a.graph(uses, false)
@@ -39,20 +45,21 @@ func (a *Assembly) buildOrder() error {
 		return o.circular(circle)
 	}
 	a.Notes = append(a.Notes, Note{Text: "stacks refer to each other in a circle; their references say nothing about the order of deployment"})
-	a.order = o
+	a.order, a.looseOrder = o, o
 	return nil
 }
 
 // scan lists for every resource the resources of its stack that it uses, and
-// resolves the references to other stacks on the way.
-func (a *Assembly) scan() map[*Resource][]*Resource {
-	uses := map[*Resource][]*Resource{}
+// resolves the references to other stacks on the way. Loose counts what hangs
+// on a condition that is not settled; open is set when there is such a thing.
+func (a *Assembly) scan(loose bool) (uses map[*Resource][]*Resource, open bool) {
+	uses = map[*Resource][]*Resource{}
 	for _, s := range a.Stacks {
 		for _, r := range s.Resources {
 			if r.exist == no {
 				continue
 			}
-			u := user{stack: s, self: r}
+			u := user{stack: s, self: r, loose: loose}
 			u.walk(r.body.get("Properties"))
 			for _, id := range r.DependsOn {
 				u.use(id)
@@ -60,9 +67,10 @@ func (a *Assembly) scan() map[*Resource][]*Resource {
 			if len(u.found) > 0 {
 				uses[r] = u.found
 			}
+			open = open || u.open
 		}
 	}
-	return uses
+	return uses, open
 }
 
 // user collects what one resource uses.
@@ -70,13 +78,21 @@ type user struct {
 	stack *Stack
 	self  *Resource
 	found []*Resource
+	// loose counts resources that may exist and both branches of a choice; open
+	// is set when there are some.
+	loose, open bool
 }
 
-// use adds a resource that is certain to exist.
+// use adds a resource that is certain to exist, or with loose may exist.
 func (u *user) use(id string) {
 	r := u.stack.byID[id]
-	if r == nil || r == u.self || r.exist != yes {
+	if r == nil || r == u.self || r.exist == no {
 		return
+	}
+	if r.exist == maybe {
+		if u.open = true; !u.loose {
+			return
+		}
 	}
 	for _, f := range u.found {
 		if f == r {
@@ -133,6 +149,11 @@ func (u *user) walkIf(arg *node) {
 		u.walk(arg.kids[1])
 	case no:
 		u.walk(arg.kids[2])
+	default:
+		if u.open = true; u.loose {
+			u.walk(arg.kids[1])
+			u.walk(arg.kids[2])
+		}
 	}
 }
 
@@ -305,7 +326,16 @@ func byWayOf(names []string) string {
 // hangs on a condition that is not settled does not count. Lists are in
 // template order.
 func (a *Assembly) Before(typ string, earlier ...string) map[*Resource][]*Resource {
-	o := a.order
+	return a.before(a.order, typ, earlier)
+}
+
+// MayBefore is Before with what hangs on a condition that is not settled: what
+// it leaves out is in no deployment created before the resource.
+func (a *Assembly) MayBefore(typ string, earlier ...string) map[*Resource][]*Resource {
+	return a.before(a.looseOrder, typ, earlier)
+}
+
+func (a *Assembly) before(o *order, typ string, earlier []string) map[*Resource][]*Resource {
 	if len(earlier) == 0 {
 		earlier = []string{typ}
 	}

@@ -20,17 +20,18 @@ type Assembly struct {
 	// Unread lists the parts of the source that were not read.
 	Unread []Unread
 
-	params  map[string]string
-	work    int              // units of evaluation left
-	depth   int              // references followed to reach the current value
-	busy    map[scoped]bool  // expressions under evaluation, to notice cycles
-	memo    map[scoped]Value // results of shared expressions
-	failure error            // the first cycle met
-	exports map[string][]*output
-	unnamed []*output         // exports whose name is not settled
-	writers map[string]scoped // what CDK carries between regions, by name
-	order   *order
-	ssm     map[string][]*Resource // AWS::SSM::Parameter by environment and name
+	params     map[string]string
+	work       int              // units of evaluation left
+	depth      int              // references followed to reach the current value
+	busy       map[scoped]bool  // expressions under evaluation, to notice cycles
+	memo       map[scoped]Value // results of shared expressions
+	failure    error            // the first cycle met
+	exports    map[string][]*output
+	unnamed    []*output         // exports whose name is not settled
+	writers    map[string]scoped // what CDK carries between regions, by name
+	order      *order
+	looseOrder *order                 // counts what hangs on open conditions
+	ssm        map[string][]*Resource // AWS::SSM::Parameter by environment and name
 	// unreadOf holds the nested stacks among Unread.
 	unreadOf []*Resource
 }
@@ -73,7 +74,6 @@ type Stack struct {
 	outputIDs []string
 	conds     map[string]*condition
 	depends   map[*Stack]bool // by references between stacks
-	atoms     *atoms          // of the conditions; nil until asked for
 }
 
 // Resource is a resource of a template.
@@ -128,9 +128,15 @@ func (r *Resource) Uses() []*Resource {
 	return u.found
 }
 
-// Exists reports whether the resource's condition holds. When that is not
-// settled, known is false and why says why.
+// Exists reports whether the resource's condition holds, and those of the
+// nested stacks around it. When that is not settled, known is false and why
+// says why.
 func (r *Resource) Exists() (exists, known bool, why string) {
+	if p := r.Stack.Nested; p != nil && r.exist != no {
+		if exists, known, why := p.Exists(); !known || !exists {
+			return exists, known, why
+		}
+	}
 	return r.exist == yes, r.exist != maybe, r.why
 }
 

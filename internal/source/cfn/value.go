@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // Kind says what a value resolved to.
@@ -32,13 +34,14 @@ type Value struct {
 
 // extra is what the rarer kinds need.
 type extra struct {
-	items []Value // of a list that a function or parameter built
-	ref   Ref     // of a Reference
-	why   string  // of an Unknown
-	same  string  // of an Unknown: equal means certainly the same value
-	label string  // of an Unknown: its name for people, when same does not hold it
-	parts []Value // of an Unknown string: known text and what stands between
-	alts  []Value // of an Unknown choice: each value it may be
+	items []Value        // of a list that a function or parameter built
+	ref   Ref            // of a Reference
+	why   string         // of an Unknown
+	same  string         // of an Unknown: equal means certainly the same value
+	label string         // of an Unknown: its name for people, when same does not hold it
+	parts []Value        // of an Unknown string: known text and what stands between
+	alts  []Value        // of an Unknown choice: each value it may be
+	when  *topology.When // of Fn::If: under what it is the first of alts, else the second
 }
 
 // Ref is a reference to a resource of the assembly: to itself when Attr is
@@ -224,6 +227,33 @@ func (v Value) Each() []Value {
 	}
 	return []Value{v}
 }
+
+// Alternative is a value that another may be.
+type Alternative struct {
+	Value Value
+	When  *topology.When // nil: always
+	Why   string         // why it is not settled; "" when it is
+}
+
+// Alternatives returns the values that v may be and when it is each, through
+// choices in choices; an absent one is left out. They are v alone, always, when
+// it is no choice by a condition.
+func (v Value) Alternatives() []Alternative { return v.alternatives(nil, "", 0) }
+
+func (v Value) alternatives(when *topology.When, why string, depth int) []Alternative {
+	if v.kind == Absent {
+		return nil
+	}
+	if v.kind != Unknown || v.x.when == nil || depth > maxChoices {
+		return []Alternative{{v, when, why}}
+	}
+	not := &topology.When{Op: topology.WhenNot, Parts: []*topology.When{v.x.when}}
+	out := v.x.alts[0].alternatives(topology.Both(when, v.x.when), v.x.why, depth+1)
+	return append(out, v.x.alts[1].alternatives(topology.Both(when, not), v.x.why, depth+1)...)
+}
+
+// maxChoices bounds choices in choices.
+const maxChoices = 4
 
 // Parts returns known text and unknown pieces of a built string in order, or
 // v alone.

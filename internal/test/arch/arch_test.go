@@ -54,14 +54,14 @@ var rules = []rule{
 		from:  []string{"internal/reach/..."},
 		never: []string{"./internal/"},
 		but: []string{"./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics", "./internal/ports",
-			"./internal/fail", "./internal/printable"},
+			"./internal/fail", "./internal/printable", "./internal/variant"},
 		why: "prediction and observation are independent: one checks the other; and a prediction knows no finding",
 	},
 	{
 		from:  []string{"internal/check"},
 		never: []string{"./internal/"},
 		but: []string{"./internal/check", "./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics",
-			"./internal/ports", "./internal/fail", "./internal/printable"},
+			"./internal/ports", "./internal/fail", "./internal/printable", "./internal/variant"},
 		why: "findings follow from the source and what is predicted of it, never from what was seen",
 	},
 	{
@@ -74,6 +74,12 @@ var rules = []rule{
 		never: []string{"./", "github.com/", "golang.org/x/", "go.yaml.in/"},
 		but:   []string{"./internal/topology"},
 		why:   "the model stands on the ground: readers build it and whoever judges reads it, and it knows none of them",
+	},
+	{
+		from:  []string{"internal/variant"},
+		never: []string{"./"},
+		but:   []string{"./internal/variant", "./internal/topology"},
+		why:   "which resources exist at once is a question to the model, whoever asks it",
 	},
 	{
 		from: []string{"internal/ports", "internal/fail", "internal/summary", "internal/stats", "internal/hist", "internal/quantity",

@@ -181,7 +181,7 @@ func origin(r *cfn.Resource) topology.Origin {
 		File: r.Stack.File, Line: r.Line, Suppress: suppressions(r.Metadata("hoplab")),
 	}
 	if _, known, why := r.Exists(); !known {
-		o.Maybe, o.Cases = why, r.Cases()
+		o.Maybe, o.When = why, r.When()
 	}
 	return o
 }
@@ -269,7 +269,7 @@ func (b *builder) beforeListeners() {
 			}
 		}
 	}
-	for r, list := range b.asm.Before(typeService, typeBalancer, typeListener, typeListener+"Rule") {
+	for r, list := range b.asm.MayBefore(typeService, typeBalancer, typeListener, typeListener+"Rule") {
 		s, ok := b.of[r].(*topology.Service)
 		if !ok {
 			continue

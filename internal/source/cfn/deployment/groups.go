@@ -32,9 +32,11 @@ func (b *builder) group(r *cfn.Resource) *topology.SecurityGroup {
 // inlineRules reads the rules on the group itself.
 func (b *builder) inlineRules(r *cfn.Resource, g *topology.SecurityGroup) {
 	in, out := r.Prop("SecurityGroupIngress"), r.Prop("SecurityGroupEgress")
-	g.UncertainIngress = b.notList(in)
-	for _, v := range in.Items() {
-		g.Ingress = append(g.Ingress, b.rule(v, "Source"))
+	for _, list := range in.Alternatives() {
+		g.UncertainIngress = first(g.UncertainIngress, b.notList(list.Value))
+		for _, v := range list.Value.Items() {
+			g.Ingress = append(g.Ingress, b.rules(v, "Source", list)...)
+		}
 	}
 	e := b.egressOf(g)
 	e.given = !out.IsAbsent()
@@ -42,8 +44,21 @@ func (b *builder) inlineRules(r *cfn.Resource, g *topology.SecurityGroup) {
 	items := out.Items()
 	e.empty = out.Kind() == cfn.List && len(items) == 0
 	for _, v := range items {
-		g.Egress = append(g.Egress, b.rule(v, "Destination"))
+		g.Egress = append(g.Egress, b.rules(v, "Destination", cfn.Alternative{})...)
 	}
+}
+
+// rules reads an item of an inline list: a rule, or one of several by
+// conditions that are not settled, of which each is conditional.
+func (b *builder) rules(v cfn.Value, side string, list cfn.Alternative) []topology.Rule {
+	var out []topology.Rule
+	for _, a := range v.Alternatives() {
+		r := b.rule(a.Value, side)
+		r.When = topology.Both(r.When, topology.Both(list.When, a.When))
+		r.Maybe = first(r.Maybe, first(list.Why, a.Why))
+		out = append(out, r)
+	}
+	return out
 }
 
 // notList says why a list of rules cannot be read, or "".
