@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hoplab/hoplab/internal/call"
+	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/envoybin"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
@@ -86,13 +87,14 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 }
 
 func newLabUp(s streams, f *labFlags) *cobra.Command {
-	var healthy bool
+	var healthy, anyway bool
 	cmd := &cobra.Command{
 		Annotations: map[string]string{cleansUp: "yes"},
 		Use:         "up [PATH...]",
 		Short:       "Start a lab beside the shell",
-		Long:        "Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as for check) and leave it running.\n\n" + appHelp,
-		Example:     "  hoplab lab up cdk.out\n  hoplab lab up . -c ingressPortOverride=8080 --name override\n  hoplab lab up --situation override-sg-closed --scale 20",
+		Long: "Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as for check) and leave it running.\n" +
+			"A deployment that AWS refuses, or that never starts there, is not run unless --anyway is given.\n\n" + appHelp,
+		Example: "  hoplab lab up cdk.out\n  hoplab lab up . -c ingressPortOverride=8080 --name override\n  hoplab lab up --situation override-sg-closed --scale 20",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := labctl.At(f.name)
 			if err != nil {
@@ -107,6 +109,9 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 				return err
 			}
 			if _, err := f.chosen(t); err != nil {
+				return err
+			}
+			if err := refused(t); err != nil && !anyway && f.situation == "" {
 				return err
 			}
 			if err := f.findEnvoy(cmd, s); err != nil {
@@ -128,6 +133,7 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 	}
 	f.registerUp(cmd)
 	cmd.Flags().BoolVar(&healthy, waitFlag, true, "wait until the first health checks have come to a result")
+	cmd.Flags().BoolVar(&anyway, anywayFlag, false, "run what AWS refuses too, as if it did not")
 	return cmd
 }
 
@@ -209,7 +215,7 @@ const maxScale = 1000
 func serveArgs(cmd *cobra.Command, args []string) []string {
 	argv := []string{"lab", "serve"}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name == waitFlag {
+		if f.Name == waitFlag || f.Name == anywayFlag {
 			return
 		}
 		values := []string{f.Value.String()}
@@ -223,8 +229,30 @@ func serveArgs(cmd *cobra.Command, args []string) []string {
 	return append(append(argv, "--"), args...)
 }
 
-// waitFlag is the one flag that lab up has and lab serve has not.
-const waitFlag = "wait"
+// The flags that lab up has and lab serve has not.
+const (
+	waitFlag   = "wait"
+	anywayFlag = "anyway"
+)
+
+// refused is the error of a deployment that check finds AWS to refuse, so that
+// nothing is shown running which does not run there; nil for any other.
+func refused(t *topology.Topology) error {
+	findings, err := check.Run(t, check.Options{})
+	if err != nil {
+		return err
+	}
+	list := check.Refusals(findings)
+	if len(list) == 0 {
+		return nil
+	}
+	more := ""
+	if n := len(list) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more)", n)
+	}
+	return fail.Newf(fail.Usage, "mend what hoplab check names, or run it all the same with --anyway",
+		"%s does not run in AWS: %s: %s%s", t.Name, list[0].Rule, list[0].Message, more)
+}
 
 // detach starts lab serve in a session of its own and waits until the lab is up.
 func detach(up *cobra.Command, p labctl.Place, log *os.File, args []string) error {

@@ -105,8 +105,8 @@ func notStream(lb *topology.LoadBalancer, l *topology.Listener) string {
 	switch p, ok := l.Protocol.Get(); {
 	case !ok:
 		return "the listener's protocol is not settled: " + l.Protocol.Why()
-	case p != "TCP" && p != "TLS":
-		return fmt.Sprintf("listeners of protocol %s are not modelled", p)
+	case p != "TCP" && p != "TLS" && p != "TCP_UDP": // of that, what comes over TCP
+		return fmt.Sprintf("listeners of protocol %s are not modelled; the health check of a target is, which is never UDP", p)
 	}
 	return ""
 }

@@ -98,6 +98,9 @@ func (p *Predictor) namedBy(lb *topology.LoadBalancer, byGroup map[topology.ID][
 			continue
 		}
 		for _, r := range p.x.SecurityGroup(id).Ingress {
+			if r.Peer.Group == id {
+				continue // that a group lets in its own members says nothing of who calls whom
+			}
 			for _, s := range byGroup[r.Peer.Group][:min(maxMembers, len(byGroup[r.Peer.Group]))] {
 				if r.Peer.Group != "" && !seen[s.ID] {
 					seen[s.ID] = true

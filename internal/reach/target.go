@@ -30,9 +30,6 @@ func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology
 			if ports, why = p.x.nodePorts(r.Service, at); why != "" {
 				return verdict{}, Delivery{}, why
 			}
-			if r.Service.Connected() {
-				return verdict{}, Delivery{}, "what the Service Connect agent takes of a load balancer's traffic in network mode bridge is not documented"
-			}
 		}
 		sg := tr.hopTo(p.source(tr, lb, g), p.x.taskHost(r.Service), lbRole(lb), "app", ports)
 		if sg.state == HopUnknown {
@@ -41,6 +38,9 @@ func (p *Predictor) dialTarget(tr *trace, lb *topology.LoadBalancer, g *topology
 		if sg.state == HopClosed {
 			tr.name(r.Service, port)
 			return sg, Delivery{}, ""
+		}
+		if p.x.onNodes(r.Service) && r.Service.Connected() {
+			return sg, Delivery{}, "what the Service Connect agent takes of a load balancer's traffic in network mode bridge is not documented"
 		}
 		how := inPlain
 		if tls {

@@ -168,6 +168,8 @@ type targets struct {
 	alternates map[ID]*Service
 	forwards   map[ID][]Forward
 	groups     map[ID]*TargetGroup
+	// elsewhere is why a group's targets may be in another source.
+	elsewhere map[ID]string
 	// openForward and openRegister are reasons that concern every group.
 	openForward, openRegister string
 }
@@ -192,7 +194,7 @@ type Forward struct {
 func (x *Index) Registrations(group ID) Set[Registration] {
 	why := x.targets.openRegister
 	if g := x.targets.groups[group]; g != nil {
-		why = cmp.Or(g.OpenTargets, why)
+		why = cmp.Or(g.OpenTargets, x.targets.elsewhere[group], why)
 	}
 	return Open(x.targets.registered[group], why)
 }
@@ -236,7 +238,31 @@ func newTargets(t *Topology) targets {
 			}
 		}
 	}
+	x.lookElsewhere(t)
 	return x
+}
+
+// lookElsewhere finds the load balancers whose groups let them out to a group
+// that is declared elsewhere: whatever has that group may be their target, in
+// a part of the deployment that was not read.
+func (x *targets) lookElsewhere(t *Topology) {
+	groups := byID(t.SecurityGroups, func(g *SecurityGroup) ID { return g.ID })
+	x.elsewhere = map[ID]string{}
+	for id, forwards := range x.forwards {
+		for _, o := range forwards[0].LoadBalancer.Groups {
+			at, _ := o.Get()
+			g := groups[at]
+			if g == nil {
+				continue
+			}
+			for _, r := range g.Egress {
+				if peer := groups[r.Peer.Group]; peer != nil && peer.External {
+					x.elsewhere[id] = fmt.Sprintf("%s lets the load balancer out to %s, which is not declared here, and neither may be what has it",
+						Label(g.Origin, g.Name), peer.ID)
+				}
+			}
+		}
+	}
 }
 
 func (x *targets) register(s *Service, lb ServiceTarget) {

@@ -104,8 +104,14 @@ func (b *builder) registries(s *topology.Service, body *resource.Body) {
 	}
 }
 
-// markOpen opens the sets to which a module that was not read may add.
+// markOpen opens the sets to which a module that was not read may add, or
+// somebody else to whom an output gives the thing.
 func (b *builder) markOpen() {
+	for address, why := range b.set.Given {
+		if g, ok := b.of[address].(*topology.TargetGroup); ok {
+			g.OpenTargets, g.OpenForwards = first(g.OpenTargets, why), first(g.OpenForwards, why)
+		}
+	}
 	for _, u := range b.unread {
 		b.t.OpenServices = first(b.t.OpenServices, u.why)
 		b.t.OpenRecords = first(b.t.OpenRecords, u.why)
@@ -126,6 +132,11 @@ func (b *builder) markOpen() {
 		}
 	}
 	for _, inst := range b.set.Instances {
+		if inst.Data && (inst.Type == "aws_lb_listener" || inst.Type == "aws_alb_listener") {
+			for _, g := range b.t.TargetGroups { // it may be one that was made for them
+				g.OpenForwards = first(g.OpenForwards, inst.Address+" is looked up, and what it forwards to is not in the source")
+			}
+		}
 		if inst.Data || inst.Type != "aws_vpc_endpoint" {
 			continue
 		}

@@ -128,7 +128,13 @@ func (c *config) declareVariable(block *hcl.Block, b *body, override bool) error
 				}
 			}
 		}
-		if !v.declared || override {
+		switch hcl.ExprAsKeyword(expr) { // of any element, as Terraform still takes it
+		case "list":
+			v.typ, v.defaults, v.declared = cty.List(cty.DynamicPseudoType), nil, true
+		case "map":
+			v.typ, v.defaults, v.declared = cty.Map(cty.DynamicPseudoType), nil, true
+		}
+		if bare := hcl.ExprAsKeyword(expr); bare != "list" && bare != "map" && (!v.declared || override) {
 			typ, defaults, diags := typeexpr.TypeConstraintWithDefaults(expr)
 			if diags.HasErrors() {
 				return syntaxError(diags)

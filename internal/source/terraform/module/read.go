@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/source/terraform/resource"
 )
@@ -47,6 +49,12 @@ func read(f files, dir string, in Inputs) (set *resource.Set, err error) {
 	root := r.newScope(t, nil, "")
 	root.validate()
 	r.gather(root, set)
+	set.Given = map[string]string{}
+	for _, name := range sortedKeys(t.config.outputs) {
+		resource.EachSymbol(root.output(name), func(address, _ string) {
+			set.Given[address] = fmt.Sprintf("%s: output %s gives it to others, which are not read", place(t.config.outputs[name].rng), name)
+		})
+	}
 	set.Notes = append(set.Notes, r.notes...)
 	set.Sort()
 	return set, nil
@@ -122,9 +130,26 @@ func (s *scope) unread(call *moduleCall) resource.Unread {
 	for _, name := range sortedKeys(call.body.attrs) {
 		if !metaAttrs[name] && name != "source" && name != "version" {
 			resource.EachSymbol(s.eval(call.body.attrs[name], nil), func(address, _ string) { u.Uses[address] = true })
+			s.usesRoles(call.body.attrs[name], u.Uses)
 		}
 	}
 	return u
+}
+
+// usesRoles adds the roles that an argument refers to. A role is named where
+// others are identified, so its value may be known and show no reference.
+func (s *scope) usesRoles(a attr, uses map[string]bool) {
+	if a.expr == nil {
+		return
+	}
+	for _, v := range a.expr.Variables() {
+		if len(v) < 2 || v.RootName() != "aws_iam_role" {
+			continue
+		}
+		if name, ok := v[1].(hcl.TraverseAttr); ok {
+			uses[s.at("aws_iam_role."+name.Name)] = true
+		}
+	}
 }
 
 // validate evaluates the validation blocks of the module's variables, and

@@ -23,6 +23,8 @@ type Set struct {
 	Notes []Note
 	// Unread lists the modules that were not read.
 	Unread []Unread
+	// Given says by address which instances an output gives away, and where.
+	Given map[string]string
 	// Gone holds the instances that a plan deletes, as they were.
 	Gone []*Instance
 	// Suppress holds accepted findings that name no resource.
