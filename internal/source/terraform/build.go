@@ -145,7 +145,7 @@ var (
 func origin(inst *resource.Instance) topology.Origin {
 	return topology.Origin{
 		ID: topology.ID(inst.Address), Type: inst.Type, File: inst.Body.File, Line: inst.Body.Line,
-		Suppress: accepted(inst.Suppress), Maybe: inst.Uncertain,
+		Suppress: accepted(inst.Suppress), Maybe: inst.Uncertain, When: inst.When,
 	}
 }
 
@@ -160,7 +160,7 @@ func accepted(list []resource.Suppression) []topology.Suppression {
 // note lists something that is not settled, once per place.
 func (b *builder) note(text string) {
 	o := b.at
-	o.Maybe, o.Suppress = "", nil
+	o.Maybe, o.When, o.Suppress = "", nil, nil
 	if key := [2]string{string(o.ID), text}; !b.seen[key] {
 		b.seen[key] = true
 		b.t.Unknowns = append(b.t.Unknowns, topology.Note{Origin: o, Text: text})

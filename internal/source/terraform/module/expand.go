@@ -14,6 +14,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/source/terraform/resource"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 type functionTable = map[string]function.Function
@@ -29,8 +30,9 @@ type repetition struct {
 	keys []cty.Value
 	each []cty.Value // values of for_each, in the order of keys
 	// unknown is why the keys are not known; the block then stands for any
-	// number of instances.
+	// number of instances. when says when it is one, if that can be said.
 	unknown string
+	when    *topology.When
 }
 
 // repetition reads count and for_each of a block.
@@ -67,7 +69,7 @@ func (s *scope) repeatCount(a attr) repetition {
 	marked := s.eval(a, nil)
 	v, _ := marked.UnmarkDeep()
 	if !v.IsKnown() || resource.HasSymbol(v) {
-		return repetition{kind: "count", unknown: fmt.Sprintf("%s: count: %s", place(a.rng), resource.Why(marked))}
+		return repetition{kind: "count", unknown: fmt.Sprintf("%s: count: %s", place(a.rng), resource.Why(marked)), when: s.whenCount(a)}
 	}
 	wrong := func(what string) repetition {
 		panic(abort{fail.Newf(fail.Usage, "give count a whole number that is not negative", "%s: count is %s", place(a.rng), what)})
@@ -264,6 +266,9 @@ func (s *scope) expand(key string) *instances {
 			Type: decl.typ, Data: decl.data, Uncertain: s.uncertain, Suppress: decl.body.suppress,
 		}
 		if in.repetition.unknown != "" {
+			if inst.Uncertain == "" { // the module's own instances are certain
+				inst.When = in.repetition.when
+			}
 			inst.Uncertain = in.repetition.unknown
 		}
 		inst.Body = s.body(decl.body, in.repetition.iteration(i))

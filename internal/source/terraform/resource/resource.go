@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // Set is all resource instances of a configuration.
@@ -59,8 +61,10 @@ type Instance struct {
 	// Uncertain is why it is not known whether, or how often, the instance
 	// exists: its count or for_each, or its module's, is unknown.
 	Uncertain string
-	Suppress  []Suppression
-	Body      *Body
+	// When is the formula behind Uncertain; nil when none is known.
+	When     *topology.When
+	Suppress []Suppression
+	Body     *Body
 }
 
 // Body holds the attributes and nested blocks of a resource or of a block in it.
