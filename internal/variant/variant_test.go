@@ -72,7 +72,8 @@ func TestConditionsThatExclude(t *testing.T) {
 	space := variant.New(top)
 	excludes := map[string]string{"Prod": "Test NotProd", "Test": "Prod BigProd", "NotProd": "Prod BigProd", "BigProd": "Test NotProd",
 		"IsA": "IsB NotA", "IsB": "IsA", "NotA": "IsA"}
-	implies := map[string]string{"Prod": "Either", "Test": "NotProd", "Big": "Either", "BigProd": "Prod Big Either", "IsB": "NotA", "NotA": "IsB"}
+	implies := map[string]string{"Prod": "Either", "Test": "NotProd", "Big": "Either", "BigProd": "Prod Big Either",
+		"IsB": "NotA", "NotA": "IsB"}
 	for n, o := range of {
 		for m, p := range of {
 			if got, want := space.Excludes(o, p), has(excludes[n], m); got != want {

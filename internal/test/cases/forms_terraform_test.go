@@ -118,9 +118,16 @@ var terraformForms = []form{
 	{name: "rule left out", truth: "80 is closed", without: "open", want: []string{closedTerraform}},
 
 	// Repetition.
-	{name: "count of none", truth: "the rule does not exist", without: "open", add: rule("  count = 0\n" + on80), want: []string{closedTerraform}},
-	{name: "count that is not settled", truth: "whether the rule exists is for the plan", without: "open", head: "variable \"on\" { type = bool }\n",
-		add: rule("  count = var.on ? 1 : 0\n" + on80), unknown: true},
+	{name: "count of none",
+		truth:   "the rule does not exist",
+		without: "open",
+		add:     rule("  count = 0\n" + on80),
+		want:    []string{closedTerraform}},
+	{name: "count that is not settled",
+		truth:   "whether the rule exists is for the plan",
+		without: "open",
+		head:    "variable \"on\" { type = bool }\n",
+		add:     rule("  count = var.on ? 1 : 0\n" + on80), unknown: true},
 	{name: "for_each over a set", truth: "one of the rules opens 80", without: "open",
 		add: rule("  for_each = toset([\"80\", \"8081\"])\n  from_port = tonumber(each.key)\n  to_port = each.value\n")},
 	{name: "for_each over a map with a filter", truth: "one of the rules opens 80", without: "open",
@@ -149,8 +156,11 @@ resource "aws_security_group" "task" {
   }
 }
 `},
-	{name: "dynamic blocks over a list that is not settled", truth: "which rules there are is for the plan", without: "task open out", unknown: true,
-		head: "variable \"ports\" { type = list(number) }\n",
+	{name: "dynamic blocks over a list that is not settled",
+		truth:   "which rules there are is for the plan",
+		without: "task open out",
+		unknown: true,
+		head:    "variable \"ports\" { type = list(number) }\n",
 		add: `
 resource "aws_security_group" "task" {
   vpc_id = aws_vpc.main.id
@@ -199,8 +209,11 @@ resource "aws_security_group" "task" {
 	{name: "merge and lookup", truth: "the later map wins: 8080 is open", without: "open", want: []string{closedTerraform},
 		head: "locals {\n  ports = merge({ web = 80 }, { web = 8080 })\n}\n",
 		add:  rule("  from_port = lookup(local.ports, \"web\", 80)\n  to_port = local.ports[\"web\"]\n")},
-	{name: "port that is not settled on every side", truth: "one and the same port everywhere, which is for the plan", without: "open pool web", unknown: true,
-		head: "variable \"port\" { type = number }\n",
+	{name: "port that is not settled on every side",
+		truth:   "one and the same port everywhere, which is for the plan",
+		without: "open pool web",
+		unknown: true,
+		head:    "variable \"port\" { type = number }\n",
 		add: rule("  from_port = var.port\n  to_port = var.port\n") + `
 resource "aws_lb_target_group" "pool" {
   port        = var.port
@@ -285,7 +298,10 @@ provider "aws" {
 		add:  rule("  from_port = var.ports[0]\n  to_port = var.ports[0]\n")},
 
 	// What is looked up.
-	{name: "the default VPC and its group", truth: "what the default group lets in is not in the source", without: "main net task open out", unknown: true,
+	{name: "the default VPC and its group",
+		truth:   "what the default group lets in is not in the source",
+		without: "main net task open out",
+		unknown: true,
 		swap: []string{"aws_vpc.main", "data.aws_vpc.main", "aws_subnet.net[*].id", "data.aws_subnets.net.ids",
 			"aws_security_group.task", "data.aws_security_group.task"},
 		add: `

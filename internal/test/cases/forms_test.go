@@ -132,10 +132,17 @@ var templateForms = []form{
 		head: "Transform: AWS::LanguageExtensions\nParameters: {Ports: {Type: CommaDelimitedList}}\n", unknown: true,
 		add: `  Fn::ForEach::Opens: [P, !Ref Ports, {"Open${P}": {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, ` +
 			`IpProtocol: tcp, FromPort: !Ref P, ToPort: !Ref P, SourceSecurityGroupId: !Ref EdgeGroup}}}]`},
-	{name: "loop that opens other ports", truth: "80 is closed", without: "Open", head: "Transform: AWS::LanguageExtensions\n", want: []string{closedTask},
+	{name: "loop that opens other ports",
+		truth:   "80 is closed",
+		without: "Open",
+		head:    "Transform: AWS::LanguageExtensions\n",
+		want:    []string{closedTask},
 		add: `  Fn::ForEach::Opens: [P, ['81', '8081'], {"Open${P}": {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, ` +
 			`IpProtocol: tcp, FromPort: !Ref P, ToPort: !Ref P, SourceSecurityGroupId: !Ref EdgeGroup}}}]`},
-	{name: "loop in a loop", truth: "one of the four rules opens 80 to the load balancer", without: "Open", head: "Transform: AWS::LanguageExtensions\n",
+	{name: "loop in a loop",
+		truth:   "one of the four rules opens 80 to the load balancer",
+		without: "Open",
+		head:    "Transform: AWS::LanguageExtensions\n",
 		add: `  Fn::ForEach::Outer:
     - G
     - [EdgeGroup, TaskGroup]
@@ -165,8 +172,11 @@ var templateForms = []form{
       SecurityGroupIngress:
         - {IpProtocol: tcp, FromPort: 80, ToPort: 80, SourceSecurityGroupId: !Ref EdgeGroup}
         - !If [IsOpen, {IpProtocol: tcp, FromPort: 443, ToPort: 443, SourceSecurityGroupId: !Ref EdgeGroup}, !Ref AWS::NoValue]`},
-	{name: "either of two rules, both for other ports", truth: "80 is closed whatever the condition says", without: "TaskGroup Open", want: []string{closedTask},
-		head: "Parameters: {Public: {Type: String}}\nConditions: {IsOpen: !Equals [!Ref Public, 'true']}\n",
+	{name: "either of two rules, both for other ports",
+		truth:   "80 is closed whatever the condition says",
+		without: "TaskGroup Open",
+		want:    []string{closedTask},
+		head:    "Parameters: {Public: {Type: String}}\nConditions: {IsOpen: !Equals [!Ref Public, 'true']}\n",
 		add: `  TaskGroup:
     Type: AWS::EC2::SecurityGroup
     Properties:
@@ -183,8 +193,11 @@ var templateForms = []form{
       VpcId: !Ref Vpc
       SecurityGroupIngress:
         - !If [IsOpen, {IpProtocol: tcp, FromPort: 80, ToPort: 80, SourceSecurityGroupId: !Ref EdgeGroup}, {IpProtocol: tcp, FromPort: 0, ToPort: 65535, CidrIp: 10.1.0.0/16}]`},
-	{name: "either of two lists, both for other ports", truth: "80 is closed whatever the condition says", without: "TaskGroup Open", want: []string{closedTask},
-		head: "Parameters: {Public: {Type: String}}\nConditions: {IsOpen: !Equals [!Ref Public, 'true']}\n",
+	{name: "either of two lists, both for other ports",
+		truth:   "80 is closed whatever the condition says",
+		without: "TaskGroup Open",
+		want:    []string{closedTask},
+		head:    "Parameters: {Public: {Type: String}}\nConditions: {IsOpen: !Equals [!Ref Public, 'true']}\n",
 		add: `  TaskGroup:
     Type: AWS::EC2::SecurityGroup
     Properties:
@@ -248,16 +261,26 @@ var templateForms = []form{
   NetB: {Type: AWS::EC2::Subnet, Properties: {VpcId: !Ref Vpc, CidrBlock: !Select [1, !Cidr [!GetAtt Vpc.CidrBlock, 4, 8]], AvailabilityZone: !Select [1, !GetAZs '']}}
   OpenA: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: tcp, FromPort: 80, ToPort: 80, CidrIp: !Select [0, !Cidr [10.1.0.0/16, 4, 8]]}}
   OpenB: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: tcp, FromPort: 80, ToPort: 80, CidrIp: !GetAtt NetB.CidrBlock}}`},
-	{name: "ranges by Fn::Cidr, others", truth: "the rule names a range without the load balancer", without: "Open", want: []string{closedTask},
-		add: `  OpenA: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: tcp, FromPort: 80, ToPort: 80, CidrIp: !Select [3, !Cidr [!GetAtt Vpc.CidrBlock, 4, 8]]}}`},
-	{name: "port from a mapping", truth: "the rule opens 8080", without: "Open", want: []string{closedTask}, head: "Mappings: {Ports: {web: {listen: 8080}}}\n",
-		add: `  Open: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: tcp, FromPort: !FindInMap [Ports, web, listen], ToPort: !FindInMap [Ports, web, listen], SourceSecurityGroupId: !Ref EdgeGroup}}`},
+	{name: "ranges by Fn::Cidr, others",
+		truth:   "the rule names a range without the load balancer",
+		without: "Open",
+		want:    []string{closedTask},
+		add:     `  OpenA: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: tcp, FromPort: 80, ToPort: 80, CidrIp: !Select [3, !Cidr [!GetAtt Vpc.CidrBlock, 4, 8]]}}`},
+	{name: "port from a mapping",
+		truth:   "the rule opens 8080",
+		without: "Open",
+		want:    []string{closedTask},
+		head:    "Mappings: {Ports: {web: {listen: 8080}}}\n",
+		add:     `  Open: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: tcp, FromPort: !FindInMap [Ports, web, listen], ToPort: !FindInMap [Ports, web, listen], SourceSecurityGroupId: !Ref EdgeGroup}}`},
 	{name: "port from a mapping by region", truth: "which port is open is for the deployment", without: "Open", unknown: true,
 		head: "Mappings: {Ports: {us-east-1: {listen: 8080}, eu-west-1: {listen: 80}}}\n",
 		add:  `  Open: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: tcp, FromPort: !FindInMap [Ports, !Ref AWS::Region, listen], ToPort: !FindInMap [Ports, !Ref AWS::Region, listen], SourceSecurityGroupId: !Ref EdgeGroup}}`},
-	{name: "port from a mapping by region, closed in each", truth: "80 is closed in every region; which other port is open is for the deployment", without: "Open", unknown: true,
-		head: "Mappings: {Ports: {us-east-1: {listen: 8080}, eu-west-1: {listen: 8081}}}\n",
-		add:  `  Open: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: tcp, FromPort: !FindInMap [Ports, !Ref AWS::Region, listen], ToPort: !FindInMap [Ports, !Ref AWS::Region, listen], SourceSecurityGroupId: !Ref EdgeGroup}}`},
+	{name: "port from a mapping by region, closed in each",
+		truth:   "80 is closed in every region; which other port is open is for the deployment",
+		without: "Open",
+		unknown: true,
+		head:    "Mappings: {Ports: {us-east-1: {listen: 8080}, eu-west-1: {listen: 8081}}}\n",
+		add:     `  Open: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: tcp, FromPort: !FindInMap [Ports, !Ref AWS::Region, listen], ToPort: !FindInMap [Ports, !Ref AWS::Region, listen], SourceSecurityGroupId: !Ref EdgeGroup}}`},
 
 	// What is not read.
 	{name: "include in a group's properties", truth: "the included file may give rules", without: "TaskGroup Open", unknown: true,
@@ -267,7 +290,11 @@ var templateForms = []form{
       GroupDescription: task
       VpcId: !Ref Vpc
       Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://bucket/rules.yaml}}`},
-	{name: "a macro over the template", truth: "the macro may add what is missing", without: "Open", head: "Transform: [TeamDefaults]\n", unknown: true},
+	{name: "a macro over the template",
+		truth:   "the macro may add what is missing",
+		without: "Open",
+		head:    "Transform: [TeamDefaults]\n",
+		unknown: true},
 	{name: "a nested stack that is given the group", truth: "the stack may open the port", without: "Open", unknown: true,
 		add: `  More: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: https://bucket.s3.amazonaws.com/more.yaml, Parameters: {Group: !GetAtt TaskGroup.GroupId}}}`},
 	{name: "a port from a custom resource", truth: "which port is open is for the deployment", without: "Open", unknown: true,
@@ -287,12 +314,16 @@ var templateForms = []form{
       LoadBalancers: [{ContainerName: web, ContainerPort: 80, TargetGroupArn: !ImportValue pool}]`},
 	{name: "a target group that an output gives away", truth: "who nests this template may register targets", without: "Service Task Open",
 		head: "Outputs: {Pool: {Value: !Ref Pool}}\n", unknown: true},
-	{name: "a fragment whose load balancer is let out to a group of others", truth: "the targets are in the template that includes it", without: "Service Task Open TaskGroup",
-		head: "Parameters: {Destination: {Type: String}}\n", unknown: true,
+	{name: "a fragment whose load balancer is let out to a group of others",
+		truth:   "the targets are in the template that includes it",
+		without: "Service Task Open TaskGroup",
+		head:    "Parameters: {Destination: {Type: String}}\n", unknown: true,
 		add: `  Out: {Type: AWS::EC2::SecurityGroupEgress, Properties: {GroupId: !Ref EdgeGroup, IpProtocol: '-1', DestinationSecurityGroupId: !Ref Destination}}`},
 	{name: "no targets at all", truth: "503", without: "Service Task Open TaskGroup", want: []string{"warning listener-without-targets Pool"}},
-	{name: "a service that waits for a conditional listener", truth: "the listener is before the service where it exists", without: "Http Service",
-		head: "Parameters: {Stage: {Type: String}}\nConditions: {IsProd: !Equals [!Ref Stage, prod]}\n",
+	{name: "a service that waits for a conditional listener",
+		truth:   "the listener is before the service where it exists",
+		without: "Http Service",
+		head:    "Parameters: {Stage: {Type: String}}\nConditions: {IsProd: !Equals [!Ref Stage, prod]}\n",
 		add: `  Http: {Type: AWS::ElasticLoadBalancingV2::Listener, Condition: IsProd, Properties: {LoadBalancerArn: !Ref Edge, Port: 80, Protocol: HTTP, DefaultActions: [{Type: forward, TargetGroupArn: !Ref Pool}]}}
   Service:
     Type: AWS::ECS::Service
@@ -305,7 +336,9 @@ var templateForms = []form{
       TaskDefinition: !Ref Task
       NetworkConfiguration: {AwsvpcConfiguration: {Subnets: [!Ref NetA, !Ref NetB], SecurityGroups: [!Ref TaskGroup]}}
       LoadBalancers: [{ContainerName: web, ContainerPort: 80, TargetGroupArn: !Ref Pool}]`},
-	{name: "UDP behind a network load balancer, checked over TCP", truth: "the health check is TCP, and the group opens UDP only", without: "Edge EdgeGroup Http Pool Task Service TaskGroup Open",
+	{name: "UDP behind a network load balancer, checked over TCP",
+		truth:   "the health check is TCP, and the group opens UDP only",
+		without: "Edge EdgeGroup Http Pool Task Service TaskGroup Open",
 		unknown: true, want: []string{"error target-ingress-closed TaskGroup"},
 		add: `  TaskGroup: {Type: AWS::EC2::SecurityGroup, Properties: {GroupDescription: task, VpcId: !Ref Vpc, SecurityGroupIngress: [{IpProtocol: udp, FromPort: 53, ToPort: 53, CidrIp: 0.0.0.0/0}]}}
   Edge: {Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {Type: network, Scheme: internet-facing, Subnets: [!Ref NetA, !Ref NetB]}}
@@ -330,8 +363,10 @@ var templateForms = []form{
 		add: `  Open: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: '-1', SourceSecurityGroupId: !Ref EdgeGroup}}`},
 	{name: "UDP only", truth: "80 is closed for TCP", without: "Open", want: []string{closedTask},
 		add: `  Open: {Type: AWS::EC2::SecurityGroupIngress, Properties: {GroupId: !Ref TaskGroup, IpProtocol: udp, FromPort: 80, ToPort: 80, SourceSecurityGroupId: !Ref EdgeGroup}}`},
-	{name: "egress of the load balancer closed", truth: "the load balancer may send nothing to 80", want: []string{"error alb-egress-closed EdgeGroup"},
-		add: `  Out: {Type: AWS::EC2::SecurityGroupEgress, Properties: {GroupId: !Ref EdgeGroup, IpProtocol: tcp, FromPort: 443, ToPort: 443, DestinationSecurityGroupId: !Ref TaskGroup}}`},
+	{name: "egress of the load balancer closed",
+		truth: "the load balancer may send nothing to 80",
+		want:  []string{"error alb-egress-closed EdgeGroup"},
+		add:   `  Out: {Type: AWS::EC2::SecurityGroupEgress, Properties: {GroupId: !Ref EdgeGroup, IpProtocol: tcp, FromPort: 443, ToPort: 443, DestinationSecurityGroupId: !Ref TaskGroup}}`},
 }
 
 func TestTemplateForms(t *testing.T) {
