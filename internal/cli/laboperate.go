@@ -126,25 +126,30 @@ func newLabScale(s streams, f *labFlags) *cobra.Command {
 
 func newLabRedeploy(s streams, f *labFlags) *cobra.Command {
 	var limit time.Duration
+	var env []string
 	cmd := &cobra.Command{
 		Use:   "redeploy SERVICE",
 		Short: "Replace a service's tasks by new ones, which see the names of now",
 		Long: `Replace the tasks of a service as a new deployment does, within its minimum and
-maximum percent, and wait until the new tasks have taken over.`,
-		Example: "  hoplab lab redeploy client-service",
-		Args:    exactly(1),
+maximum percent, and wait until the new tasks have taken over. With --env it is
+a new revision, whose app answers in another way. One that does not become
+healthy is rolled back where the circuit breaker says so; that is exit code 1.`,
+		Example: `  hoplab lab redeploy client-service
+  hoplab lab redeploy sample-ecs-app --env STATUS=500`,
+		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			c, err := f.caller(args[0])
 			if err != nil {
 				return err
 			}
-			if err := f.call(labctl.Request{Op: labctl.OpRedeploy, Service: c.Service, Timeout: limit}, nil); err != nil {
+			if err := f.call(labctl.Request{Op: labctl.OpRedeploy, Service: c.Service, Timeout: limit, Env: env}, nil); err != nil {
 				return err
 			}
 			return say(s, "%s is redeployed", args[0])
 		},
 	}
 	cmd.Flags().DurationVar(&limit, "timeout", 2*time.Minute, "how long to wait for the new tasks")
+	cmd.Flags().StringArrayVar(&env, "env", nil, "a variable of the new tasks' app, NAME=value, such as STATUS or DELAY (may repeat)")
 	return cmd
 }
 

@@ -65,7 +65,7 @@ func (f *planFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.protocol, "app-protocol", "",
 		"appProtocol of every endpoint: http, or http2 for HTTP/2 between agents and to the app (default the templates')")
 	fl.StringVar(&f.accessLog, "access-log", "", "access log of every agent: text, json or off (default the templates')")
-	fl.IntVar(&f.workers, "envoy-workers", lab.EnvoyWorkers, "worker threads of each Envoy; AWS's agent has 2")
+	fl.IntVar(&f.workers, "envoy-workers", lab.AgentWorkers, "worker threads of each Envoy; AWS's agent has 2")
 	fl.StringArrayVar(&f.budgets, "budget", nil, `a limit on the difference, e.g. 'p99 <= +2ms' (may repeat)`)
 	fl.Float64Var(&f.level, "level", 0, "confidence level (default 0.95)")
 	fl.StringVar(&f.stopAt, "stop-at", "", "end early once an interval is narrow enough, e.g. 'p50 5us'; planned looks keep the level")

@@ -196,7 +196,7 @@ func start(ctx context.Context, dir *run.Dir, o Options, routes map[string]Route
 	opts := lab.Options{
 		Topology: o.Topology, Fabric: dir.Plan.Fabric, App: lab.App{Command: o.App, Env: appEnv(&dir.Plan)},
 		Dir: labDir(r), Seed: seedOf(&dir.Plan, r.Index), Scale: 1, Node: o.Node,
-		Agent: dir.Plan.Agent, Envoy: o.Envoy, EnvoyWorkers: dir.Plan.EnvoyWorkers,
+		Agent: dir.Plan.Agent, Envoy: o.Envoy, AgentWorkers: dir.Plan.EnvoyWorkers,
 	}
 	var err error
 	if opts.Only, err = Reached(o.Topology, &dir.Plan); err != nil {

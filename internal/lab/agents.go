@@ -16,9 +16,9 @@ const (
 	AgentEnvoy = "envoy" // the Envoy that Options.Envoy names
 )
 
-// EnvoyWorkers is how many worker threads AWS starts its agent's Envoy with
-// (semantics, section 12).
-const EnvoyWorkers = 2
+// AgentWorkers is how many worker threads AWS starts its agent's Envoy with
+// (semantics, section 3).
+const AgentWorkers = 2
 
 // CheckAgent fails when the other options do not allow the Agent. Envoy runs in
 // real time, so it needs an unscaled clock.

@@ -51,8 +51,8 @@ var passed = []string{"HELLO", "STATUS", "DELAY", "EVENTS", "SPIN", "DEPENDENCIE
 var replaced = []string{"PORT", "LISTEN_ADDRESS", "INSTANCE"}
 
 // appEnv returns the container's environment as the app gets it: what the
-// source settles of the variables that are passed on, delays on the lab's
-// clock. It notes the names of the others.
+// source settles of the variables that are passed on, or the deployment sets in
+// their place, delays on the lab's clock. It notes the names of the others.
 func (l *Lab) appEnv(t *task, c *topology.Container) []string {
 	env := inheritedEnv()
 	var left []string
@@ -64,10 +64,12 @@ func (l *Lab) appEnv(t *task, c *topology.Container) []string {
 		case !slices.Contains(passed, k), strings.ContainsRune(v, 0):
 			left = append(left, strconv.Quote(k))
 			continue
-		case k == "DELAY", k == "EVENTS":
-			v = scaleDelays(v, l.clock)
 		}
-		env = append(env, k+"="+v)
+		env = append(env, l.appVariable(k, v))
+	}
+	for _, v := range t.env { // the later of two counts
+		name, value, _ := strings.Cut(v, "=")
+		env = append(env, l.appVariable(name, value))
 	}
 	if len(left) > 0 {
 		slices.Sort(left)
@@ -78,6 +80,14 @@ func (l *Lab) appEnv(t *task, c *topology.Container) []string {
 		env = append(env, "SPIN="+s.Spin.String()+shareSuffix(s.Share))
 	}
 	return append(env, l.opts.App.Env...)
+}
+
+// appVariable is a variable of the app with its durations on the lab's clock.
+func (l *Lab) appVariable(name, value string) string {
+	if name == "DELAY" || name == "EVENTS" {
+		value = scaleDelays(value, l.clock)
+	}
+	return name + "=" + value
 }
 
 // some lists up to n of the words and says how many more there are.

@@ -1,10 +1,7 @@
 package lab
 
 import (
-	"context"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab/alb"
@@ -97,90 +94,6 @@ func (l *Lab) Scale(p TaskRef, count int) error {
 	s.desired, s.broken, s.failures = count, false, 0
 	s.reconcile()
 	return nil
-}
-
-// Redeploy replaces a service's tasks by new ones, which see the names that
-// exist now, within its minimum and maximum percent. It returns when the old
-// tasks have been taken out of service, or with an error when ctx ends before
-// the new ones are healthy.
-func (l *Lab) Redeploy(ctx context.Context, p TaskRef) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s, err := l.findService(p)
-	if err != nil {
-		return err
-	}
-	if s.def.Task == nil {
-		return fmt.Errorf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown)
-	}
-	s.deployments++
-	s.deploying, s.steady = true, false
-	s.broken, s.failures, s.visible = false, 0, existing
-	d := deployment{service: s, old: slices.Clone(s.tasks)}
-	for {
-		if done, err := d.step(ctx); done || err != nil {
-			return err
-		}
-		l.mu.Unlock()
-		sleep(ctx, 5*time.Millisecond)
-		l.mu.Lock()
-		switch {
-		case l.closed:
-			return fmt.Errorf("the lab was closed")
-		case ctx.Err() != nil:
-			return fmt.Errorf("service %s: %d of %d old tasks still run; either the new ones are not healthy or minimum and maximum percent leave no room: %w",
-				s.def.ID, d.left(), len(d.old), ctx.Err())
-		}
-	}
-}
-
-// deployment is a rolling replacement of a service's tasks.
-type deployment struct {
-	service *service
-	old     []*task
-}
-
-// left counts the old tasks that still take traffic.
-func (d *deployment) left() (n int) {
-	for _, t := range d.service.tasks {
-		if slices.Contains(d.old, t) {
-			n++
-		}
-	}
-	return n
-}
-
-// step starts as many new tasks and stops as many old ones as may be now, and
-// reports whether it is through.
-func (d *deployment) step(ctx context.Context) (done bool, err error) {
-	s := d.service
-	least := (s.desired*s.def.MinimumHealthyPercent.Or(100) + 99) / 100 // rounded up
-	there := len(s.tasks) + s.starting
-	if n := min(s.desired-(there-d.left()), s.desired*s.def.MaximumPercent.Or(200)/100-there); n > 0 {
-		if err := s.begin(ctx, n, ""); err != nil {
-			return false, err
-		}
-	}
-	ready := 0
-	for _, t := range s.tasks {
-		if !slices.Contains(d.old, t) && t.ready() {
-			ready++
-		}
-	}
-	// Old tasks stay until new ones take over, unless only their end makes room.
-	keep := s.desired
-	if len(s.tasks)-d.left() < s.desired {
-		keep = least
-	}
-	for _, t := range d.old {
-		if ready+d.left() > keep {
-			s.retire(t, "a new deployment replaces it")
-		}
-	}
-	if d.left() == 0 {
-		s.copy.lab.later(0, s.settle)
-	}
-	return d.left() == 0, nil
 }
 
 // ready reports whether every load balancer that the task is registered with,

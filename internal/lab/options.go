@@ -31,9 +31,9 @@ type Options struct {
 	Agent string
 	// Envoy is the path of the program that AgentEnvoy runs.
 	Envoy string
-	// EnvoyWorkers is how many worker threads each Envoy has; 0 means the
-	// constant of that name.
-	EnvoyWorkers int
+	// AgentWorkers is how many worker threads each agent has, the lab's own or
+	// an Envoy; 0 means the constant of that name.
+	AgentWorkers int
 	// Scale is how many times faster than real the lab's timers run; below 1 means 1.
 	Scale  float64
 	Inject []Injection

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 	"time"
@@ -23,16 +22,15 @@ type service struct {
 	leaving []*task // that are being stopped
 	started int     // tasks ever started, for their names
 	events  []Event
-	// visible says which services existed when the current deployment was
-	// created: every task of a deployment resolves the same names, also one
-	// that replaces another or scales out later.
-	visible func(topology.ID) bool
-	// starting counts tasks that are asked for and take their time to start;
-	// deployments numbers the deployments, for their names.
-	starting    int
+	// current is the deployment whose tasks are started, completed the last one
+	// that completed, if one has; deployments counts them, for their numbers.
+	current     rollout
+	completed   *rollout
 	deployments int
-	deploying   bool // a deployment has not completed yet
-	steady      bool // a steady state was reported since the last change
+	// starting counts tasks that are asked for and take their time to start.
+	starting  int
+	deploying bool // the current deployment has not completed yet
+	steady    bool // a steady state was reported since the last change
 	// failures counts the tasks in a row that ended or were replaced before they
 	// were healthy; broken is set when the circuit breaker has opened.
 	failures int
@@ -78,8 +76,7 @@ func (s *service) deploy() []*task {
 	for _, id := range s.def.After {
 		before[id] = true
 	}
-	s.visible = func(id topology.ID) bool { return before[id] }
-	s.deployments, s.deploying = 1, true
+	s.roll(func(id topology.ID) bool { return before[id] }, nil)
 	var out []*task
 	for range s.desired {
 		out = append(out, s.newTask(s.nextID()))
@@ -200,16 +197,11 @@ func (s *service) settle() {
 	s.steady = true
 	if s.deploying {
 		s.deploying = false
-		s.event("(deployment %s) deployment completed.", s.deployment())
+		done := s.current
+		s.completed = &done
+		s.event("(deployment %s) deployment completed.", s.deploymentName(done.number))
 	}
 	s.event("has reached a steady state.")
-}
-
-// deployment names the current deployment as Amazon ECS does: ecs-svc/ and a number.
-func (s *service) deployment() string {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%s\x00%s\x00%d", s.copy.name, s.def.ID, s.deployments)
-	return fmt.Sprintf("ecs-svc/%019d", h.Sum64()%1e19)
 }
 
 // groups are the names of the target groups that tasks are registered with.
@@ -268,7 +260,8 @@ func (s *service) failed() {
 	// Half of the desired count, at least 3 and at most 200.
 	if limit := min(max((s.desired+1)/2, 3), 200); s.failures >= limit {
 		s.broken = true
-		s.event("(deployment %s) deployment failed: tasks failed to start.", s.deployment())
+		s.event("(deployment %s) deployment failed: tasks failed to start.", s.deploymentName(s.current.number))
+		s.rollBack()
 	}
 }
 
@@ -289,7 +282,7 @@ func (s *service) retire(t *task, why string) {
 	s.event("has stopped 1 running tasks: (task %s).", t.id)
 	if groups := s.groups(); len(groups) > 0 {
 		s.event("deregistered 1 targets in target-group %s", strings.Join(groups, ", "))
-		s.append(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on 1 tasks.", s.name(), s.deployment()))
+		s.append(fmt.Sprintf("(service %s, taskSet %s) has begun draining connections on 1 tasks.", s.name(), s.deploymentName(t.rollout)))
 	}
 	l.wg.Go(func() {
 		l.pause(l.opts.Timing.Deregister) // callers send requests until they are told
@@ -374,8 +367,8 @@ func (s *service) unhealthy(t *task, why string, still func() bool) {
 	if !t.wasHealthy {
 		s.failed()
 	}
-	if s.broken {
-		return // nothing would take its place
+	if s.broken || !slices.Contains(s.tasks, t) {
+		return // nothing would take its place, or the deployment was rolled back
 	}
 	// Where the maximum percent leaves room, the replacement starts first.
 	const replaces = " Amazon ECS replaced 1 tasks due to an unhealthy status."

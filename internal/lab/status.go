@@ -21,6 +21,8 @@ type Status struct {
 	Services      []ServiceStatus      `json:"services"`
 	Instances     []InstanceStatus     `json:"instances,omitempty"`
 	LoadBalancers []LoadBalancerStatus `json:"load_balancers"`
+	// Namespaces are what AWS Cloud Map lists, of the deployment without twins.
+	Namespaces []NamespaceStatus `json:"namespaces,omitempty"`
 	// CA is the file with the authority that signs the HTTPS listeners'
 	// certificates; empty without such a listener.
 	CA string `json:"ca,omitempty"`
@@ -32,12 +34,15 @@ type Status struct {
 
 // ServiceStatus is a service with its tasks.
 type ServiceStatus struct {
-	ID      topology.ID  `json:"id"`
-	Name    string       `json:"name"`
-	Twin    string       `json:"twin,omitempty"` // set for the tasks of a twin
-	Desired int          `json:"desired"`
-	Tasks   []TaskStatus `json:"tasks"`
-	Events  []Event      `json:"events,omitempty"`
+	ID      topology.ID `json:"id"`
+	Name    string      `json:"name"`
+	Twin    string      `json:"twin,omitempty"` // set for the tasks of a twin
+	Desired int         `json:"desired"`
+	// Stable is what the waiter services-stable of the AWS CLI waits for: as
+	// many tasks as desired and no deployment under way, of whatever revision.
+	Stable bool         `json:"stable"`
+	Tasks  []TaskStatus `json:"tasks"`
+	Events []Event      `json:"events,omitempty"`
 }
 
 // TaskStatus is one task.
@@ -93,9 +98,12 @@ func (l *Lab) Status() Status {
 	st.Addresses = l.addresses()
 	var wg sync.WaitGroup
 	for _, dc := range l.copies {
+		if dc.name == "" {
+			st.Namespaces = dc.cloudMap()
+		}
 		for _, s := range dc.services {
 			tasks := slices.Concat(s.tasks, s.leaving)
-			ss := ServiceStatus{ID: s.def.ID, Name: s.name(), Twin: dc.name, Desired: s.desired,
+			ss := ServiceStatus{ID: s.def.ID, Name: s.name(), Twin: dc.name, Desired: s.desired, Stable: s.stable(),
 				Tasks: make([]TaskStatus, len(tasks)), Events: slices.Clone(s.events)}
 			for i, t := range tasks {
 				wg.Go(func() { ss.Tasks[i] = t.status() })

@@ -32,7 +32,9 @@ type task struct {
 	dir     string
 	iface   *vpc.Interface
 	host    fabric.Host
-	names   []name // what it resolves: what existed when its deployment was created
+	names   []name   // what it resolves: what existed when its deployment was created
+	rollout int      // the number of its deployment
+	env     []string // that deployment's variables of the app
 	agent   *nodeProcess
 	apps    []*appProcess
 	begun   time.Time
@@ -59,7 +61,7 @@ type task struct {
 func (s *service) newTask(id string) *task {
 	l := s.copy.lab
 	t := &task{
-		service: s, id: id, names: s.copy.namesFor(s.def, s.visible),
+		service: s, id: id, names: s.copy.namesFor(s.def, s.current.visible), rollout: s.current.number, env: s.current.env,
 		begun: time.Now(), state: Running, targets: map[string]alb.State{}, containers: map[string]string{},
 	}
 	t.ctx, t.cancel = context.WithCancel(l.ctx)
@@ -131,7 +133,7 @@ func (t *task) startAgent() (err error) {
 	l, def := t.service.copy.lab, t.service.def
 	cfg := agent.Config{
 		Task: t.id, Zone: l.zone(t.iface.Subnet), Scale: l.opts.Scale, Seed: l.opts.Seed,
-		ConnectTimeout: l.opts.ConnectTimeout, Workers: cmp.Or(l.opts.EnvoyWorkers, EnvoyWorkers), Inject: l.agentInjection(t.service),
+		ConnectTimeout: l.opts.ConnectTimeout, Workers: cmp.Or(l.opts.AgentWorkers, AgentWorkers), Inject: l.agentInjection(t.service),
 	}
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
 		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}

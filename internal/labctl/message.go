@@ -22,7 +22,7 @@ type Request struct {
 	Part         lab.Part    `json:"part,omitempty"`
 	LoadBalancer topology.ID `json:"load_balancer,omitempty"`
 	// Argv and Dir are for OpExec; stdin, stdout and stderr come as file
-	// descriptors beside the line.
+	// descriptors beside the line. Env is for it and for OpRedeploy.
 	Argv []string `json:"argv,omitempty"`
 	Dir  string   `json:"dir,omitempty"`
 	Env  []string `json:"env,omitempty"`

@@ -31,7 +31,7 @@ func (s *server) operate(ctx context.Context, r Request) (known bool, err error)
 		}
 		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		return true, s.lab.Redeploy(ctx, p)
+		return true, s.lab.Redeploy(ctx, p, r.Env...)
 	}
 	return false, nil
 }

@@ -354,6 +354,7 @@ type Service struct {
 	GraceSeconds          Opt[int]
 	DeploymentController  Opt[string] // "ECS", "CODE_DEPLOY", "EXTERNAL"
 	CircuitBreaker        Opt[bool]
+	Rollback              Opt[bool]   // of the circuit breaker: back to the last deployment that completed
 	Strategy              Opt[string] // "ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"; absent: ROLLING
 	MinimumHealthyPercent Opt[int]
 	MaximumPercent        Opt[int]

@@ -14,7 +14,6 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/clock"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/h1"
-	"github.com/hoplab/hoplab/internal/lab/h2"
 	"github.com/hoplab/hoplab/internal/lab/inject"
 )
 
@@ -38,18 +37,6 @@ type Agent struct {
 	wg   sync.WaitGroup
 	stop chan struct{}
 	once sync.Once
-}
-
-// endpoint is one listener with its route and cluster: HTTP through route,
-// anything else through tcp.
-type endpoint struct {
-	name   string
-	stats  *stats
-	hosts  *cluster
-	route  *route
-	codec  *h2.DownstreamCodec // before route for clients that speak HTTP/2
-	tcp    *tcpProxy
-	secure *handshakes // before both where the downstream speaks TLS; nil for plain
 }
 
 // Start starts an agent and says where it listens.
@@ -87,25 +74,6 @@ func (a *Agent) connectTimeout() time.Duration {
 	return a.clock.Real(defaultConnectTimeout)
 }
 
-func (a *Agent) newEndpoint(name string, p Protocol, t Timeouts, local bool) (*endpoint, error) {
-	ep := &endpoint{name: name, stats: newStats(), hosts: newCluster(a.clock, a.net, a.clock.Real(t.Idle), local)}
-	if !local {
-		ep.hosts.zones = &a.zones
-	}
-	switch p {
-	case HTTP, HTTP2, GRPC:
-		ep.hosts.http2 = p != HTTP
-		ep.route = a.newRoute(ep.hosts, t, ep.stats, local)
-		ep.codec = h2.NewDownstreamCodec(ep.route.streams.Take, ep.route.idle)
-		ep.route.server.HTTP2 = ep.codec.Serve
-	case TCP:
-		ep.tcp = &tcpProxy{agent: a, hosts: ep.hosts, stats: ep.stats, idle: a.clock.Real(t.Idle)}
-	default:
-		return nil, fmt.Errorf("protocol %q is none of http, http2, grpc, tcp", p)
-	}
-	return ep, nil
-}
-
 func (a *Agent) startIngress(in Ingress) (netip.AddrPort, error) {
 	ep, err := a.newEndpoint(in.Discovery, in.Protocol, in.Timeouts, true)
 	if err != nil {
@@ -115,10 +83,12 @@ func (a *Agent) startIngress(in Ingress) (netip.AddrPort, error) {
 		if ep.secure, err = newHandshakes(in, ep.stats, a.clock.Real(in.Timeouts.Idle)); err != nil {
 			return netip.AddrPort{}, err
 		}
-		if ep.tcp != nil {
-			ep.tcp.secure = ep.secure
-		} else {
-			ep.route.scheme = "x-forwarded-proto: https\r\n"
+		for _, w := range ep.workers {
+			if w.tcp != nil {
+				w.tcp.secure = ep.secure
+			} else {
+				w.route.scheme = "x-forwarded-proto: https\r\n"
+			}
 		}
 	}
 	ep.hosts.setHosts([]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), in.App)})
@@ -184,26 +154,6 @@ func (a *Agent) startEgress(b *Bound) error {
 		}
 	}()
 	return nil
-}
-
-func (ep *endpoint) take(c net.Conn) {
-	switch {
-	case ep.secure == nil:
-		ep.pass(c)
-	case ep.tcp != nil:
-		ep.tcp.take(ep.secure.over(c)) // it connects to the app first, as Envoy does
-	default:
-		ep.secure.begin(c, ep.pass)
-	}
-}
-
-// pass gives a connection to the route or the TCP proxy.
-func (ep *endpoint) pass(c net.Conn) {
-	if ep.route != nil {
-		ep.route.server.Take(c, c.RemoteAddr(), c.LocalAddr())
-	} else {
-		ep.tcp.take(c)
-	}
 }
 
 // unmatched drops a connection to a virtual address on a port that no alias
@@ -275,9 +225,7 @@ func (a *Agent) endpoints() []*endpoint {
 // of the answers that grows over drainTime says that they are the last.
 func (a *Agent) Drain() {
 	for _, ep := range a.ingress {
-		if ep.route != nil {
-			ep.route.draining.CompareAndSwap(0, time.Now().UnixNano())
-		}
+		ep.drain()
 	}
 	for _, l := range a.listeners {
 		l.Close()
@@ -295,19 +243,7 @@ func (a *Agent) Close() {
 			a.outbound.Close()
 		}
 		for _, ep := range a.endpoints() {
-			ep.hosts.close()
-			if ep.secure != nil {
-				ep.secure.close()
-			}
-			if ep.codec != nil {
-				ep.codec.Close()
-			}
-			if ep.route != nil {
-				ep.route.server.Close()
-				ep.route.streams.Close()
-			} else {
-				ep.tcp.close()
-			}
+			ep.close()
 		}
 		a.wg.Wait()
 		a.log.close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
@@ -32,12 +33,17 @@ type cluster struct {
 	mu      sync.Mutex                 // for setHosts and leaving
 	leaving map[*h2.UpstreamCodec]bool // of hosts that are gone, with streams that are not
 	hosts   atomic.Pointer[[]*host]
-	next    atomic.Uint32
+	turns   []atomic.Uint32         // whose turn it is, for each worker
 	zones   *atomic.Pointer[zoning] // the agent's; nil for an app
 }
 
-func newCluster(c clock.Clock, n fabric.Net, idle time.Duration, local bool) *cluster {
-	cl := &cluster{clock: c, net: n, idle: idle, local: local, leaving: map[*h2.UpstreamCodec]bool{}}
+// newCluster makes an empty cluster for so many workers. Envoy lets the turns
+// begin with any host, so that its clients do not all begin with the same.
+func newCluster(c clock.Clock, n fabric.Net, idle time.Duration, local bool, workers int) *cluster {
+	cl := &cluster{clock: c, net: n, idle: idle, local: local, leaving: map[*h2.UpstreamCodec]bool{}, turns: make([]atomic.Uint32, workers)}
+	for i := range cl.turns {
+		cl.turns[i].Store(rand.Uint32N(1 << 16))
+	}
 	cl.detection.since = time.Now()
 	cl.hosts.Store(&[]*host{})
 	return cl
@@ -47,12 +53,17 @@ func newCluster(c clock.Clock, n fabric.Net, idle time.Duration, local bool) *cl
 type host struct {
 	addr     netip.AddrPort
 	name     string // addr as text, for the log
-	pool     *relay.Pool
 	dial     relay.Dialer
-	codec    *h2.UpstreamCodec // between pool and host when it speaks HTTP/2
+	links    []link // of each worker
 	requests atomic.Int64
 
 	outlier
+}
+
+// link is one worker's connections to a host.
+type link struct {
+	pool  *relay.Pool
+	codec *h2.UpstreamCodec // between pool and host when it speaks HTTP/2
 }
 
 // setHosts replaces the hosts; those that stay keep their connections and
@@ -67,29 +78,18 @@ func (c *cluster) setHosts(addrs []netip.AddrPort) {
 			now = append(now, old[i])
 			continue
 		}
-		h := &host{addr: a, name: a.String(), outlier: outlier{cluster: c}}
-		dial := func(timeout time.Duration) (net.Conn, error) { return c.dial(a, timeout) }
-		h.dial = dial
-		if c.tls != nil {
-			h.dial = relay.WithTLS(dial, c.tls)
-		}
-		if c.http2 {
-			h.codec = h2.NewUpstreamCodec(dial, c.tls)
-			h.codec.Explain()
-			dial = h.codec.Dial
-		} else {
-			dial = h.dial
-		}
-		h.pool = relay.NewPool(dial, c.idle)
+		h := c.newHost(a)
 		now = append(now, h)
 	}
 	c.hosts.Store(&now)
 	c.detection.membersChanged(now, time.Now())
 	for _, h := range old {
 		if !slices.Contains(now, h) {
-			h.pool.Close()
-			if h.codec != nil {
-				c.retire(h.codec)
+			for _, l := range h.links {
+				l.pool.Close()
+				if l.codec != nil {
+					c.retire(l.codec)
+				}
 			}
 		}
 	}
@@ -105,6 +105,27 @@ func (c *cluster) retire(codec *h2.UpstreamCodec) {
 	})
 }
 
+func (c *cluster) newHost(a netip.AddrPort) *host {
+	h := &host{addr: a, name: a.String(), outlier: outlier{cluster: c}}
+	dial := func(timeout time.Duration) (net.Conn, error) { return c.dial(a, timeout) }
+	h.dial = dial
+	if c.tls != nil {
+		h.dial = relay.WithTLS(dial, c.tls)
+	}
+	for range c.turns {
+		l := link{}
+		if c.http2 {
+			l.codec = h2.NewUpstreamCodec(dial, c.tls)
+			l.codec.Explain()
+			l.pool = relay.NewPool(l.codec.Dial, c.idle)
+		} else {
+			l.pool = relay.NewPool(h.dial, c.idle)
+		}
+		h.links = append(h.links, l)
+	}
+	return h
+}
+
 func (c *cluster) dial(a netip.AddrPort, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -114,11 +135,11 @@ func (c *cluster) dial(a netip.AddrPort, timeout time.Duration) (net.Conn, error
 	return c.net.Dial(ctx, a)
 }
 
-// pick returns the next host in turn that is not ejected and was not tried
-// yet, failing that one that was tried, or nil for an empty cluster. When
-// fewer than half of the hosts are in use, ejections are ignored (Envoy's
+// pick returns the next host in the worker's turn that is not ejected and was
+// not tried yet, failing that one that was tried, or nil for an empty cluster.
+// When fewer than half of the hosts are in use, ejections are ignored (Envoy's
 // panic threshold of 50 %).
-func (c *cluster) pick(now time.Time, tried []*host) *host {
+func (c *cluster) pick(worker int, now time.Time, tried []*host) *host {
 	hosts := *c.hosts.Load()
 	switch len(hosts) {
 	case 0:
@@ -137,7 +158,7 @@ func (c *cluster) pick(now time.Time, tried []*host) *host {
 	if !panicking {
 		hosts = c.zoning().nearby(hosts, now, tried)
 	}
-	start := int(c.next.Add(1) - 1)
+	start := int(c.turns[worker].Add(1) - 1)
 	var fallback *host
 	for i := range hosts {
 		h := hosts[(start+i)%len(hosts)]
@@ -163,8 +184,10 @@ func (c *cluster) zoning() *zoning {
 
 func (c *cluster) sweep(now time.Time) {
 	for _, h := range *c.hosts.Load() {
-		h.pool.Sweep(now)
-		h.pool.Prune() // Envoy watches them
+		for i := range h.links {
+			h.links[i].pool.Sweep(now)
+			h.links[i].pool.Prune() // Envoy watches them
+		}
 	}
 }
 

@@ -27,8 +27,8 @@ type Config struct {
 	// ConnectTimeout is how long one try to reach a task may take. AWS does not
 	// document it; 0 means Envoy's default of 5 s.
 	ConnectTimeout time.Duration `json:"connect_timeout,omitempty"`
-	// Workers is how many worker threads an Envoy in the agent's place has; below
-	// 1 means 1. The lab's own agent has no such number.
+	// Workers is how many worker threads the agent has, each with a turn among
+	// the tasks and connections to them of its own; below 1 means 1.
 	Workers int `json:"workers,omitempty"`
 }
 

@@ -14,10 +14,11 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
-// route serves the HTTP/1.1 requests of one endpoint, in or out.
+// route serves the HTTP/1.1 requests of one endpoint, in or out, on one worker.
 type route struct {
 	agent   *Agent
 	cluster *cluster
+	worker  int // whose turn and connections it uses
 	retries int
 	server  relay.Server // of HTTP/1.1 connections
 	streams relay.Server // of HTTP/2 streams, each an HTTP/1.1 connection by now
@@ -48,9 +49,9 @@ const (
 	drainTime = 20 * time.Second
 )
 
-func (a *Agent) newRoute(c *cluster, t Timeouts, s *stats, ingress bool) *route {
+func (a *Agent) newRoute(c *cluster, worker int, t Timeouts, s *stats, ingress bool) *route {
 	r := &route{
-		agent: a, cluster: c, stats: s, ingress: ingress,
+		agent: a, cluster: c, worker: worker, stats: s, ingress: ingress,
 		scheme:     "x-forwarded-proto: http\r\n",
 		perRequest: a.clock.Real(t.PerRequest), idle: a.clock.Real(t.Idle), connect: a.connectTimeout(),
 	}
@@ -178,7 +179,7 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 			host.failed(time.Now())
 		}
 		if x.Unused() {
-			host.pool.Put(x.Up, time.Now())
+			host.links[r.worker].pool.Put(x.Up, time.Now())
 			x.Up = nil
 		}
 		refusal := r.refusalFor(x, err)
@@ -219,7 +220,7 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 		until = x.Start.Add(r.perRequest)
 	}
 	err := x.Deliver(head, f, until, r.idle)
-	x.Finish(host.pool)
+	x.Finish(host.links[r.worker].pool)
 	if !complete {
 		served = 0
 	}
@@ -242,7 +243,7 @@ func (r *route) connectTo(x *relay.Exchange) (*host, *localReply) {
 	var tried []*host
 	now := x.Start
 	for try := 0; ; try++ {
-		h := r.cluster.pick(now, tried)
+		h := r.cluster.pick(r.worker, now, tried)
 		if h == nil {
 			return nil, replyNoHost
 		}
@@ -250,7 +251,7 @@ func (r *route) connectTo(x *relay.Exchange) (*host, *localReply) {
 		if r.perRequest > 0 {
 			limit = min(limit, r.perRequest-now.Sub(x.Start))
 		}
-		up, err := h.pool.Get(now, max(limit, time.Millisecond))
+		up, err := h.links[r.worker].pool.Get(now, max(limit, time.Millisecond))
 		if err == nil {
 			if up.Served == 0 {
 				r.stats.connected()

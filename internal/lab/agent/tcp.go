@@ -10,12 +10,13 @@ import (
 )
 
 // tcpProxy is an endpoint without AppProtocol: bytes both ways, no headers,
-// no requests to count or to time.
+// no requests to count or to time. It is one worker's.
 type tcpProxy struct {
-	agent *Agent
-	hosts *cluster
-	stats *stats
-	idle  time.Duration // real
+	agent  *Agent
+	hosts  *cluster
+	worker int // whose turn it uses
+	stats  *stats
+	idle   time.Duration // real
 	// secure does the handshake of a client that speaks TLS; nil for plain.
 	secure *handshakes
 
@@ -47,7 +48,7 @@ func (p *tcpProxy) serve(c net.Conn) {
 	defer down.Release()
 	defer down.Close()
 	now := time.Now()
-	h := p.hosts.pick(now, nil)
+	h := p.hosts.pick(p.worker, now, nil)
 	if h == nil {
 		return
 	}

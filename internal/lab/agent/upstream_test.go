@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,8 +25,8 @@ func TestRoundRobin(t *testing.T) {
 		_, _, body := get(t, addr, "")
 		got += body
 	}
-	if got != "012012" {
-		t.Errorf("tasks answered in the order %s, want 012012", got)
+	if !strings.Contains("01201201", got) { // it begins anywhere
+		t.Errorf("tasks answered in the order %s, want 012 again and again", got)
 	}
 	st := a.Status().Egress[0]
 	if st.Requests != 6 || st.PerTarget["10.0.0.2:80"] != 2 || st.Codes["2xx"] != 6 {
@@ -114,7 +115,7 @@ func TestRetryElsewhere(t *testing.T) {
 
 func TestEjectionPanic(t *testing.T) {
 	w := newTestNetwork()
-	c := newCluster(clock.New(100), w.net(t), 0, false)
+	c := newCluster(clock.New(100), w.net(t), 0, false, 1)
 	c.setHosts([]netip.AddrPort{w.task(1, ""), w.task(2, ""), w.task(3, "")})
 	start := c.detection.since
 	at := func(modelled time.Duration) time.Time { return start.Add(modelled / 100) }
@@ -127,7 +128,7 @@ func TestEjectionPanic(t *testing.T) {
 	seen := func(now time.Time) int {
 		seen := map[*host]bool{}
 		for range 6 {
-			seen[c.pick(now, nil)] = true
+			seen[c.pick(0, now, nil)] = true
 		}
 		return len(seen)
 	}

@@ -25,6 +25,7 @@ func (b *builder) service(inst *resource.Instance) {
 		GraceSeconds:          b.integer(body, "health_check_grace_period_seconds"),
 		DeploymentController:  b.text(b.inner(body, "deployment_controller"), "type"),
 		CircuitBreaker:        b.boolean(b.inner(body, "deployment_circuit_breaker"), "enable"),
+		Rollback:              b.boolean(b.inner(body, "deployment_circuit_breaker"), "rollback"),
 		Strategy:              b.text(b.inner(body, "deployment_configuration"), "strategy"),
 		MinimumHealthyPercent: b.integer(body, "deployment_minimum_healthy_percent"),
 		MaximumPercent:        b.integer(body, "deployment_maximum_percent"),

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -203,7 +202,7 @@ func startEnvoy(t testing.TB, d *deployment) *hop {
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, arguments(file)...)
+	cmd := exec.Command(bin, arguments(file, d.cfg.Workers)...)
 	cmd.SysProcAttr = labtest.DieWithParent()
 	var words strings.Builder
 	cmd.Stdout, cmd.Stderr = &words, &words
@@ -279,15 +278,10 @@ func startEnvoy(t testing.TB, d *deployment) *hop {
 	return h
 }
 
-// arguments are the lab's, with one worker: with two, which one takes a
-// connection is chance, and each has a turn and a pool of its own.
-func arguments(bootstrap string) []string {
-	args := envoy.Args(bootstrap, 2)
-	if i := slices.Index(args, "--concurrency"); i >= 0 {
-		args[i+1] = "1"
-	}
-	return args
-}
+// arguments are the lab's, with one worker unless the deployment says more:
+// with two, which one takes a connection is chance, and each has a turn and a
+// pool of its own, which TestWorkers is about.
+func arguments(bootstrap string, workers int) []string { return envoy.Args(bootstrap, max(workers, 1)) }
 
 // envoyCounters puts Envoy's own statistics into the terms of the lab's agent.
 // It does not use the lab's code for that, which is on trial too.

@@ -24,6 +24,7 @@ func (b *builder) service(r *cfn.Resource) *topology.Service {
 		GraceSeconds:          b.integer(r.Prop("HealthCheckGracePeriodSeconds")),
 		DeploymentController:  b.text(r.Prop("DeploymentController", "Type")),
 		CircuitBreaker:        b.boolean(deploy.At("DeploymentCircuitBreaker", "Enable")),
+		Rollback:              b.boolean(deploy.At("DeploymentCircuitBreaker", "Rollback")),
 		Strategy:              b.text(deploy.Get("Strategy")),
 		MinimumHealthyPercent: b.integer(deploy.Get("MinimumHealthyPercent")),
 		MaximumPercent:        b.integer(deploy.Get("MaximumPercent")),
