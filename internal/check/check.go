@@ -65,6 +65,7 @@ type checker struct {
 	p            *reach.Predictor
 	x            *topology.Index
 	r            *reach.Report
+	before       *topology.Index // nil when nothing is known of it
 	suppressions []SuppressEntry
 	rule         *Rule
 	out          []Finding
@@ -98,6 +99,9 @@ type Options struct {
 	reach.Options
 	// Suppress holds the entries of a suppression file.
 	Suppress []SuppressEntry
+	// Before is the deployment as it is now, if the one that is checked takes its
+	// place; nil for rules about changes to find nothing.
+	Before *topology.Topology
 }
 
 // Run applies every rule to t and returns the findings, the worst first,
@@ -108,16 +112,22 @@ func Run(t *topology.Topology, o Options) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	return With(p, o.Suppress), nil
+	return with(p, o.Suppress, o.Before), nil
 }
 
 // With applies every rule to what p predicts, as Run does.
-func With(p *reach.Predictor, suppress []SuppressEntry) []Finding {
-	c := newChecker(p)
+func With(p *reach.Predictor, suppress []SuppressEntry) []Finding { return with(p, suppress, nil) }
+
+func with(p *reach.Predictor, suppress []SuppressEntry, before *topology.Topology) []Finding {
+	var old *topology.Index
+	if before != nil {
+		old = topology.NewIndex(before)
+	}
+	c := newChecker(p, old)
 	c.suppressions = suppress
-	c.out = findings(p)
+	c.out = findings(p, old)
 	if s := p.Variants(); s != nil {
-		c.out = conditional(p, s, c.out)
+		c.out = conditional(p, old, s, c.out)
 	}
 	for i := range c.out {
 		c.out[i].speak()
@@ -141,13 +151,13 @@ func order(a, b Finding) int {
 	)
 }
 
-func newChecker(p *reach.Predictor) *checker {
-	return &checker{p: p, x: p.Index(), r: p.Report(), flaws: map[string][]reach.Flaw{}}
+func newChecker(p *reach.Predictor, before *topology.Index) *checker {
+	return &checker{p: p, x: p.Index(), r: p.Report(), before: before, flaws: map[string][]reach.Flaw{}}
 }
 
-// findings applies every rule to what p predicts.
-func findings(p *reach.Predictor) []Finding {
-	c := newChecker(p)
+// findings applies every rule to what p predicts, and to what was there before.
+func findings(p *reach.Predictor, before *topology.Index) []Finding {
+	c := newChecker(p, before)
 	for _, s := range c.x.Topology.Services {
 		for _, f := range p.Flaws(s) {
 			c.flaws[f.Rule] = append(c.flaws[f.Rule], f)

@@ -67,7 +67,7 @@ func keyOf(f *Finding) string {
 // and that nothing which may exist beside it takes away. What only the whole
 // source has does not hold. When there are too many variants to look at each,
 // only what needs resources that exclude one another is left out.
-func conditional(p *reach.Predictor, space *variant.Space, whole []Finding) []Finding {
+func conditional(p *reach.Predictor, before *topology.Index, space *variant.Space, whole []Finding) []Finding {
 	all, complete := space.All()
 	if !complete {
 		return slices.DeleteFunc(whole, func(f Finding) bool { return torn(space, &f) })
@@ -79,7 +79,7 @@ func conditional(p *reach.Predictor, space *variant.Space, whole []Finding) []Fi
 			has = append(has, all[i].Holds(w))
 		}
 		v.has = append(v.has, has)
-		v.collect(i, findings(p.Variant(all[i])))
+		v.collect(i, findings(p.Variant(all[i]), before))
 	}
 	return v.merge(whole)
 }

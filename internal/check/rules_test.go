@@ -52,7 +52,7 @@ func TestRulesFireAndKeepQuiet(t *testing.T) {
 			ex := examples[r.ID]
 			f := topologytest.Healthy()
 			ex.fires(f)
-			got := ofRule(check(t, f, Options{}), r.ID)
+			got := ofRule(check(t, f, options(r.ID)), r.ID)
 			if len(got) == 0 {
 				t.Errorf("does not fire on %s", ex.story)
 			}
@@ -63,7 +63,7 @@ func TestRulesFireAndKeepQuiet(t *testing.T) {
 			}
 			f = topologytest.Healthy()
 			ex.quiet(f)
-			for _, g := range ofRule(check(t, f, Options{}), r.ID) {
+			for _, g := range ofRule(check(t, f, options(r.ID)), r.ID) {
 				t.Errorf("fires on the near miss: %s", g.Message)
 			}
 		})
@@ -91,7 +91,7 @@ func TestRulesDoc(t *testing.T) {
 		ex := examples[r.ID]
 		f := topologytest.Healthy()
 		ex.fires(f)
-		got := ofRule(check(t, f, Options{}), r.ID)
+		got := ofRule(check(t, f, options(r.ID)), r.ID)
 		if len(got) == 0 {
 			t.Fatalf("%s does not fire", r.ID)
 		}

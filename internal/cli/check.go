@@ -26,6 +26,7 @@ func newCheck(s streams) *cobra.Command {
 		format   string
 		failOn   string
 		suppress string
+		before   string
 		show     string
 		all      bool
 	)
@@ -41,6 +42,9 @@ app in the working directory.
 
 ` + appHelp + `
 
+With --before, which names the source of what is deployed now, the change itself
+is checked too: what CloudFormation cannot carry out, and what is lost by it.
+
 A finding is accepted in the template's Metadata or in ` + check.SuppressFile + `,
 with a reason. The exit code is 1 when a finding of severity error is left, or
 of severity warning with --fail-on warning, and 3 when the source holds nothing
@@ -48,7 +52,8 @@ that hoplab checks.`,
 		Example: `  hoplab check cdk.out
   hoplab check template.yaml --param Vpc=vpc-1 --format sarif >findings.sarif
   hoplab check . -c arms=both --fail-on warning
-  hoplab check infra/ --var enable_alb_egress=true`,
+  hoplab check infra/ --var enable_alb_egress=true
+  hoplab check cdk.out --before deployed/cdk.out`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := errors.Join(oneOf("format", format, "text", "json", "sarif"), oneOf("fail-on", failOn, "error", "warning"), oneOf("show", show, "note", "warning", "error")); err != nil {
 				return err
@@ -61,7 +66,13 @@ that hoplab checks.`,
 			if err != nil {
 				return err
 			}
-			findings, err := check.Run(t, check.Options{Suppress: entries})
+			o := check.Options{Suppress: entries}
+			if before != "" {
+				if o.Before, err = from.load(cmd.Context(), s, []string{before}); err != nil {
+					return err
+				}
+			}
+			findings, err := check.Run(t, o)
 			if err != nil {
 				return err
 			}
@@ -80,6 +91,7 @@ that hoplab checks.`,
 	fl.StringVar(&format, "format", "text", "text, json or sarif")
 	fl.StringVar(&failOn, "fail-on", "error", "the severity that fails the check: error or warning")
 	fl.StringVar(&suppress, "suppress", "", "file of accepted findings (default "+check.SuppressFile+" beside the first PATH)")
+	fl.StringVar(&before, "before", "", "PATH of the source of what is deployed now, to check the change")
 	fl.StringVar(&show, "show", "note", "the least severity to print: note, warning or error")
 	fl.BoolVar(&all, "all", false, "show suppressed findings too")
 	return cmd

@@ -38,9 +38,13 @@ type Config struct {
 	NameOnly    bool   // the namespace is a private DNS one and given by its name
 	Others      []Other
 	AppName     string // of the app's port mapping; "" for PortName
-	ClientImage string // of the client; "" for "client"
-	ClientEnv   map[string]string
-	Image       string // image of the app, for rules that look at it; "" for "app"
+	ServiceName string // of the app's service; "" leaves it to Amazon ECS
+	// ClusterNamespace is the cluster's default namespace by name, "" for none;
+	// the services name their own all the same.
+	ClusterNamespace string
+	ClientImage      string // of the client; "" for "client"
+	ClientEnv        map[string]string
+	Image            string // image of the app, for rules that look at it; "" for "app"
 
 	Tasks int
 	App   map[string]string // environment of the app container
@@ -191,7 +195,11 @@ func (c *Config) network(r object) {
 	if c.OtherNamespace {
 		r["Elsewhere"] = resource("AWS::ServiceDiscovery::HttpNamespace", object{"Name": "elsewhere"})
 	}
-	r["Cluster"] = resource("AWS::ECS::Cluster", object{})
+	cluster := object{}
+	if c.ClusterNamespace != "" {
+		cluster["ServiceConnectDefaults"] = object{"Namespace": c.ClusterNamespace}
+	}
+	r["Cluster"] = resource("AWS::ECS::Cluster", cluster)
 }
 
 func tcp(port int, peer string, group any) object {

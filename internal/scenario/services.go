@@ -16,6 +16,9 @@ func (c *Config) app(r object) {
 		"PortMappings": []object{mapping}, "Environment": environment(c.App),
 	})
 	p := c.service("AppTask", "AppSg", c.Tasks)
+	if c.ServiceName != "" {
+		p["ServiceName"] = c.ServiceName
+	}
 	if c.ALB && !c.RegisterNobody {
 		p["LoadBalancers"] = []object{{"ContainerName": "app", "ContainerPort": c.ContainerPort, "TargetGroupArn": ref("TargetGroup")}}
 		p["HealthCheckGracePeriodSeconds"] = c.GraceS

@@ -219,6 +219,7 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 	if r.perRequest > 0 {
 		until = x.Start.Add(r.perRequest)
 	}
+	x.Return(host.links[r.worker].pool)
 	err := x.Deliver(head, f, until, r.idle)
 	x.Finish(host.links[r.worker].pool)
 	if !complete {

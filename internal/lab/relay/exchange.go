@@ -39,7 +39,8 @@ type Exchange struct {
 	respBody  h1.Body
 	dechunker h1.Dechunker
 	upload    *upload
-	broken    bool // the downstream connection cannot carry another exchange
+	home      *Pool // for x.Up before its response is delivered; see Return
+	broken    bool  // the downstream connection cannot carry another exchange
 	reset     bool
 	started   bool // the response's head is on its way
 	cut       bool // the request was not sent completely and will not be
@@ -110,6 +111,7 @@ func (x *Exchange) begin() {
 	case x.server.DropTrailers:
 		x.body.DropTrailers()
 	}
+	x.home = nil
 	x.upload, x.broken, x.reset, x.started, x.unused, x.orderly, x.later, x.cut = nil, false, false, false, false, false, false, false
 	x.BytesIn, x.BytesOut = int64(x.Req.Bytes), 0
 }
@@ -276,11 +278,31 @@ func (x *Exchange) Finish(p *Pool) {
 		discard(up)
 		return
 	}
-	if !x.cut && x.respBody.Done() && !x.respBody.UntilClose() && x.Resp.Persistent() && x.started && (x.Resp.Status != 101 || x.bare()) {
+	if x.reusable() {
 		p.Put(up, time.Now())
 		return
 	}
 	discard(up)
+}
+
+// reusable reports whether x.Up can carry another exchange after this one,
+// whose request is through.
+func (x *Exchange) reusable() bool {
+	return !x.cut && x.respBody.Done() && !x.respBody.UntilClose() && x.Resp.Persistent() && x.started && (x.Resp.Status != 101 || x.bare())
+}
+
+// Return makes Deliver give x.Up back to its pool once the whole response has
+// been read, before the client has the last of it: whoever has it and asks again
+// elsewhere then finds the connection there. An Envoy's worker does both in one
+// turn. Finish is still to be called.
+func (x *Exchange) Return(p *Pool) { x.home = p }
+
+// goHome does what Return asked for, if it can.
+func (x *Exchange) goHome() {
+	if x.home != nil && x.Up != nil && x.upload == nil && x.reusable() {
+		x.home.Put(x.Up, time.Now())
+		x.Up = nil
+	}
 }
 
 // Drop closes x.Up after a failed exchange.

@@ -110,6 +110,9 @@ func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Du
 			x.stopUpload() // the rest of the request is nobody's any more
 			x.cut = true
 		}
+		if err == nil && b.Done() {
+			x.goHome()
+		}
 		if werr := x.write(head); werr != nil {
 			return werr
 		}
@@ -195,6 +198,13 @@ func (x *Exchange) deliverMore(b *h1.Body, f Framing, until time.Time, idle time
 	if f != AsIs {
 		x.Out = x.frame(x.Out[:0], p, f)
 		p = x.Out
+	}
+	if b.Done() && x.home != nil {
+		if f == AsIs {
+			x.Out = append(x.Out[:0], p...) // p lies in the buffer of x.Up
+			p = x.Out
+		}
+		x.goHome()
 	}
 	return x.write(p)
 }

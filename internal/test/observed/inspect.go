@@ -63,7 +63,7 @@ func (s *stage) exec(ctx context.Context, e *Exec) (differs []string, err error)
 		return nil, err
 	}
 	defer in.Close()
-	limit, cancel := context.WithTimeout(ctx, settleWithin)
+	limit, cancel := context.WithTimeout(ctx, s.settleWithin)
 	defer cancel()
 	code, err := s.lab.Exec(limit, lab.Caller{Service: v.ID}, e.Run, []string{"PATH=" + os.Getenv("PATH")}, "/", []*os.File{in, out, out})
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *stage) exec(ctx context.Context, e *Exec) (differs []string, err error)
 
 func (s *stage) target(ctx context.Context, w *Target) ([]string, error) {
 	var seen alb.TargetStatus
-	for end := time.Now().Add(settleWithin); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(s.settleWithin); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 		st := s.lab.Status()
 		for _, b := range st.LoadBalancers {
 			for _, g := range b.Groups {
@@ -125,7 +125,7 @@ func (s *stage) events(ctx context.Context, e *Events) ([]string, error) {
 	}
 	var missing string
 	var all []string
-	for end := time.Now().Add(settleWithin); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(s.settleWithin); ; time.Sleep(10 * time.Millisecond) {
 		all, missing = nil, ""
 		st := s.lab.Status()
 		for _, x := range st.Service(v.ID, "").Events {
@@ -169,7 +169,7 @@ func (s *stage) log(k *Log) (differs []string, err error) {
 		return nil, err
 	}
 	var line map[string]any
-	for end := time.Now().Add(settleWithin); line == nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(s.settleWithin); line == nil && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		files, err := filepath.Glob(filepath.Join(s.opts.Dir, "*"+v.Name.Or(k.Of)+"*", "*", "agent.log"))
 		if err != nil {
 			return nil, err
@@ -204,7 +204,18 @@ func (s *stage) log(k *Log) (differs []string, err error) {
 }
 
 func (s *stage) finding(f *Finding) ([]string, error) {
-	found, err := check.Run(s.top, check.Options{Options: s.reachOptions()})
+	o := check.Options{Options: s.reachOptions()}
+	if len(f.Before) > 0 {
+		before := s.config
+		err := strict(f.Before, &before)
+		if err != nil {
+			return nil, err
+		}
+		if o.Before, err = before.Topology(); err != nil {
+			return nil, err
+		}
+	}
+	found, err := check.Run(s.top, o)
 	if err != nil {
 		return nil, err
 	}

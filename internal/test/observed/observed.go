@@ -43,8 +43,10 @@ type Observation struct {
 	// Replace lets services replace unhealthy tasks, as they do; else those
 	// stay to be looked at.
 	Replace bool `json:"replace"`
-	// Profile are the start times and pauses, by name; "" for none.
-	Profile string `json:"profile"`
+	// Profile are the start times and pauses, by name; "" for none. TaskStart,
+	// if set, is that of the profile in this observation.
+	Profile   string   `json:"profile"`
+	TaskStart Duration `json:"task_start"`
 	// Deployment changes scenario.Default by the names of its fields.
 	Deployment json.RawMessage `json:"deployment"`
 	Steps      []Step          `json:"steps"`
@@ -62,16 +64,22 @@ const (
 
 // Step is one thing to do or to look at; one of its fields is set.
 type Step struct {
-	Call    *Call    `json:"call"`    // one request, or several alike
-	Raw     *Raw     `json:"raw"`     // one request byte by byte
-	Loop    *Loop    `json:"loop"`    // requests while something is done
-	Operate string   `json:"operate"` // "kill client-service", "scale AppService 0", "redeploy client-service", "stop AppService"
+	Call *Call `json:"call"` // one request, or several alike
+	Raw  *Raw  `json:"raw"`  // one request byte by byte
+	Loop *Loop `json:"loop"` // requests while something is done
+	// Operate is "kill client-service", "scale AppService 0", "stop AppService",
+	// "redeploy client-service", or "roll back AppService STATUS=500": a revision
+	// that must not get through.
+	Operate string   `json:"operate"`
 	Hosts   *Hosts   `json:"hosts"`   // a task's hosts file
 	Exec    *Exec    `json:"exec"`    // a program in a task, where the fabric allows it
 	TLS     *TLS     `json:"tls"`     // a TLS handshake
 	Target  *Target  `json:"target"`  // the first target's health
 	Events  *Events  `json:"events"`  // a service's events
 	Log     *Log     `json:"log"`     // an agent's access log
+	Workers *Workers `json:"workers"` // how many workers an agent has
+	Entries *Entries `json:"entries"` // what Cloud Map lists
+	Stable  *Stable  `json:"stable"`  // what services-stable says
 	Finding *Finding `json:"finding"` // of a check
 	Deploy  string   `json:"deploy"`  // the error with which AWS refuses the deployment
 }
@@ -127,7 +135,9 @@ type Loop struct {
 	Statuses []int `json:"statuses"`
 	// Changes bound the modelled time of each change after the operation.
 	Changes [][2]Duration `json:"changes"`
-	// Slowest bounds what a failed answer took, modelled.
+	// Slowest bounds what a failed answer took, in real time: what AWS answers at
+	// once waits for no clock. The lab's shortest wait, a try to connect, must be
+	// longer at the observation's scale.
 	Slowest Duration `json:"slowest"`
 }
 
@@ -184,6 +194,35 @@ type Finding struct {
 	Rule   string `json:"rule"`
 	Text   string `json:"text"` // part of its message
 	Absent bool   `json:"absent"`
+	// Before changes the deployment, by the names of scenario.Config's fields, to
+	// the one that it takes the place of.
+	Before json.RawMessage `json:"before"`
+}
+
+// Workers counts the workers of a caller's agent: connections of one worker
+// take turns with each other among the tasks, of which there must be three.
+type Workers struct {
+	From        string `json:"from"`
+	To          string `json:"to"`
+	Connections int    `json:"connections"`
+	Want        int    `json:"want"`
+}
+
+// Entries are what Cloud Map lists of the deployment's only namespace, all of it.
+type Entries struct {
+	Want []Entry `json:"want"`
+}
+
+// Entry is a service of Cloud Map; Name and the attributes are patterns.
+type Entry struct {
+	Name       string            `json:"name"`
+	Instances  int               `json:"instances"`
+	Attributes map[string]string `json:"attributes"` // of each instance, no others
+}
+
+// Stable waits until a service is as the waiter services-stable wants it.
+type Stable struct {
+	Of string `json:"of"`
 }
 
 // Duration is a time.Duration as text: "15s".
@@ -195,6 +234,9 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	*d = Duration(v)
 	return err
 }
+
+// MarshalText writes what UnmarshalText reads.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
 // lab reports whether the step needs a running lab.
 func (s *Step) lab() bool { return s.Finding == nil && s.Deploy == "" }

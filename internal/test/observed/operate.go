@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -19,7 +20,11 @@ func (s *stage) operate(ctx context.Context, words string) error {
 	if len(f) < 2 {
 		return fmt.Errorf("%q does not say what to do with which service", words)
 	}
-	v, err := s.service(f[1])
+	name := f[1]
+	if f[0] == "roll" { // roll back
+		name = f[2]
+	}
+	v, err := s.service(name)
 	if err != nil {
 		return err
 	}
@@ -48,8 +53,15 @@ func (s *stage) operate(ctx context.Context, words string) error {
 		}
 		v.DesiredCount = topology.Known(n)
 		return s.lab.Scale(ref, n)
+	case "roll":
+		limit, cancel := context.WithTimeout(ctx, 2*time.Minute)
+		defer cancel()
+		if err := s.lab.Redeploy(limit, ref, f[3:]...); fail.CodeOf(err) != fail.Finding {
+			return fmt.Errorf("the deployment was not rolled back: %v", err)
+		}
+		return nil
 	case "redeploy":
-		limit, cancel := context.WithTimeout(ctx, settleWithin)
+		limit, cancel := context.WithTimeout(ctx, s.settleWithin)
 		defer cancel()
 		if err := s.lab.Redeploy(limit, ref); err != nil {
 			return err
@@ -69,7 +81,7 @@ func (s *stage) operate(ctx context.Context, words string) error {
 func (s *stage) replaced(ctx context.Context, v *topology.Service) error {
 	st := s.lab.Status()
 	started := strings.Count(fmt.Sprint(st.Service(v.ID, "").Events), "has started")
-	for end := time.Now().Add(settleWithin); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(s.settleWithin); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 		st := s.lab.Status()
 		sv := st.Service(v.ID, "")
 		running := 0

@@ -24,10 +24,14 @@ const latency = `
 ## Latencies that were published
 
 Of whole calls through Service Connect, as their authors measured them; no other figures of AWS's agents were found.
+[hop-cost.md](hop-cost.md) has them beside the lab's own, with what each can say of one hop.
 
 | source | path | figure |
 | --- | --- | --- |
 | observation 37, Fargate, 2026 | caller, two agents, app with a trivial handler | 4.1 to 4.8 ms, steady |
+| observation 38, Fargate, 2026 | from hop to hop of a chain of three services | 11 ms and 5 ms; the whole request through the load balancer 87.3 ms |
+| observations 35 and 36, Fargate, 2026 | caller, its own agent, which answers 503 because it knows no task | 1.1 ms; 3.3 ms in the caller's library |
+| observation 28, Fargate, 2025 | x-envoy-upstream-service-time of one call: an agent, the network, an agent, an app | 10 ms |
 | the experiment behind ingressPortOverride in [semantics.md](semantics.md), section 3 | load balancer, one agent, app | 4.34 ms mean, 7.03 ms p95 |
 | the same | load balancer, app | 3.31 ms mean, 6.35 ms p95 |
 

@@ -1,6 +1,7 @@
 package observed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,9 @@ type Options struct {
 	// Slower divides the observation's scale, for a machine that is too busy
 	// for its clock; 0 means 1.
 	Slower float64
+	// Settle bounds the wait for something that has to come about, such as an
+	// event, in real time; 0 means 30 s.
+	Settle time.Duration
 }
 
 // stage is where an observation's steps play.
@@ -35,13 +39,15 @@ type stage struct {
 	top    *topology.Topology // as it is now: scaled, deployed again
 	lab    *lab.Lab           // nil until a step needs it
 	scale  float64
+	// settleWithin bounds waits, real time.
+	settleWithin time.Duration
 }
 
 // Show plays the steps on a fabric and returns where prediction or lab leave
 // what was observed; nothing when they agree. The error is for a lab that
 // cannot run.
 func Show(ctx context.Context, o *Observation, opts Options) (differs []string, err error) {
-	s := &stage{o: o, opts: opts, scale: 20}
+	s := &stage{o: o, opts: opts, scale: 20, settleWithin: cmp.Or(opts.Settle, 30*time.Second)}
 	if o.Scale > 0 {
 		s.scale = o.Scale
 	}
@@ -80,9 +86,6 @@ func Show(ctx context.Context, o *Observation, opts Options) (differs []string, 
 	return differs, nil
 }
 
-// settleWithin bounds the wait for the first results of health checks, real time.
-const settleWithin = 30 * time.Second
-
 func (s *stage) start(ctx context.Context) (err error) {
 	o := lab.Options{
 		Topology: s.top, Fabric: s.opts.Fabric, App: lab.App{Command: s.opts.App}, Node: s.opts.Node, Seed: 1,
@@ -92,6 +95,9 @@ func (s *stage) start(ctx context.Context) (err error) {
 		if o.Timing, err = lab.Profile(s.o.Profile); err != nil {
 			return err
 		}
+		if d := time.Duration(s.o.TaskStart); d > 0 {
+			o.Timing.TaskStart = d
+		}
 	}
 	if s.lab, err = lab.Start(ctx, o); err != nil {
 		return err
@@ -99,7 +105,7 @@ func (s *stage) start(ctx context.Context) (err error) {
 	if s.o.Replace {
 		return nil // a target that is replaced is initial again and again
 	}
-	settle, cancel := context.WithTimeout(ctx, settleWithin)
+	settle, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	return s.lab.WaitSettled(settle)
 }
@@ -126,6 +132,12 @@ func (s *stage) play(ctx context.Context, step *Step) ([]string, error) {
 		return s.events(ctx, step.Events)
 	case step.Log != nil:
 		return s.log(step.Log)
+	case step.Workers != nil:
+		return s.workers(ctx, step.Workers)
+	case step.Entries != nil:
+		return s.entries(step.Entries)
+	case step.Stable != nil:
+		return s.stable(ctx, step.Stable)
 	case step.Finding != nil:
 		return s.finding(step.Finding)
 	case step.Deploy != "":
