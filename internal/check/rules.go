@@ -14,7 +14,8 @@ var rules []Rule
 
 // The registry refers to functions that look rules up in it, so it is filled here.
 func init() {
-	for _, list := range [][]Rule{deployRules, pathRules, connectRules, clientRules, changeRules, loadBalancerRules, taskRules, suppressionRules} {
+	for _, list := range [][]Rule{deployRules, pathRules, connectRules, clientRules, changeRules, loadBalancerRules, taskRules,
+		suppressionRules} {
 		rules = append(rules, list...)
 	}
 }

@@ -48,11 +48,34 @@ func (c *checker) eachChange(f func(before, after *topology.Service)) {
 		return
 	}
 	for _, s := range c.x.Topology.Services {
-		if old := c.before.Service(s.ID); old != nil && old.Connected() && s.Connected() {
+		if old := c.deployed(s); old != nil && old.Connected() && s.Connected() {
 			f(old, s)
 		}
 	}
 }
+
+// deployed returns the service as it is deployed now, or nil. A stack that was
+// read from a template alone is called by its file, which may have another name
+// now: then the logical ID counts, if it is one service's.
+func (c *checker) deployed(s *topology.Service) *topology.Service {
+	if old := c.before.Service(s.ID); old != nil {
+		return old
+	}
+	var found *topology.Service
+	for _, old := range c.before.Topology.Services {
+		if logical(string(old.ID)) != logical(string(s.ID)) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = old
+	}
+	return found
+}
+
+// logical is an ID without its stack.
+func logical(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
 
 // differs reports that a value certainly changes.
 func differs(a, b topology.Opt[string]) bool {
@@ -60,6 +83,13 @@ func differs(a, b topology.Opt[string]) bool {
 		return false
 	}
 	return a.IsAbsent() != b.IsAbsent() || a.Or("") != b.Or("")
+}
+
+func withoutStack(o topology.Opt[string]) topology.Opt[string] {
+	if id, ok := o.Get(); ok {
+		return topology.Known(logical(id))
+	}
+	return o
 }
 
 func replacedWithConnect(c *checker) {
@@ -73,7 +103,7 @@ func replacedWithConnect(c *checker) {
 			a, b     topology.Opt[string]
 		}{
 			{"ServiceName", before.Name, after.Name},
-			{"Cluster", before.Cluster, after.Cluster},
+			{"Cluster", withoutStack(before.Cluster), withoutStack(after.Cluster)},
 			{"LaunchType", before.LaunchType, after.LaunchType},
 		} {
 			// Without a cluster or a launch type the service may still have the same.
