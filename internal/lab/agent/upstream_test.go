@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,5 +155,57 @@ func TestEjectionPanic(t *testing.T) {
 	eject(hosts[0], at(70*time.Second))
 	if !hosts[0].ejected(at(149*time.Second)) || hosts[0].ejected(at(151*time.Second)) {
 		t.Error("ejected a second time after 70 s, a host is not back between 149 and 151 s")
+	}
+}
+
+// TestWorkersApart: each worker has a turn and connections of its own.
+func TestWorkersApart(t *testing.T) {
+	w := newTestNetwork()
+	c := newCluster(clock.New(1), w.net(t), 0, false, 2)
+	c.setHosts([]netip.AddrPort{w.task(1, ""), w.task(2, ""), w.task(3, "")})
+	hosts := *c.hosts.Load()
+	place := func(h *host) int { return slices.Index(hosts, h) }
+	now := time.Now()
+	for range 5 {
+		before := place(c.pick(0, now, nil))
+		c.pick(1, now, nil)
+		if after := place(c.pick(0, now, nil)); after != (before+1)%3 {
+			t.Errorf("after host %d it is the turn of %d, though only the other worker took one in between", before, after)
+		}
+	}
+	for _, h := range hosts {
+		if len(h.links) != 2 || h.links[0].pool == h.links[1].pool {
+			t.Errorf("host %s has %d links, want one with its own pool for each of 2 workers", h.name, len(h.links))
+		}
+	}
+}
+
+// TestConnectionIsBackBeforeTheAnswer: who has an answer and asks again on
+// another connection finds the agent's connection to the task free, as behind an
+// Envoy (TestWorkers of internal/test/parity).
+func TestConnectionIsBackBeforeTheAnswer(t *testing.T) {
+	w := newTestNetwork()
+	parts := func(rw http.ResponseWriter, r *http.Request) {
+		for range 3 {
+			fmt.Fprint(rw, "part")
+			rw.(http.Flusher).Flush()
+		}
+		time.Sleep(2 * time.Millisecond) // the last chunk comes alone
+	}
+	sized := func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Length", "12")
+		parts(rw, r)
+	}
+	for name, h := range map[string]http.HandlerFunc{"whole": func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "hello") }, "in chunks": parts,
+		"in parts": sized} {
+		a, addr := client(t, w, 1, DefaultTimeouts(HTTP), w.task(1, app(t, h)))
+		for range 40 {
+			if status, _, body := get(t, addr, ""); status != 200 || body == "" {
+				t.Fatal(status, body)
+			}
+		}
+		if n := a.Status().Egress[0].UpstreamConnections; n != 1 {
+			t.Errorf("%s: %d connections for 40 requests one after the other, want 1", name, n)
+		}
 	}
 }

@@ -132,6 +132,7 @@ func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Du
 		return err
 	}
 	if f == Chunk {
+		x.goHome()
 		return x.write([]byte(lastChunk))
 	}
 	if b.UntilClose() || f == Unchunk {
@@ -199,11 +200,9 @@ func (x *Exchange) deliverMore(b *h1.Body, f Framing, until time.Time, idle time
 		x.Out = x.frame(x.Out[:0], p, f)
 		p = x.Out
 	}
-	if b.Done() && x.home != nil {
-		if f == AsIs {
-			x.Out = append(x.Out[:0], p...) // p lies in the buffer of x.Up
-			p = x.Out
-		}
+	if f == AsIs && b.Done() && x.home != nil { // this piece is the last
+		x.Out = append(x.Out[:0], p...) // p lies in the buffer of x.Up
+		p = x.Out
 		x.goHome()
 	}
 	return x.write(p)
