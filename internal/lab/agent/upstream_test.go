@@ -196,8 +196,8 @@ func TestConnectionIsBackBeforeTheAnswer(t *testing.T) {
 		rw.Header().Set("Content-Length", "12")
 		parts(rw, r)
 	}
-	for name, h := range map[string]http.HandlerFunc{"whole": func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "hello") }, "in chunks": parts,
-		"in parts": sized} {
+	whole := func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, "hello") }
+	for name, h := range map[string]http.HandlerFunc{"whole": whole, "in chunks": parts, "in parts": sized} {
 		a, addr := client(t, w, 1, DefaultTimeouts(HTTP), w.task(1, app(t, h)))
 		for range 40 {
 			if status, _, body := get(t, addr, ""); status != 200 || body == "" {
