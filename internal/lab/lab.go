@@ -42,6 +42,10 @@ type Lab struct {
 	wg      sync.WaitGroup   // background work
 	health  chan healthEvent // of the load balancers, in order
 
+	// agents is the authority of TLS between agents. It is made once, whichever of
+	// the tasks that start side by side asks first.
+	agents func() (*certs.Authority, error)
+
 	notesMu sync.Mutex
 	notes   []string
 
@@ -50,7 +54,6 @@ type Lab struct {
 	load   *externalHost
 	closed bool
 	ca     *certs.Authority // of HTTPS listeners; nil without one
-	agents *certs.Authority // of the agents; nil without TLS between them
 }
 
 // externalHost is a host that is no part of the deployment.
@@ -81,6 +84,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 	l := &Lab{
 		opts: opts, index: index, clock: clock.New(opts.Scale), dir: opts.Dir, envoy: envoy, fabric: fab, network: vpc.New(index),
 		spawner: proc.NewSpawner(), begun: time.Now(), health: make(chan healthEvent, 1024),
+		agents: sync.OnceValues(certs.NewAuthority),
 	}
 	l.sharing.lab = l
 	l.ctx, l.cancel = context.WithCancel(context.Background())

@@ -42,7 +42,7 @@ func (dc *deploymentCopy) certificateOf(e *topology.ConnectEndpoint) (*certs.Pai
 	if !dc.secured(e) {
 		return nil, nil
 	}
-	ca, err := dc.lab.agentAuthority()
+	ca, err := dc.lab.agents()
 	if err != nil {
 		return nil, err
 	}
@@ -55,22 +55,11 @@ func (dc *deploymentCopy) trustIn(e *topology.ConnectEndpoint) (*agent.Trust, er
 	if !dc.secured(e) {
 		return nil, nil
 	}
-	ca, err := dc.lab.agentAuthority()
+	ca, err := dc.lab.agents()
 	if err != nil {
 		return nil, err
 	}
 	return &agent.Trust{Authority: ca.PEM, Name: dc.serverName(e)}, nil
-}
-
-func (l *Lab) agentAuthority() (*certs.Authority, error) {
-	if l.agents == nil {
-		ca, err := certs.NewAuthority()
-		if err != nil {
-			return nil, err
-		}
-		l.agents = ca
-	}
-	return l.agents, nil
 }
 
 // secureTargets makes the load balancer speak HTTPS with targets behind whose
