@@ -22,7 +22,6 @@ type sharing struct {
 
 	mu        sync.Mutex
 	processes []*sharedProcess
-	closed    bool
 }
 
 // sharedProcess is a process with the agents of several tasks.

@@ -42,7 +42,7 @@ func TestSharedAgents(t *testing.T) {
 	}
 
 	// Killed: its connections break, and nobody else's.
-	mine, was := tasksOf(l, client)[0], tasksOf(l, app)[0]
+	mine := tasksOf(l, client)[0]
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	kept, err := l.Dial(ctx, caller, url)
@@ -51,7 +51,7 @@ func TestSharedAgents(t *testing.T) {
 	}
 	defer kept.Close()
 	for _, part := range []lab.Part{lab.AgentPart, lab.AppPart, lab.WholeTask} {
-		was = tasksOf(l, app)[0]
+		was := tasksOf(l, app)[0]
 		if err := l.Kill(lab.TaskRef{Service: app}, part); err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestSharedAgents(t *testing.T) {
 	})
 
 	// Stopped in good order, and scaled.
-	was = tasksOf(l, app)[0]
+	was := tasksOf(l, app)[0]
 	if err := l.Drain(lab.TaskRef{Service: app}); err != nil {
 		t.Fatal(err)
 	}
