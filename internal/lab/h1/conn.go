@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +45,7 @@ type Conn struct {
 	// connection that reads or writes.
 	Received, Sent int64
 	peek           peeker
+	finished       atomic.Bool // a read came to the end of what the peer sends
 }
 
 // NewConn wraps c.
@@ -139,6 +141,9 @@ func (c *Conn) fill() error {
 	}
 	if err == nil {
 		return io.ErrNoProgress
+	}
+	if errors.Is(err, io.EOF) {
+		c.finished.Store(true)
 	}
 	return err
 }

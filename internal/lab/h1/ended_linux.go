@@ -1,10 +1,18 @@
 package h1
 
-import "golang.org/x/sys/unix"
+import (
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // Ended reports whether the peer has ended its side of the connection, even
 // if bytes that it sent before are still unread.
 func (c *Conn) Ended() bool {
+	if c.finished.Load() {
+		return true // of a TLS connection the socket does not tell: its end is a message
+	}
 	raw := c.socket()
 	if raw == nil {
 		return c.Gone()
@@ -21,6 +29,9 @@ func (c *Conn) Ended() bool {
 // Discard throws away what has come and was not read.
 func (c *Conn) Discard() {
 	c.r, c.w, c.seen = 0, 0, 0
+	if _, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
+		c.discardRecords()
+	}
 	raw := c.socket()
 	if raw == nil {
 		return
@@ -35,6 +46,21 @@ func (c *Conn) Discard() {
 			}
 		}
 	})
+}
+
+// discardRecords is Discard for what a TLS connection holds beyond its socket, or
+// can decrypt of what has come.
+func (c *Conn) discardRecords() {
+	buf := largeBuffers.Get().(*[]byte)
+	defer largeBuffers.Put(buf)
+	c.ReadBy(time.Now().Add(time.Millisecond))
+	for range discardReads {
+		n, err := c.Conn.Read(*buf)
+		c.Received += int64(n)
+		if err != nil {
+			return
+		}
+	}
 }
 
 // discardReads bounds what Discard reads to 1 MiB, the limit of Envoy's buffers.
