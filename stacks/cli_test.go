@@ -77,7 +77,11 @@ func testModes(t *testing.T, app string) {
 	checkLines(t, "App", filepath.Join(dir, "agent"), filepath.Join(dir, "bypass"),
 		[]string{`"IngressPortOverride": 8080`, `"FromPort": 8080`, `"ToPort": 8080`})
 
-	for _, path := range glob(t, filepath.Join(dir, "agent"), "asset.*/*") {
+	sources := append(glob(t, filepath.Join(dir, "agent"), "asset.*/*"), glob(t, filepath.Join(dir, "agent"), "asset.*/app/*")...)
+	for _, path := range sources {
+		if info, err := os.Stat(path); err != nil || info.IsDir() {
+			continue
+		}
 		if name := filepath.Base(path); name != "Dockerfile" && name != ".dockerignore" && (!strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go")) {
 			t.Errorf("the app's image is built from %s too", name)
 		}

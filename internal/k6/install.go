@@ -51,12 +51,22 @@ func Install(ctx context.Context, hoplab string, progress io.Writer) (Binary, er
 			"take k6 from the archive of the release: it stands beside hoplab there as "+releasedName+"; or "+otherwise+"; or install Go from https://go.dev/dl",
 			"there is no k6 with hoplab's extension beside hoplab, and no go command in PATH to build it")
 	}
+	if _, err := exec.LookPath("git"); err != nil {
+		return Binary{}, fail.Newf(fail.Environment, "install git, or "+otherwise, "there is no git in PATH, which xk6 wants for building k6")
+	}
 	path, err := repo.Cached(ctx, repo.Artifact{
 		Name:   "k6",
 		Digest: Version + "-" + version,
 		What:   "k6 " + Version + " with hoplab's extension " + version,
 		Build: func(ctx context.Context, out string) error {
-			err := repo.RunIn(ctx, filepath.Dir(out), goTool, "run", "go.k6.io/xk6@"+XK6, "build", Version, "--with", extension+"@"+version, "-o", out)
+			dir := filepath.Dir(out)
+			// A module of its own rather than go run xk6@version, which asks for the
+			// list of all versions: not every proxy gives that.
+			mod := "module hoplab.invalid/k6\n\nrequire go.k6.io/xk6 " + XK6 + "\n"
+			if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o600); err != nil {
+				return err
+			}
+			err := repo.RunIn(ctx, dir, goTool, "run", "-mod=mod", "go.k6.io/xk6", "build", Version, "--with", extension+"@"+version, "-o", out)
 			if err != nil {
 				return err
 			}

@@ -240,6 +240,8 @@ func classOf(err error) string {
 		return "timeout"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "closed"
+	case strings.HasPrefix(err.Error(), "no task of service "):
+		return "no task" // its caller's own is being replaced
 	}
 	return err.Error()
 }
