@@ -45,7 +45,7 @@ type Conn struct {
 	// connection that reads or writes.
 	Received, Sent int64
 	peek           peeker
-	finished       atomic.Bool // a read came to the end of what the peer sends
+	finished       atomic.Bool // of a TLS connection: a read came to the end of what the peer sends
 }
 
 // NewConn wraps c.
@@ -142,10 +142,16 @@ func (c *Conn) fill() error {
 	if err == nil {
 		return io.ErrNoProgress
 	}
-	if errors.Is(err, io.EOF) {
+	if c.secured() && errors.Is(err, io.EOF) {
 		c.finished.Store(true)
 	}
 	return err
+}
+
+// secured reports whether this is a TLS connection.
+func (c *Conn) secured() bool {
+	_, ok := c.Conn.(interface{ NetConn() net.Conn })
+	return ok
 }
 
 // grow doubles the buffer at least; the head limits bound it.

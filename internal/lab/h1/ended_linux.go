@@ -1,7 +1,6 @@
 package h1
 
 import (
-	"net"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +28,7 @@ func (c *Conn) Ended() bool {
 // Discard throws away what has come and was not read.
 func (c *Conn) Discard() {
 	c.r, c.w, c.seen = 0, 0, 0
-	if _, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
+	if c.secured() {
 		c.discardRecords()
 	}
 	raw := c.socket()

@@ -81,6 +81,7 @@ func (d *DownstreamCodec) open(ctx context.Context, c net.Conn) context.Context 
 		DisableCompression: true, MaxIdleConnsPerHost: 256, IdleConnTimeout: d.idle,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			near, far := pipe()
+			near.client = true
 			d.take(far, peer, local)
 			return near, nil
 		},
@@ -279,12 +280,24 @@ type end struct {
 	net.Conn
 	closed, peerClosed *atomic.Bool
 	closing            func() // called by the first Close; may be nil
+	// client is the end of an HTTP client. What it writes after the other end was
+	// closed is lost, as in a socket's buffer: it may have its answer already, and
+	// must read it before it learns of the end.
+	client bool
 }
 
 func pipe() (near, far *end) {
 	a, b := net.Pipe()
 	var aClosed, bClosed atomic.Bool
-	return &end{a, &aClosed, &bClosed, nil}, &end{b, &bClosed, &aClosed, nil}
+	return &end{Conn: a, closed: &aClosed, peerClosed: &bClosed}, &end{Conn: b, closed: &bClosed, peerClosed: &aClosed}
+}
+
+func (e *end) Write(p []byte) (int, error) {
+	n, err := e.Conn.Write(p)
+	if err != nil && e.client && e.peerClosed.Load() && !e.closed.Load() {
+		return len(p), nil
+	}
+	return n, err
 }
 
 func (e *end) Close() error {

@@ -21,17 +21,21 @@ import (
 type upstream struct {
 	addr  string
 	conns atomic.Int32
+	ended chan struct{} // a token for each connection that has ended
 	srv   *http.Server
 }
 
 func startUpstream(t *testing.T, config *tls.Config, answer http.HandlerFunc) *upstream {
 	t.Helper()
-	u := &upstream{srv: &http.Server{Handler: answer, Protocols: &http.Protocols{}}}
+	u := &upstream{srv: &http.Server{Handler: answer, Protocols: &http.Protocols{}}, ended: make(chan struct{}, 100)}
 	u.srv.Protocols.SetHTTP2(true)
 	u.srv.Protocols.SetUnencryptedHTTP2(true)
 	u.srv.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
+		switch s {
+		case http.StateNew:
 			u.conns.Add(1)
+		case http.StateClosed:
+			u.ended <- struct{}{}
 		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -199,7 +203,7 @@ func TestUpstreamClose(t *testing.T) {
 // dialled, and then the upstream's connection ends; Close cuts it short.
 func TestUpstreamRetires(t *testing.T) {
 	for _, cut := range []bool{false, true} {
-		release, ended := make(chan struct{}), make(chan struct{})
+		release := make(chan struct{})
 		app := startUpstream(t, nil, func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, "first ")
 			w.(http.Flusher).Flush()
@@ -209,11 +213,6 @@ func TestUpstreamRetires(t *testing.T) {
 			}
 			io.WriteString(w, "last")
 		})
-		app.srv.ConnState = func(_ net.Conn, s http.ConnState) {
-			if s == http.StateClosed {
-				close(ended)
-			}
-		}
 		u := h2.NewUpstreamCodec(dialer(app.addr), nil)
 		c, err := u.Dial(patience)
 		if err != nil {
@@ -234,7 +233,7 @@ func TestUpstreamRetires(t *testing.T) {
 		select {
 		case <-gone:
 			t.Error("gone with a stream open")
-		case <-ended:
+		case <-app.ended:
 			t.Error("the upstream's connection has ended with a stream open")
 		case <-time.After(50 * time.Millisecond):
 		}
@@ -248,7 +247,7 @@ func TestUpstreamRetires(t *testing.T) {
 		if cut != (err != nil) || !cut && string(b) != "first last" {
 			t.Errorf("cut %v: %q, %v", cut, b, err)
 		}
-		for what, c := range map[string]chan struct{}{"Retire": gone, "the upstream's connection": ended} {
+		for what, c := range map[string]chan struct{}{"Retire": gone, "the upstream's connection": app.ended} {
 			select {
 			case <-c:
 			case <-time.After(patience):

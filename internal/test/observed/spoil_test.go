@@ -127,6 +127,7 @@ func TestSpoiled(t *testing.T) {
 			continue
 		}
 		t.Run(fmt.Sprintf("%02d", o.Number), func(t *testing.T) {
+			t.Parallel() // they mostly wait for what does not come
 			bad, must := spoil(t, o)
 			if len(must) == 0 {
 				t.Fatal("no step expects anything")
