@@ -76,6 +76,15 @@ func read(dir string) ([]row, error) {
 		}
 		rows = append(rows, r)
 	}
+	usual := 0.0
+	for _, r := range rows {
+		usual = max(usual, r.plan.RatePerS)
+	}
+	for i := range rows {
+		if p := rows[i].plan; p.RatePerS != usual {
+			rows[i].words = append(rows[i].words, number(p.RatePerS)+" requests/s")
+		}
+	}
 	slices.SortFunc(rows, func(a, b row) int {
 		return cmp.Or(slices.Compare(rank(a.plan), rank(b.plan)), cmp.Compare(a.name, b.name))
 	})
@@ -127,7 +136,7 @@ func alike(a, b *row) error {
 	}{
 		{"target", p.Target, q.Target}, {"fabric", p.Fabric, q.Fabric}, {"design", p.Design, q.Design}, {"topology", p.Topology, q.Topology},
 		{"arms", armNames(p, plan.ArmMeshTLS), armNames(q, plan.ArmMeshTLS)},
-		{"rate_per_s", p.RatePerS, q.RatePerS}, {"client", p.Client, q.Client},
+		{"client", p.Client, q.Client},
 		{"replicates", p.Replicates, q.Replicates}, {"replicate_s", p.ReplicateS, q.ReplicateS}, {"level", p.Level, q.Level},
 		{"injected delays", strings.Join(a.env.Inject, " "), strings.Join(b.env.Inject, " ")},
 	} {
@@ -184,5 +193,6 @@ func rank(p *plan.Plan) []int {
 		return 0
 	}
 	return []int{flag(p.LabAgent()), flag(!p.OneCore || !p.KeepAwake), flag(p.AccessLog != usualLog), flag(secured(p)),
-		flag(p.AppProtocol != usualProtocol), flag(!p.KeepAlive), p.RequestBytes, p.ResponseBytes, flag(p.EnvoyWorkers != usualWorkers)}
+		flag(p.AppProtocol != usualProtocol), flag(!p.KeepAlive), p.RequestBytes, p.ResponseBytes, flag(p.EnvoyWorkers != usualWorkers),
+		-int(p.RatePerS)}
 }

@@ -161,13 +161,28 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestSlowerRun: a run at a lower rate says so, and stands after the one that it
+// is to be read beside.
+func TestSlowerRun(t *testing.T) {
+	dir := t.TempDir()
+	recorded(t, dir, "a-slower", func(r *sim.Recording, _ *run.Environment) { r.Plan.RatePerS = 400 })
+	recorded(t, dir, "b-usual", nil)
+	page, err := hopcost.Page(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual, slower := strings.Index(page, "| [b-usual](hop-cost/b-usual) | nothing |"), strings.Index(page, "| [a-slower](hop-cost/a-slower) | 400 requests/s |")
+	if !strings.Contains(page, "at 500 requests/s over") || usual < 0 || slower < usual {
+		t.Errorf("the usual run at %d, the slower one at %d:\n%s", usual, slower, page)
+	}
+}
+
 // TestRunsThatDoNotBelong: the page is not made from a run whose evidence is not
 // whole, that is partial, or that was measured under other conditions.
 func TestRunsThatDoNotBelong(t *testing.T) {
 	for want, change := range map[string]func(*sim.Recording, *run.Environment){
-		"rate_per_s is 400, and 500 in a-base": func(r *sim.Recording, _ *run.Environment) { r.Plan.RatePerS = 400 },
-		"replicates are missing":               func(r *sim.Recording, _ *run.Environment) { r.Only = 4 },
-		"injected delays is agent=1ms":         func(_ *sim.Recording, e *run.Environment) { e.Inject = []string{"agent=1ms"} },
+		"replicates are missing":       func(r *sim.Recording, _ *run.Environment) { r.Only = 4 },
+		"injected delays is agent=1ms": func(_ *sim.Recording, e *run.Environment) { e.Inject = []string{"agent=1ms"} },
 		"requests of arm agent have proof of their path": func(r *sim.Recording, _ *run.Environment) {
 			r.Each = func(_ int, rec *samplefile.Record) {
 				if rec.Iteration == 2000 || rec.Iteration == 2001 || rec.Iteration == 2002 || rec.Iteration == 2003 || rec.Iteration == 2004 {

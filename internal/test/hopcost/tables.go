@@ -17,7 +17,8 @@ func conditions(b *strings.Builder, rows []row) {
 	fmt.Fprintf(b, "Every row is a run of %d replicates of %s s at %s requests/s over the arms %s, on fabric %s. ",
 		p.Replicates, number(p.ReplicateS), number(p.RatePerS), armNames(p, plan.ArmMeshTLS), p.Fabric)
 	fmt.Fprintf(b, "Where\na row says nothing else, the agents are Envoys with %d workers (as AWS starts them) and an access log in %s, requests are GETs\n"+
-		"with the app's own short answer over kept connections, endpoints have the appProtocol %s, and all of it shares one core that is\nkept awake.\n",
+		"with the app's own short answer over kept connections, endpoints have the appProtocol %s, and all of it shares one core that is\nkept awake. "+
+		"Fewer requests a second leave the core more idle, and every hop waits less: rows of one rate compare.\n",
 		usualWorkers, usualLog, usualProtocol)
 	if p.Replicates < enoughReplicates {
 		fmt.Fprintf(b, "\n**A first look: %d replicates where %d are meant, to be recorded anew.**\n", p.Replicates, enoughReplicates)
