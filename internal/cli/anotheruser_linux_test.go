@@ -36,7 +36,7 @@ type person struct {
 func TestAnotherUser(t *testing.T) {
 	layer.Full(t, "runs the experiment as another user")
 	if os.Geteuid() != 0 {
-		t.Skip("this user is not root, and so every story is this one")
+		layer.Lacking(t, "this user is not root, and so every story is this one")
 	}
 	envoy := labtest.Envoy(t)
 	p := newPerson(t)
@@ -53,7 +53,7 @@ func TestAnotherUser(t *testing.T) {
 				"--assembly", filepath.Join(p.clone, "stacks", "testdata", "golden", "both"),
 				"--replicates", "1", "--duration", "3s", "--warmup", "1s", "--rate", "90", "--seed", "7", "--out", dir)
 			if fabric == plan.FabricNetns && strings.Contains(out, "cannot set up a network namespace") {
-				t.Skip("the kernel gives him no user namespace: ", out)
+				layer.Lacking(t, "the kernel gives him no user namespace: "+out)
 			}
 			if code != 0 && code != 3 { // a busy machine may not resolve anything in so short a run
 				t.Fatalf("exit code %d:\n%s", code, out)

@@ -47,14 +47,15 @@ func TestFirstCause(t *testing.T) {
 // TestFailedStartKeepsItsLog: what the screen leaves out is in a file that
 // outlives the lab's directory, until the next lab of that name starts.
 func TestFailedStartKeepsItsLog(t *testing.T) {
-	base := t.TempDir()
-	if err := os.Chmod(base, 0o700); err != nil {
+	base, err := os.MkdirTemp("/tmp", "hoplab") // a socket's path is short; t.TempDir's may not be
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer os.RemoveAll(base)
 	t.Setenv("XDG_RUNTIME_DIR", base)
 	p, err := labctl.At("x")
 	if err != nil {
-		t.Skip(err) // the temporary directory's path is too long for a socket
+		t.Fatal(err)
 	}
 	log, err := p.Make()
 	if err != nil {
