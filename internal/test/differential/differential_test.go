@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 	}
 	flag.Parse()
+	layer.Waiting(4)
 	if layer.Fast() {
 		os.Exit(m.Run())
 	}
@@ -80,6 +81,7 @@ func appOf(c scenario.Config) func(*topology.Service) reach.App {
 // and with real Envoys as agents: go test ./internal/test/differential -agent envoy -fabric netns -configs 300 -timeout 60m
 func TestGeneratedDeployments(t *testing.T) {
 	layer.Full(t, "starts labs")
+	t.Parallel() // beside the deployments with Envoys, which wait in real time
 	r, err := repo.Find()
 	if err != nil {
 		t.Fatal(err)
@@ -92,11 +94,11 @@ func TestGeneratedDeployments(t *testing.T) {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano()) % 1e9
 	}
-	envoy := ""
+	envoy, pace := "", *scale
 	if *agent == lab.AgentEnvoy {
-		envoy, *scale = labtest.Envoy(t), 1
+		envoy, pace = labtest.Envoy(t), 1
 	}
-	t.Logf("agent %s: %d deployments from seed %d on %s, timers %g times faster", *agent, *configs, seed, *fabric, *scale)
+	t.Logf("agent %s: %d deployments from seed %d on %s, timers %g times faster", *agent, *configs, seed, *fabric, pace)
 	var mu sync.Mutex
 	var compared int
 	var reruns labtest.Reruns
@@ -109,13 +111,13 @@ func TestGeneratedDeployments(t *testing.T) {
 			defer func() { <-slots }()
 			s := seed + uint64(i)
 			c := scenario.Random(rand.New(rand.NewPCG(s, 0)))
-			rows, err := run(t, c, app, envoy, s, *scale)
+			rows, err := run(t, c, app, envoy, s, pace)
 			differs := ""
 			if i := slices.IndexFunc(rows, func(r differential.Row) bool { return r.Differs != "" }); err == nil && i >= 0 {
 				// A busy machine can make a fast clock overtake the work. What
 				// is really different is so on a slow clock too.
 				differs = rows[i].ID + ": " + rows[i].Differs
-				rows, err = run(t, c, app, envoy, s, max(*scale/8, 1))
+				rows, err = run(t, c, app, envoy, s, max(pace/8, 1))
 			}
 			reruns.Case(fmt.Sprintf("seed %d (%s)", s, c.Name), differs)
 			mu.Lock()
@@ -151,6 +153,7 @@ func TestGeneratedDeployments(t *testing.T) {
 // each fabric. They run in real time and mostly wait.
 func TestWithEnvoy(t *testing.T) {
 	layer.Full(t, "starts Envoys")
+	t.Parallel()
 	if *agent == lab.AgentEnvoy {
 		t.Log("the other tests are with Envoy already")
 		return

@@ -13,6 +13,7 @@ package layer
 import (
 	"flag"
 	"os"
+	"strconv"
 	"testing"
 )
 
@@ -43,4 +44,15 @@ func Fast() bool {
 		flag.Parse()
 	}
 	return testing.Short()
+}
+
+// Waiting lets n parallel tests of a package run at the same time, however few
+// cores there are, because they mostly wait. A -parallel of the command line
+// wins. Call it from TestMain after flag.Parse.
+func Waiting(n int) {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if f := flag.Lookup("test.parallel"); !given && f != nil {
+		_ = f.Value.Set(strconv.Itoa(n)) // a number is what the flag takes
+	}
 }

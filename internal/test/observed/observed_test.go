@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
 	}
 	flag.Parse()
+	layer.Waiting(4)
 	if layer.Fast() {
 		os.Exit(m.Run())
 	}
@@ -126,6 +127,7 @@ func TestReproduced(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%02d", o.Number), func(t *testing.T) {
+					t.Parallel() // a lab mostly waits for its timers
 					show := func(slower float64) []string {
 						ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 						defer cancel()
