@@ -187,13 +187,14 @@ func (b *Body) Next(c *Conn) ([]byte, error) {
 
 // chunks is the state of a walk over a chunked body. The walk is strict:
 // line ends are CRLF, sizes are hexadecimal digits, extensions and trailers
-// hold no control characters.
+// hold no control characters, and a trailer is a field with a name.
 type chunks struct {
 	state  chunkState
 	size   int64
 	digits int
-	line   int // length of the current trailer line
-	extra  int // bytes of extensions and trailers so far
+	line   int  // length of the current trailer line
+	named  bool // its name has ended
+	extra  int  // bytes of extensions and trailers so far
 	// payload counts the data; tail is where the trailer section begins in what
 	// is being scanned, if it does.
 	payload int64
@@ -270,7 +271,7 @@ func (s *chunks) step(c byte) (done bool, err error) {
 		}
 		s.state = inData
 		if s.size == 0 {
-			s.state, s.line = inTrailer, 0
+			s.state, s.line, s.named = inTrailer, 0, false
 		}
 		s.digits = 0
 	case atDataCR:
@@ -284,12 +285,7 @@ func (s *chunks) step(c byte) (done bool, err error) {
 		}
 		s.state = inSize
 	case inTrailer:
-		if c == '\r' {
-			s.state = atTrailerLF
-			return false, nil
-		}
-		s.line++
-		return false, s.extraByte(c)
+		return false, s.trailerByte(c)
 	case atTrailerLF:
 		if c != '\n' {
 			return false, bad("trailer line")
@@ -297,9 +293,25 @@ func (s *chunks) step(c byte) (done bool, err error) {
 		if s.line == 0 {
 			return true, nil
 		}
-		s.state, s.line = inTrailer, 0
+		s.state, s.line, s.named = inTrailer, 0, false
 	}
 	return false, nil
+}
+
+// trailerByte takes a byte of the trailer section but its line ends' LF. A line
+// that continues the one before it has no name, and is refused.
+func (s *chunks) trailerByte(c byte) error {
+	switch {
+	case c == '\r' && (s.line == 0 || s.named):
+		s.state = atTrailerLF
+		return nil
+	case !s.named && c == ':' && s.line > 0:
+		s.named = true
+	case !s.named && !isToken[c]:
+		return bad("trailer line")
+	}
+	s.line++
+	return s.extraByte(c)
 }
 
 func (s *chunks) sizeByte(c byte) error {
