@@ -63,7 +63,7 @@ hoplab lab up starts it beside the shell; the other commands talk to it.`,
 	}
 	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
 	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabDial(s, &f), newLabDoor(s, &f), newLabExec(s, &f), newLabLogs(s, &f), newLabDown(s, &f),
-		newLabSituations(s), newLabKill(s, &f), newLabDrain(s, &f), newLabScale(s, &f), newLabRedeploy(s, &f))
+		newLabSituations(s), newLabKill(s, &f), newLabDrain(s, &f), newLabScale(s, &f), newLabRedeploy(s, &f), newLabApply(s, &f))
 	return cmd
 }
 
@@ -367,6 +367,9 @@ func newLabServe(s streams, f *labFlags) *cobra.Command {
 			}
 			err = labctl.Serve(cmd.Context(), p, func(ctx context.Context) (*lab.Lab, labctl.Info, error) {
 				return f.start(ctx, s, p, args)
+			}, func(ctx context.Context, m labctl.Made) (*topology.Topology, error) {
+				var of labFlags
+				return of.remade(ctx, s, m)
 			})
 			return errors.Join(err, p.Remove())
 		},

@@ -32,7 +32,11 @@ func remake(ctx context.Context, s streams, name string) (*topology.Topology, er
 	if err := f.call(labctl.Request{Op: labctl.OpInfo}, &info); err != nil {
 		return nil, err
 	}
-	m := info.Made
+	return f.remade(ctx, s, info.Made)
+}
+
+// remade reads the deployment that a lab is made of.
+func (f *labFlags) remade(ctx context.Context, s streams, m labctl.Made) (*topology.Topology, error) {
 	f.situation, f.params, f.context, f.vars = m.Situation, m.Params, m.Context, m.Vars
 	f.synth = m.Synth // who started the lab trusted the app
 	f.varFiles = below(m.Dir, m.VarFiles)

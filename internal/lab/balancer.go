@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/alb"
+	"github.com/hoplab/hoplab/internal/lab/certs"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/node"
 	"github.com/hoplab/hoplab/internal/lab/vpc"
@@ -28,6 +30,8 @@ type balancer struct {
 	// groupHost has the same security groups; it is made when first asked for.
 	groupHost fabric.Host
 	cfg       *alb.Config
+	pair      *certs.Pair // of its HTTPS listeners; nil without one
+	removed   bool
 	*nodeProcess
 }
 
@@ -77,11 +81,56 @@ func (b *balancer) startNode() error {
 // begin with their initial health checks, as for any new node.
 func (b *balancer) ended(c *nodeProcess) {
 	l := b.copy.lab
+	if b.removed {
+		return
+	}
 	l.note(fmt.Sprintf("load balancer %s: the node ended: %s", b.def.ID, c.proc.Why()))
 	c.close()
 	if err := b.startNode(); err != nil {
 		l.note(fmt.Sprintf("load balancer %s: the node does not start again: %v", b.def.ID, err))
 	}
+}
+
+// configure gives the node the configuration of its definition and reports
+// whether that is another than it had.
+func (b *balancer) configure() (changed bool, err error) {
+	cfg, err := b.config()
+	if err != nil || reflect.DeepEqual(cfg, b.cfg) {
+		return false, err
+	}
+	before := b.cfg
+	b.cfg = cfg // also for a node that starts in the place of one that has ended
+	if b.nodeProcess == nil || !b.proc.Alive() {
+		return true, nil
+	}
+	var bound alb.Bound
+	if err := b.Call(node.OpConfigure, cfg, &bound); err != nil {
+		return false, err
+	}
+	for _, l := range before.Listeners {
+		if _, stays := bound.Listeners[l.Port]; !stays {
+			b.host.Unbound(l.Port)
+		}
+	}
+	for port, real := range bound.Listeners {
+		if err := b.host.Bound(port, fabric.BindInterface, real); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// remove ends the load balancer for good.
+func (b *balancer) remove() {
+	l := b.copy.lab
+	b.removed = true
+	b.close()
+	for _, h := range []fabric.Host{b.host, b.groupHost} {
+		if h != nil {
+			h.Remove()
+		}
+	}
+	l.network.Detach(b.iface)
 }
 
 func (b *balancer) close() {
@@ -137,14 +186,13 @@ func (b *balancer) targets() map[string][]netip.AddrPort {
 			list = b.copy.registered(g)
 		}
 		for _, s := range b.copy.services {
-			for _, st := range s.def.LoadBalancers {
-				g, okg := st.Group.Get()
-				port, okp := st.Port.Get()
-				if !okg || !okp || g != id {
-					continue
-				}
-				for _, t := range s.tasks {
-					list = append(list, netip.AddrPortFrom(t.iface.IP, uint16(port)))
+			for _, t := range s.tasks {
+				for _, st := range t.def.LoadBalancers {
+					g, okg := st.Group.Get()
+					port, okp := st.Port.Get()
+					if okg && okp && g == id {
+						list = append(list, netip.AddrPortFrom(t.iface.IP, uint16(port)))
+					}
 				}
 			}
 		}
@@ -199,11 +247,14 @@ func (b *balancer) config() (*alb.Config, error) {
 		}
 		al := alb.Listener{Port: uint16(port), Protocol: tl.Protocol.Or("HTTP"), Default: actions(tl.Default)}
 		if al.Protocol == "HTTPS" {
-			pair, err := l.certificate(dnsName(b.def))
-			if err != nil {
-				return nil, err
+			if b.pair == nil {
+				pair, err := l.certificate(dnsName(b.def))
+				if err != nil {
+					return nil, err
+				}
+				b.pair = pair
 			}
-			al.Certificate = pair
+			al.Certificate = b.pair
 		}
 		for _, r := range tl.Rules {
 			al.Rules = append(al.Rules, alb.Rule{Conditions: conditions(r.Conditions), Actions: actions(r.Actions)})

@@ -62,13 +62,12 @@ func (dc *deploymentCopy) cloudMap() (out []NamespaceStatus) {
 func (s *service) entries() (out []NamespaceEntry) {
 	for _, e := range s.copy.lab.index.Endpoints(s.def.ID) {
 		d, ok := e.Config.Discovery().Get()
-		_, port, settled := ports(e)
-		if !ok || !settled {
+		if _, _, settled := ports(e); !ok || !settled {
 			continue
 		}
 		n := NamespaceEntry{Name: d}
 		for _, t := range s.tasks {
-			if t.known {
+			if port, ok := t.ingress(e); ok && t.known {
 				n.Instances = append(n.Instances, map[string]string{
 					"AWS_INSTANCE_IPV4": t.iface.IP.String(), "AWS_INSTANCE_PORT": strconv.Itoa(int(port)), "DeploymentId": s.taskSet(t.rollout)})
 			}

@@ -275,13 +275,25 @@ func (l *Lab) zone(subnet netip.Prefix) string {
 	return subnet.String()
 }
 
+// ingress is the port where the task takes what callers send to an endpoint, as
+// their deployment knows it: tasks of another revision may have it elsewhere.
+func (t *task) ingress(e *topology.ConnectEndpoint) (port uint16, ok bool) {
+	name := e.Config.Discovery()
+	for _, o := range t.offers {
+		if o == e || o.Config.Discovery() == name {
+			_, port, ok = ports(o)
+			return port, ok
+		}
+	}
+	return 0, false
+}
+
 // hostsOf returns the tasks behind a name, whether or not they are ready.
 func (dc *deploymentCopy) hostsOf(n name) []netip.AddrPort {
 	hosts := []netip.AddrPort{}
 	if s := dc.service(n.service); s != nil {
-		_, ingress, ok := ports(n.endpoint)
 		for _, t := range slices.Concat(s.tasks, s.leaving) {
-			if ok && t.known {
+			if ingress, ok := t.ingress(n.endpoint); ok && t.known {
 				hosts = append(hosts, netip.AddrPortFrom(t.iface.IP, ingress))
 			}
 		}

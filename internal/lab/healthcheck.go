@@ -29,8 +29,8 @@ var localURL = regexp.MustCompile(`https?://(localhost|127\.0\.0\.1|\[::1\])(:[0
 // task, where no security group and no agent is in the way.
 func (t *task) watchContainers() {
 	l, s := t.service.copy.lab, t.service
-	for i := range s.def.Task.Containers {
-		c := &s.def.Task.Containers[i]
+	for i := range t.def.Task.Containers {
+		c := &t.def.Task.Containers[i]
 		if c.Health == nil || len(listens(c)) == 0 {
 			continue
 		}

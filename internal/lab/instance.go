@@ -90,6 +90,20 @@ func (i *instance) start(ctx context.Context) (err error) {
 	return nil
 }
 
+// remove ends the instance at once.
+func (i *instance) remove() {
+	for _, a := range i.apps {
+		a.proc.Kill()
+	}
+	if i.host != nil {
+		i.host.Remove()
+		i.host = nil
+	}
+	if i.iface != nil {
+		i.copy.lab.network.Detach(i.iface)
+	}
+}
+
 func (i *instance) startApp(port uint16, log string) error {
 	l := i.copy.lab
 	listen, real := i.host.AppEnv(fabric.BindAll, port)
@@ -107,7 +121,9 @@ func (i *instance) startApp(port uint16, log string) error {
 	}
 	l.onEnd(a.proc, func() {
 		l.note(fmt.Sprintf("instance %s: the app on port %d ended (%s); nothing starts it again", i.def.ID, port, a.proc.Why()))
-		i.host.Unbound(port)
+		if i.host != nil {
+			i.host.Unbound(port)
+		}
 	})
 	return i.host.Bound(port, fabric.BindAll, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
 }

@@ -99,7 +99,7 @@ func (l *Lab) Scale(p TaskRef, count int) error {
 // ready reports whether every load balancer that the task is registered with,
 // and its containers' checks, call it healthy.
 func (t *task) ready() bool {
-	for _, st := range t.service.def.LoadBalancers {
+	for _, st := range t.def.LoadBalancers {
 		g, ok := st.Group.Get()
 		if !ok || !t.service.copy.balances(g) {
 			continue

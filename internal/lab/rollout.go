@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -16,19 +17,24 @@ import (
 // also those that replace another or scale out later.
 type rollout struct {
 	number int
-	// visible says which services existed when it was created: its tasks resolve
-	// their names and no others.
-	visible func(topology.ID) bool
+	// def is the service as it was when the deployment was created: its revision.
+	// names are those that its tasks resolve, which existed then, and endpoints
+	// what they offer.
+	def       *topology.Service
+	names     []name
+	endpoints []*topology.ConnectEndpoint
 	// env are variables of the app in place of the task definition's, NAME=value:
 	// a revision of the task definition.
 	env []string
 }
 
-// roll begins a deployment.
+// roll begins a deployment. visible says which services exist: its tasks resolve
+// their names and no others.
 func (s *service) roll(visible func(topology.ID) bool, env []string) {
 	s.deployments++
-	s.current = rollout{number: s.deployments, visible: visible, env: env}
-	s.deploying, s.steady, s.broken, s.failures = true, false, false, 0
+	s.current = rollout{number: s.deployments, def: s.def, names: s.copy.namesFor(s.def, visible),
+		endpoints: s.copy.lab.index.Endpoints(s.def.ID), env: env}
+	s.deploying, s.steady, s.broken, s.failures, s.fault = true, false, false, 0, ""
 }
 
 // deploymentName names a deployment as Amazon ECS does: ecs-svc/ and a number.
@@ -45,7 +51,9 @@ func (s *service) rollBack() {
 		return
 	}
 	s.event("rolling back to deployment %s.", s.deploymentName(s.completed.number))
+	s.fault = "its deployment failed and was rolled back to " + s.deploymentName(s.completed.number)
 	s.current = *s.completed
+	s.def = s.current.def
 	s.deploying, s.steady, s.broken, s.failures = true, false, false, 0
 	for _, t := range slices.Clone(s.tasks) {
 		if t.rollout != s.current.number {
@@ -82,11 +90,22 @@ func (l *Lab) Redeploy(ctx context.Context, p TaskRef, env ...string) error {
 		return fmt.Errorf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown)
 	}
 	s.roll(existing, env)
-	number := s.current.number
-	d := deployment{service: s, old: slices.Clone(s.tasks)}
+	d := deployment{service: s, number: s.current.number, old: slices.Clone(s.tasks)}
+	return d.follow(ctx)
+}
+
+// errNotStarted is behind the error of a task that could not be started.
+var errNotStarted = errors.New("no task could be started")
+
+// follow rolls the deployment until the old tasks are out of service. Lab.mu is
+// held, but while it waits.
+func (d *deployment) follow(ctx context.Context) error {
+	s, l := d.service, d.service.copy.lab
 	for {
-		if done, err := d.step(ctx); done || err != nil {
-			return err
+		if done, err := d.step(ctx); err != nil {
+			return fmt.Errorf("%w: %w", errNotStarted, err)
+		} else if done {
+			return nil
 		}
 		l.mu.Unlock()
 		sleep(ctx, 5*time.Millisecond)
@@ -94,10 +113,10 @@ func (l *Lab) Redeploy(ctx context.Context, p TaskRef, env ...string) error {
 		switch {
 		case l.closed:
 			return fmt.Errorf("the lab was closed")
-		case s.current.number < number:
+		case s.current.number < d.number:
 			return fail.Newf(fail.Finding, "the service's events say why its tasks failed", "the deployment of %s failed and was rolled back to %s",
 				s.name(), s.deploymentName(s.current.number))
-		case s.current.number > number:
+		case s.current.number > d.number:
 			return fmt.Errorf("another deployment of %s took this one's place", s.name())
 		case ctx.Err() != nil:
 			return fmt.Errorf("service %s: %d of %d old tasks still run; either the new ones are not healthy or minimum and maximum percent leave no room: %w",
@@ -109,6 +128,7 @@ func (l *Lab) Redeploy(ctx context.Context, p TaskRef, env ...string) error {
 // deployment is a rolling replacement of a service's tasks.
 type deployment struct {
 	service *service
+	number  int
 	old     []*task
 }
 

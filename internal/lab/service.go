@@ -35,6 +35,9 @@ type service struct {
 	// were healthy; broken is set when the circuit breaker has opened.
 	failures int
 	broken   bool
+	fault    string // how the last deployment failed
+	removed  bool   // the deployment has it no more; its last tasks are being stopped
+	stopped  []StoppedTask
 }
 
 // Event is something that Amazon ECS would write into a service's event list.
@@ -190,7 +193,7 @@ func (s *service) settle() {
 		return
 	}
 	for _, t := range s.tasks {
-		if !t.ready() {
+		if !t.ready() || s.deploying && t.rollout != s.current.number {
 			return
 		}
 	}
@@ -254,12 +257,12 @@ func (s *service) backoff() time.Duration {
 // failed counts a task that did not become healthy and applies the circuit breaker.
 func (s *service) failed() {
 	s.failures++
-	if s.broken || !s.def.CircuitBreaker.Or(false) {
-		return
+	if s.broken || !s.deploying || !s.def.CircuitBreaker.Or(false) {
+		return // after a deployment has completed, tasks are replaced for as long as it takes
 	}
 	// Half of the desired count, at least 3 and at most 200.
 	if limit := min(max((s.desired+1)/2, 3), 200); s.failures >= limit {
-		s.broken = true
+		s.broken, s.fault = true, "its deployment failed: tasks failed to start"
 		s.event("(deployment %s) deployment failed: tasks failed to start.", s.deploymentName(s.current.number))
 		s.rollBack()
 	}
@@ -328,10 +331,12 @@ func (s *service) lost(t *task, why string) {
 func (s *service) gone(t *task) {
 	t.state = Stopped
 	t.cancel()
+	s.keep(t)
 	if !s.copy.lab.closed {
 		t.detach()
 	}
 	s.leaving = slices.DeleteFunc(s.leaving, func(o *task) bool { return o == t })
+	s.forget()
 }
 
 // targetChanged takes a change of a task's target health.

@@ -42,20 +42,26 @@ type ServiceStatus struct {
 	// many tasks as desired and no deployment under way, of whatever revision.
 	Stable bool         `json:"stable"`
 	Tasks  []TaskStatus `json:"tasks"`
-	Events []Event      `json:"events,omitempty"`
+	// Deployments are the current one first, then those that have tasks left.
+	Deployments []DeploymentStatus `json:"deployments,omitempty"`
+	// Stopped are the last tasks that ended, the newest last.
+	Stopped []StoppedTask `json:"stopped,omitempty"`
+	Events  []Event       `json:"events,omitempty"`
 }
 
 // TaskStatus is one task.
 type TaskStatus struct {
-	ID     string            `json:"id"`
-	IP     string            `json:"ip"`
-	State  TaskState         `json:"state"`
-	Why    string            `json:"why,omitempty"`   // why it stops
-	Health string            `json:"health"`          // of its containers' checks: HEALTHY, UNHEALTHY, UNKNOWN
-	Names  map[string]string `json:"names,omitempty"` // endpoint name and client port → virtual address
-	Agent  *agent.Status     `json:"agent,omitempty"`
-	Apps   []AppStatus       `json:"apps,omitempty"`
-	PIDs   []int             `json:"pids"`
+	ID string `json:"id"`
+	// Deployment is the one that it belongs to, as ECS names it.
+	Deployment string            `json:"deployment"`
+	IP         string            `json:"ip"`
+	State      TaskState         `json:"state"`
+	Why        string            `json:"why,omitempty"`   // why it stops
+	Health     string            `json:"health"`          // of its containers' checks: HEALTHY, UNHEALTHY, UNKNOWN
+	Names      map[string]string `json:"names,omitempty"` // endpoint name and client port → virtual address
+	Agent      *agent.Status     `json:"agent,omitempty"`
+	Apps       []AppStatus       `json:"apps,omitempty"`
+	PIDs       []int             `json:"pids"`
 	// Packets is what the rules of the task's network interface have counted,
 	// on a fabric whose kernel does: see the counters of package netns.
 	Packets map[string]uint64 `json:"packets,omitempty"`
@@ -104,7 +110,8 @@ func (l *Lab) Status() Status {
 		for _, s := range dc.services {
 			tasks := slices.Concat(s.tasks, s.leaving)
 			ss := ServiceStatus{ID: s.def.ID, Name: s.name(), Twin: dc.name, Desired: s.desired, Stable: s.stable(),
-				Tasks: make([]TaskStatus, len(tasks)), Events: slices.Clone(s.events)}
+				Tasks: make([]TaskStatus, len(tasks)),
+				Deployments: s.deploymentStatus(), Stopped: slices.Clone(s.stopped), Events: slices.Clone(s.events)}
 			for i, t := range tasks {
 				wg.Go(func() { ss.Tasks[i] = t.status() })
 			}
@@ -122,7 +129,8 @@ func (l *Lab) Status() Status {
 }
 
 func (t *task) status() TaskStatus {
-	ts := TaskStatus{ID: t.id, IP: t.iface.IP.String(), State: t.state, Why: t.why, Health: t.health(), Names: map[string]string{}}
+	ts := TaskStatus{ID: t.id, Deployment: t.service.deploymentName(t.rollout), IP: t.iface.IP.String(),
+		State: t.state, Why: t.why, Health: t.health(), Names: map[string]string{}}
 	for _, n := range t.names {
 		ts.Names[n.key] = n.at.Addr().String()
 	}

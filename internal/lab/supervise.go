@@ -73,7 +73,7 @@ func (t *task) supervise() {
 	for _, a := range t.apps {
 		l.onEnd(a.proc, func() {
 			why := "container " + a.container + " ended: " + a.proc.Why()
-			c := s.def.Task.Container(a.container)
+			c := t.def.Task.Container(a.container)
 			if c != nil && !c.Essential.Or(true) {
 				if slices.Contains(s.tasks, t) {
 					s.event("(task %s) %s; it is not essential.", t.id, why)

@@ -28,13 +28,15 @@ import (
 // uses Service Connect, and a process for each port that a container maps.
 type task struct {
 	service *service
-	id      string // 8 hexadecimal digits, so that every instance name has one length
+	def     *topology.Service // the revision of its deployment
+	id      string            // 8 hexadecimal digits, so that every instance name has one length
 	dir     string
 	iface   *vpc.Interface
 	host    fabric.Host
-	names   []name   // what it resolves: what existed when its deployment was created
-	rollout int      // the number of its deployment
-	env     []string // that deployment's variables of the app
+	names   []name                      // what it resolves: what existed when its deployment was created
+	offers  []*topology.ConnectEndpoint // what others reach it by
+	rollout int                         // the number of its deployment
+	env     []string                    // that deployment's variables of the app
 	agent   *nodeProcess
 	apps    []*appProcess
 	begun   time.Time
@@ -61,7 +63,8 @@ type task struct {
 func (s *service) newTask(id string) *task {
 	l := s.copy.lab
 	t := &task{
-		service: s, id: id, names: s.copy.namesFor(s.def, s.current.visible), rollout: s.current.number, env: s.current.env,
+		service: s, def: s.current.def, id: id, names: s.current.names, offers: s.current.endpoints,
+		rollout: s.current.number, env: s.current.env,
 		begun: time.Now(), state: Running, targets: map[string]alb.State{}, containers: map[string]string{},
 	}
 	t.ctx, t.cancel = context.WithCancel(l.ctx)
@@ -82,7 +85,7 @@ func (t *task) start(ctx context.Context) error {
 	if err := t.addHost(ctx); err != nil {
 		return err
 	}
-	if c := t.service.def.Connect; c != nil && c.Enabled.Or(false) {
+	if c := t.def.Connect; c != nil && c.Enabled.Or(false) {
 		if err := t.startAgent(); err != nil {
 			return err
 		}
@@ -111,7 +114,7 @@ func (t *task) label() string { return "task " + t.id }
 
 // attach gives the task its network interface.
 func (t *task) attach() (err error) {
-	def := t.service.def
+	def := t.def
 	t.iface, err = t.service.copy.lab.network.Attach(t.label(), def.Subnets, def.Groups)
 	return err
 }
@@ -130,7 +133,7 @@ func (t *task) addHost(ctx context.Context) (err error) {
 // startAgent starts the agent and puts the redirects and listeners of its
 // port mode in force.
 func (t *task) startAgent() (err error) {
-	l, def := t.service.copy.lab, t.service.def
+	l, def := t.service.copy.lab, t.def
 	cfg := agent.Config{
 		Task: t.id, Zone: l.zone(t.iface.Subnet), Scale: l.opts.Scale, Seed: l.opts.Seed,
 		ConnectTimeout: l.opts.ConnectTimeout, Workers: cmp.Or(l.opts.AgentWorkers, AgentWorkers), Inject: l.agentInjection(t.service),
@@ -138,7 +141,7 @@ func (t *task) startAgent() (err error) {
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
 		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}
 	}
-	if cfg.Ingress, err = t.service.copy.ingressOf(l.index.Endpoints(def.ID)); err != nil {
+	if cfg.Ingress, err = t.service.copy.ingressOf(t.offers); err != nil {
 		return err
 	}
 	for _, n := range t.names {
@@ -222,7 +225,7 @@ func timeouts(p agent.Protocol, e *topology.Endpoint) agent.Timeouts {
 // startApps starts a process for every port on which a container listens. A
 // container without ports does nothing that a caller could notice.
 func (t *task) startApps() error {
-	for _, c := range startOrder(t.service.def.Task) {
+	for _, c := range startOrder(t.def.Task) {
 		for _, port := range listens(c) {
 			if err := t.startApp(c, port); err != nil {
 				return err
@@ -259,7 +262,7 @@ func (t *task) stopApps() {
 	var wg sync.WaitGroup
 	for _, a := range t.apps {
 		limit := 30
-		if c := t.service.def.Task.Container(a.container); c != nil {
+		if c := t.def.Task.Container(a.container); c != nil {
 			limit = c.StopTimeout.Or(30)
 		}
 		grace := l.clock.Real(time.Duration(limit) * time.Second)

@@ -98,13 +98,17 @@ func (c *Client) Call(r Request, v any, files ...*os.File) error {
 const (
 	promptly  = 10 * time.Second
 	curlLimit = 10 * time.Minute
+	// applyLimit is for one that synthesizes a CDK app first.
+	applyLimit = 10 * time.Minute
 )
 
 // limitOf is how long the answer to a request may take; 0 is without a limit.
 func limitOf(r Request) time.Duration {
 	switch r.Op {
-	case OpExec, OpStarted:
+	case OpExec, OpStarted, OpSettled:
 		return 0
+	case OpApply:
+		return applyLimit
 	case OpCurl:
 		return cmp.Or(r.Timeout, curlLimit) + promptly
 	case OpRedeploy:

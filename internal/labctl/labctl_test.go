@@ -38,7 +38,7 @@ func up(t *testing.T) (Place, <-chan error) {
 				Topology: &topology.Topology{Name: "empty"}, App: lab.App{Command: []string{"none"}}, Scale: 10, Dir: logs,
 			})
 			return l, made, err
-		})
+		}, another)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -56,6 +56,14 @@ func up(t *testing.T) (Place, <-chan error) {
 		t.Fatal(err)
 	}
 	return p, served
+}
+
+// another reads a deployment without anything in it, of any name but "bad".
+func another(_ context.Context, m Made) (*topology.Topology, error) {
+	if m.Situation == "bad" {
+		return nil, fail.Newf(fail.Usage, "name another", "no situation bad")
+	}
+	return &topology.Topology{Name: "another"}, nil
 }
 
 func client(t *testing.T, p Place) *Client {
@@ -95,6 +103,31 @@ func TestCalls(t *testing.T) {
 	var wrong []int
 	if err := a.Call(Request{Op: OpInfo}, &wrong); err == nil || !strings.Contains(err.Error(), "answer to info") {
 		t.Errorf("an answer of another type: %v", err)
+	}
+}
+
+// TestApply: a lab that became another says what it is made of now, and one that
+// could not stays as it was.
+func TestApply(t *testing.T) {
+	p, _ := up(t)
+	c := client(t, p)
+	bad := c.Call(Request{Op: OpApply, Made: &Made{Situation: "bad"}}, nil)
+	if bad == nil || fail.CodeOf(bad) != fail.Usage || fail.HintOf(bad) != "name another" {
+		t.Errorf("a source that cannot be read: %v", bad)
+	}
+	if err := c.Call(Request{Op: OpApply}, nil); err == nil {
+		t.Error("a request without a source is taken")
+	}
+	var changes []lab.Change
+	to := Made{Dir: "/", Paths: []string{"x"}}
+	must(t, c.Call(Request{Op: OpApply, Made: &to}, &changes))
+	must(t, c.Call(Request{Op: OpSettled}, nil))
+	var info Info
+	must(t, c.Call(Request{Op: OpInfo}, &info))
+	want := made
+	want.Source, want.Made = "another", to
+	if len(changes) != 0 || !reflect.DeepEqual(info, want) {
+		t.Errorf("changes %v, info %+v; want none and %+v", changes, info, want)
 	}
 }
 

@@ -26,6 +26,8 @@ type Request struct {
 	Argv []string `json:"argv,omitempty"`
 	Dir  string   `json:"dir,omitempty"`
 	Env  []string `json:"env,omitempty"`
+	// Made is for OpApply: what the lab is to be made of from now on.
+	Made *Made `json:"made,omitempty"`
 }
 
 // The operations of a lab.
@@ -39,6 +41,8 @@ const (
 	OpDrain    = "drain"    // stop one task in good order
 	OpScale    = "scale"    // set a service's desired count
 	OpRedeploy = "redeploy" // replace a service's tasks
+	OpApply    = "apply"    // make it that of another source; []lab.Change
+	OpSettled  = "settled"  // wait until no deployment is under way, or say which failed
 	OpExec     = "exec"     // run a program inside a task; int, its exit code
 	OpDown     = "down"     // stop the lab
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 )
 
@@ -34,4 +35,36 @@ func (s *server) operate(ctx context.Context, r Request) (known bool, err error)
 		return true, s.lab.Redeploy(ctx, p, r.Env...)
 	}
 	return false, nil
+}
+
+// apply makes the lab that of another source, which it is made of from then on.
+func (s *server) apply(ctx context.Context, m *Made) ([]lab.Change, error) {
+	if m == nil {
+		return nil, fail.Newf(fail.Usage, "use the same hoplab for the lab and its commands", "nothing says what the lab is to become")
+	}
+	t, err := s.read(ctx, *m)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := s.lab.Apply(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	info := s.madeOf()
+	info.Source, info.Made = t.Name, *m
+	s.told(info)
+	return changes, nil
+}
+
+// madeOf says what the lab is made of.
+func (s *server) madeOf() Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info
+}
+
+func (s *server) told(i Info) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.info = i
 }

@@ -22,7 +22,7 @@ func serve(t *testing.T, p Place) <-chan error {
 		served <- Serve(ctx, p, func(ctx context.Context) (*lab.Lab, Info, error) {
 			<-ctx.Done()
 			return nil, Info{}, ctx.Err()
-		})
+		}, another)
 	}()
 	t.Cleanup(cancel)
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -83,7 +83,7 @@ func TestWhyTheLabDidNotStart(t *testing.T) {
 		served <- Serve(context.Background(), p, func(context.Context) (*lab.Lab, Info, error) {
 			<-begin
 			return nil, Info{}, fail.Newf(fail.Usage, "give it one", "no port")
-		})
+		}, another)
 	}()
 	var c *Client
 	var err error

@@ -13,23 +13,28 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/jsonlines"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // Starter starts a lab and says what it was started from. It gives up when ctx
 // ends.
 type Starter func(ctx context.Context) (*lab.Lab, Info, error)
 
+// Reader reads the deployment that a source describes, and its name.
+type Reader func(context.Context, Made) (*topology.Topology, error)
+
 // Serve starts a lab and answers clients at the place until one asks for down
 // or ctx ends; either also ends a lab that is still starting. It returns after
-// the last answer was sent and the lab is closed.
-func Serve(ctx context.Context, p Place, start Starter) error {
+// the last answer was sent and the lab is closed. read is asked what a lab that
+// is to become another will be.
+func Serve(ctx context.Context, p Place, start Starter, read Reader) error {
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: p.Socket(), Net: "unix"})
 	if err != nil {
 		return p.error(err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &server{name: p.Name, started: make(chan struct{}), down: cancel}
+	s := &server{name: p.Name, read: read, started: make(chan struct{}), down: cancel}
 	go func() {
 		<-ctx.Done()
 		ln.Close()
@@ -74,19 +79,25 @@ func (s *server) accept(ctx context.Context, ln *net.UnixListener) error {
 }
 
 type server struct {
+	read Reader
 	name string
 	down context.CancelFunc
-	// started is closed once the fields below are set, which stay as they are
-	// from then on: the lab with what it is made of, or why there is none.
+	// started is closed once the fields below are set: the lab with what it is
+	// made of, or why there is none. They stay as they are from then on, but for
+	// info, which says what the lab was last made of.
 	started chan struct{}
 	lab     *lab.Lab
-	info    Info
 	failed  error
+
+	mu   sync.Mutex
+	info Info
 }
 
 func (s *server) start(ctx context.Context, start Starter) {
 	defer close(s.started)
-	s.lab, s.info, s.failed = start(ctx)
+	var info Info
+	s.lab, info, s.failed = start(ctx)
+	s.told(info)
 	if s.failed != nil && ctx.Err() != nil {
 		s.failed = fail.Newf(fail.Environment, "", "it was stopped before it was up")
 	}
@@ -154,7 +165,7 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn, r Request, file
 	case OpStarted:
 		return nil, nil
 	case OpInfo:
-		return s.info, nil
+		return s.madeOf(), nil
 	case OpStatus:
 		return s.lab.Status(), nil
 	case OpDial:
@@ -166,6 +177,12 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn, r Request, file
 			defer cancel()
 		}
 		return s.lab.Curl(ctx, r.Caller, r.URL)
+	case OpApply:
+		return s.apply(ctx, r.Made)
+	case OpSettled:
+		ctx, cancel := whileConnected(ctx, conn)
+		defer cancel()
+		return nil, s.lab.WaitDeployed(ctx)
 	case OpExec:
 		ctx, cancel := whileConnected(ctx, conn)
 		defer cancel()

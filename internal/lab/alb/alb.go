@@ -1,10 +1,8 @@
 package alb
 
 import (
-	"fmt"
-	"net"
-	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/clock"
@@ -13,20 +11,27 @@ import (
 
 // Node is a running node.
 type Node struct {
-	cfg   Config
 	net   fabric.Net
 	clock clock.Clock
 	idle  time.Duration // real
 
 	notify func(HealthChange)
 
-	groups    map[string]*group
-	listeners []*listener
-	open      []net.Listener
+	mu    sync.Mutex // for Configure, Update and Close
+	setup atomic.Pointer[setup]
 
 	wg   sync.WaitGroup
 	stop chan struct{}
 	once sync.Once
+}
+
+// setup is what a node does at present. A request sees one of them from its
+// beginning to its end; none is changed once it is a node's.
+type setup struct {
+	cfg       Config
+	groups    map[string]*group
+	listeners []*listener
+	routes    map[uint16]*Listener // the configuration by port
 }
 
 // HealthChange is a target's new state.
@@ -43,36 +48,13 @@ type HealthChange struct {
 // of every change of a target's health, in order; it must not block for long
 // and must not call the node.
 func Start(cfg Config, n fabric.Net, notify func(HealthChange)) (*Node, Bound, error) {
-	a := &Node{cfg: cfg, net: n, clock: clock.New(cfg.Scale), notify: notify, groups: map[string]*group{}, stop: make(chan struct{})}
+	a := &Node{net: n, clock: clock.New(cfg.Scale), notify: notify, stop: make(chan struct{})}
 	a.idle = a.clock.Real(cfg.Idle)
-	used := map[string]bool{}
-	for _, l := range cfg.Listeners {
-		note(used, l.Default)
-		for _, r := range l.Rules {
-			note(used, r.Actions)
-		}
-	}
-	for _, g := range cfg.Groups {
-		a.groups[g.ID] = a.newGroup(g, used[g.ID])
-	}
-	b := Bound{Listeners: map[uint16]netip.AddrPort{}}
-	for _, lc := range cfg.Listeners {
-		l, err := a.newListener(lc)
-		var ln net.Listener
-		if err == nil {
-			ln, err = n.Listen(lc.Port)
-		}
-		if err != nil {
-			a.Close()
-			return nil, Bound{}, fmt.Errorf("load balancer %s: listener %d: %w", cfg.Name, lc.Port, err)
-		}
-		a.listeners, a.open = append(a.listeners, l), append(a.open, ln)
-		b.Listeners[lc.Port] = ln.Addr().(*net.TCPAddr).AddrPort()
-		a.wg.Add(1)
-		go func() {
-			defer a.wg.Done()
-			l.serve(ln)
-		}()
+	a.setup.Store(&setup{})
+	b, err := a.Configure(cfg)
+	if err != nil {
+		a.Close()
+		return nil, Bound{}, err
 	}
 	a.wg.Add(1)
 	go a.sweep()
@@ -89,8 +71,11 @@ func note(used map[string]bool, actions []Action) {
 
 // Update registers and deregisters targets.
 func (a *Node) Update(u Update) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	groups := a.setup.Load().groups
 	for id, targets := range u.Targets {
-		if g := a.groups[id]; g != nil {
+		if g := groups[id]; g != nil {
 			g.register(targets)
 		}
 	}
@@ -105,7 +90,7 @@ func (a *Node) sweep() {
 		case <-a.stop:
 			return
 		case now := <-t.C:
-			for _, g := range a.groups {
+			for _, g := range a.setup.Load().groups {
 				for _, t := range *g.targets.Load() {
 					t.pool.Sweep(now)
 				}
@@ -117,14 +102,17 @@ func (a *Node) sweep() {
 // Close ends the node and all its connections.
 func (a *Node) Close() {
 	a.once.Do(func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		close(a.stop)
-		for _, l := range a.open {
-			l.Close()
+		now := a.setup.Load()
+		for _, l := range now.listeners {
+			l.ln.Close()
 		}
-		for _, g := range a.groups {
+		for _, g := range now.groups {
 			g.close()
 		}
-		for _, l := range a.listeners {
+		for _, l := range now.listeners {
 			l.close()
 		}
 		a.wg.Wait()

@@ -14,18 +14,18 @@ import (
 
 // requestHead builds the request for the target: the client's fields as they
 // came, but for those that concern its connection, with the load balancer's own before them.
-func (l *listener) requestHead(dst []byte, x *relay.Exchange, client netip.AddrPort) []byte {
+func (s *setup) requestHead(dst []byte, x *relay.Exchange, client netip.AddrPort, proto []byte) []byte {
 	req := &x.Req
 	dst = append(dst, req.Method...)
 	dst = append(dst, ' ')
 	dst = append(dst, req.Target...)
 	dst = append(dst, " HTTP/1.1\r\n"...)
-	dst = l.appendForwarded(dst, req, client)
+	dst = s.appendForwarded(dst, req, client, proto)
 	dst = append(dst, "Host: "...)
 	if len(req.Host) > 0 {
 		dst = append(dst, req.Host...)
 	} else {
-		dst = append(dst, l.node.cfg.DNSName...)
+		dst = append(dst, s.cfg.DNSName...)
 	}
 	dst = append(dst, "\r\nX-Amzn-Trace-Id: "...)
 	dst = appendTrace(dst, req.Get(h1.XAmznTraceID), x.Start)
@@ -45,11 +45,11 @@ func (l *listener) requestHead(dst []byte, x *relay.Exchange, client netip.AddrP
 		case h1.Host, h1.XAmznTraceID, h1.XForwardedProto, h1.XForwardedPort:
 			continue
 		case h1.XForwardedFor:
-			if l.node.cfg.XFF != "preserve" {
+			if s.cfg.XFF != "preserve" {
 				continue
 			}
 		default:
-			if f.ID.HopByHop() || l.node.cfg.DropInvalid && !validName(f.Name) {
+			if f.ID.HopByHop() || s.cfg.DropInvalid && !validName(f.Name) {
 				continue
 			}
 		}
@@ -62,22 +62,22 @@ func (l *listener) requestHead(dst []byte, x *relay.Exchange, client netip.AddrP
 	return append(dst, "\r\n"...)
 }
 
-func (l *listener) appendForwarded(dst []byte, req *h1.Request, client netip.AddrPort) []byte {
-	if m := l.node.cfg.XFF; m == "" || m == "append" {
+func (s *setup) appendForwarded(dst []byte, req *h1.Request, client netip.AddrPort, proto []byte) []byte {
+	if m := s.cfg.XFF; m == "" || m == "append" {
 		dst = append(dst, "X-Forwarded-For: "...)
 		for i := range req.Fields {
 			if f := &req.Fields[i]; f.ID == h1.XForwardedFor {
 				dst = append(append(dst, f.Value...), ", "...)
 			}
 		}
-		if l.node.cfg.XFFClientPort {
+		if s.cfg.XFFClientPort {
 			dst = client.AppendTo(dst)
 		} else {
 			dst = client.Addr().AppendTo(dst)
 		}
 		dst = append(dst, "\r\n"...)
 	}
-	dst = append(dst, l.proto...)
+	dst = append(dst, proto...)
 	return dst
 }
 

@@ -20,7 +20,8 @@ var limits = h1.Limits{Head: 64 << 10, Line: 16 << 10, Field: 16 << 10}
 // listener is a running listener.
 type listener struct {
 	node   *Node
-	cfg    Listener
+	cfg    Listener // its port, protocol and certificate; for its rules see setup
+	ln     net.Listener
 	server relay.Server
 	tls    *tlsListener // of an HTTPS listener
 	proto  []byte       // X-Forwarded-Proto and -Port with their CRLF
@@ -79,18 +80,19 @@ func (l *listener) Serve(x *relay.Exchange) bool {
 	}
 	class := classify(x)
 	l.stats.threats[class].Add(1)
-	if l.node.cfg.Desync == strictest && class != compliant {
+	now := l.node.setup.Load()
+	if now.cfg.Desync == strictest && class != compliant {
 		l.stats.own(400)
 		return l.page(x, 400, false)
 	}
-	apart := class == ambiguous && l.node.cfg.Desync != monitor // neither connection carries another request
+	apart := class == ambiguous && now.cfg.Desync != monitor // neither connection carries another request
 	keep = keep && !apart
 	client := l.client(x.Peer)
-	actions := l.route(&x.Req, client.Addr())
+	actions := now.routes[l.cfg.Port].route(&x.Req, client.Addr())
 	for i := range actions {
 		switch a := &actions[i]; a.Type {
 		case "forward":
-			return l.forward(x, a, client, keep, apart)
+			return l.forward(x, now, a, client, keep, apart)
 		case "redirect":
 			l.stats.redirects.Add(1)
 			return l.own(x, a.Redirect.Status, "text/html", a.Redirect.location(&x.Req, l.cfg.Protocol, l.cfg.Port), "", keep)
@@ -137,9 +139,9 @@ func (l *listener) client(peer net.Addr) netip.AddrPort {
 }
 
 // choose picks a target group by weight.
-func (l *listener) choose(ws []Weighted) *group {
+func (s *setup) choose(ws []Weighted) *group {
 	if len(ws) == 1 {
-		return l.node.groups[ws[0].Group]
+		return s.groups[ws[0].Group]
 	}
 	sum := 0
 	for _, w := range ws {
@@ -151,7 +153,7 @@ func (l *listener) choose(ws []Weighted) *group {
 	n := rand.IntN(sum)
 	for _, w := range ws {
 		if n -= w.Weight; n < 0 {
-			return l.node.groups[w.Group]
+			return s.groups[w.Group]
 		}
 	}
 	return nil
@@ -159,12 +161,12 @@ func (l *listener) choose(ws []Weighted) *group {
 
 // forward sends the request to a target of the action's group and its
 // response back. The load balancer does not try a second target.
-func (l *listener) forward(x *relay.Exchange, a *Action, client netip.AddrPort, keep, apart bool) bool {
+func (l *listener) forward(x *relay.Exchange, now *setup, a *Action, client netip.AddrPort, keep, apart bool) bool {
 	fail := func(status int) bool {
 		l.stats.own(status)
 		return l.page(x, status, keep)
 	}
-	g := l.choose(a.Forward)
+	g := now.choose(a.Forward)
 	if g == nil {
 		return fail(503)
 	}
@@ -182,7 +184,7 @@ func (l *listener) forward(x *relay.Exchange, a *Action, client netip.AddrPort, 
 	l.stats.requests.Add(1)
 	g.requests.Add(1)
 	t.requests.Add(1)
-	x.Out = l.requestHead(x.Out[:0], x, client)
+	x.Out = now.requestHead(x.Out[:0], x, client, l.proto)
 	g.spin.Wait()
 	up, err := t.pool.Get(x.Start, l.node.clock.Real(connectTimeout))
 	if err != nil {

@@ -288,7 +288,7 @@ func TestLeastOutstanding(t *testing.T) {
 		others += get(t, addr, "/").body
 		waitFor(t, "one request in progress", func() bool { // a client has its answer a little before it is counted off
 			open := int64(0)
-			for _, tg := range *n.groups["g"].targets.Load() {
+			for _, tg := range *n.setup.Load().groups["g"].targets.Load() {
 				open += tg.outstanding.Load()
 			}
 			return open == 1
@@ -311,21 +311,21 @@ func TestSlowStart(t *testing.T) {
 		t.Errorf("a lone target in slow start: %q", got)
 	}
 	w.serve(t, func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, "b") })
-	all := *n.groups["g"].targets.Load()
+	all := *n.setup.Load().groups["g"].targets.Load()
 	all[0].mu.Lock()
 	all[0].healthySince = time.Now().Add(-time.Hour)
 	all[0].mu.Unlock()
-	second := &target{group: n.groups["g"], state: Healthy, healthySince: time.Now()}
+	second := &target{group: n.setup.Load().groups["g"], state: Healthy, healthySince: time.Now()}
 	second.healthy.Store(true)
 	both := append(append([]*target{}, all...), second)
-	n.groups["g"].targets.Store(&both)
+	n.setup.Load().groups["g"].targets.Store(&both)
 	share := func(age time.Duration) float64 {
 		second.mu.Lock()
 		second.healthySince = time.Now().Add(-age)
 		second.mu.Unlock()
 		hits := 0
 		for range 2000 {
-			if n.groups["g"].pick(time.Now()) == second {
+			if n.setup.Load().groups["g"].pick(time.Now()) == second {
 				hits++
 			}
 		}
@@ -336,7 +336,7 @@ func TestSlowStart(t *testing.T) {
 			t.Errorf("after %s the new target got %.2f of its share, want %.2f", age, got, want)
 		}
 	}
-	n.groups["g"].targets.Store(&all)
+	n.setup.Load().groups["g"].targets.Store(&all)
 }
 
 // TestDeregistration: a target that leaves gets no new requests, finishes its

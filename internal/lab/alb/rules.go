@@ -11,13 +11,16 @@ import (
 
 // route returns the actions for a request: those of the first rule whose
 // conditions are all met, else the default ones.
-func (l *listener) route(req *h1.Request, client netip.Addr) []Action {
-	for i := range l.cfg.Rules {
-		if r := &l.cfg.Rules[i]; meetsAll(r.Conditions, req, client) {
+func (l *Listener) route(req *h1.Request, client netip.Addr) []Action {
+	if l == nil { // the listener closes while its last request is read
+		return nil
+	}
+	for i := range l.Rules {
+		if r := &l.Rules[i]; meetsAll(r.Conditions, req, client) {
 			return r.Actions
 		}
 	}
-	return l.cfg.Default
+	return l.Default
 }
 
 func meetsAll(cs []Condition, req *h1.Request, client netip.Addr) bool {

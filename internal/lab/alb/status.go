@@ -75,11 +75,12 @@ func (s *stats) bytes(x *relay.Exchange) {
 // requests go on.
 func (a *Node) Status() Status {
 	var st Status
-	for _, l := range a.listeners {
+	now := a.setup.Load()
+	for _, l := range now.listeners {
 		st.Listeners = append(st.Listeners, l.status())
 	}
-	for _, cfg := range a.cfg.Groups {
-		st.Groups = append(st.Groups, a.groups[cfg.ID].status())
+	for _, cfg := range now.cfg.Groups {
+		st.Groups = append(st.Groups, now.groups[cfg.ID].status())
 	}
 	return st
 }

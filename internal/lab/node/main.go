@@ -83,6 +83,8 @@ func (n *server) do(req Request) (any, error) {
 		return nil, n.view(req.Body)
 	case OpUpdate:
 		return nil, n.update(req.Body)
+	case OpConfigure:
+		return n.configure(req.Body)
 	case OpStatus:
 		if n.alb != nil {
 			return n.alb.Status(), nil
@@ -167,6 +169,17 @@ func (n *server) update(body json.RawMessage) error {
 		return err
 	}
 	return n.agent.Update(u)
+}
+
+func (n *server) configure(body json.RawMessage) (any, error) {
+	if n.alb == nil {
+		return nil, errors.New("an agent keeps the configuration that it was started with")
+	}
+	var cfg alb.Config
+	if err := json.Unmarshal(body, &cfg); err != nil {
+		return nil, err
+	}
+	return n.alb.Configure(cfg)
 }
 
 func (n *server) close() {

@@ -33,6 +33,9 @@ const (
 	OpStart  Op = "start"  // body Start; answers alb.Bound or agent.Bound
 	OpView   Op = "view"   // body of the fabric's Watch
 	OpUpdate Op = "update" // body alb.Update or agent.Update
+	// OpConfigure gives a load balancer another alb.Config; answers alb.Bound.
+	OpConfigure Op = "configure"
+
 	OpStatus Op = "status" // answers alb.Status or agent.Status
 	OpDrain  Op = "drain"  // stop taking new work from outside
 	OpEnd    Op = "end"    // end the agent of a slot; the process goes on

@@ -29,9 +29,8 @@ type Interface struct {
 // Network hands out addresses and keeps the interfaces. It is safe for
 // concurrent use.
 type Network struct {
-	index *topology.Index
-
 	mu         sync.RWMutex
+	index      *topology.Index
 	interfaces map[netip.Addr]*Interface
 	used       map[netip.Prefix]int
 	given      map[netip.Addr]bool // every address ever handed out
@@ -59,12 +58,7 @@ func (n *Network) Attach(name string, subnets []topology.Opt[topology.ID], group
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	sub, vpc := n.subnet(subnets)
-	i := &Interface{Name: name, Subnet: sub, VPC: vpc}
-	for _, g := range groups {
-		if id, ok := g.Get(); ok {
-			i.Groups = append(i.Groups, id)
-		}
-	}
+	i := &Interface{Name: name, Subnet: sub, VPC: vpc, Groups: known(groups)}
 	return i, n.place(i)
 }
 
@@ -78,6 +72,30 @@ func (n *Network) AttachExternal(name string, sameVPC *Interface) (*Interface, e
 		i.Subnet, i.VPC = sameVPC.Subnet, sameVPC.VPC
 	}
 	return i, n.place(i)
+}
+
+// Follow makes the network that of another topology: what its groups and subnets
+// say counts from now on. Interfaces keep their addresses and their groups.
+func (n *Network) Follow(x *topology.Index) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.index = x
+}
+
+// Regroup puts an interface into other security groups.
+func (n *Network) Regroup(i *Interface, groups []topology.Opt[topology.ID]) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	i.Groups = known(groups)
+}
+
+func known(groups []topology.Opt[topology.ID]) (out []topology.ID) {
+	for _, g := range groups {
+		if id, ok := g.Get(); ok {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // Detach takes the interface away. Its address is not used again.
