@@ -7,8 +7,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/page"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // callerKinds are the callers without Service Connect that --caller accepts.
@@ -32,16 +34,18 @@ request, hop by hop, with what it will see at the end. PATH is as for check.
 Of a deployment with many paths the text folds what is alike: how many services
 reach each name, then those that do not, each reason once. --from and --to name
 a caller and what is called (a service, an endpoint's name, a load balancer);
---format json has every path.
+--format json has every path. --format html is one page that loads nothing: the
+map with every port, and each request on it; it opens in any browser.
 
 ` + appHelp,
 		Example: `  hoplab explain cdk.out
   hoplab explain . -c ingressPortOverride=8080
   hoplab explain cdk.out --from web --to orders.shop
   hoplab explain cdk.out --only-failures
-  hoplab explain cdk.out --caller run-task --format mermaid`,
+  hoplab explain cdk.out --caller run-task --format mermaid
+  hoplab explain cdk.out --format html > map.html`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("format", format, "text", "json", "mermaid"); err != nil {
+			if err := oneOf("format", format, "text", "json", "mermaid", "html"); err != nil {
 				return err
 			}
 			named, err := namedCallers(callers)
@@ -65,6 +69,8 @@ a caller and what is called (a service, an endpoint's name, a load balancer);
 				return render.ExplainJSON(s.out, p.Outline(), paths)
 			case "mermaid":
 				return render.Mermaid(s.out, paths, all)
+			case "html":
+				return page.HTML(s.out, page.New(topology.NewIndex(t), p, paths))
 			}
 			o := renderOptions(s)
 			o.All = all
@@ -73,7 +79,7 @@ a caller and what is called (a service, an endpoint's name, a load balancer);
 	}
 	from.register(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&format, "format", "text", "text, json or mermaid")
+	fl.StringVar(&format, "format", "text", "text, json, mermaid or html")
 	fl.StringArrayVar(&callers, "caller", nil, "a caller without Service Connect, KIND[:NAME]; KIND is "+kindWords()+" (may repeat)")
 	fl.StringArrayVar(&want.From, "from", nil, "only the paths of this caller: a service, or a kind such as admitted (may repeat)")
 	fl.StringArrayVar(&want.To, "to", nil, "only the paths to this service, name or load balancer (may repeat)")

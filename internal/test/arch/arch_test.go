@@ -96,6 +96,13 @@ var rules = []rule{
 		why:   "a report is a pure function of one value",
 	},
 	{
+		from:  []string{"internal/page"},
+		never: []string{"./internal/"},
+		but: []string{"./internal/page", "./internal/reach", "./internal/topology", "./internal/call", "./internal/semantics", "./internal/ports",
+			"./internal/fail", "./internal/printable", "./internal/variant"},
+		why: "the page shows what is predicted; what was seen it is told",
+	},
+	{
 		from:  []string{"internal/source/..."},
 		never: []string{"./internal/"},
 		but: []string{"./internal/source", "./internal/topology", "./internal/fail", "./internal/ports", "./internal/printable",

@@ -1,0 +1,102 @@
+// The model that page.go writes; the two change together.
+export interface Model {
+  schema: string;
+  title: string;
+  map: MapModel;
+  callers: Caller[];
+  paths: Path[];
+  left_out?: number;
+  ports: PortRow[];
+  notes?: string[];
+}
+export interface MapModel { areas: Area[] | null; hosts: Host[] | null; lines: Line[] }
+export interface Area { id: string; parent?: string; kind: string; label: string }
+export interface Host {
+  id: string;
+  area?: string;
+  kind: 'alb' | 'service' | 'instance' | 'caller';
+  label: string;
+  detail?: string;
+  groups?: Group[];
+  listens?: string[];
+  agent?: boolean;
+  ports?: HostPort[];
+}
+export interface Group { label: string; ingress: string[]; egress: string[]; open?: string }
+export interface HostPort { name?: string; client?: string; ingress?: string; container?: string }
+export interface Line { from: string; to: string; ports: string[] }
+export interface Caller { key: string; host: string; label: string }
+export interface Place { host: string; part: string; name: string }
+export interface Block { name: string; why: string; nearest?: string; opens?: string }
+export interface Stop { from: Place; to: Place; port: string; through?: string; state: 'open' | 'closed' | 'unknown'; admits?: string[]; blocks?: Block[] }
+export interface Outcome {
+  class: string;
+  status?: number;
+  body?: string;
+  location?: string;
+  by?: string;
+  curl?: string;
+  error?: string;
+  target?: string;
+  after_s: number | null;
+  why: string;
+  basis?: string;
+  inferred?: boolean;
+}
+export interface Path {
+  id: string;
+  caller: string;
+  kind: string;
+  url: string;
+  what: string;
+  likely?: boolean;
+  stops: Stop[];
+  outcome: Outcome;
+  if?: string;
+  otherwise?: Outcome;
+  assumes?: string[];
+  remarks?: string[];
+}
+export interface PortRow {
+  service: string;
+  label: string;
+  endpoint: string;
+  port_mode: string;
+  client_port: number;
+  ingress_port: number;
+  container_port: number;
+  app_protocol: string;
+  tls: boolean;
+  why?: string;
+}
+
+// A mark says by its sign, not by colour alone, how a path ends.
+export type Mark = 'good' | 'bad' | 'open';
+
+export function markOf(o: Outcome): Mark {
+  if (o.target) return o.target.startsWith('healthy') ? 'good' : o.target.startsWith('unhealthy') ? 'bad' : 'open';
+  if (o.class === 'ok' || o.class === 'no-traffic') return 'good';
+  return o.class === 'unknown' ? 'open' : 'bad';
+}
+
+export const signs: Record<Mark, string> = { good: '✓', bad: '✕', open: '?' };
+
+// short is an outcome in a few words.
+export function short(o: Outcome): string {
+  if (o.target) return 'target ' + o.target;
+  if (o.status) return `${o.status} from the ${o.by}`;
+  return o.curl || o.class;
+}
+
+// same reports whether two URLs ask for the same: the port of the scheme and
+// the path / may be left out.
+export function same(a: string, b: string): boolean {
+  return normal(a) === normal(b);
+}
+
+function normal(text: string): string {
+  const m = /^(https?):\/\/([^/:]+)(?::(\d+))?(\/.*)?$/i.exec(text.trim());
+  if (!m) return text.trim();
+  const scheme = m[1].toLowerCase();
+  return `${scheme}://${m[2].toLowerCase()}:${m[3] ?? (scheme === 'https' ? '443' : '80')}${m[4] ?? '/'}`;
+}
