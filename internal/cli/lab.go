@@ -63,7 +63,7 @@ hoplab lab up starts it beside the shell; the other commands talk to it.`,
 	}
 	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
 	cmd.AddCommand(newLabUp(s, &f), newLabServe(s, &f), newLabStatus(s, &f), newLabCurl(s, &f), newLabDial(s, &f), newLabDoor(s, &f), newLabExec(s, &f), newLabLogs(s, &f), newLabDown(s, &f),
-		newLabSituations(s), newLabKill(s, &f), newLabDrain(s, &f), newLabScale(s, &f), newLabRedeploy(s, &f), newLabApply(s, &f))
+		newLabSituations(s), newLabKill(s, &f), newLabDrain(s, &f), newLabScale(s, &f), newLabRedeploy(s, &f), newLabApply(s, &f), newLabPage(s, &f))
 	return cmd
 }
 

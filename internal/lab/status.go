@@ -110,7 +110,7 @@ func (l *Lab) Status() Status {
 		for _, s := range dc.services {
 			tasks := slices.Concat(s.tasks, s.leaving)
 			ss := ServiceStatus{ID: s.def.ID, Name: s.name(), Twin: dc.name, Desired: s.desired, Stable: s.stable(),
-				Tasks: make([]TaskStatus, len(tasks)),
+				Tasks:       make([]TaskStatus, len(tasks)),
 				Deployments: s.deploymentStatus(), Stopped: slices.Clone(s.stopped), Events: slices.Clone(s.events)}
 			for i, t := range tasks {
 				wg.Go(func() { ss.Tasks[i] = t.status() })

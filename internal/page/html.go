@@ -31,7 +31,7 @@ func HTML(w io.Writer, m *Model) error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString(head + html.EscapeString(policy()) + `">
+	b.WriteString(head + html.EscapeString(Policy(m.Live)) + `">
 <meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,">
@@ -52,10 +52,15 @@ func HTML(w io.Writer, m *Model) error {
 	return err
 }
 
-// policy is the page's content security policy: its own script and style by
-// their hashes, nothing else, and no text becomes markup.
-func policy() string {
-	return "default-src 'none'; script-src '" + digest(script) + "'; style-src '" + digest(style) +
+// Policy is the page's content security policy: its own script and style by
+// their hashes, nothing else, and no text becomes markup. A live page may also
+// ask the server that it came from.
+func Policy(live bool) string {
+	ask := ""
+	if live {
+		ask = "connect-src 'self'; "
+	}
+	return ask + "default-src 'none'; script-src '" + digest(script) + "'; style-src '" + digest(style) +
 		"'; img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 }
 

@@ -19,11 +19,11 @@ type builder struct {
 	hosts   []Host
 	onMap   map[string]bool
 	callers []Caller
-	known   map[string]bool // callers
+	known   map[string]reach.Caller
 }
 
 func newBuilder(x *topology.Index, p *reach.Predictor) *builder {
-	b := &builder{x: x, p: p, inArea: map[string]bool{}, onMap: map[string]bool{}, known: map[string]bool{}}
+	b := &builder{x: x, p: p, inArea: map[string]bool{}, onMap: map[string]bool{}, known: map[string]reach.Caller{}}
 	for _, lb := range x.Topology.LoadBalancers {
 		b.add(b.balancer(lb))
 	}
@@ -199,8 +199,8 @@ func (b *builder) caller(pr *reach.Prediction) (Place, string) {
 	if c.Kind == reach.CallerHealth {
 		key = "health:" + c.Name // the load balancer's host calls for each of its groups
 	}
-	if !b.known[key] {
-		b.known[key] = true
+	if _, ok := b.known[key]; !ok {
+		b.known[key] = c
 		b.callers = append(b.callers, Caller{Key: key, Host: at.Host, Label: c.Name})
 	}
 	return at, key

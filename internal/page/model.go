@@ -15,14 +15,39 @@ import (
 // likely ones come first.
 const MaxPaths = 1500
 
+// Drawing is a model with what it was made from, for who asks further. It is not
+// safe for concurrent use.
+type Drawing struct {
+	Model   *Model
+	builder *builder
+}
+
+// Caller returns the caller with the key of Model.Caller.
+func (d *Drawing) Caller(key string) (reach.Caller, bool) {
+	c, ok := d.builder.known[key]
+	return c, ok
+}
+
+// Path turns a prediction into what the page shows of it.
+func (d *Drawing) Path(pr *reach.Prediction) Path {
+	p := d.builder.path(pr)
+	show(reflect.ValueOf(&p))
+	return p
+}
+
 // New returns the model of a topology with the given predictions of it.
 func New(x *topology.Index, p *reach.Predictor, predictions iter.Seq[reach.Prediction]) *Model {
+	return Draw(x, p, predictions).Model
+}
+
+// Draw draws a topology with the given predictions of it.
+func Draw(x *topology.Index, p *reach.Predictor, predictions iter.Seq[reach.Prediction]) *Drawing {
 	b := newBuilder(x, p)
 	outline := p.Outline()
 	m := &Model{Schema: Schema, Title: x.Topology.Name, Ports: outline.Ports, Notes: outline.Notes, Paths: []Path{}}
 	var later []Path
 	for pr := range predictions {
-		path := b.Path(&pr)
+		path := b.path(&pr)
 		switch {
 		case pr.Likely && len(m.Paths) < MaxPaths:
 			m.Paths = append(m.Paths, path)
@@ -42,11 +67,10 @@ func New(x *topology.Index, p *reach.Predictor, predictions iter.Seq[reach.Predi
 	}
 	m.Ports = slices.Clone(m.Ports)
 	show(reflect.ValueOf(m))
-	return m
+	return &Drawing{Model: m, builder: b}
 }
 
-// Path turns a prediction into what the page shows of it.
-func (b *builder) Path(pr *reach.Prediction) Path {
+func (b *builder) path(pr *reach.Prediction) Path {
 	from, key := b.caller(pr)
 	p := Path{ID: pr.ID, Caller: key, Kind: string(pr.Kind), URL: pr.URL, What: pr.What, Likely: pr.Likely, Stops: []Stop{},
 		Outcome: outcome(pr.Outcome, pr.Target), Assumes: slices.Clone(pr.Assumes), Remarks: slices.Clone(pr.Remarks)}

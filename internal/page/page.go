@@ -28,6 +28,8 @@ type Model struct {
 	Map    Map      `json:"map"`
 	Caller []Caller `json:"callers"`
 	Paths  []Path   `json:"paths"`
+	// Live is set when a running lab stands behind the page.
+	Live bool `json:"live,omitempty"`
 	// LeftOut counts the predictions beyond MaxPaths.
 	LeftOut int             `json:"left_out,omitempty"`
 	Ports   []reach.PortRow `json:"ports"`

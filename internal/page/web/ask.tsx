@@ -2,11 +2,11 @@
 import { useState } from 'preact/hooks';
 import { markOf, same, short, signs, type Model, type Path } from './model';
 
-interface Props { model: Model; caller: string; setCaller: (key: string) => void; path?: Path; choose: (p: Path | undefined, missing?: string) => void }
+interface Props { model: Model; caller: string; setCaller: (key: string) => void; path?: Path; choose: (p: Path | undefined, missing?: string) => void; send?: (url: string) => void; waiting?: boolean }
 
 const few = 6;
 
-export function Ask({ model, caller, setCaller, path, choose }: Props) {
+export function Ask({ model, caller, setCaller, path, choose, send, waiting }: Props) {
   const mine = model.paths.filter((p) => p.caller === caller);
   const [url, setUrl] = useState(path?.url ?? '');
   const [all, setAll] = useState(false);
@@ -14,22 +14,23 @@ export function Ask({ model, caller, setCaller, path, choose }: Props) {
   const pick = (p: Path) => { setUrl(p.url); choose(p); };
   const ask = (e: Event) => {
     e.preventDefault();
+    if (send) return send(url);
     choose(mine.find((p) => same(p.url, url)), url);
   };
   return (
     <section class="ask" aria-labelledby="ask-title">
-      <h2 id="ask-title">Send a request in thought</h2>
+      <h2 id="ask-title">{send ? 'Send a request' : 'Send a request in thought'}</h2>
       <form onSubmit={ask}>
         <label>Caller
           <select value={caller} onChange={(e) => setCaller(e.currentTarget.value)}>
-            {model.callers.map((c) => <option value={c.key} key={c.key}>{c.label}</option>)}
+            {model.callers.filter((c) => !send || !c.key.startsWith('health:')).map((c) => <option value={c.key} key={c.key}>{c.label}</option>)}
           </select>
         </label>
         <label>URL
           <input type="text" inputMode="url" autocomplete="off" spellcheck={false} list="urls" value={url} onInput={(e) => setUrl(e.currentTarget.value)} />
         </label>
         <datalist id="urls">{[...new Set(mine.map((p) => p.url))].map((u) => <option value={u} key={u} />)}</datalist>
-        <button type="submit">Predict</button>
+        <button type="submit" disabled={waiting}>{send ? (waiting ? 'Under way …' : 'Send') : 'Predict'}</button>
       </form>
       <ul class="requests" aria-label="Requests of this caller">
         {list.map((p) => {

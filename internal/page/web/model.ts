@@ -5,6 +5,7 @@ export interface Model {
   map: MapModel;
   callers: Caller[];
   paths: Path[];
+  live?: boolean;
   left_out?: number;
   ports: PortRow[];
   notes?: string[];

@@ -1,0 +1,304 @@
+package live_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/call"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/page"
+	"github.com/hoplab/hoplab/internal/page/live"
+	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/situation"
+	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
+	"github.com/hoplab/hoplab/internal/test/topologytest"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+var service string // the measured app
+
+// TestMain lets the lab start this binary as its nodes.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "node" {
+		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(labtest.WithService(m, &service))
+}
+
+// serve serves the page of a lab that runs t, and returns its address.
+func serve(t *testing.T, top *topology.Topology, o reach.Options, l live.Lab) string {
+	t.Helper()
+	p, err := reach.New(top, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := live.New(l, p, page.Draw(topology.NewIndex(top), p, p.All()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	at, ended := make(chan string, 1), make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, "0", func(url string) { at <- url }) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case url := <-at:
+		return url
+	case err := <-ended:
+		ended <- nil
+		t.Fatal(err)
+		return ""
+	}
+}
+
+// still is a lab that answers with what a test puts into it.
+type still struct {
+	mu   sync.Mutex
+	st   lab.Status
+	down error
+}
+
+func (s *still) Status() (*lab.Status, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.st
+	return &st, s.down
+}
+
+func (s *still) Curl(lab.Caller, string, time.Duration) (call.Observation, error) {
+	return call.Observation{Status: 503, Body: "no healthy upstream"}, nil
+}
+
+func (s *still) set(requests int64, down error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	apps := []lab.AppStatus{{Requests: requests}}
+	s.st = lab.Status{Services: []lab.ServiceStatus{{ID: "Main/Service", Name: "app-service", Tasks: []lab.TaskStatus{{Apps: apps}}}}}
+	s.down = down
+}
+
+// Nobody but the page itself, at its own address, is answered.
+func TestStrangers(t *testing.T) {
+	url := serve(t, topologytest.Healthy().Topology, reach.Options{}, &still{})
+	host := strings.Split(url, "/")[2]
+	for _, c := range []struct {
+		name, method, url, host, origin string
+		want                            int
+	}{
+		{"the page", "GET", url, host, "", http.StatusOK},
+		{"its request", "POST", url + "send", host, "http://" + host, http.StatusOK},
+		{"without the token", "GET", "http://" + host + "/", host, "", http.StatusNotFound},
+		{"with another token", "GET", "http://" + host + "/ABCDEFGHIJKLMNOPQRSTUVWXYZ/events", host, "", http.StatusNotFound},
+		{"a name that was bound anew", "GET", url, "evil.test", "", http.StatusMisdirectedRequest},
+		{"another page", "POST", url + "send", host, "https://evil.test", http.StatusForbidden},
+		{"another port", "GET", url, host, "http://127.0.0.1:1", http.StatusForbidden},
+		{"a form without an origin", "POST", url + "send", host, "", http.StatusForbidden},
+		{"an opaque page", "POST", url + "send", host, "null", http.StatusForbidden},
+	} {
+		req, err := http.NewRequest(c.method, c.url, strings.NewReader(`{"caller":"Main/ClientService","url":"http://app.sample-namespace"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = c.host
+		if c.origin != "" {
+			req.Header.Set("Origin", c.origin)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != c.want {
+			t.Errorf("%s: status %d, want %d: %.100s", c.name, resp.StatusCode, c.want, body)
+		}
+		if csp := resp.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: policy %q", c.name, csp)
+		}
+		if c.name == "its request" && !strings.Contains(string(body), `"differs":"`) {
+			t.Errorf("a 503 where 200 is predicted is not said to differ: %s", body)
+		}
+	}
+}
+
+// Who connects again gets what he missed, once and in order; a lab that is
+// gone is a state too.
+func TestNothingIsLostOnReconnect(t *testing.T) {
+	l := &still{}
+	l.set(1, nil)
+	url := serve(t, topologytest.Healthy().Topology, reach.Options{}, l)
+	first := events(t, url, "", 1)
+	l.set(2, nil)
+	seen := events(t, url, first[0].id, 1)
+	l.set(2, errors.New("the lab went away"))
+	all := events(t, url, "", 3)
+	rest := events(t, url, seen[0].id, 1)
+	if rest[0] != all[2] || !strings.Contains(rest[0].data, "the lab went away") {
+		t.Errorf("after event %s came %+v, want %+v", seen[0].id, rest[0], all[2])
+	}
+	for i, want := range []string{`"n":1`, `"n":2`, `"down":"the lab went away"`} {
+		if !strings.Contains(all[i].data, want) {
+			t.Errorf("event %d is %s, want %s in it", i, all[i].data, want)
+		}
+	}
+}
+
+type event struct{ id, data string }
+
+// events reads n events behind the one with the id.
+func events(t *testing.T, url, last string, n int) (out []event) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var e event
+	for sc := bufio.NewScanner(resp.Body); len(out) < n; {
+		if !sc.Scan() {
+			t.Fatalf("the stream ended after %d of %d events: %v", len(out), n, sc.Err())
+		}
+		if id, ok := strings.CutPrefix(sc.Text(), "id: "); ok {
+			e.id = id
+		} else if data, ok := strings.CutPrefix(sc.Text(), "data: "); ok {
+			e.data = data
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// inProcess is a lab of this process.
+type inProcess struct{ *lab.Lab }
+
+func (l inProcess) Status() (*lab.Status, error) {
+	st := l.Lab.Status()
+	return &st, nil
+}
+
+func (l inProcess) Curl(c lab.Caller, url string, limit time.Duration) (call.Observation, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return l.Lab.Curl(ctx, c, url)
+}
+
+// start runs a topology in a lab whose timers are 20 times as fast, and serves its page.
+func start(t *testing.T, top *topology.Topology, o reach.Options) string {
+	t.Helper()
+	l, err := lab.Start(t.Context(), lab.Options{Topology: top, App: lab.App{Command: []string{service}}, Dir: t.TempDir(),
+		Seed: 1, Scale: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := l.WaitSettled(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, top, o, inProcess{l})
+}
+
+// TestSentByClicking sends, in a browser and by clicking, a request that
+// arrives, one that is reset and one that waits for the agent's timeout; two
+// browsers watch.
+func TestSentByClicking(t *testing.T) {
+	layer.Full(t, "needs a browser, starts labs")
+	browser := chromium(t)
+	slow, ok := situation.Find("slow-app-mesh")
+	if !ok {
+		t.Fatal("no situation slow-app-mesh")
+	}
+	waits, err := slow.Config.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := map[string]any{"browser": browser, "pages": []any{
+		map[string]any{"url": start(t, labtest.Deployment(t, "bypass"), reach.Options{}), "sends": []any{
+			send{"client-service", "http://app.sample-namespace",
+				[]string{"status 200", "Hello World", "app of sample-ecs-app", "As predicted"}},
+			send{"client-service", "http://app.sample-namespace:8080", []string{"Recv failure: Connection reset by peer", "As predicted"}},
+		}},
+		map[string]any{"url": start(t, waits, reach.Options{App: slow.App}), "sends": []any{
+			send{clientOf(waits), slowURL(t, &slow, waits), []string{"upstream request timeout", "fast-forwarded", "As predicted"}},
+		}},
+	}}
+	in, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", "drive.mjs")
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("node drive.mjs: %v\n%s", err, out)
+	}
+	if len(out) > 0 {
+		t.Errorf("%s", out)
+	}
+}
+
+type send struct {
+	Caller string   `json:"caller"`
+	URL    string   `json:"url"`
+	Want   []string `json:"want"`
+}
+
+func slowURL(t *testing.T, s *situation.Situation, top *topology.Topology) string {
+	t.Helper()
+	who, url := s.Ask(top)
+	if who.Kind != reach.CallerService {
+		t.Fatalf("the caller is %+v", who)
+	}
+	return url
+}
+
+// clientOf is the name of the service that publishes nothing.
+func clientOf(top *topology.Topology) string {
+	for _, s := range top.Services {
+		if s.Connect != nil && len(s.Connect.Endpoints) == 0 {
+			return topology.Label(s.Origin, s.Name)
+		}
+	}
+	return ""
+}
+
+// chromium finds the browser, or ends the test.
+func chromium(t *testing.T) string {
+	t.Helper()
+	if _, err := os.Stat("../../../node_modules/playwright-core"); err != nil {
+		layer.Lacking(t, "no playwright-core: run npm ci")
+	}
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	layer.Lacking(t, "no browser: the page is driven in Chromium; install chromium")
+	return ""
+}
