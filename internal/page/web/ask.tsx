@@ -11,6 +11,8 @@ export function Ask({ model, caller, setCaller, path, choose, send, waiting }: P
   const [url, setUrl] = useState(path?.url ?? '');
   const [all, setAll] = useState(false);
   const list = all ? mine : mine.slice(0, few);
+  // A load balancer may choose between targets: one URL, several paths.
+  const alone = (p: Path) => mine.filter((q) => q.url === p.url).length === 1;
   const pick = (p: Path) => { setUrl(p.url); choose(p); };
   const ask = (e: Event) => {
     e.preventDefault();
@@ -38,7 +40,7 @@ export function Ask({ model, caller, setCaller, path, choose, send, waiting }: P
           return (
             <li key={p.id}>
               <button type="button" class={mark} aria-pressed={path?.id === p.id} onClick={() => pick(p)}>
-                <span class="sign" aria-hidden="true">{signs[mark]}</span><span class="to">{p.kind === 'health' ? p.what : p.url}</span><span class="short">{short(p.outcome)}</span>
+                <span class="sign" aria-hidden="true">{signs[mark]}</span><span class="to">{p.kind === 'health' ? p.what : alone(p) ? p.url : `${p.url} ${p.what.slice(p.what.lastIndexOf(', ') + 1)}`}</span><span class="short">{short(p.outcome)}</span>
               </button>
             </li>
           );

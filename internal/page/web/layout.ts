@@ -1,7 +1,7 @@
 // Where everything stands on the map. dagre orders the hosts so that few lines
 // cross and areas stay together; sizes follow from what a host shows.
 import dagre from '@dagrejs/dagre';
-import type { Host, MapModel } from './model';
+import type { Host, Line, MapModel } from './model';
 
 export interface Point { x: number; y: number }
 export interface Box { id: string; x: number; y: number; w: number; h: number }
@@ -25,39 +25,94 @@ export function heightOf(h: Host): number {
 // that, else top to bottom.
 export function lay(m: MapModel, width: number): Layout {
   const w = width < 560 ? 152 : 224;
-  const tries = (width < 560 ? ['TB', 'LR'] : ['LR', 'TB']).map((d) => arrange(m, d, w, width < 560));
+  const tight = width < 560;
+  const small = bundled(m, Math.max(1, Math.min(4, Math.floor((width - 40) / (w + gap)))));
+  const tries = (tight ? ['TB', 'LR'] : ['LR', 'TB']).map((d) => arrange(m, small, d, w, tight));
   return tries.find((l) => l.w <= width) ?? (tries[0].w <= tries[1].w ? tries[0] : tries[1]);
 }
 
-function arrange(m: MapModel, rankdir: string, w: number, tight: boolean): Layout {
-  const hosts = m.hosts ?? [], areas = m.areas ?? [];
+const gap = 12; // between the hosts of a bundle
+
+// A bundle is a grid of hosts of one area that the same hosts call and that call
+// nobody: a load balancer with twenty targets would be a line of twenty else.
+interface Bundle { id: string; area?: string; members: Host[]; columns: number }
+
+const many = 5;
+
+function bundled(m: MapModel, columns: number): Bundle[] {
+  const alike = new Map<string, Host[]>();
+  for (const h of m.hosts ?? []) {
+    const from = m.lines.filter((l) => l.to === h.id).map((l) => l.from);
+    if (from.length === 0 || m.lines.some((l) => l.from === h.id)) continue;
+    const key = JSON.stringify([h.area, from.sort()]);
+    alike.set(key, [...(alike.get(key) ?? []), h]);
+  }
+  return [...alike.entries()].filter(([, list]) => list.length >= many)
+    .map(([key, members]) => ({ id: 'bundle ' + key, area: members[0].area, members, columns }));
+}
+
+// sizeOf is how large a bundle is, its rows as high as their highest host.
+function sizeOf(b: Bundle, w: number): { width: number; height: number } {
+  let height = -gap;
+  for (let i = 0; i < b.members.length; i += b.columns) height += gap + Math.max(...b.members.slice(i, i + b.columns).map(heightOf));
+  return { width: b.columns * (w + gap) - gap, height };
+}
+
+// unfold places the hosts of a bundle in its box.
+function unfold(b: Bundle, box: Box, w: number, out: Map<string, Box>) {
+  let y = box.y;
+  for (let i = 0; i < b.members.length; i += b.columns) {
+    const row = b.members.slice(i, i + b.columns);
+    row.forEach((h, n) => out.set(h.id, { id: h.id, x: box.x + n * (w + gap), y, w, h: heightOf(h) }));
+    y += gap + Math.max(...row.map(heightOf));
+  }
+}
+
+// folded is the map as dagre sees it: each bundle is one host, and so are the
+// lines to its members one.
+function folded(m: MapModel, bundles: Bundle[]): Line[] {
+  const of = new Map(bundles.flatMap((b) => b.members.map((h) => [h.id, b.id] as const)));
+  const lines = new Map<string, Line>();
+  for (const l of m.lines) {
+    const to = of.get(l.to) ?? l.to, key = JSON.stringify([l.from, to]), old = lines.get(key);
+    lines.set(key, { from: l.from, to, ports: [...new Set([...(old?.ports ?? []), ...l.ports])] });
+  }
+  return [...lines.values()];
+}
+
+function arrange(m: MapModel, bundles: Bundle[], rankdir: string, w: number, tight: boolean): Layout {
+  const inside = new Set(bundles.flatMap((b) => b.members.map((h) => h.id)));
+  const hosts = (m.hosts ?? []).filter((h) => !inside.has(h.id)), areas = m.areas ?? [];
   const g = new dagre.graphlib.Graph({ compound: true, multigraph: false });
   g.setGraph({ rankdir, nodesep: tight ? 8 : 30, ranksep: tight ? 34 : 56, edgesep: tight ? 6 : 12 });
   g.setDefaultEdgeLabel(() => ({}));
   // dagre takes any name, but those of an object's own fields are not safe as keys.
   const key = (kind: string, i: number) => kind + i;
   const areaAt = new Map(areas.map((a, i) => [a.id, key('a', i)]));
-  const hostAt = new Map(hosts.map((h, i) => [h.id, key('h', i)]));
+  const hostAt = new Map([...hosts, ...bundles].map((h, i) => [h.id, key('h', i)]));
   areas.forEach((a) => g.setNode(areaAt.get(a.id)!, {}));
   areas.forEach((a) => a.parent && areaAt.has(a.parent) && g.setParent(areaAt.get(a.id)!, areaAt.get(a.parent)!));
-  hosts.forEach((h) => {
-    g.setNode(hostAt.get(h.id)!, { width: w, height: heightOf(h) });
+  [...hosts, ...bundles].forEach((h) => {
+    g.setNode(hostAt.get(h.id)!, 'members' in h ? sizeOf(h, w) : { width: w, height: heightOf(h) });
     if (h.area && areaAt.has(h.area)) g.setParent(hostAt.get(h.id)!, areaAt.get(h.area)!);
   });
-  const lines = m.lines.filter((l) => hostAt.has(l.from) && hostAt.has(l.to));
+  const lines = folded(m, bundles).filter((l) => hostAt.has(l.from) && hostAt.has(l.to));
   for (const l of lines) {
     const text = label(l.ports);
     g.setEdge(hostAt.get(l.from)!, hostAt.get(l.to)!, { width: text.length * 7 + 10, height: 18, labelpos: 'c' });
   }
   dagre.layout(g);
   const out: Layout = { tight, down: rankdir === 'TB', w: 0, h: 0, hosts: new Map(), areas: [], lines: [] };
-  for (const h of hosts) {
-    const n = g.node(hostAt.get(h.id)!);
-    out.hosts.set(h.id, { id: h.id, x: n.x - n.width / 2, y: n.y - n.height / 2, w: n.width, h: n.height });
+  const boxes = new Map<string, Box>();
+  for (const h of [...hosts, ...bundles]) {
+    const n = g.node(hostAt.get(h.id)!), box = { id: h.id, x: n.x - n.width / 2, y: n.y - n.height / 2, w: n.width, h: n.height };
+    boxes.set(h.id, box);
+    if ('members' in h) unfold(h, box, w, out.hosts);
+    else out.hosts.set(h.id, box);
   }
   for (const l of lines) {
     const e = g.edge(hostAt.get(l.from)!, hostAt.get(l.to)!);
-    const points = attach(out.hosts.get(l.from)!, out.hosts.get(l.to)!, e.points.slice(1, -1), out.down);
+    const points = attach(boxes.get(l.from)!, boxes.get(l.to)!, e.points.slice(1, -1), out.down);
     out.lines.push({ from: l.from, to: l.to, points, label: { x: e.x ?? points[0].x, y: e.y ?? points[0].y }, text: label(l.ports) });
   }
   frame(m, out);

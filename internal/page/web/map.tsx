@@ -15,11 +15,25 @@ export function NetworkMap({ map, path, selected, select }: Props) {
     return () => seen.disconnect();
   }, []);
   const l = useMemo(() => (width > 0 ? lay(map, width) : undefined), [map, width]);
+  const zoom = l ? Math.max(l.tight ? 0.85 : 0.7, Math.min(1, (width - 12) / l.w)) : 1;
+  useEffect(() => {
+    // A map that is larger than its frame is moved to the path, or to where it begins.
+    const boxes = (path?.stops ?? []).flatMap((s) => [l?.hosts.get(s.from.host), l?.hosts.get(s.to.host)]).filter((b) => b !== undefined);
+    if (!l || boxes.length === 0) return;
+    const left = Math.min(...boxes.map((b) => b.x)), right = Math.max(...boxes.map((b) => b.x + b.w));
+    const top = Math.min(...boxes.map((b) => b.y)), bottom = Math.max(...boxes.map((b) => b.y + b.h));
+    const f = frame.current!, start = boxes[0];
+    const middleOf = (a: number, b: number, room: number) => ((a + b) / 2) * zoom - room / 2;
+    f.scrollTo({
+      left: (right - left) * zoom > f.clientWidth ? middleOf(start.x, start.x + start.w, f.clientWidth) : middleOf(left, right, f.clientWidth),
+      top: (bottom - top) * zoom > f.clientHeight ? middleOf(start.y, start.y + start.h, f.clientHeight) : middleOf(top, bottom, f.clientHeight),
+    });
+  }, [l, path, zoom]);
   const names = new Map((map.hosts ?? []).map((h) => [h.id, h.label]));
   return (
     <div class="frame" ref={frame} tabIndex={0} role="region" aria-label="Map of the deployment">
       {l && (
-        <div class={`map ${l.tight ? 'tight' : ''}`} style={{ width: px(l.w), height: px(l.h) }}>
+        <div class={`map ${l.tight ? 'tight' : ''}`} style={{ width: px(l.w), height: px(l.h), zoom }}>
           {l.areas.map((a) => (
             <div class={`area depth${a.depth}`} key={a.id} style={place(a)}><span title={a.label}>{a.label}</span></div>
           ))}
