@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -172,5 +173,46 @@ func bursts(stop chan struct{}, d lab.DialInfo, count *tally, scale time.Duratio
 				count.add(time.Since(begun)*scale, err == nil && resp.StatusCode == 200)
 			})
 		}
+	}
+}
+
+// TestDrainByAnEndedNode: a task that waits for its last request through a load
+// balancer ends when the balancer's node does, and with it the request.
+func TestDrainByAnEndedNode(t *testing.T) {
+	layer.Full(t, "starts a lab")
+	c := scenario.Default()
+	c.Name, c.DeregisterS, c.App = "drain", 3600, map[string]string{"DELAY": "/slow=1000s"}
+	topo, err := c.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := start(t, lab.Options{Topology: topo})
+	healthy(t, l)
+	id, lb := appID(t, topo), topo.LoadBalancers[0].ID
+	url, _ := l.LoadBalancerURL(lb, 80)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { l.Curl(ctx, lab.Caller{}, url+"slow") })
+	waitFor(t, func() bool { st := l.Status(); return st.LoadBalancers[0].Groups[0].Requests > 0 })
+	old := tasksOf(l, id)[0].ID
+	if err := l.Drain(lab.TaskRef{Service: id}); err != nil {
+		t.Fatal(err)
+	}
+	there := func() bool {
+		return slices.ContainsFunc(tasksOf(l, id), func(s lab.TaskStatus) bool { return s.ID == old })
+	}
+	time.Sleep(100 * time.Millisecond)
+	if !there() {
+		t.Fatal("the task did not wait for its open request")
+	}
+	if err := l.KillLoadBalancer(lb, ""); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return !there() })
+	stopped := l.Status()
+	if s := stopped.Service(id, "").Stopped; len(s) != 1 || s[0].ID != old || s[0].Why == "" {
+		t.Errorf("stopped tasks %+v, want %s with a reason", s, old)
 	}
 }

@@ -86,6 +86,7 @@ func (b *balancer) ended(c *nodeProcess) {
 	}
 	l.note(fmt.Sprintf("load balancer %s: the node ended: %s", b.def.ID, c.proc.Why()))
 	c.close()
+	b.release()
 	if err := b.startNode(); err != nil {
 		l.note(fmt.Sprintf("load balancer %s: the node does not start again: %v", b.def.ID, err))
 	}
@@ -120,11 +121,24 @@ func (b *balancer) configure() (changed bool, err error) {
 	return true, nil
 }
 
+// release lets the tasks go that wait for a node to be done with them, because
+// it has ended, and their open requests with it.
+func (b *balancer) release() {
+	for _, s := range b.copy.services {
+		for _, t := range s.leaving {
+			for _, group := range forwardsTo(b.def) {
+				t.drained(string(group))
+			}
+		}
+	}
+}
+
 // remove ends the load balancer for good.
 func (b *balancer) remove() {
 	l := b.copy.lab
 	b.removed = true
 	b.close()
+	b.release()
 	for _, h := range []fabric.Host{b.host, b.groupHost} {
 		if h != nil {
 			h.Remove()
