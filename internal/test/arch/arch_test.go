@@ -122,6 +122,17 @@ var rules = []rule{
 		why: "an experiment measures and counts; it may ask what is predicted, and judges nothing",
 	},
 	{
+		from:  []string{"internal/cloud/..."},
+		never: []string{"./internal/reach", "./internal/awsrun", "./internal/experiment"},
+		why:   "the local endpoint shows what the lab does; it knows neither what is predicted nor who measures",
+	},
+	{
+		from:  []string{"internal/cloud/wire"},
+		never: []string{"./", "github.com/aws/aws-sdk-go-v2/service/"},
+		but:   []string{"./internal/cloud/wire"},
+		why:   "protocols know no service: the operations are registered with them",
+	},
+	{
 		from: []string{"internal/learn"},
 		never: []string{"./internal/experiment", "./internal/plan", "./internal/run", "./internal/analysis", "./internal/report",
 			"./internal/awsrun", "github.com/aws/"},
