@@ -18,7 +18,7 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/sts v1.51.7 // names the account before anything costs money
 	github.com/aws/constructs-go/constructs/v10 v10.6.0 // the CDK app's construct tree
 	github.com/aws/jsii-runtime-go v1.133.0 // runs the CDK's TypeScript from Go
-	github.com/aws/smithy-go v1.28.8 // AWS's error codes
+	github.com/aws/smithy-go v1.28.8 // AWS's error codes, and its protocols' forms for the local endpoint's answers
 	github.com/cdklabs/cdk-nag-go/cdknag/v2 v2.35.0 // AWS's rule packs over the CDK app in tests
 	github.com/envoyproxy/go-control-plane v0.14.0 // the control plane of the Envoy in the agent's place
 	github.com/envoyproxy/go-control-plane/envoy v1.40.0 // Envoy's configuration as types, for the Envoy in the agent's place

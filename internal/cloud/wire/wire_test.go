@@ -216,8 +216,8 @@ func TestFaults(t *testing.T) {
 
 const signature = "AWS4-HMAC-SHA256 Credential=K/20260304/eu-central-1/cloudformation/aws4_request, SignedHeaders=host, Signature=0"
 
-// TestOnlyAWSClientsOfThisMachine is the promise of SECURITY.md: neither a page in a browser
-// nor another name for loopback reaches a handler, and no body fills the memory.
+// TestOnlyAWSClientsOfThisMachine: neither a page in a browser nor another name
+// for loopback reaches a handler, and no body fills the memory.
 func TestOnlyAWSClientsOfThisMachine(t *testing.T) {
 	var s wire.Server
 	called := 0
