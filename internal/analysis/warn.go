@@ -132,7 +132,8 @@ func (s *study) warnLoad(w *warnings) {
 		windows += len(r.windows)
 	}
 	if dropped > 0 {
-		w.add("drops", "run", "The load generator could not start %s of %s requests on time and left them out; what they would have shown is missing.", quantity.Count(dropped), quantity.Count(planned))
+		w.add("drops", "run", "The load generator could not start %s of %s requests on time and left them out; what they would have shown is missing. A lower "+
+			"--rate may fit this machine.", quantity.Count(dropped), quantity.Count(planned))
 	}
 	if planned > 0 && float64(sent) < warnAchieved*float64(planned) {
 		w.add("saturated", "run", "Only %s of %s planned requests were recorded: the load was lower than the plan says.", quantity.Count(sent), quantity.Count(planned))

@@ -90,6 +90,9 @@ func (u *update) services() (deploys []func(had map[topology.ID]bool)) {
 	for _, n := range u.next.services {
 		s := u.dc.service(n.def.ID)
 		if s == nil || s.removed {
+			if s != nil { // its last tasks still run: theirs and their deployments' names are taken
+				n.started, n.deployments = s.started, s.deployments
+			}
 			n.copy, u.dc.byID[n.def.ID] = u.dc, n
 			u.note(n.def.Origin, n.name(), "service", "added")
 			list = append(list, n)
@@ -98,6 +101,9 @@ func (u *update) services() (deploys []func(had map[topology.ID]bool)) {
 		}
 		list = append(list, s)
 		before, desired := s.def, n.desired
+		if topology.Same(before.DesiredCount, n.def.DesiredCount) {
+			desired = s.desired // an update leaves alone what it does not change, such as a count that a user set
+		}
 		s.def = n.def
 		switch {
 		case !topology.Same(revisionOf(before), revisionOf(n.def)):
@@ -105,7 +111,7 @@ func (u *update) services() (deploys []func(had map[topology.ID]bool)) {
 			u.note(n.def.Origin, s.name(), "service", "deployed")
 			deploys = append(deploys, s.replace)
 		case s.desired != desired:
-			s.desired, s.broken, s.failures = desired, false, 0
+			s.current.def, s.desired, s.broken, s.failures = n.def, desired, false, 0
 			u.note(n.def.Origin, s.name(), "service", "scaled")
 			deploys = append(deploys, func(map[topology.ID]bool) { s.reconcile() })
 		default:

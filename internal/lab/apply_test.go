@@ -216,3 +216,54 @@ func TestDrainByAnEndedNode(t *testing.T) {
 		t.Errorf("stopped tasks %+v, want %s with a reason", s, old)
 	}
 }
+
+// TestApplyKeepsWhatItDoesNotChange: a count that a user has set stays through an
+// update that concerns other things, and one of the template's is taken.
+func TestApplyKeepsWhatItDoesNotChange(t *testing.T) {
+	layer.Full(t, "starts a lab")
+	c := scenario.Default()
+	c.Name = "counts"
+	topo, err := c.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := start(t, lab.Options{Topology: topo, Scale: 20})
+	healthy(t, l)
+	id := appID(t, topo)
+	if err := l.Scale(lab.TaskRef{Service: id}, 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		change step
+		how    string
+		tasks  int
+	}{
+		{func(*scenario.Config) {}, "", 2},
+		{opens(usual, override), "", 2},
+		{overrides, "deployed", 2},
+		{func(c *scenario.Config) { c.Tasks = 3 }, "scaled", 3},
+		{func(c *scenario.Config) { c.Tasks = 0 }, "scaled", 0},
+	} {
+		x.change(&c)
+		next, err := c.Topology()
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes, err := l.Apply(t.Context(), next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		if err := l.WaitDeployed(ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		how := ""
+		for _, c := range changes {
+			how += c.How
+		}
+		if st := l.Status(); how != x.how || len(st.Service(id, "").Tasks) != x.tasks {
+			t.Errorf("changes %+v, %d tasks; want %q and %d", changes, len(st.Service(id, "").Tasks), x.how, x.tasks)
+		}
+	}
+}
