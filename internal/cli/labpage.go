@@ -33,16 +33,17 @@ address has a token in it: who knows it can send requests in the lab.`,
 			if port < 0 || port > 65535 {
 				return fail.Newf(fail.Usage, "0 is any that is free", "--port %d: expected 0 to 65535", port)
 			}
-			t, err := remake(cmd.Context(), s, f.name)
+			var info labctl.Info
+			if err := f.call(labctl.Request{Op: labctl.OpInfo}, &info); err != nil {
+				return err
+			}
+			var of labFlags
+			t, err := of.remade(cmd.Context(), s, info.Made)
 			if err != nil {
 				return err
 			}
 			host := reach.Caller{Kind: reach.CallerWithoutAgent, Name: "a host of the VPC"}
 			o := reach.Options{Callers: []reach.Caller{host}, MaxPairs: maxPairs}
-			var info labctl.Info
-			if err := f.call(labctl.Request{Op: labctl.OpInfo}, &info); err != nil {
-				return err
-			}
 			if known, ok := situation.Find(info.Made.Situation); ok {
 				o.App = known.App // a template does not say what its app does, a situation does
 			}

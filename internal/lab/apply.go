@@ -150,16 +150,9 @@ func revisionOf(s *topology.Service) revision {
 	return revision{s.Task, s.Connect, s.Groups, s.Subnets, s.AssignPublicIP, s.LoadBalancers, s.Registries, s.PlatformVersion, s.GraceSeconds}
 }
 
-// visibleIn says what a deployment that an update creates can call: what there
-// was, itself, and what the source deploys before it.
-func (s *service) visibleIn(had map[topology.ID]bool) func(topology.ID) bool {
-	return func(id topology.ID) bool { return had[id] || id == s.def.ID || slices.Contains(s.def.After, id) }
-}
-
 // appear starts the tasks of a service that is new.
 func (s *service) appear(had map[topology.ID]bool) {
-	if s.def.Task == nil {
-		s.copy.lab.note(fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
+	if !s.hasTask() {
 		return
 	}
 	s.roll(s.visibleIn(had), nil)
@@ -169,8 +162,7 @@ func (s *service) appear(had map[topology.ID]bool) {
 // replace begins a deployment of the new definition and lets it roll.
 func (s *service) replace(had map[topology.ID]bool) {
 	l := s.copy.lab
-	if s.def.Task == nil {
-		l.note(fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
+	if !s.hasTask() {
 		return
 	}
 	s.roll(s.visibleIn(had), nil)

@@ -68,10 +68,8 @@ func (b *balancer) startNode() error {
 		return err
 	}
 	b.nodeProcess = c
-	for port, real := range bound.Listeners {
-		if err := b.host.Bound(port, fabric.BindInterface, real); err != nil {
-			return err
-		}
+	if err := b.bind(bound); err != nil {
+		return err
 	}
 	l.onEnd(c.proc, func() { b.ended(c) })
 	return b.Call(node.OpUpdate, alb.Update{Targets: b.targets()}, nil)
@@ -90,6 +88,16 @@ func (b *balancer) ended(c *nodeProcess) {
 	if err := b.startNode(); err != nil {
 		l.note(fmt.Sprintf("load balancer %s: the node does not start again: %v", b.def.ID, err))
 	}
+}
+
+// bind tells the fabric where the node listens.
+func (b *balancer) bind(bound alb.Bound) error {
+	for port, real := range bound.Listeners {
+		if err := b.host.Bound(port, fabric.BindInterface, real); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // configure gives the node the configuration of its definition and reports
@@ -113,12 +121,7 @@ func (b *balancer) configure() (changed bool, err error) {
 			b.host.Unbound(l.Port)
 		}
 	}
-	for port, real := range bound.Listeners {
-		if err := b.host.Bound(port, fabric.BindInterface, real); err != nil {
-			return true, err
-		}
-	}
-	return true, nil
+	return true, b.bind(bound)
 }
 
 // release lets the tasks go that wait for a node to be done with them, because

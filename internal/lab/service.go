@@ -71,20 +71,29 @@ func existing(topology.ID) bool { return true }
 // the source deploys before it and their own. It returns the tasks, which do
 // not run yet.
 func (s *service) deploy() []*task {
-	if s.def.Task == nil {
-		s.copy.lab.note(fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
+	if !s.hasTask() {
 		return nil
 	}
-	before := map[topology.ID]bool{s.def.ID: true}
-	for _, id := range s.def.After {
-		before[id] = true
-	}
-	s.roll(func(id topology.ID) bool { return before[id] }, nil)
+	s.roll(s.visibleIn(nil), nil)
 	var out []*task
 	for range s.desired {
 		out = append(out, s.newTask(s.nextID()))
 	}
 	return out
+}
+
+// hasTask reports whether the source has the service's task, and notes why not.
+func (s *service) hasTask() bool {
+	if s.def.Task == nil {
+		s.copy.lab.note(fmt.Sprintf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown))
+	}
+	return s.def.Task != nil
+}
+
+// visibleIn says what a deployment that is created now can call: what there was,
+// itself, and what the source deploys before it.
+func (s *service) visibleIn(had map[topology.ID]bool) func(topology.ID) bool {
+	return func(id topology.ID) bool { return had[id] || id == s.def.ID || slices.Contains(s.def.After, id) }
 }
 
 // nextID names the next task.

@@ -21,6 +21,17 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/hop-cost.md")
 
+// TestKeptFiles: of a run stands in the repository what its figures are computed
+// from, and nothing that hoplab report makes of it again.
+func TestKeptFiles(t *testing.T) {
+	for _, made := range []string{"report.html", "report.md", "summary.json"} {
+		found, err := filepath.Glob(filepath.Join("../../../docs/hop-cost", "*", made))
+		if err != nil || len(found) > 0 {
+			t.Errorf("%v %v: remove what is made of a run", found, err)
+		}
+	}
+}
+
 // TestPage: docs/hop-cost.md is what the kept runs say.
 func TestPage(t *testing.T) {
 	const docs = "../../../docs"
