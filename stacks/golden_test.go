@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	source "github.com/hoplab/hoplab/internal/source/synth"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // variants are the assemblies under testdata/golden, against which the
-// template reader, the checker and the lab are tested, and which the lab
-// runs where there is no Node to synthesize with.
+// template reader, the checker and the lab are tested, and which hoplab run
+// takes as long as what they are made from is as it was.
 var variants = map[string]keys{
 	"agent":  {},
 	"bypass": {"ingressPortOverride": "8080"},
@@ -30,6 +31,9 @@ var variants = map[string]keys{
 
 func TestGolden(t *testing.T) {
 	layer.Full(t, "synthesizes, which needs Node")
+	if *update {
+		t.Cleanup(func() { noteSources(t) })
+	}
 	for name, k := range variants {
 		t.Run(name, func(t *testing.T) {
 			got := assembly(t, synth(t, k))
@@ -65,6 +69,17 @@ func TestGolden(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// noteSources keeps what the golden templates are made from.
+func noteSources(t *testing.T) {
+	digest, err := source.TemplateSources("..")
+	if err == nil {
+		err = os.WriteFile(filepath.Join("..", source.MadeFrom), []byte(digest+"\n"), 0o644)
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 

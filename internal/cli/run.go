@@ -46,7 +46,8 @@ func newRun(s streams) *cobra.Command {
 		Annotations: map[string]string{cleansUp: "yes"},
 		Use:         "run",
 		Short:       "Measure what the agent hop costs: the A/B experiment on the lab or in AWS",
-		Long: `Run the A/B experiment: synthesize both arms, start them in the lab, send
+		Long: `Run the A/B experiment: take the templates of both arms (synthesized anew where
+app.go or stacks/ changed since they were kept), start them in the lab, send
 requests whose arm is drawn at random, prove the path of every one, and report
 the difference with an interval. The first time builds k6 and the measured app
 into the user's cache. The agents are real Envoys, fetched once if there is none

@@ -1,6 +1,7 @@
 // Package synth turns the CDK app of this repository into a cloud assembly:
-// it builds app.go, runs it with a context, and keeps the result in the
-// user's cache by what it was made from. It starts the app as a program, so
+// the golden one, as long as nothing that decides it was changed; else it
+// builds app.go, runs it with a context, and keeps the result in the user's
+// cache by what it was made from. It starts the app as a program, so
 // that nothing of CDK is linked into hoplab.
 package synth
 
@@ -34,33 +35,28 @@ type Assembly struct {
 // service and loadtest count because their content names the image assets.
 var sources = []string{"app.go", "cdk.json", "go.mod", "go.sum", "stacks", "internal/ports", "service", "loadtest"}
 
-// golden are the templates that the repository keeps, by the contexts that make them.
-var golden = map[string]string{
-	`{"arms":"both"}`:                "both",
-	`{}`:                             "agent",
-	`{"ingressPortOverride":"8080"}`: "bypass",
+// Synth returns the cloud assembly of the app below root for a context (as
+// cdk's -c key=value): the golden templates where the repository keeps them for
+// this context and they were made from the sources that are there (see
+// TemplateSources), else synthesized, which needs Node, and kept in the cache.
+// Progress gets one line per step that takes long. Errors carry a code of fail.
+func Synth(ctx context.Context, root string, values map[string]string, progress io.Writer) (Assembly, error) {
+	a, ok, err := goldenFor(root, values)
+	if ok || err != nil {
+		return a, err
+	}
+	return synthesized(ctx, root, values, progress)
 }
 
-// Synth returns the cloud assembly of the app below root for a context (as
-// cdk's -c key=value). Without Node it falls back to the repository's golden
-// templates where those are for the same context. Progress gets one line per
-// step that takes long.
-func Synth(ctx context.Context, root string, values map[string]string, progress io.Writer) (Assembly, error) {
+// synthesized runs the app, or takes what an earlier run of the same sources left.
+func synthesized(ctx context.Context, root string, values map[string]string, progress io.Writer) (Assembly, error) {
+	if _, err := exec.LookPath("node"); err != nil {
+		return Assembly{}, fail.Newf(fail.Environment, "install Node 20 or later, or pass a cloud assembly that cdk synth made",
+			"cannot synthesize: node is not on the PATH")
+	}
 	key, err := json.Marshal(values)
 	if err != nil {
 		return Assembly{}, err
-	}
-	if values == nil {
-		key = []byte("{}")
-	}
-	if _, err := exec.LookPath("node"); err != nil {
-		name, ok := golden[string(key)]
-		if !ok {
-			return Assembly{}, fail.Newf(fail.Environment, "install Node 20 or later, or pass a cloud assembly that cdk synth made",
-				"cannot synthesize: node is not on the PATH")
-		}
-		fmt.Fprintln(progress, "node is not on the PATH: taking the repository's golden templates instead of synthesizing")
-		return Assembly{Dir: filepath.Join(root, "stacks", "testdata", "golden", name), Source: "golden templates (no Node on this machine)"}, nil
 	}
 	digest, err := digestOf(root, key)
 	if err != nil {
@@ -75,7 +71,7 @@ func Synth(ctx context.Context, root string, values map[string]string, progress 
 	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
 		return out, nil
 	}
-	fmt.Fprintln(progress, "synthesizing the templates (the first time builds the CDK app, about half a minute)")
+	fmt.Fprintln(progress, "app.go or stacks/ are not as the golden templates were made from: synthesizing (building the CDK app takes minutes the first time)")
 	return out, build(ctx, root, dir, values)
 }
 

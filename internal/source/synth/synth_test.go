@@ -19,18 +19,78 @@ import (
 
 const root = "../../.."
 
-func TestWithoutNodeTheGoldenTemplatesStandIn(t *testing.T) {
+// TestGoldenSourcesAreThese: what the golden templates say they were made from
+// is what is there, so that hoplab run in a fresh clone compiles no CDK app.
+// TestSynthesizedEqualsGolden holds that they are right to say so.
+func TestGoldenSourcesAreThese(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	var progress bytes.Buffer
 	got, err := synth.Synth(context.Background(), root, map[string]string{"arms": "both"}, &progress)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\nmake the golden templates again: go test ./stacks -run Golden -update", err)
 	}
 	if _, err := os.Stat(filepath.Join(got.Dir, "manifest.json")); err != nil {
 		t.Errorf("the golden assembly is not there: %v", err)
 	}
-	if !strings.Contains(progress.String(), "golden") || !strings.Contains(got.Source, "golden") {
-		t.Errorf("it is not said that golden templates stand in: progress %q, source %q", progress.String(), got.Source)
+	if !strings.Contains(got.Source, "golden") || progress.Len() > 0 {
+		t.Errorf("source %q, progress %q; want golden templates and no word", got.Source, progress.String())
+	}
+}
+
+// TestChangedSourcesAreSynthesized: a change of anything that decides the
+// templates, and of nothing else, makes the golden ones stale.
+func TestChangedSourcesAreSynthesized(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // so that what would synthesize fails at once
+	for _, c := range []struct {
+		file, old, new string
+		stale          bool
+	}{
+		{"app.go", "", "// a word\n", true},
+		{"stacks/network.go", "", "// a word\n", true},
+		{"stacks/host.sh", "", "# a word\n", true},
+		{"internal/ports/ports.go", "", "// a word\n", true},
+		{"cdk.json", "", " ", true},
+		{"go.mod", "constructs/v10 v10.", "constructs/v10 v10.9", true},
+		{"go.mod", "cobra v1.", "cobra v1.9", false},
+		{"stacks/network_test.go", "", "package stacks\n", false},
+		{"service/more.go", "", "package main\n", false},
+	} {
+		dir := t.TempDir()
+		for _, name := range []string{"app.go", "cdk.json", "go.mod", "stacks", "internal/ports", "service"} {
+			copyTo(t, filepath.Join(root, name), filepath.Join(dir, name))
+		}
+		path := filepath.Join(dir, c.file)
+		data, _ := os.ReadFile(path)
+		text := string(data) + c.new
+		if c.old != "" {
+			if text = strings.Replace(string(data), c.old, c.new, 1); text == string(data) {
+				t.Fatalf("%s has no %q", c.file, c.old)
+			}
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := synth.Synth(context.Background(), dir, map[string]string{"arms": "both"}, &bytes.Buffer{})
+		if stale := fail.CodeOf(err) == fail.Environment && strings.Contains(err.Error(), "node"); stale != c.stale {
+			t.Errorf("%s changed: %v; want stale golden templates: %v", c.file, err, c.stale)
+		}
+	}
+}
+
+// copyTo copies a file or a folder.
+func copyTo(t *testing.T, from, to string) {
+	t.Helper()
+	info, err := os.Stat(from)
+	if err == nil && info.IsDir() {
+		err = os.CopyFS(to, os.DirFS(from))
+	} else if err == nil {
+		var data []byte
+		if data, err = os.ReadFile(from); err == nil {
+			err = os.WriteFile(to, data, 0o644)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -83,7 +143,7 @@ func TestSynthesizedEqualsGolden(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	got, err := synth.Synth(ctx, root, map[string]string{"arms": "both"}, &bytes.Buffer{})
+	got, err := synth.Synthesized(ctx, root, map[string]string{"arms": "both"}, &bytes.Buffer{})
 	if err != nil {
 		if fail.CodeOf(err) == fail.Environment {
 			layer.Lacking(t, err.Error())
@@ -97,7 +157,7 @@ func TestSynthesizedEqualsGolden(t *testing.T) {
 			t.Errorf("%s differs from the one in %s; if that is meant, update it with go test ./stacks -update", name, goldenDir)
 		}
 	}
-	again, err := synth.Synth(ctx, root, map[string]string{"arms": "both"}, &bytes.Buffer{})
+	again, err := synth.Synthesized(ctx, root, map[string]string{"arms": "both"}, &bytes.Buffer{})
 	if err != nil || again.Dir != got.Dir {
 		t.Errorf("the second time gave %v, %v; want the kept %s", again.Dir, err, got.Dir)
 	}

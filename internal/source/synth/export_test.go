@@ -1,0 +1,4 @@
+package synth
+
+// Synthesized is Synth without the golden templates.
+var Synthesized = synthesized
