@@ -28,14 +28,16 @@ func (a *App) newArm(arm Arm) *ArmService {
 	prefix := arm.title()
 	scope := constructs.NewConstruct(a.Stack, jsii.String(prefix+"App"))
 	s := &ArmService{Arm: arm}
-	// The first rule is the same in both modes: without an override the agent
-	// hides behind the container port, with one the app itself answers there.
-	s.Group = newGroup(scope, "Sg", a.network.VPC, "hoplab app"+arm.suffix(),
-		ingressRule{a.AlbGroup, ports.Container, "load balancer to the container port"},
-		ingressRule{a.ClientGroup, arm.Override.Ingress(ports.Container), "client agents to the app's agent"})
+	s.Group = newGroup(scope, "Sg", a.network.VPC, "hoplab app"+arm.suffix())
 	allowHTTPS(s.Group)
 	task, front := a.newAppTask(scope, arm)
 	s.Service = a.newAppService(scope, s, task)
+	// The first rule is the same in both modes: without an override the agent
+	// hides behind the container port, with one the app itself answers there.
+	s.Service.Node().AddDependency(
+		allowIn(a.Stack, "AlbInto"+prefix+"App", s.Group, a.AlbGroup, ports.Container, "load balancer to the container port"),
+		allowIn(a.Stack, "ClientInto"+prefix+"App", s.Group, a.ClientGroup, arm.Override.Ingress(ports.Container),
+			"client agents to the app's agent"))
 	group := a.newTargetGroup(scope)
 	group.AddTarget(s.Service.LoadBalancerTarget(&awsecs.LoadBalancerTargetOptions{
 		ContainerName: front.ContainerName(),

@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,8 +181,13 @@ func checkIngress(t *testing.T, tpl *template) {
 			}
 		}
 	}
-	if n := len(tpl.of("AWS::EC2::SecurityGroupIngress")); n != 0 {
-		t.Errorf("%d ingress rules of their own: CDK added them, or they belong into a group", n)
+	for id, r := range tpl.of("AWS::EC2::SecurityGroupIngress") {
+		if !regexp.MustCompile(`^(Alb|Client)Into[A-Za-z]*App$`).MatchString(id) {
+			t.Errorf("an ingress rule of its own, %s, that newArm does not make: CDK added it, or it belongs into a group", id)
+		}
+		if at(r.Properties, "SourceSecurityGroupId") == nil {
+			t.Errorf("%s lets in others than a group", id)
+		}
 	}
 }
 

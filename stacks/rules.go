@@ -10,9 +10,14 @@ import (
 
 // The rules between security groups are written out here, and CDK is kept
 // from adding its own (see sealed). Those open the container port only, never
-// the agent's ingress port. And each would be a resource that carries the port
-// in its name: a change of the port would remove one rule and add another,
-// where an inline rule is changed in place.
+// the agent's ingress port.
+//
+// What lets somebody in to an app is a resource of its own under a name without
+// the port. When the port changes, CloudFormation makes the new rule before it
+// updates the service, which depends on it, and deletes the old one in the
+// clean-up: callers reach the old tasks and the new ones for as long as both are
+// there. A rule inside its group is changed with the group, minutes before the
+// new tasks run, and locks callers out meanwhile (hoplab explain --before).
 
 // ingressRule opens a TCP port of a group to the holders of another group.
 type ingressRule struct {
@@ -42,6 +47,18 @@ func newGroup(scope constructs.Construct, id string, vpc awsec2.IVpc, descriptio
 		group.Node().DefaultChild().(awsec2.CfnSecurityGroup).SetSecurityGroupIngress(rules)
 	}
 	return group
+}
+
+// allowIn lets source reach group on a TCP port, by a resource of its own.
+func allowIn(scope constructs.Construct, id string, group, source awsec2.ISecurityGroup, port int, why string) awsec2.CfnSecurityGroupIngress {
+	return awsec2.NewCfnSecurityGroupIngress(scope, jsii.String(id), &awsec2.CfnSecurityGroupIngressProps{
+		GroupId:               group.SecurityGroupId(),
+		SourceSecurityGroupId: source.SecurityGroupId(),
+		IpProtocol:            jsii.String("tcp"),
+		FromPort:              jsii.Number(port),
+		ToPort:                jsii.Number(port),
+		Description:           jsii.String(why),
+	})
 }
 
 // allowOut lets group reach destination on a TCP port. It is a resource of its

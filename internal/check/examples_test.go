@@ -503,6 +503,22 @@ var examples = map[string]example{
 		func(f *topologytest.Fixture) { f.Server.Name = topology.Known("app-2") },
 		func(f *topologytest.Fixture) { f.Server.Name, f.Server.Connect = topology.Known("app-2"), nil },
 	},
+	"outage-during-update": {
+		"`ingressPortOverride` changes, and with it the port of a rule that stands in the app's group",
+		func(f *topologytest.Fixture) {
+			f.Endpoint().IngressPortOverride = topology.Known(9090)
+			f.AppGroup.Ingress[1] = topologytest.TCP(9090, 9090, topologytest.Group(f.ClientGroup))
+		},
+		func(f *topologytest.Fixture) {
+			f.Endpoint().IngressPortOverride = topology.Known(9090)
+			f.AppGroup.Ingress = append(f.AppGroup.Ingress, topologytest.TCP(9090, 9090, topologytest.Group(f.ClientGroup)))
+		},
+	},
+	"update-hides-failure": {
+		"the rule that lets clients in is taken out of the app's group",
+		func(f *topologytest.Fixture) { f.AppGroup.Ingress = f.AppGroup.Ingress[:1] },
+		nothing,
+	},
 	"app-protocol-changed": {
 		"`AppProtocol` changes from `http` to `grpc`",
 		func(f *topologytest.Fixture) { f.Mapping().AppProtocol = topology.Known("grpc") },

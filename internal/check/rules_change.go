@@ -2,8 +2,11 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/reach/rollout"
 	"github.com/hoplab/hoplab/internal/semantics"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -31,6 +34,20 @@ var changeRules = []Rule{
 		Explain: "What an update leaves out of the Service Connect configuration is not kept as it was: AccessLogConfiguration and LogConfiguration go back to their defaults, no access log and no log at all, in the tasks that start after the update.",
 		Fix:     "Keep the setting in the template.", Source: semantics.Section(4).Cite(),
 		run: settingDropped,
+	},
+	{
+		ID: "outage-during-update", Severity: Warning, Title: "Callers are locked out while an update is carried out",
+		Explain: "CloudFormation changes a security group, a listener or a target group before the services that refer to it, and Amazon ECS takes its time to start the new tasks. Until they run, the old tasks are behind the new rules. A port that only the old tasks have, closed in the same update, is closed too early.",
+		Fix:     "Make the rule a resource of its own (AWS::EC2::SecurityGroupIngress) on which the service depends: its successor is created before the deployment, and it is deleted after it. Or do it in three updates: open both ports, change the service, close the old port. hoplab explain --before shows the phases.",
+		Source:  semantics.Section(7).Cite(),
+		run:     outageDuringUpdate,
+	},
+	{
+		ID: "update-hides-failure", Severity: Warning, Title: "An update succeeds, and then callers fail",
+		Explain: "Nothing in the update waits for what it breaks: no service gets new tasks whose health would be looked at, or what they need is removed in the clean-up, when all else has succeeded. The stack is UPDATE_COMPLETE and there is no rollback.",
+		Fix:     "Keep what the callers need. hoplab explain --before shows the phase in which it goes.",
+		Source:  semantics.Section(7).Cite(),
+		run:     updateHidesFailure,
 	},
 	{
 		ID: "namespace-outlives-stack", Severity: Note, Title: "Amazon ECS makes a namespace that the stack does not own",
@@ -176,5 +193,52 @@ func namespaceOutlives(c *checker) {
 				"%s names its default namespace %s, which the source does not declare: if there is none, Amazon ECS makes it, and nothing deletes it with the stack",
 				topology.Label(k.Origin, k.Name), k.DefaultName)
 		}
+	}
+}
+
+// timeline is what callers see while the update is carried out; nil without
+// what is deployed now, or when the two have nothing in common.
+func (c *checker) timeline() *rollout.Timeline {
+	if c.before == nil {
+		return nil
+	}
+	t, err := rollout.Follow(c.before.Topology, c.x.Topology, reach.Options{})
+	if err != nil {
+		return nil // another deployment, or one without a caller that was asked for
+	}
+	return t
+}
+
+func outageDuringUpdate(c *checker) {
+	t := c.timeline()
+	if t == nil {
+		return
+	}
+	for _, w := range t.Ways {
+		at, ok := w.Outage()
+		if !ok || !w.Last().Likely {
+			continue
+		}
+		p := w.Seen[at]
+		f := c.add(c.place(w.Last()), c.rule.Fix, "%s works before and after this update, and not while %s", p.URL, t.Phases[at])
+		f.Effect = effect(p) + ", until the new tasks run"
+	}
+}
+
+func updateHidesFailure(c *checker) {
+	t := c.timeline()
+	if t == nil {
+		return
+	}
+	for _, w := range t.Ways {
+		at, ok := w.Breaks()
+		if !ok || !w.Last().Likely || w.Last().Kind == reach.KindHealth {
+			continue
+		}
+		if slices.Contains(t.Rolls, w.Last().Service) && t.Phases[at] != rollout.CleanedUp {
+			continue // its deployment fails, or says so
+		}
+		f := c.add(c.place(w.Last()), c.rule.Fix, "%s works now and fails as soon as %s; the update succeeds all the same", w.Last().URL, t.Phases[at])
+		f.Effect = effect(w.Last())
 	}
 }

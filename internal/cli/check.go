@@ -68,7 +68,7 @@ that hoplab checks.`,
 			}
 			o := check.Options{Suppress: entries}
 			if before != "" {
-				if o.Before, err = from.load(cmd.Context(), s, []string{before}); err != nil {
+				if o.Before, err = from.loadBefore(cmd.Context(), s, before, t, args); err != nil {
 					return err
 				}
 			}

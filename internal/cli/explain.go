@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/hoplab/hoplab/internal/page"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
+	"github.com/hoplab/hoplab/internal/reach/rollout"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -23,6 +25,7 @@ func newExplain(s streams) *cobra.Command {
 		callers []string
 		want    reach.Selection
 		all     bool
+		before  string
 	)
 	cmd := &cobra.Command{
 		Use:   "explain [PATH...]",
@@ -37,11 +40,17 @@ a caller and what is called (a service, an endpoint's name, a load balancer);
 --format json has every path. --format html is one page that loads nothing: the
 map with every port, and each request on it; it opens in any browser.
 
+With --before, which names the source of what is deployed now, it is the update
+that is explained: what callers see while CloudFormation and Amazon ECS carry it
+out, phase by phase. Security groups and listeners change first, then the tasks
+are replaced, and what was removed goes last.
+
 ` + appHelp,
 		Example: `  hoplab explain cdk.out
   hoplab explain . -c ingressPortOverride=8080
   hoplab explain cdk.out --from web --to orders.shop
   hoplab explain cdk.out --only-failures
+  hoplab explain cdk.out --before deployed/cdk.out
   hoplab explain cdk.out --caller run-task --format mermaid
   hoplab explain cdk.out --format html > map.html`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -55,6 +64,16 @@ map with every port, and each request on it; it opens in any browser.
 			t, err := from.load(cmd.Context(), s, args)
 			if err != nil {
 				return err
+			}
+			if before != "" {
+				if format == "mermaid" || format == "html" || len(want.From)+len(want.To) > 0 || want.OnlyFailures {
+					return fail.Newf(fail.Usage, "leave them out", "--before explains an update as text or JSON, without --from, --to and --only-failures")
+				}
+				old, err := from.loadBefore(cmd.Context(), s, before, t, args)
+				if err != nil {
+					return err
+				}
+				return explainUpdate(s, old, t, reach.Options{Callers: named, MaxPairs: maxPairs}, format, all)
 			}
 			p, err := reach.New(t, reach.Options{Callers: named, MaxPairs: maxPairs})
 			if err != nil {
@@ -84,8 +103,26 @@ map with every port, and each request on it; it opens in any browser.
 	fl.StringArrayVar(&want.From, "from", nil, "only the paths of this caller: a service, or a kind such as admitted (may repeat)")
 	fl.StringArrayVar(&want.To, "to", nil, "only the paths to this service, name or load balancer (may repeat)")
 	fl.BoolVar(&want.OnlyFailures, "only-failures", false, "only the paths that do not work, or may not")
+	fl.StringVar(&before, "before", "", "PATH of the source of what is deployed now, to explain the update")
 	fl.BoolVar(&all, "all", false, "show the paths that nobody is likely to use too")
 	return cmd
+}
+
+// explainUpdate writes what callers see while old becomes t.
+func explainUpdate(s streams, old, t *topology.Topology, o reach.Options, format string, all bool) error {
+	timeline, err := rollout.Follow(old, t, o)
+	if errors.Is(err, rollout.ErrStrangers) {
+		return fail.Newf(fail.Usage, "give both by the same stack or file names, as two cloud assemblies of one app have them", "%s and %s: %w", old.Name, t.Name, err)
+	}
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return render.RolloutJSON(s.out, timeline)
+	}
+	text := renderOptions(s)
+	text.All = all
+	return render.Rollout(s.out, timeline, text)
 }
 
 // maxPairs bounds the pairs that explain predicts in a namespace: a hundred

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,27 @@ func (f *sourceFlags) register(cmd *cobra.Command) {
 
 // load reads the deployment at paths, or what the working directory offers.
 func (f *sourceFlags) load(ctx context.Context, s streams, paths []string) (*topology.Topology, error) {
-	o := source.Options{Synth: f.synth, VarFiles: f.varFiles, Progress: s.err}
+	return f.loadStack(ctx, s, paths, "")
+}
+
+// loadBefore reads what is deployed now and is to become t, which was read from
+// paths. Two templates that stand alone are two states of one stack, whatever
+// their files are called.
+func (f *sourceFlags) loadBefore(ctx context.Context, s streams, before string, t *topology.Topology, paths []string) (*topology.Topology, error) {
+	stack := ""
+	if len(paths) == 1 && isFile(paths[0]) && isFile(before) && len(t.Services) > 0 {
+		stack = t.Services[0].Stack
+	}
+	return f.loadStack(ctx, s, []string{before}, stack)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func (f *sourceFlags) loadStack(ctx context.Context, s streams, paths []string, stack string) (*topology.Topology, error) {
+	o := source.Options{Synth: f.synth, VarFiles: f.varFiles, Progress: s.err, Stack: stack}
 	var err error
 	if o.Context, err = pairs("context", f.context); err != nil {
 		return nil, err

@@ -72,7 +72,7 @@ func versionOf(info *debug.BuildInfo) versionInfo {
 func schemas() []string {
 	return []string{
 		plan.Schema, samplefile.LoadSchema, summary.Schema,
-		check.Schema, render.ExplainSchema, diagnose.Schema, learn.Schema, sim.Schema,
+		check.Schema, render.ExplainSchema, render.RolloutSchema, diagnose.Schema, learn.Schema, sim.Schema,
 	}
 }
 

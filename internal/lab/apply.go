@@ -106,7 +106,7 @@ func (u *update) services() (deploys []func(had map[topology.ID]bool)) {
 		}
 		s.def = n.def
 		switch {
-		case !topology.Same(revisionOf(before), revisionOf(n.def)):
+		case !topology.SameRevision(before, n.def):
 			s.desired = desired
 			u.note(n.def.Origin, s.name(), "service", "deployed")
 			deploys = append(deploys, s.replace)
@@ -131,23 +131,6 @@ func (u *update) services() (deploys []func(had map[topology.ID]bool)) {
 	}
 	u.dc.services = list
 	return deploys
-}
-
-// revision is what of a service makes Amazon ECS replace its tasks when it
-// changes: what UpdateService documents as starting a deployment.
-type revision struct {
-	task            *topology.TaskDefinition
-	connect         *topology.ServiceConnect
-	groups, subnets []topology.Opt[topology.ID]
-	public          topology.Opt[string]
-	balancers       []topology.ServiceTarget
-	registries      []topology.ID
-	platform        topology.Opt[string]
-	grace           topology.Opt[int]
-}
-
-func revisionOf(s *topology.Service) revision {
-	return revision{s.Task, s.Connect, s.Groups, s.Subnets, s.AssignPublicIP, s.LoadBalancers, s.Registries, s.PlatformVersion, s.GraceSeconds}
 }
 
 // appear starts the tasks of a service that is new.

@@ -64,6 +64,7 @@ type Config struct {
 	ALBIngress     []int    // ports of the load balancer open to the VPC; nil for the listener's
 	AppFromALB     []int    // ports of the app's group open to the load balancer
 	AppFromClient  []int    // ports of the app's group open to the client
+	InlineRules    bool     // those two stand in the group itself; else each is a resource of its own
 	ClientEgress   []int    // ports that the client may reach in the VPC; nil for all
 	Client         bool     // there is a client service
 	ClientConnect  bool     // it uses Service Connect
@@ -277,6 +278,12 @@ func (c *Config) albGroup(r object, group func(string, []object, []object), open
 func (c *Config) ingress(r object, who string, ports []int) {
 	for _, p := range ports {
 		e := tcp(p, "SourceSecurityGroupId", get(who+"Sg", "GroupId"))
+		if c.InlineRules {
+			group := r["AppSg"].(object)["Properties"].(object)
+			inline, _ := group["SecurityGroupIngress"].([]object)
+			group["SecurityGroupIngress"] = append(inline, e)
+			continue
+		}
 		e["GroupId"] = get("AppSg", "GroupId")
 		r["AppFrom"+who+strconv.Itoa(p)] = resource("AWS::EC2::SecurityGroupIngress", e)
 	}

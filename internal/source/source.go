@@ -25,6 +25,7 @@ import (
 // Options are the values that the source leaves to its user.
 type Options struct {
 	Params   map[string]string // CloudFormation parameters: Name or Stack:Name to value
+	Stack    string            // name of the stack when a single template is read; "" for its file's
 	Context  map[string]string // context of a CDK app; a fresh synthesis when not empty
 	Synth    bool              // synthesize the CDK app anew, and also outside the working directory
 	NoSynth  bool              // never synthesize: a CDK app must have its cdk.out
@@ -97,7 +98,7 @@ func load(ctx context.Context, paths []string, o Options) (*topology.Topology, e
 		return nil, fail.Newf(fail.Usage, "leave --var and --var-file out, or give a directory with .tf files",
 			"--var needs Terraform, and %s is none", strings.Join(paths, ", "))
 	}
-	return templates(paths, o.Params)
+	return templates(paths, o)
 }
 
 // app reads the CDK app in dir: the cloud assembly that it has, or the one that
@@ -109,7 +110,7 @@ func app(ctx context.Context, dir string, o Options) (*topology.Topology, error)
 	}
 	if made := Made(dir); made != dir && !o.fresh() {
 		printable.Fprintf(progress, "reading %q as it is; --synth makes it anew\n", made)
-		return templates([]string{made}, o.Params)
+		return templates([]string{made}, o)
 	}
 	if o.NoSynth || !o.Synth && !isWorkingDir(dir) {
 		return nil, notSynthesized(dir, o)
@@ -119,7 +120,7 @@ func app(ctx context.Context, dir string, o Options) (*topology.Topology, error)
 	if err != nil {
 		return nil, err
 	}
-	return templates([]string{out}, o.Params)
+	return templates([]string{out}, o)
 }
 
 // notSynthesized is the error of a CDK app whose command is not run.
@@ -156,8 +157,8 @@ func isWorkingDir(dir string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-func templates(paths []string, params map[string]string) (*topology.Topology, error) {
-	assembly, err := cfn.Load(paths, cfn.Options{Params: params})
+func templates(paths []string, o Options) (*topology.Topology, error) {
+	assembly, err := cfn.Load(paths, cfn.Options{Params: o.Params, Stack: o.Stack})
 	if err != nil {
 		return nil, err
 	}

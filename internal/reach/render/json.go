@@ -47,6 +47,14 @@ func timed(o reach.Outcome) explainOutcome {
 	return e
 }
 
+func pathOf(p reach.Prediction) explainPath {
+	e := explainPath{Prediction: p, Outcome: timed(p.Outcome)}
+	if p.Otherwise != nil {
+		e.Otherwise = &explainAlternative{If: p.Otherwise.If, Outcome: timed(p.Otherwise.Outcome)}
+	}
+	return e
+}
+
 // ExplainJSON writes the report with the paths as hoplab/explain/v1, one path
 // after the other, so that it takes the memory of one.
 func ExplainJSON(w io.Writer, r *reach.Report, paths iter.Seq[reach.Prediction]) error {
@@ -63,12 +71,8 @@ func ExplainJSON(w io.Writer, r *reach.Report, paths iter.Seq[reach.Prediction])
 	b.WriteString(head + "[")
 	n := 0
 	for p := range paths {
-		e := explainPath{Prediction: p, Outcome: timed(p.Outcome)}
-		if p.Otherwise != nil {
-			e.Otherwise = &explainAlternative{If: p.Otherwise.If, Outcome: timed(p.Otherwise.Outcome)}
-		}
 		var one strings.Builder
-		if err := printable.JSON(&one, e); err != nil {
+		if err := printable.JSON(&one, pathOf(p)); err != nil {
 			return err
 		}
 		if n++; n > 1 {

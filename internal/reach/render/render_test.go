@@ -13,6 +13,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
+	"github.com/hoplab/hoplab/internal/reach/rollout"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -158,4 +159,50 @@ func TestJSONSaysEverything(t *testing.T) {
 		return
 	}
 	t.Error("no mesh prediction")
+}
+
+// TestRollout: an update that succeeds and then breaks, and one that nobody notices.
+func TestRollout(t *testing.T) {
+	stack := func(variant string) *topology.Topology {
+		return read(t, "../../../stacks/testdata/golden/"+variant)
+	}
+	for name, to := range map[string]string{"no-egress": "no-egress", "override": "bypass"} {
+		timeline, err := rollout.Follow(stack("agent"), stack(to), reach.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text, doc bytes.Buffer
+		if err := render.Rollout(&text, timeline, render.TextOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "rollout-"+name+".txt", text.Bytes())
+		if err := render.RolloutJSON(&doc, timeline); err != nil {
+			t.Fatal(err)
+		}
+		var back struct {
+			Schema string
+			Phases []string
+			Ways   []struct{ Seen []any }
+		}
+		if err := json.Unmarshal(doc.Bytes(), &back); err != nil || back.Schema != render.RolloutSchema || len(back.Ways) != len(timeline.Ways) {
+			t.Errorf("%s: %v: %s", name, err, doc.String())
+		}
+		for _, w := range back.Ways {
+			if len(w.Seen) != len(back.Phases) {
+				t.Errorf("%s: a way with %d phases of %d", name, len(w.Seen), len(back.Phases))
+			}
+		}
+	}
+}
+
+func TestRolloutOfNothing(t *testing.T) {
+	top := read(t, "../../../stacks/testdata/golden/agent")
+	timeline, err := rollout.Follow(top, top, reach.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := render.Rollout(&b, timeline, render.TextOptions{}); err != nil || !strings.HasPrefix(b.String(), "Every caller sees the same") {
+		t.Errorf("%v: %q", err, b.String())
+	}
 }

@@ -2,6 +2,7 @@ package cfn
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +22,9 @@ type Options struct {
 	// every stack or by "Stack:Name" for one. The value is taken as the result
 	// also for a parameter that CloudFormation would look up in SSM.
 	Params map[string]string
+	// Stack is the name of the stack of a template that stands alone; "" for that
+	// of its file. Two states of one stack need the same.
+	Stack string
 }
 
 // Load reads templates and resolves the references between them. A path is a
@@ -67,7 +71,8 @@ type loader struct {
 	roots  []string                          // the assemblies and the folders of templates among them
 	parsed map[string]*node
 	names  map[string]bool
-	values int // read so far
+	stack  string // of the one template, if it is not to be its file's name
+	values int    // read so far
 }
 
 func newLoader(name string, opts Options) *loader {
@@ -78,6 +83,7 @@ func newLoader(name string, opts Options) *loader {
 		},
 		parsed: map[string]*node{},
 		names:  map[string]bool{},
+		stack:  opts.Stack,
 	}
 }
 
@@ -107,7 +113,7 @@ func (l *loader) path(p string) error {
 		_, err := l.assembly(filepath.Dir(p), 0)
 		return err
 	}
-	_, err = l.file(&Stack{Name: stackName(p), File: filepath.ToSlash(p)})
+	_, err = l.file(&Stack{Name: cmp.Or(l.stack, stackName(p)), File: filepath.ToSlash(p)})
 	return err
 }
 

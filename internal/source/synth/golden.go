@@ -16,13 +16,12 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 )
 
-// goldenDir holds the templates that the repository keeps, and MadeFrom what
-// they were made from.
+// goldenDir holds the templates that the repository keeps.
 const goldenDir = "stacks/testdata/golden"
 
 // MadeFrom is the file, below the repository's root, that holds the
 // TemplateSources of when the golden templates were last made.
-const MadeFrom = goldenDir + "/made-from.txt"
+const MadeFrom = "stacks/testdata/golden-made-from.txt"
 
 // golden are the folders of the golden templates by the contexts that make them.
 var golden = map[string]string{
