@@ -50,7 +50,8 @@ func newGroup(scope constructs.Construct, id string, vpc awsec2.IVpc, descriptio
 }
 
 // allowIn lets source reach group on a TCP port, by a resource of its own.
-func allowIn(scope constructs.Construct, id string, group, source awsec2.ISecurityGroup, port int, why string) awsec2.CfnSecurityGroupIngress {
+func allowIn(scope constructs.Construct, id string, group, source awsec2.ISecurityGroup, port int,
+	why string) awsec2.CfnSecurityGroupIngress {
 	return awsec2.NewCfnSecurityGroupIngress(scope, jsii.String(id), &awsec2.CfnSecurityGroupIngressProps{
 		GroupId:               group.SecurityGroupId(),
 		SourceSecurityGroupId: source.SecurityGroupId(),

@@ -214,7 +214,7 @@ func outageDuringUpdate(c *checker) {
 	if t == nil {
 		return
 	}
-	for _, w := range t.Ways {
+	for _, w := range t.Paths {
 		at, ok := w.Outage()
 		if !ok || !w.Last().Likely {
 			continue
@@ -230,7 +230,7 @@ func updateHidesFailure(c *checker) {
 	if t == nil {
 		return
 	}
-	for _, w := range t.Ways {
+	for _, w := range t.Paths {
 		at, ok := w.Breaks()
 		if !ok || !w.Last().Likely || w.Last().Kind == reach.KindHealth {
 			continue

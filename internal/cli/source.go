@@ -44,7 +44,8 @@ func (f *sourceFlags) load(ctx context.Context, s streams, paths []string) (*top
 // loadBefore reads what is deployed now and is to become t, which was read from
 // paths. Two templates that stand alone are two states of one stack, whatever
 // their files are called.
-func (f *sourceFlags) loadBefore(ctx context.Context, s streams, before string, t *topology.Topology, paths []string) (*topology.Topology, error) {
+func (f *sourceFlags) loadBefore(ctx context.Context, s streams, before string, t *topology.Topology, paths []string,
+) (*topology.Topology, error) {
 	stack := ""
 	if len(paths) == 1 && isFile(paths[0]) && isFile(before) && len(t.Services) > 0 {
 		stack = t.Services[0].Stack

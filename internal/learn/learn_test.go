@@ -63,7 +63,7 @@ func options(t *testing.T) learn.Options {
 
 // answers are the choices that each lesson's documented outcome bears out.
 var answers = map[string]int{
-	"three-ports": 3, "needless-hop": 2, "override": 2, "forgotten-rule": 3, "wrong-port": 3, "privileged-port": 2,
+	"three-ports": 3, "needless-hop": 2, "override": 2, "forgotten-rule": 3, "under-way": 2, "wrong-port": 3, "privileged-port": 2,
 	"names-frozen": 3, "who-has-names": 2, "two-addresses": 2, "alb-egress": 2, "lying-health-check": 2, "alive-or-ready": 3, "fail-open": 2,
 	"wrong-address": 2, "slow-app": 2, "redirect-or-forward": 2, "no-app-protocol": 2,
 }

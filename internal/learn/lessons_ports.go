@@ -43,7 +43,7 @@ const (
 )
 
 func portLessons() []Lesson {
-	return []Lesson{threePorts(), needlessHop(), override(), forgottenRule(), wrongPort(), privilegedPort()}
+	return []Lesson{threePorts(), needlessHop(), override(), forgottenRule(), underWay(), wrongPort(), privilegedPort()}
 }
 
 func threePorts() Lesson {
@@ -237,6 +237,54 @@ func privilegedPort() Lesson {
 		Remember: []string{
 			"An override is a port from 1025 to 65535, and one that nothing else in the task binds: the containers of a task share one network.",
 			"A tool that writes 0 for \"not set\" gets the same error.",
+		},
+	}
+}
+
+func underWay() Lesson {
+	without := func(name string, inline bool) scenario.Config {
+		return deployment(name, func(c *scenario.Config) { c.InlineRules = inline })
+	}
+	with := func(name string, inline bool) scenario.Config {
+		return deployment(name, func(c *scenario.Config) { overridden(c); c.InlineRules = inline })
+	}
+	return Lesson{
+		ID: "under-way", Title: "While the new task starts",
+		Story: []string{
+			"The override is turned on, and nothing is forgotten: in one deployment the service gets ingressPortOverride 8080, and the rule that admits the clients moves from 80 to 8080. Before the deployment everything works, and after it everything works.",
+			"A deployment takes its time. CloudFormation changes the security group first, because the service refers to it. Then Amazon ECS starts a new task, waits until it is healthy, and stops the old one.",
+		},
+		Question: "A client calls while the new task starts. What does it read?",
+		Choices: []Choice{
+			{"200 Hello World: the old task serves until the new one can", func(r *Record) bool { return r.status("during") == 200 }},
+			{"504 upstream request timeout, after a while", func(r *Record) bool { return r.status("during") == 504 }},
+			{"Could not resolve host: the name is between two deployments", func(r *Record) bool { return r.exit("during") == 6 }},
+		},
+		Acts: []Act{
+			{Title: "The rule stands in the app's group", Scale: fast, Config: without("under-way-inline", true), Steps: []Step{
+				request{key: "before", say: "Before, through the load balancer:", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
+				update{key: "begins", say: "The deployment begins: the group admits the clients on 8080, and the one task that runs is the old one.",
+					to: with("under-way-inline", true)},
+				request{key: "during", call: byName(80), want: want{status: 504, body: timeout}},
+				complete{key: "ends", say: "The new task is healthy, the old one is gone:"},
+				request{key: "after", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+			}},
+			{Title: "The rule is a resource of its own", Scale: fast, Config: without("under-way-own", false), Steps: []Step{
+				update{key: "own-begins", say: "The deployment begins: there is a new rule for 8080, and the old one for 80 until the clean-up at the end.",
+					to: with("under-way-own", false)},
+				request{key: "own-during", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+				complete{key: "own-ends", say: "The new task is healthy, the old one and its rule are gone:"},
+				request{key: "own-after", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
+			}},
+		},
+		Why: []string{
+			"The old task listens on 80 to its last minute, and its group no longer lets anybody in there. Connections that are up live on, so that callers with a warm connection notice nothing; who needs a new one waits for its agent, which cannot connect.",
+			"A rule that is a resource of its own is replaced, not changed: CloudFormation makes the new one before the service that depends on it, and deletes the old one in the clean-up, when the service's deployment is through.",
+		},
+		Remember: []string{
+			"Two right templates do not make a right update.",
+			"Write rules for an ingress port as AWS::EC2::SecurityGroupIngress, and let the service depend on them. Else open both ports in a deployment before.",
+			"hoplab explain NEW --before OLD tells the phases; hoplab check --before finds the outage.",
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/reach/rollout"
 	"github.com/hoplab/hoplab/internal/scenario"
 	"github.com/hoplab/hoplab/internal/situation"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -25,6 +26,7 @@ type stage struct {
 	predictor   *reach.Predictor
 	lab         *lab.Lab // nil until a step needs it
 	app, client *topology.Service
+	ahead       []rollout.Phase // of the update that is under way
 }
 
 // settleWithin bounds the wait for what the lab does by itself, such as the

@@ -182,12 +182,12 @@ func TestRollout(t *testing.T) {
 		var back struct {
 			Schema string
 			Phases []string
-			Ways   []struct{ Seen []any }
+			Paths  []struct{ Seen []any }
 		}
-		if err := json.Unmarshal(doc.Bytes(), &back); err != nil || back.Schema != render.RolloutSchema || len(back.Ways) != len(timeline.Ways) {
+		if err := json.Unmarshal(doc.Bytes(), &back); err != nil || back.Schema != render.RolloutSchema || len(back.Paths) != len(timeline.Paths) {
 			t.Errorf("%s: %v: %s", name, err, doc.String())
 		}
-		for _, w := range back.Ways {
+		for _, w := range back.Paths {
 			if len(w.Seen) != len(back.Phases) {
 				t.Errorf("%s: a way with %d phases of %d", name, len(w.Seen), len(back.Phases))
 			}

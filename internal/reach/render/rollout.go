@@ -15,7 +15,7 @@ import (
 // the phases, then each way that does not stay the same.
 func Rollout(w io.Writer, t *rollout.Timeline, o TextOptions) error {
 	b := bufio.NewWriter(w)
-	if len(t.Ways) == 0 {
+	if len(t.Paths) == 0 {
 		fmt.Fprint(b, "Every caller sees the same before, during and after the update.\n")
 		return b.Flush()
 	}
@@ -33,12 +33,12 @@ func Rollout(w io.Writer, t *rollout.Timeline, o TextOptions) error {
 	}
 	fmt.Fprint(b, "\nWhat callers see, where it changes (of new connections; those that are up live on)\n\n")
 	rest := 0
-	for i := range t.Ways {
-		if !o.All && !used(&t.Ways[i]) {
+	for i := range t.Paths {
+		if !o.All && !used(&t.Paths[i]) {
 			rest++
 			continue
 		}
-		writeWay(b, t, &t.Ways[i], o)
+		writeStages(b, t, &t.Paths[i], o)
 	}
 	if rest > 0 {
 		writeWrapped(b, fmt.Sprintf("%s that nothing in the source is known to use; --all shows them.", Plural(rest, "more way")), 0, 0, o.width())
@@ -47,7 +47,7 @@ func Rollout(w io.Writer, t *rollout.Timeline, o TextOptions) error {
 }
 
 // used reports whether somebody is likely to go a way, before the update or after.
-func used(w *rollout.Way) bool {
+func used(w *rollout.Path) bool {
 	for _, p := range w.Seen {
 		if p != nil && p.Likely {
 			return true
@@ -56,7 +56,7 @@ func used(w *rollout.Way) bool {
 	return false
 }
 
-func writeWay(b io.Writer, t *rollout.Timeline, w *rollout.Way, o TextOptions) {
+func writeStages(b io.Writer, t *rollout.Timeline, w *rollout.Path, o TextOptions) {
 	var p *reach.Prediction
 	for _, seen := range w.Seen {
 		if seen != nil {
@@ -88,7 +88,7 @@ func writeWay(b io.Writer, t *rollout.Timeline, w *rollout.Way, o TextOptions) {
 }
 
 // noteOf says what the phases of a way amount to.
-func noteOf(t *rollout.Timeline, w *rollout.Way) string {
+func noteOf(t *rollout.Timeline, w *rollout.Path) string {
 	if _, ok := w.Outage(); ok {
 		return "! An outage: it works before the update and after it, and not meanwhile."
 	}
@@ -109,10 +109,10 @@ const RolloutSchema = "hoplab/rollout/v1"
 type rolloutDoc struct {
 	Schema string `json:"schema"`
 	*rollout.Timeline
-	Ways []rolloutWay `json:"ways"`
+	Paths []rolloutPath `json:"paths"`
 }
 
-type rolloutWay struct {
+type rolloutPath struct {
 	ID   string         `json:"id"`
 	Seen []*explainPath `json:"seen"` // by phase; null where there is no such way
 	Note string         `json:"note,omitempty"`
@@ -120,10 +120,10 @@ type rolloutWay struct {
 
 // RolloutJSON writes the same as hoplab/rollout/v1, with all ways.
 func RolloutJSON(w io.Writer, t *rollout.Timeline) error {
-	doc := rolloutDoc{Schema: RolloutSchema, Timeline: t, Ways: []rolloutWay{}}
-	for i := range t.Ways {
-		way := rolloutWay{ID: t.Ways[i].ID, Note: strings.TrimPrefix(noteOf(t, &t.Ways[i]), "! ")}
-		for _, p := range t.Ways[i].Seen {
+	doc := rolloutDoc{Schema: RolloutSchema, Timeline: t, Paths: []rolloutPath{}}
+	for i := range t.Paths {
+		way := rolloutPath{ID: t.Paths[i].ID, Note: strings.TrimPrefix(noteOf(t, &t.Paths[i]), "! ")}
+		for _, p := range t.Paths[i].Seen {
 			if p == nil {
 				way.Seen = append(way.Seen, nil)
 				continue
@@ -131,7 +131,7 @@ func RolloutJSON(w io.Writer, t *rollout.Timeline) error {
 			seen := pathOf(*p)
 			way.Seen = append(way.Seen, &seen)
 		}
-		doc.Ways = append(doc.Ways, way)
+		doc.Paths = append(doc.Paths, way)
 	}
 	return printable.JSON(w, doc)
 }

@@ -13,28 +13,28 @@ type Timeline struct {
 	// Phases are the names of those that differ from the one before for
 	// somebody, the first always among them.
 	Phases []string `json:"phases"`
-	// Ways are the ways of requests that do not stay the same, in the order of
-	// the predictions of the last phase: through listeners, by Service Connect's
+	// Paths are those that do not stay the same, in the order of the predictions
+	// of the last phase: through listeners, by Service Connect's
 	// names, and health checks, without those that nobody takes (what-if, direct).
-	Ways []Way `json:"ways"`
+	Paths []Path `json:"paths"`
 	// Rolls are the services that get a new deployment.
 	Rolls []topology.ID `json:"rolls"`
 }
 
-// Way is one way of requests through an update.
-type Way struct {
+// Path is what becomes of one path through an update.
+type Path struct {
 	ID string `json:"id"`
 	// Seen has what the caller sees in each of the timeline's phases; nil where
-	// there is no such way.
+	// there is no such path.
 	Seen []*reach.Prediction `json:"seen"`
 }
 
 // Last is the way as the update leaves it.
-func (w *Way) Last() *reach.Prediction { return w.Seen[len(w.Seen)-1] }
+func (w *Path) Last() *reach.Prediction { return w.Seen[len(w.Seen)-1] }
 
 // Outage reports whether the way works before and after the update, and not in
 // between; phase is the first in which it does not.
-func (w *Way) Outage() (phase int, ok bool) {
+func (w *Path) Outage() (phase int, ok bool) {
 	if !works(w.Seen[0]) || !works(w.Last()) {
 		return 0, false
 	}
@@ -43,7 +43,7 @@ func (w *Way) Outage() (phase int, ok bool) {
 
 // Breaks reports whether the way works before the update and not after it;
 // phase is the first in which it does not.
-func (w *Way) Breaks() (phase int, ok bool) {
+func (w *Path) Breaks() (phase int, ok bool) {
 	if !works(w.Seen[0]) || w.Last() == nil || !w.Last().Failed() {
 		return 0, false
 	}
@@ -51,7 +51,7 @@ func (w *Way) Breaks() (phase int, ok bool) {
 }
 
 // stops finds the first phase in which the way certainly does not work.
-func (w *Way) stops() (phase int, ok bool) {
+func (w *Path) stops() (phase int, ok bool) {
 	for i, p := range w.Seen {
 		if p != nil && p.Failed() {
 			return i, true
@@ -124,13 +124,13 @@ func (t *Timeline) keep(phases []Phase, seen []map[string]*reach.Prediction, ord
 		}
 	}
 	for _, id := range changed {
-		w := Way{ID: id}
+		w := Path{ID: id}
 		for i := range phases {
 			if differs[i] {
 				w.Seen = append(w.Seen, seen[i][id])
 			}
 		}
-		t.Ways = append(t.Ways, w)
+		t.Paths = append(t.Paths, w)
 	}
 }
 

@@ -41,7 +41,7 @@ func built(t *testing.T, edit ...func(*scenario.Config)) *topology.Topology {
 // each phase: "ok", an HTTP status or a class; "-" where there is no such way.
 func brief(tl *rollout.Timeline) string {
 	var b strings.Builder
-	for _, w := range tl.Ways {
+	for _, w := range tl.Paths {
 		if p := w.Last(); p == nil || !p.Likely {
 			continue
 		}
@@ -83,14 +83,17 @@ func TestFollow(t *testing.T) {
 	}{
 		{"our own stacks toggle without a gap", golden(t, "agent"), golden(t, "bypass"), []string{"alb: ok ok"}, "outage"},
 		{"and back", golden(t, "bypass"), golden(t, "agent"), []string{"alb: ok ok"}, "outage"},
-		{"a rule inside its group moves with the override", built(t, inline), built(t, inline, override, opens(8080)), []string{"mesh: ok 504 ok outage"}, "breaks"},
-		{"one that is a resource of its own waits for the clean-up", built(t), built(t, override, opens(8080)), []string{"alb: ok ok"}, "outage"},
+		{"a rule inside its group moves with the override", built(t, inline),
+			built(t, inline, override, opens(8080)), []string{"mesh: ok 504 ok outage"}, "breaks"},
+		{"one that is a resource of its own waits for the clean-up", built(t), built(t, override, opens(8080)),
+			[]string{"alb: ok ok"}, "outage"},
 		{"with both ports open first, nothing", built(t), built(t, opens(80, 8080)), nil, "mesh"},
 		{"then the override", built(t, opens(80, 8080)), built(t, opens(80, 8080), override), nil, "outage"},
 		{"then the old port closed", built(t, opens(80, 8080), override), built(t, opens(8080), override), nil, "mesh"},
 		{"the load balancer's egress goes with the clean-up", golden(t, "agent"), golden(t, "no-egress"),
 			[]string{"alb: ok 504 breaks when " + rollout.CleanedUp}, "outage"},
-		{"the clients' rule is closed at once", built(t, inline), built(t, inline, opens()), []string{"mesh: ok 504 breaks when " + rollout.OldTasks}, "outage"},
+		{"the clients' rule is closed at once", built(t, inline), built(t, inline, opens()),
+			[]string{"mesh: ok 504 breaks when " + rollout.OldTasks}, "outage"},
 		{"nothing changes", golden(t, "both"), golden(t, "both"), nil, "ok"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -137,7 +137,7 @@ func outage(t *testing.T, steps []*topology.Topology) bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, w := range tl.Ways {
+		for _, w := range tl.Paths {
 			_, out := w.Outage()
 			if p := w.Last(); out && p.Kind != reach.KindMesh {
 				t.Errorf("%s is predicted to fail on the way", p.ID)
