@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -18,8 +19,14 @@ type Offer struct {
 	Choices []string `json:"choices,omitempty"`
 	// Removable is set where "" is a value.
 	Removable bool `json:"removable,omitempty"`
-	// Peers are what a new rule can admit: IDs of groups.
-	Peers []string `json:"peers,omitempty"`
+	// Peers are the groups that a new rule can admit.
+	Peers []Peer `json:"peers,omitempty"`
+}
+
+// Peer is a security group.
+type Peer struct {
+	ID    string `json:"id"` // as Change.Peer has it
+	Label string `json:"label"`
 }
 
 // Offers lists what can be changed in a deployment, by service, then target
@@ -36,6 +43,30 @@ func Offers(x *topology.Index) []Offer {
 		out = append(out, ofGroup(x, g)...)
 	}
 	return out
+}
+
+// Label says a change of the deployment in a line: what it is of, what was there and what is to be.
+func Label(x *topology.Index, c Change) string {
+	offers := Offers(x)
+	i := slices.IndexFunc(offers, func(o Offer) bool { return o.Kind == c.Kind && o.On == c.On && o.At == c.At && o.Out == c.Out })
+	if i < 0 {
+		return string(c.Kind) + " of " + string(c.On)
+	}
+	o := offers[i]
+	switch {
+	case c.Kind == Admit:
+		return fmt.Sprintf("%s: tcp %s from %s", o.Label, c.To, c.Peer)
+	case c.Kind == Egress:
+		return o.Label + ": " + c.To
+	}
+	return fmt.Sprintf("%s: %s → %s", o.Label, none(o.To), none(c.To))
+}
+
+func none(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
 }
 
 func ofService(s *topology.Service) (out []Offer) {
@@ -161,10 +192,10 @@ func holders(x *topology.Index, id topology.ID) (hosts []string, balancer bool) 
 }
 
 // peers are the groups that hosts of the deployment have, but for the group itself.
-func peers(x *topology.Index, g *topology.SecurityGroup) (out []string) {
+func peers(x *topology.Index, g *topology.SecurityGroup) (out []Peer) {
 	for _, o := range x.Topology.SecurityGroups {
 		if hosts, _ := holders(x, o.ID); o.ID != g.ID && len(hosts) > 0 {
-			out = append(out, string(o.ID))
+			out = append(out, Peer{string(o.ID), printable.Line(topology.Label(o.Origin, o.Name))})
 		}
 	}
 	return out
