@@ -55,7 +55,11 @@ func Label(x *topology.Index, c Change) string {
 	o := offers[i]
 	switch {
 	case c.Kind == Admit:
-		return fmt.Sprintf("%s: tcp %s from %s", o.Label, c.To, c.Peer)
+		from := c.Peer
+		if g := x.SecurityGroup(topology.ID(c.Peer)); g != nil {
+			from = topology.Label(g.Origin, g.Name)
+		}
+		return fmt.Sprintf("%s: tcp %s from %s", o.Label, c.To, from)
 	case c.Kind == Egress:
 		return o.Label + ": " + c.To
 	}
@@ -160,7 +164,7 @@ func ofGroup(x *topology.Index, g *topology.SecurityGroup) (out []Offer) {
 				now += fmt.Sprintf("-%d", r.To)
 			}
 			out = append(out, Offer{Change: Change{Kind: RulePorts, On: g.ID, At: [2]int{i}, Out: outward, To: now}, Hosts: hosts,
-				Label: fmt.Sprintf("%s %s: %s", label, word, Describe(r)), Form: "ports", Removable: true})
+				Label: fmt.Sprintf("%s %s: %s", label, word, shortly(x, r)), Form: "ports", Removable: true})
 		}
 	}
 	if g.Conflict == "" {
@@ -171,6 +175,15 @@ func ofGroup(x *topology.Index, g *topology.SecurityGroup) (out []Offer) {
 			Choices: []string{"nothing", "everything"}})
 	}
 	return out
+}
+
+// shortly says a rule with its peer's label.
+func shortly(x *topology.Index, r *topology.Rule) string {
+	named := *r
+	if g := x.SecurityGroup(r.Peer.Group); g != nil {
+		named.Peer.Group = topology.ID(topology.Label(g.Origin, g.Name))
+	}
+	return Describe(&named)
 }
 
 // holders are the services and load balancers that have a security group.

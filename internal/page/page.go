@@ -35,10 +35,24 @@ type Model struct {
 	Changing *Changing `json:"changing,omitempty"`
 	// Shown is the request that the page opens at; nil for the first that is likely.
 	Shown *Shown `json:"shown,omitempty"`
+	// Lessons is set for the page of the lessons, which has no map of its own.
+	Lessons *Lessons `json:"lessons,omitempty"`
 	// LeftOut counts the predictions beyond MaxPaths.
 	LeftOut int             `json:"left_out,omitempty"`
 	Ports   []reach.PortRow `json:"ports"`
 	Notes   []string        `json:"notes,omitempty"`
+}
+
+// Lessons are what can be taken on the page of the lessons.
+type Lessons struct {
+	Lessons    []Entry `json:"lessons"`
+	Situations []Entry `json:"situations"`
+}
+
+// Entry is a lesson or a situation of a list.
+type Entry struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
 }
 
 // Changing is what can be changed of a deployment, and what was changed.
