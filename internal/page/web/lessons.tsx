@@ -126,7 +126,7 @@ function ActView({ act }: { act: Act }) {
           {s.path && calls.length > 1 && <button type="button" class="second" aria-pressed={calls[at] === s} onClick={() => setAt(calls.indexOf(s))}>Show it on the map</button>}
         </div>
       ))}
-      {path && <><NetworkMap map={act.map} path={path} select={() => undefined} /><details><summary>Stop by stop</summary><PathPanel path={path} /></details></>}
+      {path && <><NetworkMap label={`Map: ${act.title}`} map={act.map} path={path} select={() => undefined} /><details><summary>Stop by stop</summary><PathPanel path={path} /></details></>}
     </section>
   );
 }

@@ -8,9 +8,9 @@ import type { Host, MapModel, Path } from './model';
 // answered, and how long its caller waited. n tells one from the next.
 export interface Trip { n: number; hosts: string[]; good: boolean; seconds: number }
 
-interface Props { map: MapModel; path?: Path; trip?: Trip; selected?: string; select: (id: string, part: string) => void; picked?: string }
+interface Props { map: MapModel; path?: Path; trip?: Trip; selected?: string; select: (id: string, part: string) => void; picked?: string; label?: string }
 
-export function NetworkMap({ map, path, trip, selected, select, picked }: Props) {
+export function NetworkMap({ map, path, trip, selected, select, picked, label }: Props) {
   const frame = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {
@@ -35,7 +35,7 @@ export function NetworkMap({ map, path, trip, selected, select, picked }: Props)
   }, [l, path, zoom]);
   const names = new Map((map.hosts ?? []).map((h) => [h.id, h.label]));
   return (
-    <div class="frame" ref={frame} tabIndex={0} role="region" aria-label="Map of the deployment">
+    <div class="frame" ref={frame} tabIndex={0} role="region" aria-label={label ?? 'Map of the deployment'}>
       {l && (
         <div class={`map ${l.tight ? 'tight' : ''}`} style={{ width: px(l.w), height: px(l.h), zoom }}>
           {l.areas.map((a) => (
