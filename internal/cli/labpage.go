@@ -25,12 +25,15 @@ func newLabPage(s streams, f *labFlags) *cobra.Command {
 	var port int
 	cmd := &cobra.Command{
 		Use:   "page",
-		Short: "Serve the lab's map in a browser: send requests and see where they go",
+		Short: "Serve the lab's map in a browser: send requests, see where they go, change it",
 		Long: `Serve a page of the running lab on a loopback address until Ctrl-C: the map of
 explain --format html, on which requests are really sent. Beside what the caller
-saw and which hops counted the request stands what was predicted, and whether
-the two differ. The targets' health and each hop's counters are shown live. The
-address has a token in it: who knows it can send requests in the lab.`,
+saw, hop by hop, stands what was predicted, and whether the two differ. A host
+that is chosen on the map can be changed: ports, rules, health checks, counts.
+What a change would do is predicted first; then it is applied as by lab apply,
+and can be taken back or copied as CDK, CloudFormation or Terraform. The source
+stays as it is. The targets' health and each hop's counters are shown live. The
+address has a token in it: who knows it can use and change the lab.`,
 		Example: "  hoplab lab page",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

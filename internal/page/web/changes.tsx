@@ -1,6 +1,6 @@
 // Changing the deployment: what a host offers, what a change would do, what was
 // changed, and how to take it back.
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { markOf, short, signs, type Change, type Copies, type DiffLine, type Effect, type Forecast, type Host, type Made, type Model, type Offer } from './model';
 import { post } from './post';
 
@@ -45,8 +45,10 @@ function OfferForm({ offer: o, propose, busy }: { offer: Offer; propose: (c: Cha
 
 // ForecastPanel shows what a change would do before it is made.
 export function ForecastPanel({ forecast: f, undo, apply, cancel, busy }: { forecast: Forecast; undo: boolean; apply: () => void; cancel: () => void; busy: boolean }) {
+  const box = useRef<HTMLElement>(null);
+  useEffect(() => box.current?.scrollIntoView({ block: 'nearest' }), [f]);
   return (
-    <section class="panel forecast" aria-labelledby="forecast-title">
+    <section ref={box} class="panel forecast" aria-labelledby="forecast-title">
       <h2 id="forecast-title">{undo ? 'Take the last change back' : f.made.label}</h2>
       {!undo && <Diff lines={f.made.diff} />}
       <h3>Predicted: {f.effects.length === 0 ? 'no request ends otherwise' : `${f.effects.length + (f.left_out ?? 0)} ${f.effects.length === 1 ? 'request goes' : 'requests go'} another way`}</h3>
@@ -73,7 +75,7 @@ function EffectItem({ effect: e }: { effect: Effect }) {
 }
 
 export function Diff({ lines }: { lines: DiffLine[] }) {
-  return <div class="diff">{lines.map((l) => <code class={l.sign === '+' ? 'plus' : l.sign === '-' ? 'minus' : ''}>{l.sign || ' '} {l.text}</code>)}</div>;
+  return <div class="diff">{lines.map((l) => <code class={l.sign === '+' ? 'plus' : l.sign === '-' ? 'minus' : ''}><span>{l.sign}</span> <span>{l.text}</span></code>)}</div>;
 }
 
 const languages: [keyof Copies, string][] = [['cdk', 'CDK (Go)'], ['cloudformation', 'CloudFormation'], ['terraform', 'Terraform']];

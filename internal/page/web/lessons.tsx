@@ -1,6 +1,6 @@
 // Lessons and the gallery of situations: a story, a question, a prediction on the
 // map, then what the lab showed.
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { NetworkMap } from './map';
 import { type Entry, type Lessons, type MapModel, type Path } from './model';
 import { PathPanel } from './panels';
@@ -99,8 +99,10 @@ function LessonView({ task, open, back }: { task: Task; open: (id: string) => vo
 }
 
 function Judged({ task, result: r, place, open }: { task: Task; result: Result; place?: Place; open: (id: string) => void }) {
+  const box = useRef<HTMLElement>(null);
+  useEffect(() => box.current?.scrollIntoView({ block: 'nearest' }), []);
   return (
-    <section class="panel judged" aria-labelledby="judged-title" role="status">
+    <section ref={box} class="panel judged" aria-labelledby="judged-title" role="status">
       <h2 id="judged-title">What the lab showed</h2>
       {r.answer > 0 && <p class={!r.predicted || r.predicted === r.answer ? 'agrees' : 'differs'}>{r.predicted === r.answer ? 'As you predicted' : r.predicted ? 'Not as you predicted' : 'The answer'}: {task.choices![r.answer - 1]}</p>}
       {r.stopped && <p class={!place || same(place, r.stopped) ? 'agrees' : 'differs'}>{place ? (same(place, r.stopped) ? 'You saw where it ends: ' : 'It ended elsewhere: ') : 'The request ended at '}{named(r.stopped)}</p>}
