@@ -48,7 +48,10 @@ func told(t testing.TB, top *topology.Topology) []string {
 	return out
 }
 
-// any of the offers with a value that fits it.
+var kinds = []change.Kind{change.Override, change.AliasPort, change.ContainerPort, change.RulePorts, change.Admit, change.Egress,
+	change.HealthPath, change.HealthPort, change.Binding, change.Count}
+
+// anyChange is any of the offers with a value that fits it.
 func anyChange(rng *rand.Rand, offers []change.Offer) change.Change {
 	o := offers[rng.IntN(len(offers))]
 	c := o.Change
@@ -89,7 +92,7 @@ func templates() [][]byte {
 // A deployment that is changed is predicted as the template is into which the
 // edits were written, and what was before stays: undo is leaving a change out.
 func TestPredictedAsTheTemplateWithTheChange(t *testing.T) {
-	kinds := map[change.Kind]int{}
+	tried := map[change.Kind]int{}
 	for n, template := range templates() {
 		rng := rand.New(rand.NewPCG(uint64(n), 2))
 		top := read(t, template)
@@ -111,7 +114,7 @@ func TestPredictedAsTheTemplateWithTheChange(t *testing.T) {
 				break
 			}
 			made = append(made, c)
-			kinds[c.Kind]++
+			tried[c.Kind]++
 			written := write(t, template, edits)
 			if got, want := told(t, next), told(t, read(t, written)); !slices.Equal(got, want) {
 				t.Errorf("template %d, %+v:\n%s", n, made, first(got, want))
@@ -126,9 +129,8 @@ func TestPredictedAsTheTemplateWithTheChange(t *testing.T) {
 			t.Errorf("template %d: %+v changed what they began with", n, made)
 		}
 	}
-	for _, k := range []change.Kind{change.Override, change.AliasPort, change.ContainerPort, change.RulePorts, change.Admit, change.Egress,
-		change.HealthPath, change.HealthPort, change.Binding, change.Count} {
-		if kinds[k] == 0 {
+	for _, k := range kinds {
+		if tried[k] == 0 {
 			t.Errorf("no change of %s was tried", k)
 		}
 	}
@@ -245,8 +247,8 @@ func environment(container map[string]any, name string, to any) any {
 // Whatever a browser sends is a change that fits or is refused, and leaves what
 // was there alone.
 func FuzzMake(f *testing.F) {
-	for _, k := range []string{"override", "alias-port", "container-port", "rule-ports", "admit", "egress", "health-path", "health-port", "binding", "count"} {
-		f.Add(k, "app/Service", 0, 0, true, "10.0.0.0/8", "8080")
+	for _, k := range kinds {
+		f.Add(string(k), "app/Service", 0, 0, true, "10.0.0.0/8", "8080")
 	}
 	c := scenario.Default()
 	top, err := c.Topology()
@@ -298,12 +300,17 @@ func TestTexts(t *testing.T) {
 		to                   string
 		diff, cfn, tf, cdkGo string
 	}{
-		{change.Override, "8080", "+ ServiceConnectConfiguration.Services[0].IngressPortOverride: 8080", "IngressPortOverride: 8080", "ingress_port_override = 8080",
+		{change.Override, "8080", "+ ServiceConnectConfiguration.Services[0].IngressPortOverride: 8080", "IngressPortOverride: 8080",
+			"ingress_port_override = 8080",
 			`AddPropertyOverride(jsii.String("ServiceConnectConfiguration.Services.0.IngressPortOverride"), jsii.Number(8080))`},
-		{change.HealthPath, "/x", "+ HealthCheckPath: /x", `HealthCheckPath: "/x"`, `path = "/x"`, `AddPropertyOverride(jsii.String("HealthCheckPath"), jsii.String("/x"))`},
-		{change.Count, "3", "+ DesiredCount: 3", "DesiredCount: 3", "desired_count = 3", `AddPropertyOverride(jsii.String("DesiredCount"), jsii.Number(3))`},
-		{change.Egress, "nothing", "255.255.255.255/32", `CidrIp: "255.255.255.255/32"`, `cidr_blocks = ["255.255.255.255/32"]`, `"IpProtocol": jsii.String("icmp")`},
-		{change.Binding, "eth0", "+ ContainerDefinitions[0].Environment.LISTEN_ADDRESS: eth0", `Value: "eth0"`, `environment.LISTEN_ADDRESS = "eth0"`,
+		{change.HealthPath, "/x", "+ HealthCheckPath: /x", `HealthCheckPath: "/x"`, `path = "/x"`,
+			`AddPropertyOverride(jsii.String("HealthCheckPath"), jsii.String("/x"))`},
+		{change.Count, "3", "+ DesiredCount: 3", "DesiredCount: 3", "desired_count = 3",
+			`AddPropertyOverride(jsii.String("DesiredCount"), jsii.Number(3))`},
+		{change.Egress, "nothing", "255.255.255.255/32", `CidrIp: "255.255.255.255/32"`, `cidr_blocks = ["255.255.255.255/32"]`,
+			`"IpProtocol": jsii.String("icmp")`},
+		{change.Binding, "eth0", "+ ContainerDefinitions[0].Environment.LISTEN_ADDRESS: eth0", `Value: "eth0"`,
+			`environment.LISTEN_ADDRESS = "eth0"`,
 			`container.AddEnvironment(jsii.String("LISTEN_ADDRESS"), jsii.String("eth0"))`},
 		{change.Admit, "8080-8090", "FromPort: 8080", "FromPort: 8080", "from_port = 8080", `"FromPort": jsii.Number(8080)`},
 	} {
@@ -327,7 +334,8 @@ func TestTexts(t *testing.T) {
 		}
 		got := change.Copy(edits)
 		for _, x := range []struct{ what, got, want string }{
-			{"diff", diff.String(), c.diff}, {"CloudFormation", got.CloudFormation, c.cfn}, {"Terraform", got.Terraform, c.tf}, {"CDK", got.CDK, c.cdkGo},
+			{"diff", diff.String(), c.diff}, {"CloudFormation", got.CloudFormation, c.cfn},
+			{"Terraform", got.Terraform, c.tf}, {"CDK", got.CDK, c.cdkGo},
 		} {
 			if !strings.Contains(x.got, x.want) {
 				t.Errorf("%s as %s:\n%swant in it %s", c.kind, x.what, x.got, x.want)
@@ -351,10 +359,13 @@ func TestRefused(t *testing.T) {
 		kind     change.Kind
 		to, want string
 	}{
-		{change.Override, "65536", "expected a port from 1 to 65535"}, {change.Override, "+80", "expected a port"}, {change.AliasPort, "", "expected a port"},
-		{change.Count, "21", "expected a count from 0 to 20"}, {change.HealthPath, "nope", "begins with /"}, {change.HealthPath, "/a\nb", "printable"},
+		{change.Override, "65536", "expected a port from 1 to 65535"}, {change.Override, "+80", "expected a port"},
+		{change.AliasPort, "", "expected a port"},
+		{change.Count, "21", "expected a count from 0 to 20"}, {change.HealthPath, "nope", "begins with /"},
+		{change.HealthPath, "/a\nb", "printable"},
 		{change.HealthPort, "http", "traffic-port"}, {change.Egress, "some", "everything or nothing"}, {change.Binding, "::", "expected one of"},
-		{change.RulePorts, "90-80", "lower port first"}, {change.Admit, "80", "expected a security group"}, {change.Kind("other"), "", "no such kind"},
+		{change.RulePorts, "90-80", "lower port first"}, {change.Admit, "80", "expected a security group"},
+		{change.Kind("other"), "", "no such kind"},
 		{change.HealthPath, "/" + strings.Repeat("a", 300), "at most 256 bytes"},
 	} {
 		one := change.Change{Kind: bad.kind, To: bad.to}

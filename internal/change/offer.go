@@ -168,7 +168,8 @@ func ofGroup(x *topology.Index, g *topology.SecurityGroup) (out []Offer) {
 		}
 	}
 	if g.Conflict == "" {
-		out = append(out, Offer{Change: Change{Kind: Admit, On: g.ID}, Hosts: hosts, Label: "a new ingress rule of " + label, Form: "ports", Peers: peers(x, g)})
+		out = append(out, Offer{Change: Change{Kind: Admit, On: g.ID}, Hosts: hosts,
+			Label: "a new ingress rule of " + label, Form: "ports", Peers: peers(x, g)})
 	}
 	if balancer && g.Conflict == "" && g.UncertainEgress == "" {
 		out = append(out, Offer{Change: Change{Kind: Egress, On: g.ID}, Hosts: hosts, Label: "egress of " + label, Form: "choice",

@@ -35,7 +35,7 @@ const maxEffects = 100
 // maxChanges bounds the changes that a lab's source has.
 const maxChanges = 200
 
-// of returns the changes of the source with the proposal.
+// with returns the changes of the source with the proposal.
 func (d *drawn) with(p proposal) ([]change.Change, error) {
 	made := d.source.Changes
 	switch {
@@ -124,9 +124,6 @@ func (s *Server) share(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	s.mu.Lock()
-	m := s.drawn.drawing.Model.Share(q)
-	s.mu.Unlock()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = page.HTML(w, m) // a browser that went away is nobody's error
+	_ = page.HTML(w, s.last.Load().Share(q)) // a browser that went away is nobody's error
 }

@@ -44,6 +44,7 @@ func (s *Server) reread(ctx context.Context) error {
 	d.drawing.Model.Live = true
 	d.drawing.Model.Changing = page.NewChanging(made, change.Offers(x), stages(src))
 	s.drawn = d
+	s.last.Store(d.drawing.Model)
 	return nil
 }
 
@@ -77,14 +78,19 @@ func (s *Server) current(ctx context.Context) (*drawn, error) {
 	return s.drawn, err
 }
 
-// page serves the document; of a lab that does not answer as it was last.
+// latest is the model of what the lab is made of; while a request is under way,
+// or the lab does not answer, as it was last.
+func (s *Server) latest(ctx context.Context) *page.Model {
+	if s.mu.TryLock() {
+		_, _ = s.current(ctx) // the stream says why a lab does not answer
+		s.mu.Unlock()
+	}
+	return s.last.Load()
+}
+
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	_, _ = s.current(r.Context()) // the stream says why a lab does not answer
 	var out bytes.Buffer
-	err := page.HTML(&out, s.drawn.drawing.Model)
-	s.mu.Unlock()
-	if err != nil {
+	if err := page.HTML(&out, s.latest(r.Context())); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -93,12 +99,5 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) model(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d, err := s.current(r.Context())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	loopback.Write(w, d.drawing.Model)
+	loopback.Write(w, s.latest(r.Context()))
 }

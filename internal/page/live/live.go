@@ -11,11 +11,13 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/change"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/page"
 	"github.com/hoplab/hoplab/internal/page/loopback"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -51,6 +53,7 @@ type Server struct {
 
 	mu    sync.Mutex // one request or change at a time, so that what is counted is its own
 	drawn *drawn
+	last  atomic.Pointer[page.Model] // of drawn, for who does not wait for mu
 }
 
 // New returns the server of a lab. It reads what the lab is made of.

@@ -100,9 +100,10 @@ func (d *described) Change(_ context.Context, changes []change.Change) error {
 // still is a lab that answers with what a test puts into it.
 type still struct {
 	described
-	mu   sync.Mutex
-	st   lab.Status
-	down error
+	waits chan struct{} // holds a request up, if set
+	mu    sync.Mutex
+	st    lab.Status
+	down  error
 }
 
 func (s *still) Status() (*lab.Status, error) {
@@ -113,6 +114,10 @@ func (s *still) Status() (*lab.Status, error) {
 }
 
 func (s *still) Curl(lab.Caller, string, time.Duration) (call.Observation, error) {
+	if s.waits != nil {
+		s.waits <- struct{}{} // that it was asked
+		<-s.waits
+	}
 	return call.Observation{Status: 503, Body: "no healthy upstream"}, nil
 }
 
@@ -279,6 +284,34 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// While a request waits, another browser opens the page.
+func TestPageDuringARequest(t *testing.T) {
+	l := quiet(topologytest.Healthy().Topology)
+	l.waits = make(chan struct{})
+	url := serve(t, l)
+	done := make(chan page.Answer)
+	go func() {
+		var a page.Answer
+		ask(t, url, "send", map[string]string{"caller": "Main/ClientService", "url": "http://app.sample-namespace"}, &a)
+		done <- a
+	}()
+	<-l.waits
+	for _, path := range []string{"", "model"} {
+		resp, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%q: status %d", path, resp.StatusCode)
+		}
+	}
+	l.waits <- struct{}{}
+	if a := <-done; a.Seen == nil || a.Seen.Status != 503 {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
+
 // A body that is too long, or none of the address's, is refused.
 func TestBodiesAreBounded(t *testing.T) {
 	url := serve(t, quiet(topologytest.Healthy().Topology))
@@ -306,7 +339,8 @@ func TestBodiesAreBounded(t *testing.T) {
 // request stands, and in which text stays text.
 func TestShare(t *testing.T) {
 	url := serve(t, quiet(topologytest.Healthy().Topology))
-	body := `{"caller":"Main/ClientService","answer":{"seen":{"url":"http://a","status":200,"body":"</script><script>x","hops":[],"header":{"A\u202eb":["c\u202ed"]}}}}`
+	body := `{"caller":"Main/ClientService","answer":{"seen":{"url":"http://a","status":200,"body":"</script><script>x","hops":[],` +
+		`"header":{"A\u202eb":["c\u202ed"]}}}}`
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"share", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -322,8 +356,13 @@ func TestShare(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := string(text)
-	if strings.Count(doc, "<script") != 2 || !strings.Contains(doc, `"shown":`) || strings.Contains(doc, `"live":true`) || strings.Contains(doc, "connect-src") || strings.Contains(doc, "\u202e") {
-		t.Errorf("the file is %.3000s", doc)
+	if strings.Count(doc, "<script") != 2 || !strings.Contains(doc, `"shown":`) {
+		t.Errorf("the file has not the request, or more scripts than its own: %.3000s", doc)
+	}
+	for _, bad := range []string{`"live":true`, `"changing":`, "connect-src", "\u202e"} {
+		if i := strings.Index(doc, bad); i >= 0 {
+			t.Errorf("the file has %q: %s", bad, doc[max(0, i-100):i+100])
+		}
 	}
 }
 

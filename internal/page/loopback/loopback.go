@@ -19,6 +19,9 @@ import (
 // MaxBody bounds the body of a request, in bytes.
 const MaxBody = 256 << 10
 
+// bodyWithin is how long a browser may take to send a body.
+const bodyWithin = 10 * time.Second
+
 // Serve answers what mux has below /{token}/ until ctx ends. ready is told the
 // page's address, the token in it. port 0 is any that is free.
 func Serve(ctx context.Context, mux *http.ServeMux, port string, ready func(url string)) error {
@@ -27,8 +30,7 @@ func Serve(ctx context.Context, mux *http.ServeMux, port string, ready func(url 
 		return fail.Newf(fail.Environment, "choose another --port", "the page's address: %w", err)
 	}
 	token := rand.Text()
-	srv := &http.Server{Handler: guarded(mux, ln.Addr().String(), token), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-		MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
+	srv := &http.Server{Handler: guarded(mux, ln.Addr().String(), token), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
 	ready("http://" + ln.Addr().String() + "/" + token + "/")
@@ -85,6 +87,10 @@ func JSON[Q, A any](answer func(context.Context, Q) (A, error)) http.HandlerFunc
 
 // Read reads the body as a Q, or answers that it is none.
 func Read[Q any](w http.ResponseWriter, r *http.Request) (q Q, ok bool) {
+	// A deadline for the body alone: one for the connection would end answers that take long.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyWithin)) // an error shows at the read
+	defer connection.SetReadDeadline(time.Time{})
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&q); err != nil {

@@ -120,7 +120,9 @@ function useChanges(model: Model, take: (m: Model) => void) {
     if (busy || !version || version === now.current) return;
     void (async () => {
       const got = await fetch('model').catch(() => undefined);
-      if (got?.ok) take((await got.json()) as Model);
+      const next = got?.ok ? ((await got.json()) as Model) : undefined;
+      if (!next || next.changing?.version === now.current) return; // an old event, told again
+      take(next);
       setForecast(undefined);
     })();
   }, [version, busy]);
