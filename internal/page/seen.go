@@ -3,6 +3,8 @@ package page
 import (
 	"net/http"
 	"reflect"
+
+	"github.com/hoplab/hoplab/internal/change"
 )
 
 // Answer is what was predicted of a request and what was seen of it.
@@ -56,6 +58,9 @@ func (a *Answer) Plain() { show(reflect.ValueOf(a)) }
 func (m *Model) Share(s Shown) *Model {
 	out := *m
 	out.Live, out.Changing, out.Shown = false, nil, &s
+	if m.Changing != nil { // what was changed belongs to what is shown
+		out.Changing = &Changing{Offers: []change.Offer{}, Made: m.Changing.Made}
+	}
 	show(reflect.ValueOf(out.Shown))
 	return &out
 }

@@ -73,7 +73,8 @@ if (job.hop) {
   const file = await watched('the file', 'file:', desk);
   await file.goto('file://' + path);
   await has(file, 'the file', '.seen', 'status 200');
-  if (await file.locator('.offers, .live, .changed').count()) wrong('the file offers what only a lab can do');
+  await has(file, 'the file', '.changed', 'none → 8080');
+  if (await file.locator('.offers, .live, .changed button:visible').count()) wrong('the file offers what only a lab can do');
   await picture(file, 'share-1280');
 }
 

@@ -101,14 +101,14 @@ export function CopyAs({ copies }: { copies: Copies }) {
 }
 
 // Changed lists what was changed since the lab was started.
-export function Changed({ made, rolling, undo, busy }: { made: Made[]; rolling: string[]; undo: () => void; busy: boolean }) {
+export function Changed({ made, rolling, undo, busy }: { made: Made[]; rolling: string[]; undo?: () => void; busy: boolean }) {
   if (made.length === 0 && rolling.length === 0) return null;
   return (
     <section class="panel changed" aria-labelledby="changed-title">
       <h2 id="changed-title">Changed in the lab, not in the source</h2>
       {rolling.length > 0 && <p class="rolling" role="status">Being deployed: {rolling.join(', ')}</p>}
       <ol class="notes">{made.map((m) => <li><details><summary>{m.label}</summary><Diff lines={m.diff} /><CopyAs copies={m.copy} /></details></li>)}</ol>
-      {made.length > 0 && <p><button type="button" class="second" disabled={busy} onClick={undo}>Undo the last change</button></p>}
+      {made.length > 0 && undo && <p><button type="button" class="second" disabled={busy} onClick={undo}>Undo the last change</button></p>}
     </section>
   );
 }

@@ -52,7 +52,7 @@ export function Deployment({ first: model0 }: { first: Model }) {
     choose(model.paths.find((p) => p.caller === key));
   };
   const chosen = (model.map.hosts ?? []).find((h) => h.id === host);
-  const title = useMemo(() => (model.live ? `${model.title}, running in the lab, not in AWS` : `predicted from ${model.title}, not run`), [model]);
+  const title = useMemo(() => (model.live ? `${model.title}, running in the lab, not in AWS` : model.shown?.answer ? `${model.title}, as it ran in the lab, not in AWS` : `predicted from ${model.title}, not run`), [model]);
   return (
     <>
       <header><p class="kicker"><strong>hoplab</strong> <span>{title}</span></p><h1>Where a request goes, and where it stops</h1></header>
@@ -62,13 +62,13 @@ export function Deployment({ first: model0 }: { first: Model }) {
             <Ask key={caller} model={model} caller={caller} setCaller={from} path={path} choose={choose} send={model.live ? sendIt : undefined} waiting={waiting} />
             <NetworkMap map={model.map} path={path} trip={trip} selected={host} select={(id) => setHost(id === host ? '' : id)} />
             {model.live && <p class="hint">Choose a host on the map to change it. <Share shown={{ caller, path, answer }} /></p>}
-            {chosen && <Offers key={chosen.id} model={model} host={chosen} propose={changing.propose} kill={changing.kill} busy={changing.busy} />}
+            {chosen && model.live && <Offers key={chosen.id} model={model} host={chosen} propose={changing.propose} kill={changing.kill} busy={changing.busy} />}
           </div>
           <div class="right">
             <p class="sr" role="status">{waiting ? 'The request is under way' : path ? `${path.what}: ${short(path.outcome)}` : missing}</p>
             {changing.failed && <p class="panel differs" role="alert">{changing.failed}</p>}
             {changing.forecast && <ForecastPanel forecast={changing.forecast} undo={!changing.asked} apply={changing.apply} cancel={changing.cancel} busy={changing.busy} />}
-            {model.changing && <Changed made={model.changing.made} rolling={changing.rolling} undo={() => changing.propose()} busy={changing.busy} />}
+            {model.changing && <Changed made={model.changing.made} rolling={changing.rolling} undo={model.live ? () => changing.propose() : undefined} busy={changing.busy} />}
             {chosen && <HostPanel host={chosen} />}
             {answer && <div role="status"><SeenPanel answer={answer} path={path} again={() => go(answer)} /></div>}
             {path && <PathPanel path={path} />}
