@@ -279,7 +279,8 @@ func scalar(v any) string {
 	case Reference:
 		return "!GetAtt " + pascal(nameOf(v.Of)) + ".GroupId"
 	case Elsewhere:
-		return fmt.Sprintf("!ImportValue TODO # the group %s, which the stack %s has to export", nameOf(v.Of), printable.Line(v.Of.Stack))
+		stack := printable.Line(v.Of.Stack)
+		return fmt.Sprintf("!ImportValue %s-%s-GroupId # which the stack %s has to export", stack, nameOf(v.Of), stack)
 	case string:
 		return quoted(v)
 	}

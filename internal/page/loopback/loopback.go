@@ -30,7 +30,8 @@ func Serve(ctx context.Context, mux *http.ServeMux, port string, ready func(url 
 		return fail.Newf(fail.Environment, "choose another --port", "the page's address: %w", err)
 	}
 	token := rand.Text()
-	srv := &http.Server{Handler: guarded(mux, ln.Addr().String(), token), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
+	srv := &http.Server{Handler: guarded(mux, ln.Addr().String(), token), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
 	ready("http://" + ln.Addr().String() + "/" + token + "/")
