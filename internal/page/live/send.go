@@ -3,7 +3,6 @@ package live
 import (
 	"cmp"
 	"context"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -62,7 +61,7 @@ func (s *Server) send(ctx context.Context, q question) (*page.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.Seen = &page.Seen{URL: target, Sent: http.Header{"User-Agent": {"curl/8.5.0"}, "Accept": {"*/*"}}, Status: o.Status, Header: o.Header,
+	a.Seen = &page.Seen{URL: target, Sent: lab.CurlHeader(), Status: o.Status, Header: o.Header,
 		Body: o.Body[:min(len(o.Body), bodyShown)], Error: o.Error, Elapsed: o.Elapsed.Seconds(), Took: time.Since(begun).Seconds()}
 	if a.Seen.Hops, err = s.passed(before, logs, o.Header.Get("X-Hoplab-App") != ""); err != nil {
 		return nil, err
