@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hoplab/hoplab/internal/change"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/labctl"
 	"github.com/hoplab/hoplab/internal/source"
@@ -40,7 +41,12 @@ func (f *labFlags) remade(ctx context.Context, s streams, m labctl.Made) (*topol
 	f.situation, f.params, f.context, f.vars = m.Situation, m.Params, m.Context, m.Vars
 	f.synth = m.Synth // who started the lab trusted the app
 	f.varFiles = below(m.Dir, m.VarFiles)
-	return f.deployment(ctx, s, below(m.Dir, m.Paths))
+	t, err := f.deployment(ctx, s, below(m.Dir, m.Paths))
+	if err != nil {
+		return nil, err
+	}
+	t, _, err = change.Make(t, m.Changes...)
+	return t, err
 }
 
 // below makes paths that are relative to dir absolute.

@@ -1,16 +1,20 @@
 package cli
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/call"
+	"github.com/hoplab/hoplab/internal/change"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
-	"github.com/hoplab/hoplab/internal/page"
 	"github.com/hoplab/hoplab/internal/page/live"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/situation"
@@ -21,37 +25,22 @@ func newLabPage(s streams, f *labFlags) *cobra.Command {
 	var port int
 	cmd := &cobra.Command{
 		Use:   "page",
-		Short: "Serve the lab's map in a browser: send requests and see where they go",
+		Short: "Serve the lab's map in a browser: send requests, see where they go, change it",
 		Long: `Serve a page of the running lab on a loopback address until Ctrl-C: the map of
 explain --format html, on which requests are really sent. Beside what the caller
-saw and which hops counted the request stands what was predicted, and whether
-the two differ. The targets' health and each hop's counters are shown live. The
-address has a token in it: who knows it can send requests in the lab.`,
+saw, hop by hop, stands what was predicted, and whether the two differ. A host
+that is chosen on the map can be changed: ports, rules, health checks, counts.
+What a change would do is predicted first; then it is applied as by lab apply,
+and can be taken back or copied as CDK, CloudFormation or Terraform. The source
+stays as it is. The targets' health and each hop's counters are shown live. The
+address has a token in it: who knows it can use and change the lab.`,
 		Example: "  hoplab lab page",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
 				return fail.Newf(fail.Usage, "0 is any that is free", "--port %d: expected 0 to 65535", port)
 			}
-			var info labctl.Info
-			if err := f.call(labctl.Request{Op: labctl.OpInfo}, &info); err != nil {
-				return err
-			}
-			var of labFlags
-			t, err := of.remade(cmd.Context(), s, info.Made)
-			if err != nil {
-				return err
-			}
-			host := reach.Caller{Kind: reach.CallerWithoutAgent, Name: "a host of the VPC"}
-			o := reach.Options{Callers: []reach.Caller{host}, MaxPairs: maxPairs}
-			if known, ok := situation.Find(info.Made.Situation); ok {
-				o.App = known.App // a template does not say what its app does, a situation does
-			}
-			p, err := reach.New(t, o)
-			if err != nil {
-				return err
-			}
-			srv, err := live.New(runningLab{f}, p, page.Draw(topology.NewIndex(t), p, p.All()))
+			srv, err := live.New(cmd.Context(), runningLab{f, s})
 			if err != nil {
 				return err
 			}
@@ -68,7 +57,10 @@ address has a token in it: who knows it can send requests in the lab.`,
 }
 
 // runningLab asks a lab over its control socket, each time anew.
-type runningLab struct{ f *labFlags }
+type runningLab struct {
+	f *labFlags
+	s streams
+}
 
 func (l runningLab) Status() (*lab.Status, error) {
 	var st lab.Status
@@ -80,4 +72,64 @@ func (l runningLab) Curl(c lab.Caller, url string, limit time.Duration) (call.Ob
 	var o call.Observation
 	err := l.f.call(labctl.Request{Op: labctl.OpCurl, Caller: c, URL: url, Timeout: limit}, &o)
 	return o, err
+}
+
+func (l runningLab) info() (labctl.Made, error) {
+	var info labctl.Info
+	err := l.f.call(labctl.Request{Op: labctl.OpInfo}, &info)
+	return info.Made, err
+}
+
+// Made digests what the lab is made of: it names paths of this machine.
+func (l runningLab) Made() (string, error) {
+	m, err := l.info()
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(m)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8]), err
+}
+
+func (l runningLab) Source(ctx context.Context) (*live.Source, error) {
+	m, err := l.info()
+	if err != nil {
+		return nil, err
+	}
+	src := live.Source{Changes: m.Changes}
+	src.Options.Callers = []reach.Caller{{Kind: reach.CallerWithoutAgent, Name: "a host of the VPC"}}
+	src.Options.MaxPairs = maxPairs
+	if known, ok := situation.Find(m.Situation); ok {
+		src.Options.App = known.App // a template does not say what its app does, a situation does
+	}
+	m.Changes = nil
+	var of labFlags
+	src.Read, err = of.remade(ctx, l.s, m)
+	return &src, err
+}
+
+// Change refuses, as lab apply does, what AWS would refuse only after the change.
+func (l runningLab) Change(ctx context.Context, changes []change.Change) error {
+	m, err := l.info()
+	if err != nil {
+		return err
+	}
+	var was, is labFlags
+	before, err := was.remade(ctx, l.s, m)
+	if err != nil {
+		return err
+	}
+	m.Changes = changes
+	after, err := is.remade(ctx, l.s, m)
+	if err != nil {
+		return err
+	}
+	if err := refused(after); err != nil && refused(before) == nil {
+		return err
+	}
+	return l.f.call(labctl.Request{Op: labctl.OpApply, Made: &m}, nil)
+}
+
+func (l runningLab) Kill(id topology.ID) error {
+	return l.f.call(labctl.Request{Op: labctl.OpKill, Service: id, Part: lab.WholeTask}, nil)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/learn"
+	"github.com/hoplab/hoplab/internal/page/lessons"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
 )
@@ -24,6 +25,8 @@ func newLearn(s streams) *cobra.Command {
 		choice int
 		f      labFlags // of which only the fabric and the agents are asked for
 		format string
+		onPage bool
+		port   int
 	)
 	cmd := &cobra.Command{
 		Annotations: map[string]string{cleansUp: "yes"},
@@ -32,12 +35,14 @@ func newLearn(s streams) *cobra.Command {
 		Long: `Take a lesson: a short story, a question, then the deployment runs in the lab
 and shows what happens, hop by hop, and why. On a terminal the lesson asks for
 your prediction first; in a pipe it runs without questions. Without LESSON the
-command lists the lessons. With --agent envoy the agents are real Envoys, whose
+command lists the lessons. --page serves them as a page on a loopback address: say
+on the map where the request will stop, then see. With --agent envoy the agents are real Envoys, whose
 clock is the real one: most lessons take a minute or two then.
 
 The exit code is 4 when the run did not show what is documented.`,
 		Example: `  hoplab learn                          # the list
   hoplab learn three-ports              # the first lesson
+  hoplab learn --page                   # all of them in a browser
   hoplab learn forgotten-rule --answer 3
   hoplab learn slow-app --agent envoy   # in real time: two minutes`,
 		Args: atMost(1),
@@ -45,7 +50,10 @@ The exit code is 4 when the run did not show what is documented.`,
 			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
-			if len(args) == 0 {
+			if cmd.Flags().Changed("port") && !onPage || onPage && (len(args) > 0 || cmd.Flags().Changed("answer") || format != "text") {
+				return fail.Newf(fail.Usage, "lessons and answers are chosen on the page", "--page serves all lessons; expected no more than --port beside it")
+			}
+			if len(args) == 0 && !onPage {
 				if cmd.Flags().Changed("answer") {
 					return fail.Newf(fail.Usage, "name a lesson", "--answer needs a lesson")
 				}
@@ -57,13 +65,19 @@ The exit code is 4 when the run did not show what is documented.`,
 			if err := f.checkAgent(); err != nil {
 				return err
 			}
-			l, err := lesson(args[0])
-			if err != nil {
-				return err
+			var l learn.Lesson
+			var err error
+			if !onPage {
+				if l, err = lesson(args[0]); err != nil {
+					return err
+				}
 			}
 			// The fabric may need this program to run elsewhere.
 			if code, done, err := lab.Enter(f.fabric); done || err != nil {
 				return errors.Join(err, answer(fail.Code(code)))
+			}
+			if onPage {
+				return lessonsPage(cmd, s, &f, port)
 			}
 			ask, err := asker(s, &l, choice, cmd.Flags().Changed("answer"), format)
 			if err != nil {
@@ -97,8 +111,24 @@ The exit code is 4 when the run did not show what is documented.`,
 	fl.StringVar(&f.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
 	fl.StringVar(&f.agent, "agent", lab.AgentLab, "what runs as the agents: lab (its own) or envoy (a real one, in real time)")
 	registerEnvoy(cmd, &f.envoy)
+	fl.BoolVar(&onPage, "page", false, "serve the lessons, and the situations, as a page in a browser until Ctrl-C")
+	fl.IntVar(&port, "port", 0, "the port of --page; 0 for any that is free")
 	fl.StringVar(&format, "format", "text", "text or json")
 	return cmd
+}
+
+// lessonsPage serves the lessons until Ctrl-C.
+func lessonsPage(cmd *cobra.Command, s streams, f *labFlags, port int) error {
+	if port < 0 || port > 65535 {
+		return fail.Newf(fail.Usage, "0 is any that is free", "--port %d: expected 0 to 65535", port)
+	}
+	o, err := lessonOptions(cmd, s, f)
+	if err != nil {
+		return err
+	}
+	var said error
+	err = lessons.New(o).Serve(cmd.Context(), strconv.Itoa(port), func(url string) { said = say(s, "%s", url) })
+	return errors.Join(said, err)
 }
 
 // lesson finds a lesson by its id, or by its number in the list.

@@ -24,6 +24,11 @@ import (
 // answer, with its default of 6 retries of the SYN.
 const kernelGivesUp = 127 * time.Second
 
+// CurlHeader is what Curl sends beside Host.
+func CurlHeader() http.Header {
+	return http.Header{"User-Agent": {"curl/8.5.0"}, "Accept": {"*/*"}}
+}
+
 // Curl makes one GET request as the caller and returns what the caller sees.
 // The error is for calls that make no sense, such as a caller that does not
 // exist; everything that a real caller could see is an Observation. ctx bounds
@@ -59,8 +64,7 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (call.Observati
 	if err != nil {
 		return call.Observation{}, err
 	}
-	req.Header.Set("User-Agent", "curl/8.5.0")
-	req.Header.Set("Accept", "*/*")
+	req.Header = CurlHeader()
 	resp, err := tr.RoundTrip(req)
 	if err != nil && !connected.Load() && timedOut(err) {
 		none = &DialError{Reason: TimedOut, Host: req.URL.Hostname(), Port: d.Logical.Port()}

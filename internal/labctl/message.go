@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/change"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -77,4 +78,6 @@ type Made struct {
 	Context   []string `json:"context,omitempty"`
 	Vars      []string `json:"vars,omitempty"`
 	VarFiles  []string `json:"var_files,omitempty"`
+	// Changes are made in what was read, in their order.
+	Changes []change.Change `json:"changes,omitempty"`
 }

@@ -121,7 +121,7 @@ func judge(r *Record, l *Lesson) {
 		}
 		r.Answer = i + 1
 	}
-	if r.Answer == 0 {
+	if r.Answer == 0 && len(l.Choices) > 0 {
 		r.Differs = append(r.Differs, "no choice holds in what was seen")
 	}
 }

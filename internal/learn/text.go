@@ -93,6 +93,23 @@ func (t *text) act(a *ActRecord, n int) {
 	}
 }
 
+// ActText tells an act as a lesson in a terminal does, without its title.
+func ActText(a *ActRecord, o render.TextOptions) string {
+	_, text, _ := strings.Cut(told(o, func(t *text) { t.act(a, 1) }), "\n")
+	return text
+}
+
+// StepText tells a step of an act of that scale in the same way.
+func StepText(s *Shown, scale float64, o render.TextOptions) string {
+	return told(o, func(t *text) { t.step(s, scale) })
+}
+
+func told(o render.TextOptions, tell func(*text)) string {
+	var b strings.Builder
+	tell(&text{w: &b, o: o})
+	return strings.Trim(b.String(), "\n")
+}
+
 func (t *text) again() {
 	t.line("")
 	t.wrap("The machine may have been too busy for this clock. Again, on a slower one:", 0, 0)

@@ -107,6 +107,9 @@ func block(b reach.Block) Block {
 func outcome(o reach.Outcome, t *reach.TargetState) Outcome {
 	out := Outcome{Class: string(o.Class), Status: o.Status, Body: o.Body, Location: o.Location, By: o.By, Curl: o.Curl,
 		Error: o.Error, Why: o.Why, Basis: o.Basis.String(), Inferred: o.Inferred}
+	if o.Match == reach.Assumed {
+		out.Body = "" // of an app that nobody has read
+	}
 	if o.TimeKnown {
 		s := o.After.Seconds()
 		out.AfterS = &s

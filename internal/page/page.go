@@ -11,6 +11,7 @@ package page
 import (
 	"reflect"
 
+	"github.com/hoplab/hoplab/internal/change"
 	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/reach"
 )
@@ -30,10 +31,43 @@ type Model struct {
 	Paths  []Path   `json:"paths"`
 	// Live is set when a running lab stands behind the page.
 	Live bool `json:"live,omitempty"`
+	// Changing is set where the deployment can be changed.
+	Changing *Changing `json:"changing,omitempty"`
+	// Shown is the request that the page opens at; nil for the first that is likely.
+	Shown *Shown `json:"shown,omitempty"`
+	// Lessons is set for the page of the lessons, which has no map of its own.
+	Lessons *Lessons `json:"lessons,omitempty"`
 	// LeftOut counts the predictions beyond MaxPaths.
 	LeftOut int             `json:"left_out,omitempty"`
 	Ports   []reach.PortRow `json:"ports"`
 	Notes   []string        `json:"notes,omitempty"`
+}
+
+// Lessons are what can be taken on the page of the lessons.
+type Lessons struct {
+	Lessons    []Entry `json:"lessons"`
+	Situations []Entry `json:"situations"`
+}
+
+// Entry is a lesson or a situation of a list.
+type Entry struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+}
+
+// Changing is what can be changed of a deployment, and what was changed.
+type Changing struct {
+	// Version stands for the source with the changes that were made.
+	Version string         `json:"version"`
+	Offers  []change.Offer `json:"offers"`
+	Made    []Made         `json:"made"`
+}
+
+// Made is a change that was made.
+type Made struct {
+	Label string        `json:"label"`
+	Diff  []change.Line `json:"diff"`
+	Copy  change.Copies `json:"copy"`
 }
 
 // Map is what there is and where: areas inside each other, hosts in them, and
@@ -166,6 +200,14 @@ func show(v reflect.Value) {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			show(v.Field(i))
+		}
+	case reflect.Map: // of an answer's header
+		for _, k := range v.MapKeys() {
+			show(v.MapIndex(k)) // a slice, whose texts can be set
+			if name := printable.Line(k.String()); name != k.String() {
+				v.SetMapIndex(reflect.ValueOf(name), v.MapIndex(k))
+				v.SetMapIndex(k, reflect.Value{})
+			}
 		}
 	case reflect.Slice:
 		for i := range v.Len() {

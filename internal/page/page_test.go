@@ -125,7 +125,7 @@ type asked struct {
 	Gate   string   `json:"gate,omitempty"`
 }
 
-// driven is one page in the browser; Within bounds its first map, in ms.
+// driven is one page in the browser; Within bounds its first map, in ms of processor time.
 type driven struct {
 	Name     string  `json:"name"`
 	File     string  `json:"file"`
@@ -154,7 +154,7 @@ func TestPagesInABrowser(t *testing.T) {
 		{Name: "no egress", File: written(t, shut.Topology), Asks: []asked{
 			{"an admitted caller", "http://Alb/", []string{"504 from the alb", "opens it", "AlbSg: egress tcp 80 to AppSg"}, "AlbSg"},
 		}},
-		{Name: "20 services", File: written(t, many(20)), Within: 5000},
+		{Name: "20 services", File: written(t, many(20)), Within: 1000},
 	}
 	for n := range hostile {
 		pages = append(pages, driven{Name: fmt.Sprintf("hostile %d", n), File: written(t, spoilt(n)), Views: []int{n % 4, n%4 + 1}})

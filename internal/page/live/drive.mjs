@@ -1,44 +1,114 @@
-// Drives Chromium through the pages of running labs. Reads {browser, pages:
-// [{url, sends: [{caller, url, want}]}]} as JSON from its input and prints what
-// is wrong, one text a line.
+// Drives Chromium through the pages of running labs: {browser, sends: [{url,
+// sends: [{caller, url, want}]}], hop, rule, gone}, of which the last three are
+// the addresses of labs that are changed, or go away.
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { accessible, browser, fits, has, job, picture, watched, wrong } from '../browser.mjs';
 
-const require = createRequire(import.meta.url);
-const { chromium } = require('playwright-core');
-const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-const job = JSON.parse(readFileSync(0, 'utf8'));
-const browser = await chromium.launch({ executablePath: job.browser, args: process.getuid() === 0 ? ['--no-sandbox'] : [] });
+const desk = { viewport: { width: 1280, height: 900 } }, phone = { viewport: { width: 390, height: 844 } };
 
-for (const given of job.pages) {
-  const origin = new URL(given.url).origin;
-  const open = async (viewport, bypassCSP) => {
-    const page = await (await browser.newContext({ viewport, reducedMotion: 'reduce', bypassCSP })).newPage();
-    page.on('console', (m) => console.log(`the console says ${m.text()}`));
-    page.on('pageerror', (e) => console.log(e.message));
-    page.on('request', (r) => r.url().startsWith(origin) || r.url().startsWith('data:') || console.log(`asks for ${r.url()}`));
-    await page.goto(given.url);
-    await page.locator('.live').waitFor();
-    return page;
-  };
-  const desk = await open({ width: 1280, height: 900 }, false), phone = await open({ width: 390, height: 844 }, true);
-  for (const s of given.sends) {
-    await desk.getByRole('combobox', { name: 'Caller', exact: true }).selectOption({ label: s.caller });
-    await desk.getByLabel('URL', { exact: true }).fill(s.url);
-    await desk.getByRole('button', { name: 'Send' }).click();
-    await desk.locator('.seen').waitFor({ timeout: 60_000 });
-    const got = await desk.locator('.seen').innerText();
-    for (const want of s.want) if (!got.includes(want)) console.log(`${s.url}: no ${JSON.stringify(want)} in ${JSON.stringify(got)}`);
-    await desk.getByRole('button', { name: 'Send' }).waitFor();
-    await desk.locator('.requests button').first().click(); // the next answer is a new one
-    if (await desk.locator('.seen').count()) console.log('an answer stays beside another request');
+async function open(url, options) {
+  const page = await watched(`${url} at ${options.viewport.width}`, new URL(url).origin, options);
+  await page.goto(url);
+  await page.locator('.live').waitFor();
+  return page;
+}
+
+async function put(page, s) {
+  await page.getByRole('combobox', { name: 'Caller', exact: true }).selectOption({ label: s.caller });
+  await page.getByLabel('URL', { exact: true }).fill(s.url);
+  await page.getByRole('button', { name: 'Send', exact: true }).click();
+  await page.locator('.seen').waitFor({ timeout: 60_000 });
+  const got = await page.locator('.seen').innerText();
+  for (const want of s.want) if (!got.includes(want)) wrong(`${s.url}: no ${JSON.stringify(want)} in ${JSON.stringify(got)}`);
+  for (const not of s.not ?? []) if (got.includes(not)) wrong(`${s.url}: ${JSON.stringify(not)} in ${JSON.stringify(got)}`);
+  await page.getByRole('button', { name: 'Send', exact: true }).waitFor();
+}
+
+async function propose(page, host, label, value) {
+  if (!(await page.locator('#offers-title', { hasText: host }).count())) await page.locator('button.host', { hasText: host }).first().click();
+  const form = page.locator('.offers form').filter({ hasText: label });
+  if (value === '') await form.getByRole('button', { name: /^Without/ }).click();
+  else {
+    await form.getByRole('textbox').fill(value);
+    await form.getByRole('button', { name: /^Try/ }).click();
   }
-  // What one browser sent the other sees counted.
-  await phone.locator('.live', { hasText: /client agent of [^:]+: \d/ }).waitFor({ timeout: 15_000 }).catch(() => console.log('the other browser sees nothing counted'));
-  const wide = await phone.evaluate(() => document.documentElement.scrollWidth);
-  if (wide > 390) console.log(`the page is ${wide} wide on a phone`);
-  await phone.addScriptTag({ content: axe });
-  const { violations } = await phone.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  for (const v of violations) console.log(`axe, ${v.impact}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 120)).slice(0, 3).join(' | ')}`);
+  await page.locator('.forecast, .differs[role=alert]').first().waitFor();
+}
+
+// Requests by clicking, while another window watches.
+for (const given of job.sends ?? []) {
+  const a = await open(given.url, desk), b = await open(given.url, { ...phone, bypassCSP: true });
+  for (const s of given.sends) {
+    await put(a, s);
+    await a.locator('.requests button').first().click(); // the next answer is a new one
+    if (await a.locator('.seen').count()) wrong('an answer stays beside another request');
+  }
+  await has(b, 'the other browser', '.live', /client agent of [^:]+: \d/, 15_000);
+  await fits(b, 'a phone');
+  await accessible(b, 'a phone');
+}
+
+// The needless hop, and the change that takes it away.
+if (job.hop) {
+  const a = await open(job.hop, { ...desk, colorScheme: 'dark', bypassCSP: true });
+  const ask = { caller: 'an admitted caller', url: 'http://Alb/', want: ['status 200', 'agent of AppService', 'app of AppService', 'redirected inside the task', 'Access log', 'As predicted'] };
+  await put(a, ask);
+  await accessible(a, 'a request that arrived');
+  await propose(a, 'AppService', 'ingressPortOverride', '8080');
+  await has(a, 'the forecast', '.forecast .diff', '+ ServiceConnectConfiguration.Services[0].IngressPortOverride: 8080');
+  await has(a, 'the forecast', '.forecast .effects', 'client → alb → agent → app ⟶ client → alb → app');
+  await a.getByRole('button', { name: 'CloudFormation' }).click();
+  await has(a, 'as CloudFormation', '.copyas pre', 'IngressPortOverride: 8080');
+  await accessible(a, 'a forecast');
+  await picture(a, 'change-dark-1280');
+  await a.getByRole('button', { name: 'Apply to the lab' }).click();
+  await has(a, 'applied', '.changed', 'none → 8080');
+  await a.locator('.rolling').waitFor({ state: 'detached', timeout: 90_000 });
+  await put(a, { ...ask, want: ['status 200', 'app of AppService', 'As predicted'], not: ['agent of AppService'] });
+  // What is shown becomes a file that stands alone.
+  const [download] = await Promise.all([a.waitForEvent('download'), a.getByRole('button', { name: /^Save what is shown/ }).click()]);
+  const path = `${await download.path()}.html`; // by its name a file is a page
+  await download.saveAs(path);
+  if (!readFileSync(path, 'utf8').startsWith('<!doctype html>')) wrong('what was saved is no page');
+  const file = await watched('the file', 'file:', desk);
+  await file.goto('file://' + path);
+  await has(file, 'the file', '.seen', 'status 200');
+  await has(file, 'the file', '.changed', 'none → 8080');
+  if (await file.locator('.offers, .live, .changed button:visible').count()) wrong('the file offers what only a lab can do');
+  await picture(file, 'share-1280');
+}
+
+// A rule that is taken away in one window and given back in the other.
+if (job.rule) {
+  const a = await open(job.rule, desk), b = await open(job.rule, { ...phone, bypassCSP: true });
+  const ask = { caller: 'client-service', url: 'http://app.sample-namespace/' };
+  await propose(a, 'AppService', 'AppSg ingress: tcp 8080', '');
+  await has(a, 'the forecast', '.forecast .effects', '504 from the client agent');
+  if (await b.locator('.changed').count()) wrong('a forecast changed the lab');
+  await a.getByRole('button', { name: 'Apply to the lab' }).click();
+  await has(b, 'the other browser', '.changed', '8080 → none');
+  await put(a, { ...ask, want: ['upstream request timeout', 'fast-forwarded', 'As predicted'] });
+  await picture(a, 'timeout-1280');
+  await b.locator('button.host', { hasText: 'AppService' }).first().click();
+  await fits(b, 'a phone with a change');
+  await accessible(b, 'a phone with a change');
+  await picture(b, 'changed-390');
+  await b.getByRole('button', { name: 'Undo the last change' }).click();
+  await b.getByRole('button', { name: 'Take it back' }).click();
+  await a.locator('.changed').waitFor({ state: 'detached', timeout: 30_000 });
+  await put(a, { ...ask, want: ['status 200', 'Hello World', 'As predicted'] });
+  await propose(a, 'AppService', 'desired count', '99');
+  await has(a, 'a count that is too high', '[role=alert]', 'expected a count from 0 to 20');
+}
+
+// A lab that goes away is said to, and its counters come when it is back.
+if (job.gone) {
+  const a = await open(job.gone, desk);
+  await a.locator('button.host', { hasText: 'app-service' }).first().click();
+  await a.getByRole('button', { name: 'Kill a task of it' }).click();
+  await has(a, 'a lab that went away', '.live [role=alert]', 'the lab went away', 15_000);
+  await a.locator('.live [role=alert]').waitFor({ state: 'detached', timeout: 30_000 }).catch(() => wrong('the lab is back, and the page does not say so'));
+  await has(a, 'a lab that is back', '.live', 'app of app-service: 7', 15_000);
+  await has(a, 'a lab that is back', '.timeline', 'the lab answers again', 15_000);
 }
 await browser.close();

@@ -18,6 +18,10 @@ import (
 type state struct {
 	At   time.Time `json:"at"`
 	Down string    `json:"down,omitempty"` // why the lab does not answer
+	// Version stands for what the lab is made of, Rolling names the services that
+	// have a deployment under way.
+	Version string   `json:"version"`
+	Rolling []string `json:"rolling"`
 	// Counted are the requests by hop since the lab began, Targets the targets' health.
 	Counted []counted `json:"counted"`
 	Targets []target  `json:"targets"`
@@ -80,7 +84,7 @@ func (h *history) after(n int) (states [][]byte, first int, more <-chan struct{}
 // watch looks at the lab every second until ctx ends.
 func (s *Server) watch(ctx context.Context) {
 	for tick := time.NewTicker(time.Second); ; {
-		s.history.add(s.look())
+		s.history.add(s.look(""))
 		select {
 		case <-ctx.Done():
 			tick.Stop()
@@ -90,14 +94,27 @@ func (s *Server) watch(ctx context.Context) {
 	}
 }
 
-func (s *Server) look() state {
-	out := state{At: time.Now(), Counted: []counted{}, Targets: []target{}, Errors: map[string]int64{}}
+// look asks the lab how it is; made is what it is made of, "" when that is not known.
+func (s *Server) look(made string) state {
+	out := state{At: time.Now(), Counted: []counted{}, Targets: []target{}, Errors: map[string]int64{}, Rolling: []string{}}
 	st, err := s.lab.Status()
+	if err == nil && made == "" {
+		made, err = s.lab.Made()
+	}
+	out.Version = made
 	if err != nil {
 		out.Down = err.Error()
 		return out
 	}
-	out.Counted = counters(st)
+	for _, c := range counters(st) {
+		c.all, c.ms = 0, 0 // of health checks too, which are no news
+		out.Counted = append(out.Counted, c)
+	}
+	for _, sv := range st.Services {
+		if !sv.Stable {
+			out.Rolling = append(out.Rolling, sv.Name)
+		}
+	}
 	for _, b := range st.LoadBalancers {
 		for _, g := range b.Groups {
 			for _, t := range g.Targets {

@@ -6,23 +6,24 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/call"
+	"github.com/hoplab/hoplab/internal/change"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/page"
 	"github.com/hoplab/hoplab/internal/page/live"
-	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/page/loopback"
 	"github.com/hoplab/hoplab/internal/situation"
 	"github.com/hoplab/hoplab/internal/test/labtest"
-	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/test/topologytest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -37,14 +38,10 @@ func TestMain(m *testing.M) {
 	os.Exit(labtest.WithService(m, &service))
 }
 
-// serve serves the page of a lab that runs t, and returns its address.
-func serve(t *testing.T, top *topology.Topology, o reach.Options, l live.Lab) string {
+// serve serves the page of a lab, and returns its address.
+func serve(t *testing.T, l live.Lab) string {
 	t.Helper()
-	p, err := reach.New(top, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := live.New(l, p, page.Draw(topology.NewIndex(top), p, p.All()))
+	s, err := live.New(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,11 +64,46 @@ func serve(t *testing.T, top *topology.Topology, o reach.Options, l live.Lab) st
 	}
 }
 
+// described is what a lab was made of, and the changes that were made.
+type described struct {
+	guard sync.Mutex
+	src   live.Source
+	apply func(*topology.Topology) error // nil where nothing runs
+}
+
+func (d *described) Made() (string, error) {
+	d.guard.Lock()
+	defer d.guard.Unlock()
+	return fmt.Sprintf("%+v", d.src.Changes), nil
+}
+
+func (d *described) Source(context.Context) (*live.Source, error) {
+	d.guard.Lock()
+	defer d.guard.Unlock()
+	src := d.src
+	return &src, nil
+}
+
+func (d *described) Change(_ context.Context, changes []change.Change) error {
+	d.guard.Lock()
+	defer d.guard.Unlock()
+	top, _, err := change.Make(d.src.Read, changes...)
+	if err == nil && d.apply != nil {
+		err = d.apply(top)
+	}
+	if err == nil {
+		d.src.Changes = changes
+	}
+	return err
+}
+
 // still is a lab that answers with what a test puts into it.
 type still struct {
-	mu   sync.Mutex
-	st   lab.Status
-	down error
+	described
+	waits chan struct{} // holds a request up, if set
+	mu    sync.Mutex
+	st    lab.Status
+	down  error
 }
 
 func (s *still) Status() (*lab.Status, error) {
@@ -82,7 +114,23 @@ func (s *still) Status() (*lab.Status, error) {
 }
 
 func (s *still) Curl(lab.Caller, string, time.Duration) (call.Observation, error) {
+	if s.waits != nil {
+		s.waits <- struct{}{} // that it was asked
+		<-s.waits
+	}
 	return call.Observation{Status: 503, Body: "no healthy upstream"}, nil
+}
+
+// Kill lets the lab go away for a while.
+func (s *still) Kill(topology.ID) error {
+	s.set(1, errors.New("the lab went away"))
+	time.AfterFunc(3*time.Second, func() { s.set(7, nil) })
+	return nil
+}
+
+// quiet is a lab of the deployment in which nothing happens.
+func quiet(top *topology.Topology) *still {
+	return &still{described: described{src: live.Source{Read: top}}}
 }
 
 func (s *still) set(requests int64, down error) {
@@ -95,7 +143,7 @@ func (s *still) set(requests int64, down error) {
 
 // Nobody but the page itself, at its own address, is answered.
 func TestStrangers(t *testing.T) {
-	url := serve(t, topologytest.Healthy().Topology, reach.Options{}, &still{})
+	url := serve(t, quiet(topologytest.Healthy().Topology))
 	host := strings.Split(url, "/")[2]
 	for _, c := range []struct {
 		name, method, url, host, origin string
@@ -110,6 +158,14 @@ func TestStrangers(t *testing.T) {
 		{"another port", "GET", url, host, "http://127.0.0.1:1", http.StatusForbidden},
 		{"a form without an origin", "POST", url + "send", host, "", http.StatusForbidden},
 		{"an opaque page", "POST", url + "send", host, "null", http.StatusForbidden},
+		{"another page's change", "POST", url + "change", host, "https://evil.test", http.StatusForbidden},
+		{"a form's change", "POST", url + "change", host, "", http.StatusForbidden},
+		{"another page's kill", "POST", url + "kill", host, "https://evil.test", http.StatusForbidden},
+		{"a name that was bound anew, for a kill", "POST", url + "kill", "evil.test", "http://evil.test", http.StatusMisdirectedRequest},
+		{"a change without the token", "POST", "http://" + host + "/x/change", host, "http://" + host, http.StatusNotFound},
+		{"a change by its address alone", "GET", url + "change", host, "", http.StatusMethodNotAllowed},
+		{"another's share", "POST", url + "share", host, "https://evil.test", http.StatusForbidden},
+		{"another's look ahead", "POST", url + "predict", host, "https://evil.test", http.StatusForbidden},
 	} {
 		req, err := http.NewRequest(c.method, c.url, strings.NewReader(`{"caller":"Main/ClientService","url":"http://app.sample-namespace"}`))
 		if err != nil {
@@ -137,12 +193,185 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// ask posts a value as the page does and decodes the answer.
+func ask(t *testing.T, url, path string, body, v any) {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+path, bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "http://"+req.Host)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(resp.Body)
+		t.Fatalf("%s: %s: %s", path, resp.Status, text)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A change is predicted before it is made, made once for the version that its
+// browser knows, and taken back.
+func TestChange(t *testing.T) {
+	known, ok := situation.Find("override-mesh")
+	if !ok {
+		t.Fatal("no situation override-mesh")
+	}
+	top, err := known.Config.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := quiet(top)
+	url := serve(t, l)
+	version, err := l.Made()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type proposal struct {
+		Version string        `json:"version"`
+		Change  change.Change `json:"change"`
+		Undo    bool          `json:"undo"`
+	}
+	var seen struct {
+		Error    string         `json:"error"`
+		Made     page.Made      `json:"made"`
+		Effects  []page.Effect  `json:"effects"`
+		Changing *page.Changing `json:"changing"`
+	}
+	offers := change.Offers(topology.NewIndex(top))
+	i := slices.IndexFunc(offers, func(o change.Offer) bool { return o.Kind == change.RulePorts && !o.Out && o.To == "8080" })
+	if i < 0 {
+		t.Fatalf("no rule for 8080 among %+v", offers)
+	}
+	closed := offers[i].Change
+	closed.To = ""
+	ask(t, url, "predict", proposal{Version: version, Change: closed}, &seen)
+	if len(seen.Effects) == 0 || seen.Effects[0].After.Status != 504 || seen.Effects[0].Before.Status != 200 || len(l.src.Changes) > 0 {
+		t.Errorf("without the client's rule is predicted: %+v, and the lab has %+v", seen, l.src.Changes)
+	}
+	ask(t, url, "change", proposal{Version: version, Change: closed}, &seen)
+	if seen.Changing == nil || len(seen.Changing.Made) != 1 || seen.Changing.Version == version || len(l.src.Changes) != 1 {
+		t.Errorf("changed to %+v, the lab has %+v", seen.Changing, l.src.Changes)
+	}
+	seen.Error = ""
+	ask(t, url, "change", proposal{Version: version, Change: closed}, &seen)
+	if !strings.Contains(seen.Error, "changed meanwhile") || len(l.src.Changes) != 1 {
+		t.Errorf("a change of what another browser changed: %q", seen.Error)
+	}
+	seen.Effects = nil
+	now := seen.Changing.Version
+	ask(t, url, "predict", proposal{Version: now, Undo: true}, &seen)
+	if len(seen.Effects) == 0 || seen.Effects[0].After.Status != 200 {
+		t.Errorf("undo is predicted to do %+v", seen.Effects)
+	}
+	ask(t, url, "change", proposal{Version: now, Undo: true}, &seen)
+	if seen.Changing.Version != version || len(l.src.Changes) != 0 {
+		t.Errorf("undo left %+v", l.src.Changes)
+	}
+	seen.Error = ""
+	ask(t, url, "change", proposal{Version: version, Change: change.Change{Kind: change.Count, On: top.Services[0].ID, To: "1000"}}, &seen)
+	if !strings.Contains(seen.Error, "from 0 to 20") {
+		t.Errorf("a thousand tasks: %q", seen.Error)
+	}
+}
+
+// While a request waits, another browser opens the page.
+func TestPageDuringARequest(t *testing.T) {
+	l := quiet(topologytest.Healthy().Topology)
+	l.waits = make(chan struct{})
+	url := serve(t, l)
+	done := make(chan page.Answer)
+	go func() {
+		var a page.Answer
+		ask(t, url, "send", map[string]string{"caller": "Main/ClientService", "url": "http://app.sample-namespace"}, &a)
+		done <- a
+	}()
+	<-l.waits
+	for _, path := range []string{"", "model"} {
+		resp, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%q: status %d", path, resp.StatusCode)
+		}
+	}
+	l.waits <- struct{}{}
+	if a := <-done; a.Seen == nil || a.Seen.Status != 503 {
+		t.Errorf("the request that waited: %+v", a)
+	}
+}
+
+// A body that is too long, or none of the address's, is refused.
+func TestBodiesAreBounded(t *testing.T) {
+	url := serve(t, quiet(topologytest.Healthy().Topology))
+	long := `{"caller":"` + strings.Repeat("x", loopback.MaxBody) + `"}`
+	for _, path := range []string{"send", "predict", "change", "kill", "share"} {
+		for _, body := range []string{long, `{"other":1}`, `[`, ``} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+path, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Origin", "http://"+req.Host)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("%s with %.20q: status %d", path, body, resp.StatusCode)
+			}
+		}
+	}
+}
+
+// What somebody looks at becomes one file that asks nobody, in which the
+// request stands, and in which text stays text.
+func TestShare(t *testing.T) {
+	url := serve(t, quiet(topologytest.Healthy().Topology))
+	body := `{"caller":"Main/ClientService","answer":{"seen":{"url":"http://a","status":200,"body":"</script><script>x","hops":[],` +
+		`"header":{"A\u202eb":["c\u202ed"]}}}}`
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"share", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "http://"+req.Host)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(text)
+	if strings.Count(doc, "<script") != 2 || !strings.Contains(doc, `"shown":`) {
+		t.Errorf("the file has not the request, or more scripts than its own: %.3000s", doc)
+	}
+	for _, bad := range []string{`"live":true`, `"offers":[{`, "connect-src", "\u202e"} {
+		if i := strings.Index(doc, bad); i >= 0 {
+			t.Errorf("the file has %q: %s", bad, doc[max(0, i-100):i+100])
+		}
+	}
+}
+
 // Who connects again gets what he missed, once and in order; a lab that is
 // gone is a state too.
 func TestNothingIsLostOnReconnect(t *testing.T) {
-	l := &still{}
+	l := quiet(topologytest.Healthy().Topology)
 	l.set(1, nil)
-	url := serve(t, topologytest.Healthy().Topology, reach.Options{}, l)
+	url := serve(t, l)
 	first := events(t, url, "", 1)
 	l.set(2, nil)
 	seen := events(t, url, first[0].id, 1)
@@ -191,114 +420,4 @@ func events(t *testing.T, url, last string, n int) (out []event) {
 		}
 	}
 	return out
-}
-
-// inProcess is a lab of this process.
-type inProcess struct{ *lab.Lab }
-
-func (l inProcess) Status() (*lab.Status, error) {
-	st := l.Lab.Status()
-	return &st, nil
-}
-
-func (l inProcess) Curl(c lab.Caller, url string, limit time.Duration) (call.Observation, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	return l.Lab.Curl(ctx, c, url)
-}
-
-// start runs a topology in a lab whose timers are 20 times as fast, and serves its page.
-func start(t *testing.T, top *topology.Topology, o reach.Options) string {
-	t.Helper()
-	l, err := lab.Start(t.Context(), lab.Options{Topology: top, App: lab.App{Command: []string{service}}, Dir: t.TempDir(),
-		Seed: 1, Scale: 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if err := l.WaitSettled(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return serve(t, top, o, inProcess{l})
-}
-
-// TestSentByClicking sends, in a browser and by clicking, a request that
-// arrives, one that is reset and one that waits for the agent's timeout; two
-// browsers watch.
-func TestSentByClicking(t *testing.T) {
-	layer.Full(t, "needs a browser, starts labs")
-	browser := chromium(t)
-	slow, ok := situation.Find("slow-app-mesh")
-	if !ok {
-		t.Fatal("no situation slow-app-mesh")
-	}
-	waits, err := slow.Config.Topology()
-	if err != nil {
-		t.Fatal(err)
-	}
-	job := map[string]any{"browser": browser, "pages": []any{
-		map[string]any{"url": start(t, labtest.Deployment(t, "bypass"), reach.Options{}), "sends": []any{
-			send{"client-service", "http://app.sample-namespace",
-				[]string{"status 200", "Hello World", "app of sample-ecs-app", "As predicted"}},
-			send{"client-service", "http://app.sample-namespace:8080", []string{"Recv failure: Connection reset by peer", "As predicted"}},
-		}},
-		map[string]any{"url": start(t, waits, reach.Options{App: slow.App}), "sends": []any{
-			send{clientOf(waits), slowURL(t, &slow, waits), []string{"upstream request timeout", "fast-forwarded", "As predicted"}},
-		}},
-	}}
-	in, err := json.Marshal(job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "drive.mjs")
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("node drive.mjs: %v\n%s", err, out)
-	}
-	if len(out) > 0 {
-		t.Errorf("%s", out)
-	}
-}
-
-type send struct {
-	Caller string   `json:"caller"`
-	URL    string   `json:"url"`
-	Want   []string `json:"want"`
-}
-
-func slowURL(t *testing.T, s *situation.Situation, top *topology.Topology) string {
-	t.Helper()
-	who, url := s.Ask(top)
-	if who.Kind != reach.CallerService {
-		t.Fatalf("the caller is %+v", who)
-	}
-	return url
-}
-
-// clientOf is the name of the service that publishes nothing.
-func clientOf(top *topology.Topology) string {
-	for _, s := range top.Services {
-		if s.Connect != nil && len(s.Connect.Endpoints) == 0 {
-			return topology.Label(s.Origin, s.Name)
-		}
-	}
-	return ""
-}
-
-// chromium finds the browser, or ends the test.
-func chromium(t *testing.T) string {
-	t.Helper()
-	if _, err := os.Stat("../../../node_modules/playwright-core"); err != nil {
-		layer.Lacking(t, "no playwright-core: run npm ci")
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	layer.Lacking(t, "no browser: the page is driven in Chromium; install chromium")
-	return ""
 }

@@ -2,11 +2,12 @@ package live
 
 import (
 	"cmp"
-	"net/http"
+	"context"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/page"
@@ -19,90 +20,74 @@ type question struct {
 	URL    string `json:"url"`
 }
 
-// answer is what was predicted of a request and what was seen of it.
-type answer struct {
-	Error     string      `json:"error,omitempty"`
-	Hint      string      `json:"hint,omitempty"`
-	Predicted []page.Path `json:"predicted,omitempty"`
-	Seen      *seen       `json:"seen,omitempty"`
-	// Differs says in what all predictions disagree with what was seen; "" when one agrees.
-	Differs string `json:"differs,omitempty"`
-}
-
-// seen is what the caller saw, and which hops counted the request.
-type seen struct {
-	URL     string      `json:"url"` // as it was sent
-	Status  int         `json:"status,omitempty"`
-	Header  http.Header `json:"header,omitempty"`
-	Body    string      `json:"body,omitempty"`
-	Error   string      `json:"error,omitempty"`
-	Elapsed float64     `json:"elapsed_s"` // modelled seconds
-	Took    float64     `json:"took_s"`    // seconds on this machine
-	Counted []counted   `json:"counted"`
-}
-
-// counted is a hop that counted something while the request was under way.
-type counted struct {
-	Host string `json:"host"`
-	Part string `json:"part"`
-	Name string `json:"name"`
-	N    int64  `json:"n"`
-}
-
 // patience bounds one request, real time, and bodyShown what is shown of a body.
 const (
 	patience  = 150 * time.Second
 	bodyShown = 4 << 10
 )
 
-// ask predicts the request, sends it, and compares; Server.mu is held.
-func (s *Server) ask(q question) (answer, error) {
-	who, ok := s.drawing.Caller(q.Caller)
-	if !ok || who.Kind == reach.CallerHealth {
-		return answer{}, fail.Newf(fail.Usage, "choose another", "this caller sends no requests of its own")
-	}
-	predicted, err := s.predictor.Ask(who, q.URL)
+// send predicts a request, sends it, and compares.
+func (s *Server) send(ctx context.Context, q question) (*page.Answer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.current(ctx)
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	var a answer
+	who, ok := d.drawing.Caller(q.Caller)
+	if !ok || who.Kind == reach.CallerHealth {
+		return nil, fail.Newf(fail.Usage, "choose another", "this caller sends no requests of its own")
+	}
+	predicted, err := d.predictor.Ask(who, q.URL)
+	if err != nil {
+		return nil, err
+	}
+	a := &page.Answer{}
+	defer a.Plain()
 	for i := range predicted {
-		a.Predicted = append(a.Predicted, s.drawing.Path(&predicted[i]))
+		a.Predicted = append(a.Predicted, d.drawing.Path(&predicted[i]))
 	}
 	before, err := s.lab.Status()
 	if err != nil {
-		return a, err
+		return nil, err
 	}
 	target, err := address(before, predicted, q.URL)
 	if err != nil {
-		return a, err
+		return nil, err
 	}
+	logs := lengths(before)
 	begun := time.Now()
 	o, err := s.lab.Curl(lab.Caller{Service: who.Service}, target, patience)
 	if err != nil {
-		return a, err
+		return nil, err
 	}
-	a.Seen = &seen{URL: target, Status: o.Status, Header: o.Header, Body: o.Body[:min(len(o.Body), bodyShown)], Error: o.Error,
-		Elapsed: o.Elapsed.Seconds(), Took: time.Since(begun).Seconds()}
-	if a.Seen.Counted, err = s.counted(before, o.Header.Get("X-Hoplab-App") != ""); err != nil {
-		return a, err
+	a.Seen = &page.Seen{URL: target, Sent: lab.CurlHeader(), Status: o.Status, Header: o.Header,
+		Body: o.Body[:min(len(o.Body), bodyShown)], Error: o.Error, Elapsed: o.Elapsed.Seconds(), Took: time.Since(begun).Seconds()}
+	if a.Seen.Hops, err = s.passed(before, logs, o.Header.Get("X-Hoplab-App") != ""); err != nil {
+		return nil, err
 	}
+	a.Differs = differs(predicted, o, target != q.URL)
+	return a, nil
+}
+
+// differs says in what all predictions disagree with what was seen; "" when one
+// agrees. A host that was asked by another name than the topology has is not compared.
+func differs(predicted []reach.Prediction, o call.Observation, renamed bool) (first string) {
 	for i := range predicted {
 		want := predicted[i].Outcome
 		if want.Match == reach.Assumed {
 			want.Match, want.Body = reach.Open, ""
 		}
-		if target != q.URL {
-			want.Curl, want.Location = "", "" // the topology names the host in another way
+		if renamed {
+			want.Curl, want.Location = "", ""
 		}
 		d := want.Disagrees(o)
 		if d == "" {
-			a.Differs = ""
-			break
+			return ""
 		}
-		a.Differs = cmp.Or(a.Differs, d)
+		first = cmp.Or(first, d)
 	}
-	return a, nil
+	return first
 }
 
 // address is what the lab resolves: a load balancer's DNS name instead of its
@@ -128,65 +113,4 @@ func address(st *lab.Status, predicted []reach.Prediction, raw string) (string, 
 		}
 	}
 	return raw, nil
-}
-
-// counted reads the counters again and returns what grew. The app's log follows
-// its answer a moment later, so it is waited for when the app has answered.
-func (s *Server) counted(before *lab.Status, answered bool) ([]counted, error) {
-	was := counters(before)
-	for end := time.Now().Add(2 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		st, err := s.lab.Status()
-		if err != nil {
-			return nil, err
-		}
-		out, app := []counted{}, false
-		for _, c := range counters(st) {
-			for _, w := range was {
-				if w.Host == c.Host && w.Part == c.Part && c.N > w.N {
-					out = append(out, counted{c.Host, c.Part, c.Name, c.N - w.N})
-					app = app || c.Part == "app"
-				}
-			}
-		}
-		if !answered || app || time.Now().After(end) {
-			return out, nil
-		}
-	}
-}
-
-// counters are the requests that each part of each host has counted, without
-// health checks, in the order in which a request passes them.
-func counters(st *lab.Status) []counted {
-	var callers, balancers, agents, apps []counted
-	for _, sv := range st.Services {
-		if sv.Twin != "" {
-			continue
-		}
-		var out, in, app int64
-		for _, t := range sv.Tasks {
-			if t.Agent != nil {
-				for _, e := range t.Agent.Egress {
-					out += max(e.Requests, e.NewConnections)
-				}
-				for _, e := range t.Agent.Ingress {
-					in += e.Requests - e.HealthChecks
-				}
-			}
-			for _, a := range t.Apps {
-				app += a.Requests - a.HealthChecks
-			}
-		}
-		id := string(sv.ID)
-		callers = append(callers, counted{id, "client agent", sv.Name, out})
-		agents = append(agents, counted{id, "agent", sv.Name, in})
-		apps = append(apps, counted{id, "app", sv.Name, app})
-	}
-	for _, b := range st.LoadBalancers {
-		c := counted{Host: string(b.ID), Part: "alb", Name: b.Name}
-		for _, l := range b.Listeners {
-			c.N += l.Connections
-		}
-		balancers = append(balancers, c)
-	}
-	return append(append(append(callers, balancers...), agents...), apps...)
 }

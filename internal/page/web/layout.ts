@@ -27,8 +27,11 @@ export function lay(m: MapModel, width: number): Layout {
   const w = width < 560 ? 152 : 224;
   const tight = width < 560;
   const small = bundled(m, Math.max(1, Math.min(4, Math.floor((width - 40) / (w + gap)))));
-  const tries = (tight ? ['TB', 'LR'] : ['LR', 'TB']).map((d) => arrange(m, small, d, w, tight));
-  return tries.find((l) => l.w <= width) ?? (tries[0].w <= tries[1].w ? tries[0] : tries[1]);
+  const [first, second] = tight ? ['TB', 'LR'] : ['LR', 'TB'];
+  const one = arrange(m, small, first, w, tight);
+  if (one.w <= width) return one; // the other way is laid out only where it is needed
+  const two = arrange(m, small, second, w, tight);
+  return two.w <= width || two.w < one.w ? two : one;
 }
 
 const gap = 12; // between the hosts of a bundle

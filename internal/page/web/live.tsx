@@ -1,65 +1,21 @@
-// What a running lab adds: requests that are really sent, and its counters as
-// they change.
-import { useEffect, useState } from 'preact/hooks';
-import type { Path } from './model';
+// What the lab counts, as it changes.
+import { useEffect, useRef, useState } from 'preact/hooks';
 
-export interface Counted { host: string; part: string; name: string; n: number }
-export interface Seen {
-  url: string;
-  status?: number;
-  header?: Record<string, string[]>;
-  body?: string;
-  error?: string;
-  elapsed_s: number;
-  took_s: number;
-  counted: Counted[];
-}
-export interface Answer { error?: string; hint?: string; predicted?: Path[]; seen?: Seen; differs?: string }
-
-export async function send(caller: string, url: string): Promise<Answer> {
-  try {
-    const got = await fetch('send', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ caller, url }) });
-    return got.ok ? ((await got.json()) as Answer) : { error: await got.text() };
-  } catch {
-    return { error: 'the page\'s server does not answer', hint: 'start hoplab lab page again' };
-  }
-}
-
-export function SeenPanel({ answer: a }: { answer: Answer }) {
-  if (a.error) return <section class="panel seen"><h2>Not sent</h2><p>{a.error}{a.hint ? `: ${a.hint}` : ''}</p></section>;
-  const s = a.seen!, good = (s.status ?? 0) > 0 && s.status! < 400 && !s.error;
-  return (
-    <section class="panel seen" aria-labelledby="seen-title">
-      <h2 id="seen-title">What happened in the lab</h2>
-      <p class="url"><code>{s.url}</code></p>
-      <ol class="stops">
-        {s.counted.map((c) => <li class="stop open"><span class="where">{c.part === 'alb' ? c.name : `${c.part} of ${c.name}`}</span> <span class="state">counted {c.n}</span></li>)}
-        {s.counted.length === 0 && <li class="stop closed"><span class="where">No hop counted it.</span></li>}
-      </ol>
-      <div class={`outcome ${good ? 'good' : 'bad'}`}>
-        <p class="what"><span aria-hidden="true">{good ? '✓' : '✕'}</span> {s.error || `status ${s.status}`} after {time(s.elapsed_s)}</p>
-        {s.elapsed_s >= 1 && s.took_s * 1.5 < s.elapsed_s && <p>A wait of {time(s.elapsed_s)} of the lab's time, fast-forwarded: {time(s.took_s)} here</p>}
-        {s.body && <p>The caller reads <code>{s.body}</code></p>}
-      </div>
-      <p class={a.differs ? 'differs' : 'agrees'}>{a.differs ? `Not as predicted: ${a.differs}` : 'As predicted, below.'}</p>
-      {s.header && <details><summary>Headers of the answer</summary><ul class="notes">{Object.entries(s.header).map(([k, v]) => <li><code>{k}: {v.join(', ')}</code></li>)}</ul></details>}
-    </section>
-  );
-}
-
-const time = (s: number) => (s < 1 ? `${Math.round(s * 1000)} ms` : `${s.toFixed(1)} s`);
-
+interface Counted { host: string; part: string; name: string; n: number }
 interface Target { group: string; address: string; state: string; reason?: string }
-interface State { at: string; down?: string; counted: Counted[]; targets: Target[]; errors: Record<string, number> }
+interface State { at: string; down?: string; version: string; rolling: string[]; counted: Counted[]; targets: Target[]; errors: Record<string, number> }
 interface Change { at: string; text: string; good: boolean }
 
 const keptChanges = 50;
 
 // Live shows the lab's state and what of it has changed, the last first.
-export function Live() {
+// changed is told what the lab is made of and what is being deployed.
+export function Live({ changed }: { changed: (version: string, rolling: string[]) => void }) {
   const [state, setState] = useState<State>();
   const [changes, setChanges] = useState<Change[]>([]);
   const [lost, setLost] = useState(false);
+  const tell = useRef(changed);
+  tell.current = changed;
   useEffect(() => {
     let last: State | undefined;
     const events = new EventSource('events'); // it connects again by itself, with the last id
@@ -69,6 +25,7 @@ export function Live() {
       const next = JSON.parse(e.data as string) as State, seen = difference(last, next);
       last = next;
       setState(next);
+      if (!next.down) tell.current(next.version, next.rolling);
       if (seen.length) setChanges((old) => [...seen.reverse(), ...old].slice(0, keptChanges));
     };
     return () => events.close();

@@ -4,13 +4,17 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { along, between, curve, heightOf, lay, shown, type Box, type Layout, type Point } from './layout';
 import type { Host, MapModel, Path } from './model';
 
-interface Props { map: MapModel; path?: Path; selected?: string; select: (id: string) => void }
+// A trip is a request under way: the hosts that it really passed, whether it was
+// answered, and how long its caller waited. n tells one from the next.
+export interface Trip { n: number; hosts: string[]; good: boolean; seconds: number }
 
-export function NetworkMap({ map, path, selected, select }: Props) {
+interface Props { map: MapModel; path?: Path; trip?: Trip; selected?: string; select: (id: string, part: string) => void; picked?: string; label?: string }
+
+export function NetworkMap({ map, path, trip, selected, select, picked, label }: Props) {
   const frame = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {
-    const seen = new ResizeObserver(() => setWidth(frame.current!.clientWidth));
+    const seen = new ResizeObserver(() => frame.current && setWidth(frame.current.clientWidth));
     seen.observe(frame.current!);
     return () => seen.disconnect();
   }, []);
@@ -31,7 +35,7 @@ export function NetworkMap({ map, path, selected, select }: Props) {
   }, [l, path, zoom]);
   const names = new Map((map.hosts ?? []).map((h) => [h.id, h.label]));
   return (
-    <div class="frame" ref={frame} tabIndex={0} role="region" aria-label="Map of the deployment">
+    <div class="frame" ref={frame} tabIndex={0} role="region" aria-label={label ?? 'Map of the deployment'}>
       {l && (
         <div class={`map ${l.tight ? 'tight' : ''}`} style={{ width: px(l.w), height: px(l.h), zoom }}>
           {l.areas.map((a) => (
@@ -48,7 +52,7 @@ export function NetworkMap({ map, path, selected, select }: Props) {
             {path && steps(l, path).map((s) => <path class={`step ${s.state}`} key={s.n} d={curve(s.points, l.down)} marker-end={`url(#tip-${s.state})`} />)}
           </svg>
           {(map.hosts ?? []).map((h) => (
-            <HostBox key={h.id} host={h} box={l.hosts.get(h.id)!} path={path} selected={selected === h.id} select={select} />
+            <HostBox key={h.id} host={h} box={l.hosts.get(h.id)!} path={path} selected={selected === h.id} select={select} picked={selected === h.id ? picked : undefined} />
           ))}
           {!path && l.lines.map((e) => <span class="port" aria-hidden="true" key={e.from + '>' + e.to} style={point(e.label)}>{e.text}</span>)}
           {path && steps(l, path).map((s) => (
@@ -56,6 +60,7 @@ export function NetworkMap({ map, path, selected, select }: Props) {
               <b>{s.n}</b> {s.port}{s.state === 'closed' ? ' ✕' : s.state === 'unknown' ? ' ?' : ''}
             </span>
           ))}
+          {trip && <Dot key={trip.n} layout={l} trip={trip} />}
         </div>
       )}
       <ul class="sr">
@@ -83,7 +88,7 @@ function steps(l: Layout, path: Path): Step[] {
   return out;
 }
 
-function HostBox({ host: h, box, path, selected, select }: { host: Host; box: Box; path?: Path; selected: boolean; select: (id: string) => void }) {
+function HostBox({ host: h, box, path, selected, select, picked }: { host: Host; box: Box; path?: Path; selected: boolean; select: (id: string, part: string) => void; picked?: string }) {
   const on = path?.stops.some((s) => s.from.host === h.id || s.to.host === h.id) ?? false;
   const closes = (path?.stops ?? []).filter((s) => s.from.host === h.id || s.to.host === h.id).flatMap((s) => s.blocks ?? []);
   const blocked = (h.groups ?? []).some((g) => closes.some((b) => b.name === g.label));
@@ -91,7 +96,7 @@ function HostBox({ host: h, box, path, selected, select }: { host: Host; box: Bo
   const rows = h.kind === 'service' ? named.map((p) => [p.name!, p.client ?? '']) : (h.listens ?? []).map((t) => [t, '']);
   return (
     <button type="button" class={`host ${h.kind} ${on ? 'on' : path ? 'off' : ''}`} style={{ ...place(box), height: px(heightOf(h)) }}
-      aria-pressed={selected} onClick={() => select(h.id)}>
+      aria-pressed={selected} onClick={(e) => select(h.id, (e.target as Element).closest('.part')?.getAttribute('data-part') ?? '')}>
       {h.groups?.length ? (
         <span class={`gate ${blocked ? 'shut' : ''}`} title={h.groups.map((g) => g.label).join(', ')}>
           <i>{blocked ? '✕ group' : 'group'}</i> {h.groups.map((g) => g.label).join(', ')}
@@ -107,18 +112,18 @@ function HostBox({ host: h, box, path, selected, select }: { host: Host; box: Bo
       {rows.length > shown && <span class="row"><i>and {rows.length - shown} more</i></span>}
       {h.kind === 'service' && (
         <span class="task">
-          {h.agent && <Part name="agent" word="ingress" ports={ports.map((p) => p.ingress)} order={order(path, h.id, ['agent', 'client agent'])} />}
-          <Part name="app" word="container" ports={ports.map((p) => p.container)} order={order(path, h.id, ['app', 'client'])} />
+          {h.agent && <Part name="agent" picked={picked === 'agent'} word="ingress" ports={ports.map((p) => p.ingress)} order={order(path, h.id, ['agent', 'client agent'])} />}
+          <Part name="app" picked={picked === 'app'} word="container" ports={ports.map((p) => p.container)} order={order(path, h.id, ['app', 'client'])} />
         </span>
       )}
     </button>
   );
 }
 
-function Part({ name, word, ports, order }: { name: string; word: string; ports: (string | undefined)[]; order: string }) {
+function Part({ name, picked, word, ports, order }: { name: string; picked: boolean; word: string; ports: (string | undefined)[]; order: string }) {
   const list = [...new Set(ports.filter((p) => p))];
   return (
-    <span class={`part ${order ? 'on' : ''}`}>
+    <span class={`part ${order ? 'on' : ''} ${picked ? 'picked' : ''}`} data-part={name}>
       <span>{name}{order && <em>{order}</em>}</span>
       <span title={list.join(', ')}>{list.length ? <><i>{word}</i> {list.slice(0, 2).join(', ')}{list.length > 2 ? ' …' : ''}</> : <i>no port</i>}</span>
     </span>
@@ -134,4 +139,55 @@ function order(path: Path | undefined, host: string, parts: string[]): string {
     if (s.to.host === host && parts.includes(s.to.part) && s.state !== 'closed') out.push(String(i + 1));
   });
   return out.join(', ');
+}
+
+// Dot goes the way that a request really went, host by host, waits where it
+// waited, with the time fast-forwarded, and stays where it ended.
+function Dot({ layout: l, trip }: { layout: Layout; trip: Trip }) {
+  const dot = useRef<HTMLSpanElement>(null);
+  const [clock, setClock] = useState(0);
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  const boxes = trip.hosts.map((id) => l.hosts.get(id)).filter((b) => b !== undefined);
+  const last = boxes.at(-1);
+  useEffect(() => {
+    if (still || boxes.length < 2) {
+      setClock(trip.seconds);
+      return;
+    }
+    let running = true, shown: number | undefined;
+    const legs = boxes.slice(1).map((b, i) => trail(l, boxes[i], b));
+    const ride = async () => {
+      for (const leg of legs) {
+        dot.current!.style.offsetPath = `path("${curve(leg, l.down)}")`;
+        await dot.current!.animate([{ offsetDistance: '0%' }, { offsetDistance: '100%' }], { duration: 520, easing: 'ease-in-out', fill: 'forwards' }).finished;
+        if (!running) return;
+      }
+      const begun = performance.now(), length = trip.seconds >= 1 ? 2200 : 1;
+      const tick = () => {
+        const part = Math.min(1, (performance.now() - begun) / length);
+        setClock(trip.seconds * part);
+        if (running && part < 1) shown = requestAnimationFrame(tick);
+      };
+      tick();
+    };
+    void ride().catch(() => undefined); // the map was laid out anew
+    return () => { running = false; if (shown) cancelAnimationFrame(shown); };
+  }, []);
+  if (!last) return null;
+  const done = clock >= trip.seconds;
+  return (
+    <>
+      {!still && boxes.length > 1 && <span class="dot" ref={dot} aria-hidden="true" />}
+      {clock > 0 && (
+        <span class={`ended ${done ? (trip.good ? 'good' : 'bad') : ''}`} aria-hidden="true" style={point({ x: last.x + last.w / 2, y: last.y + last.h })}>
+          {done ? (trip.good ? '✓' : '✕') : '▸▸'} {clock.toFixed(clock < 1 ? 3 : 1)} s
+        </span>
+      )}
+    </>
+  );
+}
+
+function trail(l: Layout, a: Box, b: Box): Point[] {
+  const line = l.lines.find((e) => e.from === a.id && e.to === b.id);
+  return line ? line.points : between(a, b, l.down);
 }

@@ -6,10 +6,38 @@ export interface Model {
   callers: Caller[];
   paths: Path[];
   live?: boolean;
+  changing?: Changing;
+  shown?: Shown;
+  lessons?: Lessons;
   left_out?: number;
   ports: PortRow[];
   notes?: string[];
 }
+export interface Changing { version: string; offers: Offer[]; made: Made[] }
+export interface Change { kind: string; on: string; at: [number, number]; out?: boolean; peer?: string; to: string }
+export interface Offer extends Change { hosts: string[]; label: string; form: string; choices?: string[]; removable?: boolean; peers?: { id: string; label: string }[] }
+export interface DiffLine { sign: string; text: string }
+export interface Copies { cdk: string; cloudformation: string; terraform: string }
+export interface Made { label: string; diff: DiffLine[]; copy: Copies }
+export interface Effect { caller: string; url: string; what: string; was: string; is: string; before: Outcome; after: Outcome; likely?: boolean }
+export interface Forecast { made: Made; effects: Effect[]; left_out?: number }
+export interface Shown { caller: string; path?: Path; answer?: Answer }
+export interface Hop { host: string; part: string; name: string; n: number; ms: number | null; log?: string[] }
+export type Header = Record<string, string[]>;
+export interface Seen {
+  url: string;
+  sent: Header;
+  status?: number;
+  header?: Header;
+  body?: string;
+  error?: string;
+  elapsed_s: number;
+  took_s: number;
+  hops: Hop[];
+}
+export interface Answer { error?: string; hint?: string; predicted?: Path[]; seen?: Seen; differs?: string }
+export interface Lessons { lessons: Entry[]; situations: Entry[] }
+export interface Entry { id: string; title: string }
 export interface MapModel { areas: Area[] | null; hosts: Host[] | null; lines: Line[] }
 export interface Area { id: string; parent?: string; kind: string; label: string }
 export interface Host {
@@ -81,6 +109,13 @@ export function markOf(o: Outcome): Mark {
 }
 
 export const signs: Record<Mark, string> = { good: '✓', bad: '✕', open: '?' };
+
+export const time = (s: number) => (s < 1 ? `${Math.round(s * 10000) / 10} ms` : `${s.toFixed(1)} s`);
+
+// through says in words how a connection gets on.
+export const through: Record<string, string> = {
+  vip: 'to its own agent, by the name', loopback: 'inside the task', redirect: 'redirected inside the task',
+};
 
 // short is an outcome in a few words.
 export function short(o: Outcome): string {

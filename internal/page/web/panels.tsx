@@ -1,5 +1,5 @@
 // What stands beside the map: a path stop by stop, a host's rules, all ports.
-import { markOf, short, signs, type Host, type Outcome, type Path, type PortRow, type Stop } from './model';
+import { markOf, short, signs, through, type Host, type Outcome, type Path, type PortRow, type Stop } from './model';
 
 export function PathPanel({ path }: { path: Path }) {
   return (
@@ -19,9 +19,6 @@ export function PathPanel({ path }: { path: Path }) {
 }
 
 const words = { open: 'passes', closed: 'stops here', unknown: 'not settled' };
-const through: Record<string, string> = {
-  vip: 'to its own agent, by the name', loopback: 'inside the task', redirect: 'redirected inside the task',
-};
 
 function StopItem({ stop: s }: { stop: Stop }) {
   return (

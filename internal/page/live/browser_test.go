@@ -1,0 +1,174 @@
+package live_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/call"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/page/live"
+	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/situation"
+	"github.com/hoplab/hoplab/internal/test/labtest"
+	"github.com/hoplab/hoplab/internal/test/layer"
+	"github.com/hoplab/hoplab/internal/test/topologytest"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// inProcess is a lab of this process.
+type inProcess struct {
+	*lab.Lab
+	*described
+}
+
+func (l inProcess) Kill(id topology.ID) error {
+	return l.Lab.Kill(lab.TaskRef{Service: id}, lab.WholeTask)
+}
+
+func (l inProcess) Status() (*lab.Status, error) {
+	st := l.Lab.Status()
+	return &st, nil
+}
+
+func (l inProcess) Curl(c lab.Caller, url string, limit time.Duration) (call.Observation, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return l.Lab.Curl(ctx, c, url)
+}
+
+// start runs a topology in a lab whose timers are 20 times as fast, and serves its page.
+func start(t *testing.T, top *topology.Topology, o reach.Options) string {
+	t.Helper()
+	l, err := lab.Start(t.Context(), lab.Options{Topology: top, App: lab.App{Command: []string{service}}, Dir: t.TempDir(),
+		Seed: 1, Scale: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := l.WaitSettled(ctx); err != nil {
+		t.Fatal(err)
+	}
+	apply := func(to *topology.Topology) error {
+		_, err := l.Apply(t.Context(), to)
+		return err
+	}
+	return serve(t, inProcess{l, &described{src: live.Source{Read: top, Options: o}, apply: apply}})
+}
+
+// TestByClicking does in a browser what people do: requests that arrive, are
+// reset, and wait for the agent's timeout, with two browsers watching; the
+// needless hop and its end; a rule taken away and given back; a lab that goes.
+func TestByClicking(t *testing.T) {
+	layer.Full(t, "needs a browser, starts labs")
+	job := map[string]any{"browser": chromium(t)}
+	slow, waits := known(t, "slow-app-mesh")
+	job["sends"] = []any{
+		map[string]any{"url": start(t, labtest.Deployment(t, "bypass"), reach.Options{}), "sends": []any{
+			send{"client-service", "http://app.sample-namespace",
+				[]string{"status 200", "Hello World", "app of", "As predicted"}},
+			send{"client-service", "http://app.sample-namespace:8080", []string{"Recv failure: Connection reset by peer", "As predicted"}},
+		}},
+		map[string]any{"url": start(t, waits, reach.Options{App: slow.App}), "sends": []any{
+			send{clientOf(waits), slowURL(t, &slow, waits), []string{"upstream request timeout", "fast-forwarded", "As predicted"}},
+		}},
+	}
+	drive(t, job)
+}
+
+// TestChangedByClicking changes running labs in a browser.
+func TestChangedByClicking(t *testing.T) {
+	layer.Full(t, "needs a browser, starts labs")
+	job := map[string]any{"browser": chromium(t)}
+	hop, through := known(t, "default-alb")
+	rule, byName := known(t, "override-mesh")
+	job["hop"] = start(t, through, reach.Options{App: hop.App})
+	job["rule"] = start(t, byName, reach.Options{App: rule.App})
+	drive(t, job)
+}
+
+// TestLabThatGoesAway takes a lab away under an open page.
+func TestLabThatGoesAway(t *testing.T) {
+	layer.Full(t, "needs a browser")
+	l := quiet(topologytest.Healthy().Topology)
+	l.set(1, nil)
+	drive(t, map[string]any{"browser": chromium(t), "gone": serve(t, l)})
+}
+
+// known is a situation with its deployment.
+func known(t *testing.T, name string) (situation.Situation, *topology.Topology) {
+	t.Helper()
+	s, ok := situation.Find(name)
+	if !ok {
+		t.Fatalf("no situation %s", name)
+	}
+	top, err := s.Config.Topology()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, top
+}
+
+// drive runs drive.mjs and reports what it found wrong.
+func drive(t *testing.T, job map[string]any) {
+	t.Helper()
+	in, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", "drive.mjs")
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("node drive.mjs: %v\n%s", err, out)
+	}
+	if len(out) > 0 {
+		t.Errorf("%s", out)
+	}
+}
+
+type send struct {
+	Caller string   `json:"caller"`
+	URL    string   `json:"url"`
+	Want   []string `json:"want"`
+}
+
+func slowURL(t *testing.T, s *situation.Situation, top *topology.Topology) string {
+	t.Helper()
+	who, url := s.Ask(top)
+	if who.Kind != reach.CallerService {
+		t.Fatalf("the caller is %+v", who)
+	}
+	return url
+}
+
+// clientOf is the name of the service that publishes nothing.
+func clientOf(top *topology.Topology) string {
+	for _, s := range top.Services {
+		if s.Connect != nil && len(s.Connect.Endpoints) == 0 {
+			return topology.Label(s.Origin, s.Name)
+		}
+	}
+	return ""
+}
+
+// chromium finds the browser, or ends the test.
+func chromium(t *testing.T) string {
+	t.Helper()
+	if _, err := os.Stat("../../../node_modules/playwright-core"); err != nil {
+		layer.Lacking(t, "no playwright-core: run npm ci")
+	}
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	layer.Lacking(t, "no browser: the page is driven in Chromium; install chromium")
+	return ""
+}
