@@ -48,7 +48,8 @@ func (f *endpointFlags) register(fl *pflag.FlagSet) {
 	fl.StringArrayVar(&a.Arms, "arm", nil, "NAME=URL: measure this address instead of the lab (two to six)")
 	fl.StringArrayVar(&a.Connect, "connect", nil, "with --arm: NAME=ADDRESS:PORT to dial instead of the URL's host")
 	fl.StringArrayVar(&a.ServerName, "sni", nil, "with --arm: NAME=SERVER, the name in the TLS handshake, or SERVER for every arm with TLS")
-	fl.StringArrayVar(&a.Proof, "proof", nil, "with --arm: 'NAME: header server = envoy', 'NAME: header via' or 'NAME: no header via', of every response (may repeat)")
+	fl.StringArrayVar(&a.Proof, "proof", nil,
+		"with --arm: 'NAME: header server = envoy', 'NAME: header via' or 'NAME: no header via', of every response (may repeat)")
 	fl.StringVar(&a.Method, "method", "", "with --arm: method of every request (default GET, or POST with a body)")
 	fl.StringArrayVar(&a.Headers, "header", nil, "with --arm: 'Name: value' of every request; ${NAME} in it is an environment variable (may repeat)")
 	fl.StringVar(&f.body, "body", "", "with --arm: body of every request, or @FILE")

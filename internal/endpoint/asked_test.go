@@ -30,7 +30,8 @@ func TestParseProof(t *testing.T) {
 		"agent: header a = b: header c": "agent|A|value|b: header c",
 	} {
 		arm, proof, err := endpoint.ParseProof(text)
-		if got := strings.Join([]string{arm, proof.Name, proof.Want, proof.Value}, "|"); want != "" && (got != want || err != nil) || want == "" && fail.CodeOf(err) != fail.Usage {
+		got := strings.Join([]string{arm, proof.Name, proof.Want, proof.Value}, "|")
+		if want != "" && (got != want || err != nil) || want == "" && fail.CodeOf(err) != fail.Usage {
 			t.Errorf("%q: %q, %v; want %q", text, got, err, want)
 		}
 	}
@@ -56,7 +57,8 @@ func TestAskedThatIsRefused(t *testing.T) {
 			t.Errorf("%v; want a usage error with %q and a next step", err, want)
 		}
 	}
-	arms, request, err := endpoint.Asked{Arms: two, ServerName: []string{"z"}, Headers: []string{"Authorization: Bearer ${TOKEN}"}, Connect: []string{"a=1.2.3.4:5"}}.Read()
+	arms, request, err := endpoint.Asked{Arms: two, ServerName: []string{"z"}, Headers: []string{"Authorization: Bearer ${TOKEN}"},
+		Connect: []string{"a=1.2.3.4:5"}}.Read()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +117,8 @@ func TestDiscoverRefuses(t *testing.T) {
 		code  fail.Code
 		want  string
 	}{
-		{endpoint.Asked{Arms: []string{"a=" + a, "b=" + b}, Proof: []string{"a: header server = envoy"}}, fail.Refused, "a response has server = nginx"},
+		{endpoint.Asked{Arms: []string{"a=" + a, "b=" + b}, Proof: []string{"a: header server = envoy"}},
+			fail.Refused, "a response has server = nginx"},
 		{endpoint.Asked{Arms: []string{"a=" + a, "b=" + b}, Proof: []string{"b: header via"}}, fail.Refused, "a response has no via"},
 		{endpoint.Asked{Arms: []string{"a=" + a, "b=" + a}}, fail.Refused, "look alike"},
 		{endpoint.Asked{Arms: []string{"a=" + a, "b=" + wrong.URL}}, fail.Environment, "status 404"},

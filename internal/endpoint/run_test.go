@@ -96,9 +96,9 @@ func measure(t *testing.T, p plan.Plan) (*summary.Summary, error) {
 	return &result.Summary, ended
 }
 
-// doors starts a lab of the deployment with a twin of its service and returns
+// balancers starts a lab of the deployment with a twin of its service and returns
 // the addresses of both load balancers; a delay is in the first one's.
-func doors(t *testing.T, topo *topology.Topology, delay time.Duration) (first, second string) {
+func balancers(t *testing.T, topo *topology.Topology, delay time.Duration) (first, second string) {
 	t.Helper()
 	var app topology.ID
 	for _, s := range topo.Services {
@@ -141,13 +141,13 @@ func doors(t *testing.T, topo *topology.Topology, delay time.Duration) (first, s
 	return address(""), address("second")
 }
 
-// A known delay in one of two doors of a lab comes back. Both doors go the same
+// A known delay in one of two load balancers of a lab comes back. Both go the same
 // way, so that nothing that is discovered tells them apart: that is refused
 // first, and then the header is named which says whose app answered.
 func TestKnownDelayComesBack(t *testing.T) {
 	layer.Full(t, "starts a lab and measures for seconds")
 	const delay = 200 * time.Microsecond
-	slow, plain := doors(t, labtest.Deployment(t, "bypass"), delay)
+	slow, plain := balancers(t, labtest.Deployment(t, "bypass"), delay)
 	asked := endpoint.Asked{Arms: []string{"slow=http://" + slow, "plain=http://" + plain}}
 	p := planFor(t, asked)
 	if err := discover(t, &p); fail.CodeOf(err) != fail.Refused || !strings.Contains(err.Error(), "look alike") {
@@ -199,21 +199,21 @@ func answers(t *testing.T, at string) string {
 	return resp.Header.Get("X-Hoplab-App")
 }
 
-// The agent's door and the one past it are told apart without a word from the
+// The way through the agent and the one past it are told apart without a word from the
 // user, and every measured request holds what was discovered.
 func TestAgentIsDiscovered(t *testing.T) {
 	layer.Full(t, "starts two labs and measures")
-	agent, _ := doors(t, labtest.Deployment(t, "agent"), 0)
-	bypass, _ := doors(t, labtest.Deployment(t, "bypass"), 0)
+	agent, _ := balancers(t, labtest.Deployment(t, "agent"), 0)
+	bypass, _ := balancers(t, labtest.Deployment(t, "bypass"), 0)
 	p := planFor(t, endpoint.Asked{Arms: []string{"a=http://" + agent, "b=http://" + bypass}})
 	if err := discover(t, &p); err != nil {
 		t.Fatal(err)
 	}
 	if got := endpoint.Words(p.Arms[0].Endpoint.Proof); got != "server = envoy, no via, x-envoy-upstream-service-time" {
-		t.Errorf("the agent's door: %s", got)
+		t.Errorf("through the agent: %s", got)
 	}
 	if got := endpoint.Words(p.Arms[1].Endpoint.Proof); got != "no server, no via, no x-envoy-upstream-service-time" {
-		t.Errorf("the door past it: %s", got)
+		t.Errorf("past it: %s", got)
 	}
 	held(t, p)
 }
@@ -265,7 +265,7 @@ func TestChangeUnderWay(t *testing.T) {
 	layer.Full(t, "measures for seconds")
 	var n atomic.Int64
 	flips := int64(math.MaxInt64)
-	door := func(name string, flip bool) string {
+	server := func(name string, flip bool) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Server", name)
 			if flip && n.Add(1) > atomic.LoadInt64(&flips) {
@@ -275,7 +275,7 @@ func TestChangeUnderWay(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	p := planFor(t, endpoint.Asked{Arms: []string{"one=" + door("one", true), "two=" + door("two", false)}})
+	p := planFor(t, endpoint.Asked{Arms: []string{"one=" + server("one", true), "two=" + server("two", false)}})
 	if err := discover(t, &p); err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func TestRestart(t *testing.T) {
 	layer.Full(t, "measures for seconds")
 	mark := filepath.Join(t.TempDir(), "restarts")
 	var late atomic.Int64
-	door := func(name string) string {
+	server := func(name string) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Server", name)
 			if late.Add(-1) >= 0 {
@@ -305,7 +305,7 @@ func TestRestart(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s.URL
 	}
-	p := planFor(t, endpoint.Asked{Arms: []string{"one=" + door("one"), "two=" + door("two")}})
+	p := planFor(t, endpoint.Asked{Arms: []string{"one=" + server("one"), "two=" + server("two")}})
 	if err := discover(t, &p); err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,9 @@ func (l *Load) SendBody() string {
 var methodForm = regexp.MustCompile(`^[A-Z][A-Z-]{0,19}$`)
 
 // own are the headers that the client itself writes.
-var own = map[string]bool{"Content-Length": true, "Transfer-Encoding": true, "Connection": true, "Te": true, "Upgrade": true, "Trailer": true}
+var own = map[string]bool{
+	"Content-Length": true, "Transfer-Encoding": true, "Connection": true, "Te": true, "Upgrade": true, "Trailer": true,
+}
 
 func (l *Load) validateRequest() error {
 	if len(l.Watch) > MaxWatch {

@@ -40,7 +40,8 @@ func TestRequestOfTheUsersOwnForm(t *testing.T) {
 			ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 			arm := samplefile.LoadArm{URL: "https://app.internal/x", Dial: server.Listener.Addr().String(), ServerName: "example.com"}
 			c, opened := clientFor(t, arm, func(l *samplefile.Load) {
-				l.Request = &samplefile.Request{Method: "PUT", Body: "hello", HTTP2: h2, CA: string(ca), Headers: []string{"X-Key: ${HOPLAB_TEST_KEY}", "Host: other.example"}}
+				l.Request = &samplefile.Request{Method: "PUT", Body: "hello", HTTP2: h2, CA: string(ca),
+					Headers: []string{"X-Key: ${HOPLAB_TEST_KEY}", "Host: other.example"}}
 				l.Watch = []samplefile.Watched{{Name: "x-told"}, {Name: "X-Number", Presence: true}, {Name: "Via"}}
 			})
 			proto := "HTTP/1.1"
@@ -115,7 +116,8 @@ func TestHTTP2ConnectionIsReplaced(t *testing.T) {
 
 // An environment variable that is not set stops the load before the first request.
 func TestSecretThatIsNotThere(t *testing.T) {
-	load := &samplefile.Load{Arms: []samplefile.LoadArm{{URL: "http://x/"}}, Request: &samplefile.Request{Headers: []string{"Authorization: Bearer ${HOPLAB_TEST_NONE}"}}}
+	load := &samplefile.Load{Arms: []samplefile.LoadArm{{URL: "http://x/"}},
+		Request: &samplefile.Request{Headers: []string{"Authorization: Bearer ${HOPLAB_TEST_NONE}"}}}
 	if _, err := newClient(load, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "HOPLAB_TEST_NONE") {
 		t.Errorf("%v; want an error that names the variable", err)
 	}
