@@ -102,6 +102,9 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if f.resume != "" {
 		return f.resumeRun(cmd, s)
 	}
+	if cmd.Flags().Changed("stack") {
+		return runStack(cmd, s, f)
+	}
 	if cmd.Flags().Changed("arm") {
 		return runEndpoints(cmd, s, f)
 	}

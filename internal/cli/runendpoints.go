@@ -94,7 +94,7 @@ func (f *endpointFlags) read() (endpoint.Asked, error) {
 // endpointPlan is the plan that the flags ask for, without what Discover adds.
 func (f *runFlags) endpointPlan(cmd *cobra.Command) (plan.Plan, error) {
 	for _, name := range notWithArm {
-		if cmd.Flags().Changed(name) {
+		if cmd.Flags().Changed(name) && !(name == "target" && f.aws.stack != "") {
 			return plan.Plan{}, fail.Newf(fail.Usage, "leave it out, or leave --arm out", "--%s says nothing to the addresses of --arm", name)
 		}
 	}

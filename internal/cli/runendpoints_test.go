@@ -116,7 +116,8 @@ func TestRunArm(t *testing.T) {
 // What counts is what is dialled, not the name in the URL.
 func TestRunArmConnect(t *testing.T) {
 	a := named(t, "one")
-	code, stdout, stderr := command("run", "--arm", "a="+a, "--arm", "b=http://app.example/", "--connect", "b="+strings.TrimPrefix(a, "http://"), "--dry-run", "--alike")
+	code, stdout, stderr := command("run", "--arm", "a="+a, "--arm", "b=http://app.example/",
+		"--connect", "b="+strings.TrimPrefix(a, "http://"), "--dry-run", "--alike")
 	if code != fail.OK {
 		t.Errorf("exit code %d: what is dialled is this machine\n%s%s", code, stdout, stderr)
 	}

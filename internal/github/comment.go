@@ -42,7 +42,8 @@ var repository = regexp.MustCompile(`^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$`)
 // GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_EVENT_PATH and GITHUB_TOKEN. Errors
 // carry fail.Usage.
 func FromEnv(getenv func(string) string) (PullRequest, error) {
-	p := PullRequest{API: strings.TrimRight(getenv("GITHUB_API_URL"), "/"), Repository: getenv("GITHUB_REPOSITORY"), Token: getenv("GITHUB_TOKEN")}
+	api := strings.TrimRight(getenv("GITHUB_API_URL"), "/")
+	p := PullRequest{API: api, Repository: getenv("GITHUB_REPOSITORY"), Token: getenv("GITHUB_TOKEN")}
 	const hint = "run it in a workflow of GitHub on a pull request, with GITHUB_TOKEN in its environment"
 	if u, err := url.Parse(p.API); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return p, fail.Newf(fail.Usage, hint, "GITHUB_API_URL %q: expected a URL", p.API)
@@ -109,7 +110,8 @@ func cut(text string) string {
 func (p PullRequest) find(ctx context.Context, mark string) (*Comment, error) {
 	for page := 1; page <= maxPages; page++ {
 		var list []Comment
-		if err := p.ask(ctx, http.MethodGet, fmt.Sprintf("/issues/%d/comments?per_page=%d&page=%d", p.Number, perPage, page), nil, &list); err != nil {
+		path := fmt.Sprintf("/issues/%d/comments?per_page=%d&page=%d", p.Number, perPage, page)
+		if err := p.ask(ctx, http.MethodGet, path, nil, &list); err != nil {
 			return nil, err
 		}
 		for i := range list {

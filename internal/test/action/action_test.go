@@ -165,9 +165,12 @@ var expression = regexp.MustCompile(`\$\{\{ *([^}]*?) *\}\}`)
 // outputs by step, and its log. Steps with uses are GitHub's and are named.
 func (w *workflow) run(inputs map[string]string) (code int, outputs map[string]string, uses []string, log string) {
 	w.t.Helper()
-	values := map[string]string{"github.action_path": w.root, "github.action_ref": "main", "github.event_name": "pull_request", "github.token": "t0ken"}
+	values := map[string]string{"github.action_path": w.root, "github.action_ref": "main", "github.event_name": "pull_request",
+		"github.token": "t0ken"}
 	for name, in := range w.action.Inputs {
-		values["inputs."+name] = expression.ReplaceAllStringFunc(in.Default, func(e string) string { return values[expression.FindStringSubmatch(e)[1]] })
+		values["inputs."+name] = expression.ReplaceAllStringFunc(in.Default, func(e string) string {
+			return values[expression.FindStringSubmatch(e)[1]]
+		})
 	}
 	for name, v := range inputs {
 		values["inputs."+name] = v
@@ -279,7 +282,8 @@ func TestActionOnTheArticlesTemplates(t *testing.T) {
 // comment; a comment that is refused does not.
 func TestActionThatCannotCheckOrComment(t *testing.T) {
 	w := newWorkflow(t)
-	if code, _, uses, log := w.run(map[string]string{"path": "nowhere.json", "fail-on": "never"}); code != 2 || len(uses) > 0 || w.api.writes > 0 {
+	code, _, uses, log := w.run(map[string]string{"path": "nowhere.json", "fail-on": "never"})
+	if code != 2 || len(uses) > 0 || w.api.writes > 0 {
 		t.Errorf("exit code %d, %q, %d comments; want 2 and nothing written\n%s", code, uses, w.api.writes, log)
 	}
 	if err := os.WriteFile(filepath.Join(w.work, "empty.json"), []byte(`{"Resources":{"T":{"Type":"AWS::SNS::Topic"}}}`), 0o600); err != nil {
@@ -293,7 +297,8 @@ func TestActionThatCannotCheckOrComment(t *testing.T) {
 	if code, _, _, log := w.run(map[string]string{"path": open}); code != 0 || !strings.Contains(log, "::warning::") {
 		t.Errorf("exit code %d; want 0 with a warning where no comment may be written\n%s", code, log)
 	}
-	if code, _, uses, log := w.run(map[string]string{"path": open, "comment": "false", "sarif": "false"}); code != 0 || len(uses) > 0 || strings.Contains(log, "::warning::") {
+	code, _, uses, log = w.run(map[string]string{"path": open, "comment": "false", "sarif": "false"})
+	if code != 0 || len(uses) > 0 || strings.Contains(log, "::warning::") {
 		t.Errorf("exit code %d, %q; want neither upload nor comment\n%s", code, uses, log)
 	}
 }
@@ -313,7 +318,8 @@ func TestActionChecksTheChangeFromTheBase(t *testing.T) {
 	}
 	git := func(args ...string) {
 		t.Helper()
-		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"}, args...)...)
+		who := []string{"-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"}
+		cmd := exec.Command("git", append(who, args...)...)
 		cmd.Dir = w.work
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git %v: %v\n%s", args, err, out)
@@ -327,11 +333,13 @@ func TestActionChecksTheChangeFromTheBase(t *testing.T) {
 	git("checkout", "-qb", "change")
 	put("override-open.template.json")
 	w.env = append(w.env, "GITHUB_BASE_REF=main")
-	if code, _, _, log := w.run(map[string]string{"path": "app.template.json"}); code > 1 || !strings.Contains(log, "checking the change from") {
+	code, _, _, log := w.run(map[string]string{"path": "app.template.json"})
+	if code > 1 || !strings.Contains(log, "checking the change from") {
 		t.Errorf("exit code %d; want the base's template found\n%s", code, log)
 	}
 	w.env = append(w.env, "GITHUB_BASE_REF=none")
-	if code, _, _, log := w.run(map[string]string{"path": "app.template.json"}); code > 1 || strings.Contains(log, "checking the change from") {
+	code, _, _, log = w.run(map[string]string{"path": "app.template.json"})
+	if code > 1 || strings.Contains(log, "checking the change from") {
 		t.Errorf("exit code %d; want no base where the branch is not to be had\n%s", code, log)
 	}
 }
