@@ -2,7 +2,6 @@ package check
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"strings"
 
@@ -31,25 +30,25 @@ func Markdown(w io.Writer, files string, findings []Finding) error {
 	}
 	text := func(s string) string { return printable.Markdown(printable.Line(s)) }
 	total := strings.Replace(count(findings, hidden), " (--all shows them)", "", 1)
-	fmt.Fprintf(b, "### hoplab check: %s\n\n%s\n", total, text(files))
+	printable.Fprintf(b, "### hoplab check: %s\n\n%s\n", total, text(files))
 	groups := alike(shown)
 	for i, fs := range groups {
 		if i == mostInMarkdown {
-			fmt.Fprintf(b, "\n… and %d more: `hoplab check` prints them all.\n", len(groups)-i)
+			printable.Fprintf(b, "\n… and %d more: `hoplab check` prints them all.\n", len(groups)-i)
 			break
 		}
 		f := fs[0]
-		fmt.Fprintf(b, "\n- **%s** [%s](%s%s) %s  \n  %s.\n", f.Severity, f.Rule, rulesURI, f.Rule, text(f.Label), text(render.Capital(f.Message)))
+		printable.Fprintf(b, "\n- **%s** [%s](%s%s) %s  \n  %s.\n", f.Severity, f.Rule, rulesURI, f.Rule, text(f.Label), text(render.Capital(f.Message)))
 		if f.Effect != "" {
-			fmt.Fprintf(b, "  Effect: %s.\n", text(f.Effect))
+			printable.Fprintf(b, "  Effect: %s.\n", text(f.Effect))
 		}
-		fmt.Fprintf(b, "  **Fix:** %s\n", text(f.Fix))
+		printable.Fprintf(b, "  **Fix:** %s\n", text(f.Fix))
 		if at := place(f.Origin); at != "" {
-			fmt.Fprintf(b, "  %s", text(at))
+			printable.Fprintf(b, "  %s", text(at))
 			if len(fs) > 1 {
-				fmt.Fprintf(b, ", and %d more like it", len(fs)-1)
+				printable.Fprintf(b, ", and %d more like it", len(fs)-1)
 			}
-			fmt.Fprintln(b)
+			printable.Fprintln(b)
 		}
 	}
 	return b.Flush()

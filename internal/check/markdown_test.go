@@ -31,7 +31,8 @@ func TestMarkdownOfHostileNames(t *testing.T) {
 			t.Errorf("%q is in the comment:\n%.600s", bad, got)
 		}
 	}
-	if n := strings.Count(got, "**Fix:**"); n != 50 || !strings.Contains(got, "… and 30 more") || !strings.Contains(got, "80 errors; 1 suppressed") {
+	n := strings.Count(got, "**Fix:**")
+	if n != 50 || !strings.Contains(got, "… and 30 more") || !strings.Contains(got, "80 errors; 1 suppressed") {
 		t.Errorf("%d findings in\n%.300s", n, got)
 	}
 }

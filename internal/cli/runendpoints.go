@@ -40,8 +40,8 @@ type endpointFlags struct {
 var withArm = []string{"connect", "sni", "proof", "method", "header", "body", "http2", "ca", "restart", "alike", "dry-run"}
 
 // notWithArm are the flags that say nothing to addresses that hoplab did not start.
-var notWithArm = []string{"arms", "target", "assembly", "inject", "fabric", "agent", "envoy", "envoy-workers", "response-body", "app-protocol",
-	"access-log", "restart-app", "account"}
+var notWithArm = []string{"arms", "target", "assembly", "inject", "fabric", "agent", "envoy", "envoy-workers", "response-body",
+	"app-protocol", "access-log", "restart-app", "account"}
 
 func (f *endpointFlags) register(fl *pflag.FlagSet) {
 	a := &f.asked

@@ -6,8 +6,8 @@ module github.com/hoplab/hoplab/tools/release
 go 1.26.0
 
 tool (
-	github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
-	github.com/goreleaser/goreleaser/v2
+	github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod // lists the modules in a program
+	github.com/goreleaser/goreleaser/v2 // builds, packs and publishes a release
 )
 
 require (
