@@ -20,7 +20,8 @@ func TestMarkdownOfHostileNames(t *testing.T) {
 			Message: fmt.Sprint(hostile, i), Effect: hostile, Fix: hostile,
 			Origin: topology.Origin{File: hostile, Line: i + 1}})
 	}
-	all = append(all, check.Finding{Rule: "alb-egress-closed", Message: "not shown", Suppressed: &check.Suppressed{By: "template", Reason: "known"}})
+	all = append(all, check.Finding{Rule: "alb-egress-closed", Message: "not shown", Suppressed: &check.Suppressed{By: "template",
+		Reason: "known"}})
 	var b bytes.Buffer
 	if err := check.Markdown(&b, hostile, all); err != nil {
 		t.Fatal(err)
