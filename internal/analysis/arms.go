@@ -99,6 +99,9 @@ func pathWords(a plan.Arm) string {
 // evidenceOf sums up an arm's proof. A second agent hop shows only in the
 // agents' own counters; without them one hop is what is proved.
 func (s *study) evidenceOf(i int, t *armCount) summary.Evidence {
+	if e := s.plan.Arms[i].Endpoint; e != nil {
+		return endpointEvidence(e, t)
+	}
 	e := summary.Evidence{AgentHops: map[string]int64{}, Missing: t.missing, AgentCounter: -1, ResponseBytes: medianSize(t.bytes)}
 	one := 1
 	if s.plan.Arms[i].Expect.AgentHops == 2 && s.counted(i, "egress") {

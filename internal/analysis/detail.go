@@ -253,8 +253,14 @@ func (s *study) methodParagraph() string {
 		fmt.Fprintf(&b, "The first %s s of each replicate are recorded and not analysed. ", trim(p.WarmupS))
 	}
 	start, twin := "started everything anew", "on processes of its own"
-	if p.Target == plan.TargetAWS {
+	switch {
+	case p.Target == plan.TargetAWS:
 		start, twin = "sent its load from a fresh task", "the second time under another name and on the same tasks"
+	case p.Target == plan.TargetEndpoints:
+		start, twin = "started the load generator anew", "the second time under another name and at the same address"
+		if p.Restart != "" {
+			start = "ran the restart command, started the load generator anew"
+		}
 	}
 	fmt.Fprintf(&b, "Each of %d replicates %s and gives one difference of quantiles; the headline is their mean with Student's t interval, because each start has an offset of its own that windows cannot show. ", len(s.used), start)
 	if p.TwinIndex() >= 0 {

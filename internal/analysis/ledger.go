@@ -11,7 +11,7 @@ import (
 // is what nothing here measures.
 func (s *study) ledger() *summary.Ledger {
 	median := s.point(0.5)
-	if median < 0 || len(s.used) == 0 {
+	if median < 0 || len(s.used) == 0 || s.plan.Target == plan.TargetEndpoints { // names are free there, and say nothing
 		return nil
 	}
 	arm := s.plan.ArmIndex(plan.ArmAgent)

@@ -134,7 +134,11 @@ func (r *reader) next(p *plan.Plan, load *samplefile.Load) (ok bool, err error) 
 	}
 	for len(r.proof) <= r.rec.Class {
 		arm, o := r.r.Class(len(r.proof))
-		r.proof = append(r.proof, prove(p.Arms[arm].Expect, load.Arms[arm].From, p.ResponseBytes, o))
+		if e := p.Arms[arm].Endpoint; e != nil {
+			r.proof = append(r.proof, proveEndpoint(p.Arms[arm].Expect, e.Proof, load, o))
+		} else {
+			r.proof = append(r.proof, prove(p.Arms[arm].Expect, load.Arms[arm].From, p.ResponseBytes, o))
+		}
 		r.count = append(r.count, [2]int64{})
 	}
 	r.start = load.Start(&r.rec)

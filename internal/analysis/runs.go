@@ -198,6 +198,7 @@ func alike(x, y *run.Dir) error {
 		{"request_bytes", a.RequestBytes, b.RequestBytes}, {"response_bytes", a.ResponseBytes, b.ResponseBytes},
 		{"app_protocol", a.AppProtocol, b.AppProtocol}, {"access_log", a.AccessLog, b.AccessLog},
 		{"envoy_workers", a.EnvoyWorkers, b.EnvoyWorkers},
+		{"request", requestOf(a), requestOf(b)},
 		{"one_core", a.OneCore, b.OneCore}, {"client", a.Client, b.Client},
 		{"replicate_s", a.ReplicateS, b.ReplicateS}, {"level", a.Level, b.Level}, {"quantiles", fmt.Sprint(a.Quantiles), fmt.Sprint(b.Quantiles)},
 	} {
@@ -206,4 +207,14 @@ func alike(x, y *run.Dir) error {
 		}
 	}
 	return nil
+}
+
+// requestOf is the form of a plan's requests, to compare.
+func requestOf(p *plan.Plan) string {
+	if p.Request == nil {
+		return "a plain one"
+	}
+	r := *p.Request
+	r.CA = ""
+	return fmt.Sprintf("%+v", r)
 }

@@ -64,7 +64,11 @@ func (s *study) subject(l *line, estimate float64) string {
 		}
 		return no
 	}
-	switch l.Of {
+	of := l.Of
+	if s.plan.Target == plan.TargetEndpoints {
+		of = "" // names are free there, and say nothing
+	}
+	switch of {
 	case plan.ArmAgent + " - " + plan.ArmBypass:
 		if s.plan.LabAgent() {
 			return "The lab's own agent, not Envoy, " + pick("adds", "saves")

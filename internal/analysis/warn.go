@@ -50,6 +50,7 @@ func (s *study) warnDesign(w *warnings) {
 		w.add("blocks", "run", "The arms took turns in blocks of %s s: drift shorter than a block does not cancel.", trim(s.plan.WindowS))
 	}
 	s.warnAgent(w)
+	s.warnEndpoints(w)
 	if s.plan.TwinIndex() < 0 && s.plan.Design != plan.DesignArticle {
 		w.add("no-twin", "run", "No arm ran twice, so this run has no noise floor of its own.")
 	}

@@ -55,6 +55,9 @@ func TestOurStacks(t *testing.T) {
 		t.Fatalf("no golden assemblies under %s: %v", stacks, err)
 	}
 	for _, d := range dirs {
+		if !d.IsDir() {
+			continue // what the templates were made from
+		}
 		t.Run(d.Name(), func(t *testing.T) {
 			var open, hops []string
 			for _, f := range checkAll(t, read(t, filepath.Join(stacks, d.Name()))) {

@@ -55,7 +55,8 @@ that hoplab checks.`,
   hoplab check infra/ --var enable_alb_egress=true
   hoplab check cdk.out --before deployed/cdk.out`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(oneOf("format", format, "text", "json", "sarif"), oneOf("fail-on", failOn, "error", "warning"), oneOf("show", show, "note", "warning", "error")); err != nil {
+			if err := errors.Join(oneOf("format", format, "text", "json", "sarif", "markdown"),
+				oneOf("fail-on", failOn, "error", "warning"), oneOf("show", show, "note", "warning", "error")); err != nil {
 				return err
 			}
 			entries, err := suppressions(suppress, args)
@@ -88,7 +89,7 @@ that hoplab checks.`,
 	}
 	from.register(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&format, "format", "text", "text, json or sarif")
+	fl.StringVar(&format, "format", "text", "text, json, sarif, or markdown (for a comment)")
 	fl.StringVar(&failOn, "fail-on", "error", "the severity that fails the check: error or warning")
 	fl.StringVar(&suppress, "suppress", "", "file of accepted findings (default "+check.SuppressFile+" beside the first PATH)")
 	fl.StringVar(&before, "before", "", "PATH of the source of what is deployed now, to check the change")
@@ -110,6 +111,8 @@ func writeFindings(s streams, t *topology.Topology, findings []check.Finding, fo
 	switch format {
 	case "json":
 		return check.JSON(s.out, t.Name, findings)
+	case "markdown":
+		return check.Markdown(s.out, t.Name, findings)
 	case "sarif":
 		root, err := os.Getwd()
 		if err != nil {

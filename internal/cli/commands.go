@@ -17,6 +17,7 @@ func commands(s streams) []*cobra.Command {
 		newSim(s),
 		newCost(s),
 		newEnvoy(s),
+		newComment(s),
 		newVersion(s),
 		newSpin(s),
 		newApp(s),

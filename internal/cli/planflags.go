@@ -40,13 +40,15 @@ type planFlags struct {
 	budgets    []string
 	level      float64
 	stopAt     string
+	// endpoints replace the arms, for addresses that hoplab did not start.
+	endpoints []plan.Arm
 }
 
 func (f *planFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.profile, "profile", plan.ProfileStandard, "standard, quick, or article (the seed article's design, with its faults)")
 	fl.StringSliceVar(&f.arms, "arms", nil, "arms to compare: agent, bypass, mesh, mesh-tls, direct (default agent,bypass)")
-	fl.StringVar(&f.target, "target", plan.TargetLab, "lab or aws")
+	fl.StringVar(&f.target, "target", plan.TargetLab, "lab or aws; --arm takes any address")
 	fl.StringVar(&f.fabric, "fabric", plan.FabricLoopback, "the lab's network: loopback or netns")
 	fl.StringVar(&f.agent, "agent", "", "what runs as the agents: envoy, or lab, the lab's own (default envoy where one can be had)")
 	fl.StringVar(&f.client, "client", "", "who sends: native (lean) or http (k6/http); default from the profile")
@@ -94,6 +96,9 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 		if set("envoy-workers") {
 			p.EnvoyWorkers = f.workers // refused below
 		}
+	} else if p.Target == plan.TargetEndpoints {
+		p.ForEndpoints()
+		p.SetEndpoints(f.endpoints, !f.noTwin)
 	} else if p.Agent, err = f.chooseAgent(set("agent")); err != nil {
 		return p, err
 	} else if p.Agent == plan.AgentEnvoy || set("envoy-workers") {
@@ -127,7 +132,7 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 			custom = true
 		}
 	}
-	if set("arms") || set("no-aa") {
+	if set("arms") || set("no-aa") && p.Target != plan.TargetEndpoints {
 		names := f.arms
 		if !set("arms") {
 			names = []string{plan.ArmAgent, plan.ArmBypass}

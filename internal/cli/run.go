@@ -38,6 +38,7 @@ type runFlags struct {
 	format   string
 	inject   []string
 	aws      awsFlags
+	at       endpointFlags
 }
 
 func newRun(s streams) *cobra.Command {
@@ -45,7 +46,7 @@ func newRun(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Annotations: map[string]string{cleansUp: "yes"},
 		Use:         "run",
-		Short:       "Measure what the agent hop costs: the A/B experiment on the lab or in AWS",
+		Short:       "Measure what the agent hop costs: the A/B experiment on the lab, in AWS, or at any addresses",
 		Long: `Run the A/B experiment: take the templates of both arms (synthesized anew where
 app.go or stacks/ changed since they were kept), start them in the lab, send
 requests whose arm is drawn at random, prove the path of every one, and report
@@ -53,6 +54,11 @@ the difference with an interval. The first time builds k6 and the measured app
 into the user's cache. The agents are real Envoys, fetched once if there is none
 (hoplab envoy); where none can be had they are the lab's own, and the result
 says so. With CI=true the run fails instead.
+
+With --arm the arms are any two to six addresses, which hoplab did not start: what
+tells their responses apart is looked up, held for every request, and asked for
+before load goes to another machine. --dry-run sends ten requests to each and
+shows what they say.
 
 The result goes to a run directory (--out), with a page to open. The exit code
 is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
@@ -65,6 +71,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
   hoplab run --response-body 16k --access-log json
   hoplab run --budget 'p99 <= +2ms' --format markdown
   hoplab run --inject app:agent=200us        # a known answer to find
+  hoplab run --arm agent=http://10.0.1.5:8080 --arm bypass=http://10.0.1.6  # any addresses: docs/endpoints.md
   hoplab run --target aws                    # on the deployed stacks; shows time and cost, and asks
   hoplab run --resume runs/20261121-093000`,
 		Args: noArgs,
@@ -80,6 +87,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
 	fl.StringVar(&f.format, "format", "text", "text, json, markdown or junit")
 	fl.StringArrayVar(&f.inject, "inject", nil, "add a known delay: HOP[:ARM]=DURATION[@SHARE], e.g. agent=200us or app:bypass=1ms@0.02 (may repeat)")
 	f.aws.register(fl)
+	f.at.register(fl)
 	return cmd
 }
 
@@ -93,6 +101,15 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	}
 	if f.resume != "" {
 		return f.resumeRun(cmd, s)
+	}
+	if cmd.Flags().Changed("stack") {
+		return runStack(cmd, s, f)
+	}
+	if cmd.Flags().Changed("arm") {
+		return runEndpoints(cmd, s, f)
+	}
+	if err := f.at.unused(cmd); err != nil {
+		return err
 	}
 	p, err := f.plan(cmd, drawSeed)
 	if err != nil {
@@ -166,8 +183,11 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 	}
 	p := dir.Plan
 	p.Arms = slices.Clone(p.Arms) // deployment describes them again; the run's plan stays as it is
-	if p.Target == plan.TargetAWS {
+	switch p.Target {
+	case plan.TargetAWS:
 		return resumeAWS(cmd.Context(), s, f, dir)
+	case plan.TargetEndpoints:
+		return resumeEndpoints(cmd.Context(), s, f, dir)
 	}
 	if dir.Left() == 0 {
 		printable.Fprintf(s.err, "%s is complete; this renders it again\n", dir.Path)
@@ -275,7 +295,7 @@ func (f *runFlags) broken(ctx context.Context, s streams, dir *run.Dir, cause er
 		}
 	}
 	code := fail.Environment
-	if c := fail.CodeOf(cause); c == fail.Usage {
+	if c := fail.CodeOf(cause); c == fail.Usage || c == fail.Refused {
 		code = c
 	}
 	return fail.Newf(code, again, "the run in %s is partial: %w", dir.Path, cause)

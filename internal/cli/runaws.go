@@ -30,11 +30,14 @@ type awsFlags struct {
 	yes        bool
 	restartApp bool
 	account    string
+	stack      string
 }
 
 func (f *awsFlags) register(fl *pflag.FlagSet) {
-	fl.BoolVar(&f.yes, "yes", false, "with --target aws: start without asking")
+	fl.BoolVar(&f.yes, "yes", false, "start without asking, with --target aws and where --arm sends load to another machine")
 	fl.StringVar(&f.account, "account", "", "with --target aws: the account (12 digits) that it must be; nothing is asked of any other")
+	fl.StringVar(&f.stack, "stack", "",
+		"with --target aws: a stack that is not hoplab's own; says which arms it has and how to have the other, and measures both")
 	fl.BoolVar(&f.restartApp, "restart-app", false, "with --target aws: replace the app's tasks before every replicate")
 }
 

@@ -4,6 +4,8 @@
 // run follows from its seed.
 package plan
 
+import "github.com/hoplab/hoplab/loadtest/samplefile"
+
 // Schema is the value of Plan.Schema.
 const Schema = "hoplab/plan/v1"
 
@@ -33,8 +35,8 @@ const AccessLogOff = "OFF"
 type Plan struct {
 	Schema  string `json:"schema"`
 	Profile string `json:"profile"` // "standard", "quick", "article" or "custom"
-	Target  string `json:"target"`  // "lab" or "aws"
-	Fabric  string `json:"fabric"`  // "loopback" or "netns"; "" on aws
+	Target  string `json:"target"`  // "lab", "aws" or "endpoints"
+	Fabric  string `json:"fabric"`  // "loopback" or "netns"; "" elsewhere
 	// Agent is AgentEnvoy or AgentLab; "" on aws, which brings its own, and in
 	// the plans of a time when the lab had only its own. See LabAgent.
 	Agent  string `json:"agent,omitempty"`
@@ -71,6 +73,14 @@ type Plan struct {
 	Budgets    []Budget  `json:"budgets,omitempty"`
 	// StopAt, if not nil, lets the run end before Replicates; see Stop.
 	StopAt *Stop `json:"stop_at,omitempty"`
+	// Request is what is sent to endpoints that hoplab did not start; nil elsewhere.
+	Request *samplefile.Request `json:"request,omitempty"`
+	// Restart is the shell command that starts the endpoints' processes anew
+	// before each replicate; "" when nothing can.
+	Restart string `json:"restart,omitempty"`
+	// Alike is set when the user said that nothing in a response tells one arm
+	// from another.
+	Alike bool `json:"alike,omitempty"`
 	// Topology is the digest of what was deployed (templates), so that results
 	// of different deployments do not merge.
 	Topology string `json:"topology"`
@@ -85,6 +95,8 @@ type Arm struct {
 	// Ports says in words, for each stop of Path, which port counts there; nil when not known.
 	Ports  []string `json:"ports,omitempty"`
 	Expect Expect   `json:"expect"`
+	// Endpoint is where the arm is called, for the target endpoints; else nil.
+	Endpoint *Endpoint `json:"endpoint,omitempty"`
 }
 
 // Expect is the evidence that every response of an arm must carry.

@@ -28,10 +28,12 @@ const (
 
 // Targets and fabrics.
 const (
-	TargetLab      = "lab"
-	TargetAWS      = "aws"
-	FabricLoopback = "loopback"
-	FabricNetns    = "netns"
+	TargetLab = "lab"
+	TargetAWS = "aws"
+	// TargetEndpoints is addresses that hoplab did not start.
+	TargetEndpoints = "endpoints"
+	FabricLoopback  = "loopback"
+	FabricNetns     = "netns"
 )
 
 // StandardRate is the profiles' rate in requests/s. It is prime, so that no

@@ -30,7 +30,7 @@ const (
 // expected and the next step. The error carries fail.Usage.
 func (p *Plan) Validate() error {
 	for _, check := range []func() error{
-		p.checkWords, p.checkDeployed, p.checkNumbers, p.checkArms, p.checkDesign, p.checkQuantiles, p.checkStop,
+		p.checkWords, p.checkDeployed, p.checkNumbers, p.checkArms, p.checkEndpoints, p.checkDesign, p.checkQuantiles, p.checkStop,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -53,7 +53,7 @@ func (p *Plan) checkWords() error {
 		hint         string
 	}{
 		{"profile", p.Profile, append(Profiles(), ProfileCustom), "--profile sets it"},
-		{"target", p.Target, []string{TargetLab, TargetAWS}, "--target sets it"},
+		{"target", p.Target, []string{TargetLab, TargetAWS, TargetEndpoints}, "--target sets it"},
 		{"design", p.Design, []string{DesignRandom, DesignBlocks, DesignArticle}, ""},
 		{"client", p.Client, []string{"native", "http"}, "--client sets it"},
 	} {
@@ -61,15 +61,16 @@ func (p *Plan) checkWords() error {
 			return wrong(c.hint, "%s %q: expected %s", c.field, c.value, strings.Join(c.words, ", "))
 		}
 	}
+	brings := map[string]string{TargetAWS: "AWS brings its", TargetEndpoints: "endpoints have their"}[p.Target]
 	switch {
 	case p.Target == TargetLab && p.Fabric != FabricLoopback && p.Fabric != FabricNetns:
 		return wrong("--fabric sets it", "fabric %q: expected %s or %s on the lab", p.Fabric, FabricLoopback, FabricNetns)
 	case p.Agent != "" && p.Agent != AgentEnvoy && p.Agent != AgentLab:
 		return wrong("--agent sets it", "agent %q: expected %s or %s", p.Agent, AgentEnvoy, AgentLab)
-	case p.Target == TargetAWS && p.Agent != "":
-		return wrong("leave the agent out with target aws", "agent %q: AWS brings its own", p.Agent)
-	case p.Target == TargetAWS && p.Fabric != "":
-		return wrong("leave the fabric out with target aws", "fabric %q: AWS brings its own network", p.Fabric)
+	case p.Target != TargetLab && p.Agent != "":
+		return wrong("leave the agent out with target "+p.Target, "agent %q: %s own", p.Agent, brings)
+	case p.Target != TargetLab && p.Fabric != "":
+		return wrong("leave the fabric out with target "+p.Target, "fabric %q: %s own network", p.Fabric, brings)
 	}
 	return nil
 }
@@ -92,9 +93,9 @@ func (p *Plan) checkDeployed() error {
 	switch {
 	case p.EnvoyWorkers != 0 && p.LabAgent():
 		return wrong("leave --envoy-workers or --agent lab out", "envoy_workers %d: the agents are not Envoy", p.EnvoyWorkers)
-	case p.Target == TargetAWS && (p.ResponseBytes != 0 || p.AppProtocol != "" || p.AccessLog != "" || p.EnvoyWorkers != 0):
+	case p.Target != TargetLab && (p.ResponseBytes != 0 || p.AppProtocol != "" || p.AccessLog != "" || p.EnvoyWorkers != 0):
 		return wrong("deploy other templates, or leave --response-body, --app-protocol, --access-log and --envoy-workers out",
-			"target aws: the app and the agents are as they were deployed")
+			"target %s: the app and the agents are as they were deployed", p.Target)
 	}
 	return nil
 }

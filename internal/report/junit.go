@@ -133,7 +133,8 @@ func evidenceCase(v *view) junitCase {
 
 // looked reports whether anything says which way an arm's requests went.
 func looked(a summary.Arm) bool {
-	return len(a.Evidence.AgentHops) > 0 || a.Evidence.Missing > 0 || a.Evidence.Contradictions > 0 || a.Evidence.AgentCounter > 0
+	return len(a.Evidence.AgentHops) > 0 || a.Evidence.Missing > 0 || a.Evidence.Contradictions > 0 || a.Evidence.AgentCounter > 0 ||
+		len(a.Evidence.Headers) > 0
 }
 
 const notJudged = "Not judged: the evidence contradicts the plan."

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
@@ -173,24 +174,8 @@ func (m *markdown) command(title, command string) {
 }
 
 // mdSpecial is what Markdown, HTML inside it, or a forge's mention and issue links read as more than text.
-var mdSpecial = regexp.MustCompile("[\\\\`*_{}\\[\\]<>|#~&@$]")
-
 // mdText escapes text so that it is shown as it is.
-func mdText(text string) string {
-	return mdSpecial.ReplaceAllStringFunc(text, func(c string) string {
-		switch c {
-		case "<":
-			return "&lt;"
-		case ">":
-			return "&gt;"
-		case "&":
-			return "&amp;"
-		case "@":
-			return "&#64;"
-		}
-		return "\\" + c
-	})
-}
+func mdText(text string) string { return printable.Markdown(text) }
 
 // mdSentence escapes a sentence and keeps its code spans.
 func mdSentence(text string) string {

@@ -42,6 +42,8 @@ func notWhat(s *summary.Summary) string {
 			with = " (" + strings.Join(how, "; ") + ")"
 		}
 		return "Measured in the lab on this machine" + with + ", not in AWS."
+	case "endpoints":
+		return "Measured from this machine, at addresses that hoplab did not start; the way to them is part of every latency."
 	case "aws":
 		return "Measured in one AWS deployment; another account, region or day may differ."
 	}
@@ -140,6 +142,8 @@ func proofWords(a summary.Arm) string {
 	switch {
 	case a.Requests == 0:
 		return "no requests"
+	case len(e.Headers) > 0:
+		return heldWords(e, answered)
 	case len(e.AgentHops) == 0 && e.Missing == 0 && e.Contradictions == 0:
 		return "the path was not recorded"
 	}
@@ -159,6 +163,15 @@ func proofWords(a summary.Arm) string {
 	}
 	if e.Missing > 0 {
 		text += fmt.Sprintf("; %s without proof", quantity.Count(e.Missing))
+	}
+	return text
+}
+
+// heldWords says how many responses said what they had to, and what that is.
+func heldWords(e summary.Evidence, answered int64) string {
+	text := fmt.Sprintf("%s of %s said %s", quantity.Count(e.Held), quantity.Count(answered), strings.Join(cleanAll(e.Headers), ", "))
+	if e.Contradictions > 0 {
+		text += fmt.Sprintf("; %s against the plan", quantity.Count(e.Contradictions))
 	}
 	return text
 }

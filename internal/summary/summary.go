@@ -105,6 +105,10 @@ type LatencyUs struct {
 type Evidence struct {
 	AgentHops      map[string]int64 `json:"agent_hops"`
 	Contradictions int64            `json:"contradictions"`
+	// Headers is what the responses of an arm at an address that hoplab did not
+	// start had to say ("server = envoy", "no via"), and Held counts those that did.
+	Headers []string `json:"headers,omitempty"`
+	Held    int64    `json:"held,omitempty"`
 	// Missing counts successful requests that carried no proof at all.
 	Missing int64 `json:"missing"`
 	// By says which evidence was used, e.g. "response headers", "peer address", "agent counters".

@@ -59,6 +59,7 @@ const (
 	maxClasses = 1 << 18 // distinct (arm, outcome) pairs in a file
 	maxClass   = 8 << 10 // bytes of one class as JSON, all of it escaped
 	maxError   = 256     // bytes of Outcome.Error, Peer and Via each
+	maxSeen    = 1024    // bytes of Outcome.Seen
 	maxUnits   = 1 << 50 // of any time: 13 days in ns, so that no product overflows
 )
 

@@ -31,6 +31,11 @@ type Load struct {
 	// RequestBytes is the size of the body that every request carries, as a POST;
 	// 0 sends GETs.
 	RequestBytes int `json:"request_bytes,omitempty"`
+	// Request is what every request is beside its size; nil is a GET of the arm's
+	// URL over HTTP/1.1, or a POST of RequestBytes.
+	Request *Request `json:"request,omitempty"`
+	// Watch names the response headers that Outcome.Seen tells of; at most MaxWatch.
+	Watch []Watched `json:"watch,omitempty"`
 	// Client chooses who sends: "native" (k6/x/hoplab) or "http" (k6/http).
 	Client string `json:"client"`
 	// Generator and Generators say which share of the iterations is this process's; 0 of 1 for a single one.
@@ -55,6 +60,9 @@ type LoadArm struct {
 	// Dial, when set, is the address that is really connected to ("127.0.0.1:34567"),
 	// while the URL decides the Host header. Empty dials the URL's host.
 	Dial string `json:"dial,omitempty"`
+	// ServerName, when set, is the name in the TLS handshake that the certificate
+	// must be for; empty takes the URL's host.
+	ServerName string `json:"server_name,omitempty"`
 	// From, when set, is the local address to connect from ("127.18.0.2"), which
 	// is then the peer that the app must see. It needs Dial with an address and
 	// the native client: k6/http has no such choice for each request.

@@ -50,6 +50,9 @@ type Outcome struct {
 	BodyBytes   int `json:"body_bytes"`
 	// ServiceMs is x-envoy-upstream-service-time, -1 when absent.
 	ServiceMs int `json:"service_ms"`
+	// Seen is what the response said in the headers of Load.Watch; see Load.Seen.
+	// It is "" where nothing is watched.
+	Seen string `json:"seen,omitempty"`
 	// Reused tells whether the request went out on a connection that was open
 	// already: it did not have to wait for a new one.
 	Reused bool `json:"reused"`

@@ -71,6 +71,9 @@ func (l *Load) Validate() error {
 	if l.RequestBytes < 0 || l.RequestBytes > MaxRequestBytes {
 		return fmt.Errorf("load: request_bytes is %d; expected 0 to %d", l.RequestBytes, MaxRequestBytes)
 	}
+	if err := l.validateRequest(); err != nil {
+		return err
+	}
 	if l.VUs < 1 {
 		return fmt.Errorf("load: vus is %d; at least 1 is needed", l.VUs)
 	}

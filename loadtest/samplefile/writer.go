@@ -56,7 +56,8 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 }
 
 // Write appends a record. Late and Blocked are rounded to µs, Latency to 100
-// ns; texts of the outcome are cut to 256 bytes of valid UTF-8. A record that
+// ns; texts of the outcome are cut to 256 bytes of valid UTF-8,
+// Seen to 1024. A record that
 // the header does not allow (an arm out of range, a negative number) is
 // refused, and the file stays usable; an error of the underlying writer is
 // final and is returned by every later call.
@@ -115,6 +116,7 @@ func (w *Writer) intern(c class) (int, error) {
 	c.Outcome.Error = cut(c.Outcome.Error)
 	c.Outcome.Peer = cut(c.Outcome.Peer)
 	c.Outcome.Via = cut(c.Outcome.Via)
+	c.Outcome.Seen = cutTo(c.Outcome.Seen, maxSeen)
 	if c != raw { // keep only the cut form, or long texts would fill the table
 		return w.intern(c)
 	}
@@ -213,12 +215,14 @@ func (w *Writer) Records() int64 {
 func units(d time.Duration, unit int64) uint64 { return uint64((int64(d) + unit/2) / unit) }
 
 // cut returns s as valid UTF-8 of at most maxError bytes.
-func cut(s string) string {
+func cut(s string) string { return cutTo(s, maxError) }
+
+func cutTo(s string, limit int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= maxError {
+	if len(s) <= limit {
 		return s
 	}
-	s = s[:maxError]
+	s = s[:limit]
 	for len(s) > 0 {
 		if r, n := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || n > 1 {
 			break

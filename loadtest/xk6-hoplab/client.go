@@ -2,6 +2,7 @@ package hoplab
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,13 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"go.k6.io/k6/lib/netext"
+	"golang.org/x/net/http2"
 
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
@@ -24,10 +24,11 @@ import (
 // for names and addresses.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// client sends the requests of one virtual user: HTTP/1.1 GETs or POSTs, one at
-// a time, over one connection per arm. It follows no redirect, as no load balancer
+// client sends the requests of one virtual user, one at a time, over one
+// connection per arm, in HTTP/1.1 or as the load says in HTTP/2. It follows no redirect, as no load balancer
 // would. It is not safe for concurrent use.
 type client struct {
+	load      *samplefile.Load
 	dial      dialFunc
 	tls       *tls.Config // nil means the defaults
 	timeout   time.Duration
@@ -43,7 +44,8 @@ type target struct {
 	dial    dialFunc                // nil for the client's own
 	inside  func(dialFunc) dialFunc // makes a dialer's sockets in the arm's network namespace; nil for the process's own
 	server  string                  // TLS server name; "" for plain HTTP
-	request []byte
+	request []byte                  // of HTTP/1.1
+	model   *http.Request           // of HTTP/2
 }
 
 // dialFrom returns a dialer that connects from a local address. It is k6's, so
@@ -81,35 +83,27 @@ func newTarget(arm samplefile.LoadArm, load *samplefile.Load) (target, error) {
 		t.address = net.JoinHostPort(u.Hostname(), port)
 	}
 	if u.Scheme == "https" {
-		t.server = u.Hostname()
+		t.server = cmp.Or(arm.ServerName, u.Hostname())
 	}
-	// Host and User-Agent are what k6/http sends; both clients cost the path the same.
-	text := method(load) + " " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\nUser-Agent: hoplab\r\n"
-	body := bodyOf(load)
-	if body != "" {
-		text += "Content-Length: " + strconv.Itoa(len(body)) + "\r\nContent-Type: text/plain\r\n"
+	fields, err := fieldsOf(load, u)
+	if err != nil {
+		return target{}, err
 	}
-	if !load.KeepAlive {
-		text += "Connection: close\r\n"
+	if load.Request != nil && load.Request.HTTP2 {
+		t.model = h2Request(load, u, fields)
+		return t, nil
 	}
-	t.request = []byte(text + "\r\n" + body)
+	t.request = h1Request(load, u, fields)
 	return t, nil
 }
 
-// method is that of every request of a load.
-func method(load *samplefile.Load) string {
-	if load.RequestBytes > 0 {
-		return http.MethodPost
-	}
-	return http.MethodGet
-}
-
-// bodyOf is what every request of a load carries.
-func bodyOf(load *samplefile.Load) string { return strings.Repeat("x", load.RequestBytes) }
-
 func newClient(load *samplefile.Load, dial dialFunc, tlsConfig *tls.Config, opened *atomic.Int64) (*client, error) {
+	tlsConfig, err := trusting(load, tlsConfig)
+	if err != nil {
+		return nil, err
+	}
 	c := &client{
-		dial: dial, tls: tlsConfig, timeout: samplefile.Seconds(load.TimeoutS),
+		load: load, dial: dial, tls: tlsConfig, timeout: samplefile.Seconds(load.TimeoutS),
 		keepAlive: load.KeepAlive, opened: opened, conns: make([]*persistent, len(load.Arms)),
 	}
 	for _, arm := range load.Arms {
@@ -126,12 +120,12 @@ func newClient(load *samplefile.Load, dial dialFunc, tlsConfig *tls.Config, open
 // its work: blocked and the timeout count from it. A failure is an outcome
 // like any other. A kept connection that the server closed before the first
 // byte of the answer is replaced once, as RFC 9112 section 9.3.1 allows for a
-// GET, and for a POST of which the client knows that it changes nothing, as the
-// measured app's; its time is then part of blocked.
+// GET, and for another request of a measurement, which may be sent any number of
+// times; its time is then part of blocked.
 func (c *client) do(ctx context.Context, arm int, began time.Time) exchange {
 	for {
 		conn, reused := c.conns[arm], true
-		if conn != nil && conn.br.Buffered() > 0 { // bytes that nobody asked for
+		if conn != nil && !conn.usable() {
 			c.drop(arm)
 			conn = nil
 		}
@@ -142,10 +136,9 @@ func (c *client) do(ctx context.Context, arm int, began time.Time) exchange {
 			}
 			c.conns[arm], reused = conn, false
 		}
-		_ = conn.SetDeadline(began.Add(c.timeout))
-		release := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // the run ends: so does the request
+		bounded, release := conn.bound(ctx, began.Add(c.timeout))
 		sent := time.Now()
-		outcome, err := conn.roundTrip(c.arms[arm].request)
+		outcome, err := conn.roundTrip(bounded, &c.arms[arm], c.load)
 		done := time.Now()
 		cut := !release()
 		if err != nil && reused && conn.stale(err) && ctx.Err() == nil {
@@ -206,15 +199,25 @@ func (c *client) connect(ctx context.Context, arm int, began time.Time) (*persis
 			cfg = &tls.Config{}
 		}
 		cfg.ServerName, cfg.NextProtos = t.server, []string{"http/1.1"}
+		if t.model != nil {
+			cfg.NextProtos = []string{http2.NextProtoTLS}
+		}
 		secure := tls.Client(raw, cfg)
 		if err := secure.HandshakeContext(dialCtx); err != nil {
 			_ = raw.Close()
 			return nil, err
 		}
 		p.Conn = secure
+		if t.model != nil && secure.ConnectionState().NegotiatedProtocol != http2.NextProtoTLS {
+			_ = raw.Close()
+			return nil, errors.New("the server does not speak HTTP/2")
+		}
+	}
+	p.in.r = p.Conn
+	if t.model != nil {
+		return p, p.multiplex()
 	}
 	p.br = bufio.NewReaderSize(&p.in, 4<<10)
-	p.in.r = p.Conn
 	return p, nil
 }
 
@@ -229,39 +232,69 @@ func (c *client) drop(arm int) {
 type persistent struct {
 	net.Conn
 	in      counter
-	br      *bufio.Reader
-	before  int64 // bytes consumed before the current response
-	closing bool  // the server will close after the last response
+	br      *bufio.Reader     // of HTTP/1.1
+	h2      *http2.ClientConn // nil for HTTP/1.1
+	before  int64             // bytes consumed before the current response
+	closing bool              // the server will close after the last response
 }
 
-// counter counts the bytes read.
+// counter counts the bytes read, which HTTP/2 does from a goroutine of its own.
 type counter struct {
 	r io.Reader
-	n int64
+	n atomic.Int64
 }
 
 func (c *counter) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }
 
 // consumed is the number of bytes taken from the connection's stream so far.
-func (p *persistent) consumed() int64 { return p.in.n - int64(p.br.Buffered()) }
+func (p *persistent) consumed() int64 {
+	n := p.in.n.Load()
+	if p.br != nil {
+		n -= int64(p.br.Buffered())
+	}
+	return n
+}
 
-var getRequest = &http.Request{Method: http.MethodGet}
+// bound gives the next request its end: at the deadline, or when ctx ends. release
+// takes that back and reports whether ctx had not ended. HTTP/2 reads between
+// requests too, so that there the end is the request's and not the connection's.
+func (p *persistent) bound(ctx context.Context, deadline time.Time) (bounded context.Context, release func() bool) {
+	if p.h2 != nil {
+		bounded, cancel := context.WithDeadline(ctx, deadline)
+		return bounded, func() bool { cancel(); return ctx.Err() == nil }
+	}
+	_ = p.SetDeadline(deadline)
+	return ctx, context.AfterFunc(ctx, func() { _ = p.SetDeadline(time.Unix(1, 0)) }) // the run ends: so does the request
+}
+
+// usable reports whether a kept connection can take a request: nothing arrived
+// that nobody asked for, and the server has not said that it goes away.
+func (p *persistent) usable() bool {
+	if p.h2 != nil {
+		return p.h2.CanTakeNewRequest()
+	}
+	return p.br.Buffered() == 0
+}
 
 // roundTrip writes the request and reads the whole response. On an error the
 // outcome holds what had arrived.
-func (p *persistent) roundTrip(request []byte) (samplefile.Outcome, error) {
-	o := samplefile.Outcome{ServiceMs: -1}
+func (p *persistent) roundTrip(ctx context.Context, t *target, load *samplefile.Load) (samplefile.Outcome, error) {
 	p.before = p.consumed()
-	if _, err := p.Write(request); err != nil {
+	if p.h2 != nil {
+		return p.stream(ctx, t, load)
+	}
+	o := samplefile.Outcome{ServiceMs: -1}
+	if _, err := p.Write(t.request); err != nil {
 		return o, err
 	}
-	resp, err := http.ReadResponse(p.br, getRequest)
+	sent := &http.Request{Method: load.SendMethod()}
+	resp, err := http.ReadResponse(p.br, sent)
 	for err == nil && resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
-		resp, err = http.ReadResponse(p.br, getRequest) // interim responses say nothing
+		resp, err = http.ReadResponse(p.br, sent) // interim responses say nothing
 	}
 	if err != nil {
 		return o, err
@@ -269,8 +302,7 @@ func (p *persistent) roundTrip(request []byte) (samplefile.Outcome, error) {
 	o.Status = resp.StatusCode
 	o.HeaderBytes = int(p.consumed() - p.before)
 	p.closing = resp.Close
-	h := resp.Header
-	evidence(&o, h.Get, func(k string) bool { _, ok := h[k]; return ok })
+	evidence(&o, resp.Header.Values, load)
 	n, err := io.Copy(io.Discard, resp.Body)
 	o.BodyBytes = int(n)
 	if cerr := resp.Body.Close(); err == nil {
@@ -284,5 +316,5 @@ func (p *persistent) roundTrip(request []byte) (samplefile.Outcome, error) {
 func (p *persistent) stale(err error) bool {
 	ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-	return ended && p.in.n == p.before
+	return ended && p.in.n.Load() == p.before
 }

@@ -6,6 +6,7 @@ require (
 	github.com/grafana/sobek v0.0.0-20260429085637-a66d4790012b // the JavaScript values that k6 passes to an extension
 	github.com/hoplab/hoplab/loadtest/samplefile v0.1.0 // the sample format, shared with hoplab
 	go.k6.io/k6 v1.8.1 // what is extended; the version that internal/k6 builds
+	golang.org/x/net v0.56.0 // HTTP/2 to endpoints that the user names; k6 requires it already
 	golang.org/x/sys v0.46.0 // entering a network namespace: standard syscall lacks setns; k6 requires it already
 )
 
@@ -51,7 +52,6 @@ require (
 	go.opentelemetry.io/otel/trace v1.44.0 // indirect
 	go.opentelemetry.io/proto/otlp v1.10.0 // indirect
 	golang.org/x/crypto v0.53.0 // indirect
-	golang.org/x/net v0.56.0 // indirect
 	golang.org/x/text v0.39.0 // indirect
 	golang.org/x/time v0.14.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260414002931-afd174a4e478 // indirect

@@ -226,13 +226,13 @@ func (m *module) viaK6(i int, arm samplefile.LoadArm, load *samplefile.Load) (so
 	headers := map[string]string{}
 	var body any // null for none
 	if load.RequestBytes > 0 {
-		body, headers["Content-Type"] = bodyOf(load), "text/plain"
+		body, headers["Content-Type"] = load.SendBody(), "text/plain"
 	}
 	if arm.Dial != "" && u.Scheme == "http" {
 		headers["Host"], u.Host = u.Host, arm.Dial
 	}
 	return m.vu.Runtime().ToValue(map[string]any{
-		"arm": i, "method": method(load), "url": u.String(), "body": body,
+		"arm": i, "method": load.SendMethod(), "url": u.String(), "body": body,
 		"params": map[string]any{
 			"headers": headers, "redirects": 0, "responseType": "none",
 			"timeout": samplefile.Seconds(load.TimeoutS).Milliseconds(),
@@ -255,7 +255,7 @@ func (m *module) record(call sobek.FunctionCall) sobek.Value {
 		m.rec.aborted.Add(1)
 		return sobek.Undefined()
 	}
-	o := k6Outcome(res)
+	o := k6Outcome(res, at.s.load)
 	if res.Timings.Connecting > 0 {
 		m.rec.connections.Add(1)
 	}

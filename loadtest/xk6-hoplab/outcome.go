@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 
 	k6http "go.k6.io/k6/js/modules/k6/http"
@@ -23,15 +25,17 @@ const (
 	envoyServer   = "envoy"
 )
 
-// evidence fills the part of an outcome that headers prove. get returns a
-// header's value, "" when it is absent; has tells an absent one from an empty one.
-func evidence(o *samplefile.Outcome, get func(string) string, has func(string) bool) {
+// evidence fills the part of an outcome that headers prove. values returns all
+// of a header's values, none when it is absent.
+func evidence(o *samplefile.Outcome, values func(string) []string, load *samplefile.Load) {
+	get := func(name string) string { return strings.Join(values(name), ", ") }
+	o.Seen = load.Seen(values)
 	o.Peer, o.Via = get(peerHeader), get(appHeader)
 	o.ServiceMs = -1
 	if ms, err := strconv.Atoi(get(serviceHeader)); err == nil && ms >= 0 {
 		o.ServiceMs = ms
 	}
-	switch server, service := get(serverHeader) == envoyServer, has(serviceHeader); {
+	switch server, service := get(serverHeader) == envoyServer, len(values(serviceHeader)) > 0; {
 	case server && service:
 		o.AgentHeaders = 1
 	case server || service:
@@ -86,7 +90,7 @@ func k6ErrorKind(code int, text string) string {
 // header block nor, with discarded bodies, the body: HeaderBytes is computed
 // from the status line and the headers, which is exact unless a header was sent
 // twice or the body chunked, and BodyBytes is the Content-Length, 0 without one.
-func k6Outcome(res *k6http.Response) samplefile.Outcome {
+func k6Outcome(res *k6http.Response, load *samplefile.Load) samplefile.Outcome {
 	o := samplefile.Outcome{
 		Status: res.Status,
 		Error:  k6ErrorKind(res.ErrorCode, res.Error),
@@ -95,8 +99,12 @@ func k6Outcome(res *k6http.Response) samplefile.Outcome {
 	if res.ErrorCode >= 1400 && res.ErrorCode < 1600 {
 		o.Error = "" // k6 calls a status from 400 an error too
 	}
-	get := func(k string) string { return res.Headers[k] }
-	evidence(&o, get, func(k string) bool { _, ok := res.Headers[k]; return ok })
+	evidence(&o, func(name string) []string {
+		if v, ok := res.Headers[http.CanonicalHeaderKey(name)]; ok {
+			return []string{v}
+		}
+		return nil
+	}, load)
 	if res.Status == 0 {
 		return o
 	}
@@ -104,7 +112,7 @@ func k6Outcome(res *k6http.Response) samplefile.Outcome {
 	for k, v := range res.Headers {
 		o.HeaderBytes += len(k) + len(": ") + len(v) + len("\r\n")
 	}
-	if n, err := strconv.Atoi(get("Content-Length")); err == nil && n >= 0 {
+	if n, err := strconv.Atoi(res.Headers["Content-Length"]); err == nil && n >= 0 {
 		o.BodyBytes = n
 	}
 	return o

@@ -13,9 +13,13 @@ import (
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
-// maxOtherErrors bounds the distinct texts behind "other: ". A server could
-// otherwise make a new outcome of every request.
+// maxOtherErrors bounds the distinct texts behind "other: ", and those of
+// watched headers with them. A server could otherwise make a new outcome of
+// every request.
 const maxOtherErrors = 100
+
+// moreSeen stands for what watched headers say beyond that. No plan expects it.
+const moreSeen = "(more)"
 
 // recorder owns the sample file and what must be counted beside it. Its
 // methods are safe for concurrent use.
@@ -113,10 +117,11 @@ func (r *recorder) begin(scenario time.Time) (*started, error) {
 }
 
 // header describes the load without the place of its file, which is no part of
-// what was measured and names a folder of this machine; r.mu is held.
+// what was measured and names a folder of this machine, and without the form of
+// its requests, which is in the plan and may be long; r.mu is held.
 func (r *recorder) header(start time.Time) samplefile.Header {
 	load := *r.load
-	load.Out = ""
+	load.Out, load.Request = "", nil
 	return samplefile.Header{Load: load, Build: build(), StartUnixNs: start.UnixNano()}
 }
 
@@ -132,6 +137,9 @@ func (r *recorder) arm(load *samplefile.Load, i int64) int {
 func (r *recorder) write(s *started, rec samplefile.Record) error {
 	if text, ok := strings.CutPrefix(rec.Outcome.Error, "other: "); ok && !r.knownOther(text) {
 		rec.Outcome.Error = "other: (more kinds of errors)"
+	}
+	if seen := rec.Outcome.Seen; seen != "" && !r.knownOther("seen: "+seen) {
+		rec.Outcome.Seen = moreSeen
 	}
 	err := s.writer.Write(rec)
 	if err == nil {

@@ -234,7 +234,7 @@ func TestOutcomeOfK6(t *testing.T) {
 		{"end", func(r *httpext.Response) { *r = httpext.Response{ErrorCode: 1000, Error: "EOF"} },
 			samplefile.Outcome{Error: "eof", ServiceMs: -1}},
 	} {
-		if got := k6Outcome(res(c.change)); got != c.want {
+		if got := k6Outcome(res(c.change), &samplefile.Load{}); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
