@@ -43,8 +43,8 @@ type Resource struct {
 	// strings, as CloudFormation takes 80 and "80" alike; lists are []any and maps
 	// map[string]any. Read them with Text, Int, Flag, List and Map.
 	Properties map[string]any
-	// Attributes are what Fn::GetAtt gives, by name.
-	Attributes map[string]string
+	// Attributes are what Fn::GetAtt gives, by name: texts, and lists of texts.
+	Attributes map[string]any
 	// ID is the resource's in the lab's topology and in lab.Status.
 	ID topology.ID
 	// Replaced is set for a resource in whose place the update under way has made
