@@ -91,7 +91,7 @@ func (u *update) services() (deploys []func(had map[topology.ID]bool)) {
 		s := u.dc.service(n.def.ID)
 		if s == nil || s.removed {
 			if s != nil { // its last tasks still run: theirs and their deployments' names are taken
-				n.started, n.deployments = s.started, s.deployments
+				n.started, n.deployments, n.faults = s.started, s.deployments, s.faults
 			}
 			n.copy, u.dc.byID[n.def.ID] = u.dc, n
 			u.note(n.def.Origin, n.name(), "service", "added")

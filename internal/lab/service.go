@@ -36,6 +36,7 @@ type service struct {
 	failures int
 	broken   bool
 	fault    string // how the last deployment failed
+	faults   int    // deployments that failed
 	removed  bool   // the deployment has it no more; its last tasks are being stopped
 	stopped  []StoppedTask
 }
@@ -272,6 +273,7 @@ func (s *service) failed() {
 	// Half of the desired count, at least 3 and at most 200.
 	if limit := min(max((s.desired+1)/2, 3), 200); s.failures >= limit {
 		s.broken, s.fault = true, "its deployment failed: tasks failed to start"
+		s.faults++
 		s.event("(deployment %s) deployment failed: tasks failed to start.", s.deploymentName(s.current.number))
 		s.rollBack()
 	}

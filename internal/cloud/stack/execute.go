@@ -222,7 +222,7 @@ func (u *update) make(st *step, old *physical) (func(context.Context) error, err
 	p := &physical{body: st.body}
 	p.Resource = Resource{Stack: s.name, StackID: s.id, LogicalID: id, Type: st.body.typ, Metadata: st.body.metadata, Created: s.all.now()}
 	bound, props, err := s.resolved(st.body)
-	p.bound, p.Properties = bound, props
+	p.bound, p.Properties, p.Key = bound, props, s.newKey(id)
 	if err == nil {
 		p.Identity, err = s.all.provider.Identify(p.Resource)
 	}
@@ -239,16 +239,17 @@ func (u *update) make(st *step, old *physical) (func(context.Context) error, err
 	s.current[id] = p
 	s.all.made++
 	s.all.serial[p] = s.all.made
+	if err != nil {
+		p.Identity, p.Key = Identity{}, ""
+	}
 	if old != nil {
 		s.note(p, string(what)+"_IN_PROGRESS", "Requested update requires the creation of a new physical resource; hence creating one.")
 	} else {
 		s.note(p, string(what)+"_IN_PROGRESS", "")
 	}
 	if err != nil {
-		p.PhysicalID, p.Key = "", ""
 		return nil, err
 	}
-	p.Key = s.newKey(id)
 	for _, on := range s.target.uses[id] {
 		if q := s.current[on]; q != nil {
 			p.waits = append(p.waits, q.Key)
@@ -261,13 +262,13 @@ func (u *update) make(st *step, old *physical) (func(context.Context) error, err
 
 // taken refuses a name that a resource has already.
 func (a *Stacks) taken(p *physical) error {
-	if !p.Named {
+	if p.Name == "" {
 		return nil
 	}
 	for _, s := range a.stacks {
 		for _, o := range s.physicals() {
-			if o != p && o.Type == p.Type && o.PhysicalID == p.PhysicalID && o.PhysicalID != "" {
-				return fmt.Errorf("%s already exists in stack %s", p.PhysicalID, s.id)
+			if o != p && o.Type == p.Type && o.Name == p.Name {
+				return fmt.Errorf("%s already exists in stack %s", p.Name, s.id)
 			}
 		}
 	}

@@ -21,8 +21,9 @@ type Identity struct {
 	PhysicalID string
 	ARN        string         // empty for a type that has none
 	Attributes map[string]any // of Fn::GetAtt: texts, and lists of texts
-	// Named is set when the template chose the name, so that two cannot be.
-	Named bool
+	// Name is the one that the template chose, which no other of the type may
+	// have; empty for one that CloudFormation chose.
+	Name string
 }
 
 // Step is what happens to a resource.
