@@ -13,6 +13,7 @@ func commands(s streams) []*cobra.Command {
 		newExplain(s),
 		newDiagnose(s),
 		newLab(s),
+		newCloud(s),
 		newLearn(s),
 		newSim(s),
 		newCost(s),
