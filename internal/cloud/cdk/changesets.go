@@ -29,7 +29,7 @@ func (b *Backend) changeSets(s *wire.Server) {
 }
 
 func (b *Backend) createChangeSet(_ context.Context, in *cloudformation.CreateChangeSetInput) (*cloudformation.CreateChangeSetOutput, error) {
-	if in.ChangeSetType == types.ChangeSetTypeImport || len(in.ResourcesToImport) > 0 || aws.ToBool(in.ImportExistingResources) {
+	if in.ChangeSetType == types.ChangeSetTypeImport || len(in.ResourcesToImport) > 0 {
 		return nil, refusal(stack.CodeValidation, "hoplab cloud does not import resources")
 	}
 	input := stack.Input{Stack: aws.ToString(in.StackName), Name: aws.ToString(in.ChangeSetName), Description: aws.ToString(in.Description),
