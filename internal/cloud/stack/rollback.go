@@ -18,7 +18,10 @@ func (u *update) rollBack(ctx context.Context, why string) {
 	}
 	if u.creating {
 		s.say("ROLLBACK_IN_PROGRESS", why+"Rollback requested by user.")
-		s.deleteAll(ctx, false)
+		if left := s.deleteAll(ctx, false); len(left) > 0 {
+			s.say("ROLLBACK_FAILED", "The following resource(s) failed to delete: ["+strings.Join(left, ", ")+"]. ")
+			return
+		}
 		s.say("ROLLBACK_COMPLETE", "")
 		return
 	}
