@@ -131,7 +131,7 @@ func leftBehind(p labctl.Place) (string, error) {
 	}
 	var was cloud.Summary
 	if err := json.Unmarshal(data, &was); err != nil {
-		return "", nil //nolint:nilerr // cut short by what ended it
+		return "", nil // cut short by what ended it
 	}
 	var stacks []string
 	for _, st := range was.Stacks {

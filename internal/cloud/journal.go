@@ -33,7 +33,8 @@ type Stack struct {
 
 // Summary says what the account holds now.
 func (c *Cloud) Summary() Summary {
-	out := Summary{Endpoint: c.endpoint, Region: c.opts.Region, PID: os.Getpid(), Since: c.begun, Stacks: []Stack{}, StateOnly: map[string]int{}}
+	out := Summary{Endpoint: c.endpoint, Region: c.opts.Region, PID: os.Getpid(), Since: c.begun,
+		Stacks: []Stack{}, StateOnly: map[string]int{}}
 	resources := map[string]int{}
 	for _, r := range c.stacks.All() {
 		resources[r.StackID]++

@@ -63,7 +63,8 @@ const user = "arn:aws:iam::" + account.ID + ":user/hoplab-cloud"
 
 func (b *Backend) sts(s *wire.Server) {
 	wire.Handle(s, "sts", "GetCallerIdentity", func(context.Context, *sts.GetCallerIdentityInput) (*sts.GetCallerIdentityOutput, error) {
-		return &sts.GetCallerIdentityOutput{Account: aws.String(account.ID), Arn: aws.String(user), UserId: aws.String("AIDAHOPLABCLOUD000000")}, nil
+		return &sts.GetCallerIdentityOutput{Account: aws.String(account.ID), Arn: aws.String(user),
+			UserId: aws.String("AIDAHOPLABCLOUD000000")}, nil
 	})
 	// Roles are not enforced: whoever asks for one of the account's gets its name.
 	wire.Handle(s, "sts", "AssumeRole", func(_ context.Context, in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput, error) {
@@ -147,7 +148,8 @@ func (b *Backend) ecr(s *wire.Server) {
 	find := func(name string) (account.Resource, error) {
 		r, ok := account.Find(b.Account, "AWS::ECR::Repository", name)
 		if !ok {
-			return r, refusal("RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, account.ID)
+			return r, refusal("RepositoryNotFoundException",
+				"The repository with name '%s' does not exist in the registry with id '%s'", name, account.ID)
 		}
 		return r, nil
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cf "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	"github.com/hoplab/hoplab/internal/cloud/stack"
@@ -22,13 +22,13 @@ func (b *Backend) changeSets(s *wire.Server) {
 	wire.Handle(s, service, "CreateChangeSet", b.createChangeSet)
 	wire.Handle(s, service, "DescribeChangeSet", b.describeChangeSet)
 	wire.Handle(s, service, "ExecuteChangeSet", b.executeChangeSet)
-	wire.Handle(s, service, "DeleteChangeSet", func(_ context.Context, in *cloudformation.DeleteChangeSetInput) (*cloudformation.DeleteChangeSetOutput, error) {
-		return &cloudformation.DeleteChangeSetOutput{}, fault(b.Stacks.DeleteChangeSet(aws.ToString(in.StackName), aws.ToString(in.ChangeSetName)))
+	wire.Handle(s, service, "DeleteChangeSet", func(_ context.Context, in *cf.DeleteChangeSetInput) (*cf.DeleteChangeSetOutput, error) {
+		return &cf.DeleteChangeSetOutput{}, fault(b.Stacks.DeleteChangeSet(aws.ToString(in.StackName), aws.ToString(in.ChangeSetName)))
 	})
 	wire.Handle(s, service, "ListChangeSets", b.listChangeSets)
 }
 
-func (b *Backend) createChangeSet(_ context.Context, in *cloudformation.CreateChangeSetInput) (*cloudformation.CreateChangeSetOutput, error) {
+func (b *Backend) createChangeSet(_ context.Context, in *cf.CreateChangeSetInput) (*cf.CreateChangeSetOutput, error) {
 	if in.ChangeSetType == types.ChangeSetTypeImport || len(in.ResourcesToImport) > 0 {
 		return nil, refusal(stack.CodeValidation, "hoplab cloud does not import resources")
 	}
@@ -48,15 +48,15 @@ func (b *Backend) createChangeSet(_ context.Context, in *cloudformation.CreateCh
 	if err != nil {
 		return nil, fault(err)
 	}
-	return &cloudformation.CreateChangeSetOutput{Id: &id, StackId: &stackID}, nil
+	return &cf.CreateChangeSetOutput{Id: &id, StackId: &stackID}, nil
 }
 
-func (b *Backend) describeChangeSet(_ context.Context, in *cloudformation.DescribeChangeSetInput) (*cloudformation.DescribeChangeSetOutput, error) {
+func (b *Backend) describeChangeSet(_ context.Context, in *cf.DescribeChangeSetInput) (*cf.DescribeChangeSetOutput, error) {
 	c, err := b.Stacks.ChangeSet(aws.ToString(in.StackName), aws.ToString(in.ChangeSetName))
 	if err != nil {
 		return nil, fault(err)
 	}
-	out := &cloudformation.DescribeChangeSetOutput{ChangeSetId: &c.ID, ChangeSetName: &c.Name, StackId: &c.StackID, StackName: &c.Stack,
+	out := &cf.DescribeChangeSetOutput{ChangeSetId: &c.ID, ChangeSetName: &c.Name, StackId: &c.StackID, StackName: &c.Stack,
 		Status: types.ChangeSetStatus(c.Status), ExecutionStatus: types.ExecutionStatus(c.Execution), CreationTime: &c.Created,
 		Description: optional(c.Description), StatusReason: optional(c.Reason), Tags: tags(c.Tags), Parameters: parameters(c.Parameters)}
 	for i := range c.Changes {
@@ -80,7 +80,8 @@ func resourceChange(c *stack.Change, values bool) (*types.ResourceChange, error)
 			Target: &types.ResourceTargetDefinition{Attribute: types.ResourceAttribute(d.Attribute), Name: optional(d.Name),
 				RequiresRecreation: types.RequiresRecreation(d.Recreation)}}
 		if d.Dynamic {
-			detail.Evaluation, detail.ChangeSource, detail.CausingEntity = types.EvaluationTypeDynamic, types.ChangeSourceResourceReference, optional(d.Causing)
+			detail.Evaluation, detail.ChangeSource = types.EvaluationTypeDynamic, types.ChangeSourceResourceReference
+			detail.CausingEntity = optional(d.Causing)
 		}
 		out.Details = append(out.Details, detail)
 	}
@@ -103,10 +104,10 @@ func resourceChange(c *stack.Change, values bool) (*types.ResourceChange, error)
 	return out, nil
 }
 
-func (b *Backend) executeChangeSet(_ context.Context, in *cloudformation.ExecuteChangeSetInput) (*cloudformation.ExecuteChangeSetOutput, error) {
+func (b *Backend) executeChangeSet(_ context.Context, in *cf.ExecuteChangeSetInput) (*cf.ExecuteChangeSetOutput, error) {
 	err := b.Stacks.ExecuteChangeSet(aws.ToString(in.StackName), aws.ToString(in.ChangeSetName), aws.ToBool(in.DisableRollback))
 	b.await(aws.ToString(in.StackName))
-	return &cloudformation.ExecuteChangeSetOutput{}, fault(err)
+	return &cf.ExecuteChangeSetOutput{}, fault(err)
 }
 
 // A stack that starts nothing is through in a moment. The answer waits so long
@@ -121,14 +122,15 @@ func (b *Backend) await(name string) {
 	}
 }
 
-func (b *Backend) listChangeSets(_ context.Context, in *cloudformation.ListChangeSetsInput) (*cloudformation.ListChangeSetsOutput, error) {
+func (b *Backend) listChangeSets(_ context.Context, in *cf.ListChangeSetsInput) (*cf.ListChangeSetsOutput, error) {
 	list, err := b.Stacks.ChangeSets(aws.ToString(in.StackName))
 	if err != nil {
 		return nil, fault(err)
 	}
-	out := &cloudformation.ListChangeSetsOutput{}
+	out := &cf.ListChangeSetsOutput{}
 	for _, c := range list {
-		out.Summaries = append(out.Summaries, types.ChangeSetSummary{ChangeSetId: &c.ID, ChangeSetName: &c.Name, StackId: &c.StackID, StackName: &c.Stack,
+		out.Summaries = append(out.Summaries, types.ChangeSetSummary{ChangeSetId: &c.ID, ChangeSetName: &c.Name,
+			StackId: &c.StackID, StackName: &c.Stack,
 			Status: types.ChangeSetStatus(c.Status), ExecutionStatus: types.ExecutionStatus(c.Execution), CreationTime: &c.Created,
 			Description: optional(c.Description), StatusReason: optional(c.Reason)})
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cf "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	"github.com/hoplab/hoplab/internal/cloud/stack"
@@ -22,10 +22,10 @@ func (b *Backend) stacks(s *wire.Server) {
 	wire.Handle(s, service, "ListStackResources", b.listStackResources)
 	wire.Handle(s, service, "CreateStack", b.createStack)
 	wire.Handle(s, service, "UpdateStack", b.updateStack)
-	wire.Handle(s, service, "DeleteStack", func(_ context.Context, in *cloudformation.DeleteStackInput) (*cloudformation.DeleteStackOutput, error) {
+	wire.Handle(s, service, "DeleteStack", func(_ context.Context, in *cf.DeleteStackInput) (*cf.DeleteStackOutput, error) {
 		err := b.Stacks.DeleteStack(aws.ToString(in.StackName))
 		b.await(aws.ToString(in.StackName))
-		return &cloudformation.DeleteStackOutput{}, fault(err)
+		return &cf.DeleteStackOutput{}, fault(err)
 	})
 	wire.Handle(s, service, "ListExports", b.listExports)
 	wire.Handle(s, service, "ListImports", b.listImports)
@@ -50,8 +50,8 @@ func stackOf(s stack.Summary) types.Stack {
 	return out
 }
 
-func (b *Backend) describeStacks(_ context.Context, in *cloudformation.DescribeStacksInput) (*cloudformation.DescribeStacksOutput, error) {
-	out := &cloudformation.DescribeStacksOutput{}
+func (b *Backend) describeStacks(_ context.Context, in *cf.DescribeStacksInput) (*cf.DescribeStacksOutput, error) {
+	out := &cf.DescribeStacksOutput{}
 	if in.StackName != nil {
 		s, err := b.Stacks.Describe(*in.StackName)
 		if err != nil {
@@ -66,14 +66,15 @@ func (b *Backend) describeStacks(_ context.Context, in *cloudformation.DescribeS
 	return out, nil
 }
 
-func (b *Backend) listStacks(_ context.Context, in *cloudformation.ListStacksInput) (*cloudformation.ListStacksOutput, error) {
-	out := &cloudformation.ListStacksOutput{StackSummaries: []types.StackSummary{}}
+func (b *Backend) listStacks(_ context.Context, in *cf.ListStacksInput) (*cf.ListStacksOutput, error) {
+	out := &cf.ListStacksOutput{StackSummaries: []types.StackSummary{}}
 	for _, s := range b.Stacks.List(true) {
 		if len(in.StackStatusFilter) > 0 && !slices.Contains(in.StackStatusFilter, types.StackStatus(s.Status)) {
 			continue
 		}
 		d := stackOf(s)
-		out.StackSummaries = append(out.StackSummaries, types.StackSummary{StackName: d.StackName, StackId: d.StackId, StackStatus: d.StackStatus,
+		out.StackSummaries = append(out.StackSummaries, types.StackSummary{StackName: d.StackName, StackId: d.StackId,
+			StackStatus:       d.StackStatus,
 			StackStatusReason: d.StackStatusReason, CreationTime: d.CreationTime, LastUpdatedTime: d.LastUpdatedTime, DeletionTime: d.DeletionTime})
 	}
 	return out, nil
@@ -81,18 +82,19 @@ func (b *Backend) listStacks(_ context.Context, in *cloudformation.ListStacksInp
 
 // getTemplate gives the text as it came; what a transform would have made of it
 // is the same, for none is run.
-func (b *Backend) getTemplate(_ context.Context, in *cloudformation.GetTemplateInput) (*cloudformation.GetTemplateOutput, error) {
+func (b *Backend) getTemplate(_ context.Context, in *cf.GetTemplateInput) (*cf.GetTemplateOutput, error) {
 	text, err := b.Stacks.Template(aws.ToString(in.StackName), aws.ToString(in.ChangeSetName))
 	if err != nil {
 		return nil, fault(err)
 	}
-	return &cloudformation.GetTemplateOutput{TemplateBody: &text, StagesAvailable: []types.TemplateStage{types.TemplateStageOriginal, types.TemplateStageProcessed}}, nil
+	return &cf.GetTemplateOutput{TemplateBody: &text,
+		StagesAvailable: []types.TemplateStage{types.TemplateStageOriginal, types.TemplateStageProcessed}}, nil
 }
 
 // maxPage is how many events a page has, as in AWS.
 const maxPage = 100
 
-func (b *Backend) describeStackEvents(_ context.Context, in *cloudformation.DescribeStackEventsInput) (*cloudformation.DescribeStackEventsOutput, error) {
+func (b *Backend) describeStackEvents(_ context.Context, in *cf.DescribeStackEventsInput) (*cf.DescribeStackEventsOutput, error) {
 	list, err := b.Stacks.Events(aws.ToString(in.StackName))
 	if err != nil {
 		return nil, fault(err)
@@ -104,13 +106,14 @@ func (b *Backend) describeStackEvents(_ context.Context, in *cloudformation.Desc
 		}
 		list = list[i:]
 	}
-	out := &cloudformation.DescribeStackEventsOutput{StackEvents: []types.StackEvent{}}
+	out := &cf.DescribeStackEventsOutput{StackEvents: []types.StackEvent{}}
 	if len(list) > maxPage {
 		out.NextToken = aws.String(list[maxPage].ID)
 		list = list[:maxPage]
 	}
 	for _, e := range list {
-		out.StackEvents = append(out.StackEvents, types.StackEvent{EventId: &e.ID, StackId: &e.StackID, StackName: &e.Stack, Timestamp: &e.Time,
+		out.StackEvents = append(out.StackEvents, types.StackEvent{EventId: &e.ID, StackId: &e.StackID, StackName: &e.Stack,
+			Timestamp:         &e.Time,
 			LogicalResourceId: &e.LogicalID, PhysicalResourceId: aws.String(e.PhysicalID), ResourceType: &e.Type,
 			ResourceStatus: types.ResourceStatus(e.Status), ResourceStatusReason: optional(e.Reason)})
 	}
@@ -132,44 +135,46 @@ func (b *Backend) resources(stackName, physicalID *string) ([]stack.Resource, er
 	return nil, refusal(stack.CodeValidation, "Stack for %s does not exist", aws.ToString(physicalID))
 }
 
-func (b *Backend) describeStackResources(_ context.Context, in *cloudformation.DescribeStackResourcesInput) (*cloudformation.DescribeStackResourcesOutput, error) {
+func (b *Backend) describeStackResources(_ context.Context, in *cf.DescribeStackResourcesInput) (*cf.DescribeStackResourcesOutput, error) {
 	list, err := b.resources(in.StackName, in.PhysicalResourceId)
 	if err != nil {
 		return nil, err
 	}
-	out := &cloudformation.DescribeStackResourcesOutput{StackResources: []types.StackResource{}}
+	out := &cf.DescribeStackResourcesOutput{StackResources: []types.StackResource{}}
 	for _, r := range list {
 		if in.LogicalResourceId != nil && *in.LogicalResourceId != r.LogicalID {
 			continue
 		}
-		out.StackResources = append(out.StackResources, types.StackResource{LogicalResourceId: &r.LogicalID, PhysicalResourceId: &r.PhysicalID,
-			ResourceType: &r.Type, ResourceStatus: types.ResourceStatus(r.Status), ResourceStatusReason: optional(r.Reason),
+		out.StackResources = append(out.StackResources, types.StackResource{LogicalResourceId: &r.LogicalID,
+			PhysicalResourceId: &r.PhysicalID,
+			ResourceType:       &r.Type, ResourceStatus: types.ResourceStatus(r.Status), ResourceStatusReason: optional(r.Reason),
 			StackId: &r.StackID, StackName: &r.Stack, Timestamp: &r.Updated})
 	}
 	return out, nil
 }
 
-func (b *Backend) describeStackResource(_ context.Context, in *cloudformation.DescribeStackResourceInput) (*cloudformation.DescribeStackResourceOutput, error) {
+func (b *Backend) describeStackResource(_ context.Context, in *cf.DescribeStackResourceInput) (*cf.DescribeStackResourceOutput, error) {
 	list, err := b.resources(in.StackName, nil)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range list {
 		if r.LogicalID == aws.ToString(in.LogicalResourceId) && !r.Replaced {
-			return &cloudformation.DescribeStackResourceOutput{StackResourceDetail: &types.StackResourceDetail{LogicalResourceId: &r.LogicalID,
+			return &cf.DescribeStackResourceOutput{StackResourceDetail: &types.StackResourceDetail{LogicalResourceId: &r.LogicalID,
 				PhysicalResourceId: &r.PhysicalID, ResourceType: &r.Type, ResourceStatus: types.ResourceStatus(r.Status),
 				ResourceStatusReason: optional(r.Reason), StackId: &r.StackID, StackName: &r.Stack, LastUpdatedTimestamp: &r.Updated}}, nil
 		}
 	}
-	return nil, refusal(stack.CodeValidation, "Resource %s does not exist for stack %s", aws.ToString(in.LogicalResourceId), aws.ToString(in.StackName))
+	return nil, refusal(stack.CodeValidation, "Resource %s does not exist for stack %s",
+		aws.ToString(in.LogicalResourceId), aws.ToString(in.StackName))
 }
 
-func (b *Backend) listStackResources(_ context.Context, in *cloudformation.ListStackResourcesInput) (*cloudformation.ListStackResourcesOutput, error) {
+func (b *Backend) listStackResources(_ context.Context, in *cf.ListStackResourcesInput) (*cf.ListStackResourcesOutput, error) {
 	list, err := b.resources(in.StackName, nil)
 	if err != nil {
 		return nil, err
 	}
-	out := &cloudformation.ListStackResourcesOutput{StackResourceSummaries: []types.StackResourceSummary{}}
+	out := &cf.ListStackResourcesOutput{StackResourceSummaries: []types.StackResourceSummary{}}
 	for _, r := range list {
 		out.StackResourceSummaries = append(out.StackResourceSummaries, types.StackResourceSummary{LogicalResourceId: &r.LogicalID,
 			PhysicalResourceId: &r.PhysicalID, ResourceType: &r.Type, ResourceStatus: types.ResourceStatus(r.Status),
@@ -178,7 +183,7 @@ func (b *Backend) listStackResources(_ context.Context, in *cloudformation.ListS
 	return out, nil
 }
 
-func (b *Backend) createStack(_ context.Context, in *cloudformation.CreateStackInput) (*cloudformation.CreateStackOutput, error) {
+func (b *Backend) createStack(_ context.Context, in *cf.CreateStackInput) (*cf.CreateStackOutput, error) {
 	input := stack.Input{Stack: aws.ToString(in.StackName), Kind: "CREATE", Tags: tagsOf(in.Tags)}
 	input.Parameters, input.UsePrevious = parametersOf(in.Parameters)
 	var err error
@@ -189,11 +194,12 @@ func (b *Backend) createStack(_ context.Context, in *cloudformation.CreateStackI
 	if err != nil {
 		return nil, fault(err)
 	}
-	return &cloudformation.CreateStackOutput{StackId: &id}, nil
+	return &cf.CreateStackOutput{StackId: &id}, nil
 }
 
-func (b *Backend) updateStack(_ context.Context, in *cloudformation.UpdateStackInput) (*cloudformation.UpdateStackOutput, error) {
-	input := stack.Input{Stack: aws.ToString(in.StackName), Kind: "UPDATE", Previous: aws.ToBool(in.UsePreviousTemplate), Tags: tagsOf(in.Tags)}
+func (b *Backend) updateStack(_ context.Context, in *cf.UpdateStackInput) (*cf.UpdateStackOutput, error) {
+	input := stack.Input{Stack: aws.ToString(in.StackName), Kind: "UPDATE",
+		Previous: aws.ToBool(in.UsePreviousTemplate), Tags: tagsOf(in.Tags)}
 	input.Parameters, input.UsePrevious = parametersOf(in.Parameters)
 	if !input.Previous {
 		var err error
@@ -205,29 +211,29 @@ func (b *Backend) updateStack(_ context.Context, in *cloudformation.UpdateStackI
 	if err != nil {
 		return nil, fault(err)
 	}
-	return &cloudformation.UpdateStackOutput{StackId: &id}, nil
+	return &cf.UpdateStackOutput{StackId: &id}, nil
 }
 
-func (b *Backend) listExports(context.Context, *cloudformation.ListExportsInput) (*cloudformation.ListExportsOutput, error) {
-	out := &cloudformation.ListExportsOutput{Exports: []types.Export{}}
+func (b *Backend) listExports(context.Context, *cf.ListExportsInput) (*cf.ListExportsOutput, error) {
+	out := &cf.ListExportsOutput{Exports: []types.Export{}}
 	for _, e := range b.Stacks.Exports() {
 		out.Exports = append(out.Exports, types.Export{Name: &e.Name, Value: &e.Value, ExportingStackId: &e.StackID})
 	}
 	return out, nil
 }
 
-func (b *Backend) listImports(_ context.Context, in *cloudformation.ListImportsInput) (*cloudformation.ListImportsOutput, error) {
+func (b *Backend) listImports(_ context.Context, in *cf.ListImportsInput) (*cf.ListImportsOutput, error) {
 	names, err := b.Stacks.Importers(aws.ToString(in.ExportName))
 	if err != nil {
 		return nil, fault(err)
 	}
-	return &cloudformation.ListImportsOutput{Imports: names}, nil
+	return &cf.ListImportsOutput{Imports: names}, nil
 }
 
-func (b *Backend) protect(_ context.Context, in *cloudformation.UpdateTerminationProtectionInput) (*cloudformation.UpdateTerminationProtectionOutput, error) {
+func (b *Backend) protect(_ context.Context, in *cf.UpdateTerminationProtectionInput) (*cf.UpdateTerminationProtectionOutput, error) {
 	id, err := b.Stacks.Protect(aws.ToString(in.StackName), aws.ToBool(in.EnableTerminationProtection))
 	if err != nil {
 		return nil, fault(err)
 	}
-	return &cloudformation.UpdateTerminationProtectionOutput{StackId: &id}, nil
+	return &cf.UpdateTerminationProtectionOutput{StackId: &id}, nil
 }

