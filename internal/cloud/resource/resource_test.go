@@ -56,7 +56,9 @@ func TestEveryTypeOfOurStacks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var template struct{ Resources map[string]struct{ Type string } }
+		var template struct {
+			Resources map[string]struct{ Type string }
+		}
 		if err := json.Unmarshal(data, &template); err != nil {
 			t.Fatal(err)
 		}

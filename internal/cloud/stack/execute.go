@@ -173,6 +173,10 @@ func (u *update) start(st *step) (act func(context.Context) error, err error) {
 	s := u.s
 	id := st.change.LogicalID
 	p := s.current[id]
+	if p != nil && p.Key == "" {
+		s.forget(p)
+		p = nil
+	}
 	switch {
 	case p == nil || st.change.Replacement == "True":
 		return u.make(st, p)

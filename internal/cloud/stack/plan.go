@@ -44,7 +44,7 @@ func (s *stack) plan(to *settled) ([]*step, error) {
 		st := &step{body: to.bodies[id], change: Change{LogicalID: id, Type: to.bodies[id].typ, After: to.bodies[id].properties}}
 		p := s.current[id]
 		switch {
-		case p == nil:
+		case p == nil || p.Key == "": // one that failed before it was made is made now
 			st.change.Action = "Add"
 		case p.Type != st.body.typ:
 			return nil, invalid("Update of resource type is not permitted. The new template modifies resource type of the following resources: [%s]", id)
@@ -53,8 +53,11 @@ func (s *stack) plan(to *settled) ([]*step, error) {
 			if err := st.compare(p.body, replaced); err != nil {
 				return nil, err
 			}
-			if len(st.change.Scope) == 0 {
+			if len(st.change.Scope) == 0 && !strings.HasSuffix(p.Status, "_FAILED") {
 				continue
+			}
+			if len(st.change.Scope) == 0 { // it is tried again
+				st.change.Scope, st.change.Replacement = []string{"Properties"}, "False"
 			}
 			replaced[id] = st.change.Replacement == "True"
 		}

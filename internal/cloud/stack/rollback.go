@@ -108,25 +108,18 @@ func (s *stack) deleteAll(ctx context.Context, keep bool) (failed []string) {
 
 // remove deletes a resource, or leaves it behind where its policy is to retain it.
 func (s *stack) remove(ctx context.Context, p *physical, policy string) error {
-	forget := func() {
-		s.leftover = slices.DeleteFunc(s.leftover, func(o *physical) bool { return o == p })
-		if s.current[p.LogicalID] == p {
-			delete(s.current, p.LogicalID)
-		}
-		delete(s.all.serial, p)
-	}
 	if p.Key == "" { // it was never made
-		forget()
+		s.forget(p)
 		return nil
 	}
 	if policy == "Retain" || policy == "RetainExceptOnCreate" {
 		s.note(p, "DELETE_SKIPPED", "")
-		forget()
+		s.forget(p)
 		return nil
 	}
 	s.note(p, "DELETE_IN_PROGRESS", "")
 	serial := s.all.serial[p]
-	forget()
+	s.forget(p)
 	s.all.mu.Unlock()
 	err := s.all.provider.Carry(ctx, Step{What: Delete, Resource: p.Resource})
 	s.all.mu.Lock()
@@ -138,6 +131,15 @@ func (s *stack) remove(ctx context.Context, p *physical, policy string) error {
 	}
 	s.note(p, "DELETE_COMPLETE", "")
 	return nil
+}
+
+// forget takes a resource off the stack.
+func (s *stack) forget(p *physical) {
+	s.leftover = slices.DeleteFunc(s.leftover, func(o *physical) bool { return o == p })
+	if s.current[p.LogicalID] == p {
+		delete(s.current, p.LogicalID)
+	}
+	delete(s.all.serial, p)
 }
 
 // DeleteStack begins the deletion of a stack. One that there is not is no error,

@@ -271,6 +271,38 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+// TestNoRollback: what failed stays, and the next update tries it again.
+func TestNoRollback(t *testing.T) {
+	a, s := start(t)
+	s.refuse = func(r stack.Resource) error {
+		if r.LogicalID == "Svc" {
+			return errors.New("no such port")
+		}
+		return nil
+	}
+	if _, err := a.Put(stack.Input{Stack: "app", Kind: "CREATE", Template: app("one", "80", "")}, true); err != nil {
+		t.Fatal(err)
+	}
+	if got := settled(t, a, "app"); got != "CREATE_FAILED" {
+		t.Fatal(got)
+	}
+	if list, _ := a.Resources("app"); len(list) != 4 {
+		t.Errorf("left are %+v", list)
+	}
+	s.refuse = nil
+	s.took()
+	if got := put(t, a, "app", app("one", "80", "")); got != "UPDATE_COMPLETE" {
+		t.Fatal(got)
+	}
+	if log := s.took(); !slices.Equal(log, []string{"CREATE SvcR2"}) {
+		t.Errorf("the second try: %q", log)
+	}
+	list, _ := a.Resources("app")
+	if i := slices.IndexFunc(list, func(r stack.Resource) bool { return r.LogicalID == "Svc" }); len(list) != 4 || i < 0 || list[i].PhysicalID == "" {
+		t.Errorf("there is %+v", list)
+	}
+}
+
 func TestExportsInUse(t *testing.T) {
 	a, _ := start(t)
 	put(t, a, "app", app("one", "80", ""))

@@ -71,12 +71,14 @@ func newUser(t *testing.T) *user {
 	t.Cleanup(func() { os.RemoveAll(runtime) })
 	u.env = []string{"HOME=" + t.TempDir(), "XDG_CACHE_HOME=" + cache, "XDG_RUNTIME_DIR=" + runtime, "HOPLAB_REPO=" + u.root,
 		"PATH=" + os.Getenv("PATH"), "CI=true", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=18,20,21,23", "CDK_DISABLE_CLI_TELEMETRY=true"}
-	for _, name := range []string{"GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS", "GOSUMDB", "GOTOOLCHAIN"} {
-		out, err := exec.Command("go", "env", name).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		u.env = append(u.env, name+"="+strings.TrimSpace(string(out)))
+	names := []string{"GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY", "GOFLAGS", "GOSUMDB", "GOTOOLCHAIN"}
+	out, err := exec.Command("go", append([]string{"env"}, names...)...).CombinedOutput()
+	values := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	if err != nil || len(values) != len(names) {
+		t.Fatalf("go env: %v\n%s", err, out)
+	}
+	for i, name := range names {
+		u.env = append(u.env, name+"="+values[i])
 	}
 	u.must(t, "go", "build", "-o", u.app, ".")
 	return u
@@ -373,6 +375,9 @@ func TestKilledInADeploy(t *testing.T) {
 	if !strings.Contains(out, "ended without hoplab cloud down") || !strings.Contains(out, "hoplab-app CREATE_IN_PROGRESS") ||
 		!strings.Contains(out, "hoplab-network CREATE_COMPLETE") {
 		t.Errorf("the next account says %q", out)
+	}
+	if out, err := u.run(t, u.hoplab, "lab", "apply", "stacks/testdata/golden/agent"); err == nil || !strings.Contains(out, "deploy to it instead") {
+		t.Errorf("lab apply to the account's lab: %v\n%s", err, out)
 	}
 	if sum := u.summary(t); len(sum.Stacks) != 1 {
 		t.Errorf("the next account has %+v", sum.Stacks)
