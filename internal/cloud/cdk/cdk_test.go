@@ -24,19 +24,19 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 )
 
-// world is an account without a lab.
-type world struct {
+// fixture is an account without a lab.
+type fixture struct {
 	stacks *stack.Stacks
 	cfg    aws.Config
 	url    string
 }
 
-func (w *world) Show(context.Context) error                     { return nil }
-func (w *world) Deployed(context.Context, string, string) error { return nil }
-func (w *world) Gone(context.Context, string, string) error     { return nil }
-func (w *world) Region() string                                 { return "eu-central-1" }
-func (w *world) Lab() *lab.Lab                                  { return nil }
-func (w *world) Resources(kinds ...string) (out []account.Resource) {
+func (w *fixture) Show(context.Context) error                     { return nil }
+func (w *fixture) Deployed(context.Context, string, string) error { return nil }
+func (w *fixture) Gone(context.Context, string, string) error     { return nil }
+func (w *fixture) Region() string                                 { return "eu-central-1" }
+func (w *fixture) Lab() *lab.Lab                                  { return nil }
+func (w *fixture) Resources(kinds ...string) (out []account.Resource) {
 	for _, r := range w.stacks.All() {
 		if len(kinds) == 0 || kinds[0] == r.Type {
 			out = append(out, account.Resource{Type: r.Type, PhysicalID: r.PhysicalID, ARN: r.ARN, Attributes: r.Attributes})
@@ -52,8 +52,8 @@ const template = `{"Resources": {"Repo": {"Type": "AWS::ECR::Repository", "Prope
 	"V": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/v", "Value": {"Fn::GetAtt": ["Repo", "RepositoryUri"]}}}},
 	"Outputs": {"Uri": {"Description": "where", "Value": {"Fn::GetAtt": ["Repo", "RepositoryUri"]}, "Export": {"Name": "uri"}}}}`
 
-func start(t *testing.T) *world {
-	w := &world{}
+func start(t *testing.T) *fixture {
+	w := &fixture{}
 	p := &resource.Provider{Region: w.Region(), Lab: w}
 	w.stacks = stack.New(account.ID, w.Region(), p, nil)
 	var server wire.Server
@@ -109,7 +109,8 @@ func TestDeployWithTheSDK(t *testing.T) {
 	if text, err := c.GetTemplate(ctx, &cf.GetTemplateInput{StackName: name}); err != nil || aws.ToString(text.TemplateBody) != template {
 		t.Errorf("the template is not the one that came: %v", err)
 	}
-	if r, err := c.DescribeStackResource(ctx, &cf.DescribeStackResourceInput{StackName: name, LogicalResourceId: aws.String("Repo")}); err != nil ||
+	if r, err := c.DescribeStackResource(ctx, &cf.DescribeStackResourceInput{StackName: name,
+		LogicalResourceId: aws.String("Repo")}); err != nil ||
 		aws.ToString(r.StackResourceDetail.PhysicalResourceId) != "images" {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -126,13 +127,15 @@ func TestDeployWithTheSDK(t *testing.T) {
 		t.Errorf("%d events", seen)
 	}
 	if _, err := c.UpdateStack(ctx, &cf.UpdateStackInput{StackName: name, TemplateBody: aws.String(template),
-		Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}}); err == nil || !strings.Contains(err.Error(), "No updates are to be performed.") {
+		Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}}); err == nil ||
+		!strings.Contains(err.Error(), "No updates are to be performed.") {
 		t.Errorf("an update without a change: %v", err)
 	}
 	if _, err := c.DeleteStack(ctx, &cf.DeleteStackInput{StackName: name}); err != nil {
 		t.Fatal(err)
 	}
-	if err := cf.NewStackDeleteCompleteWaiter(c).Wait(ctx, &cf.DescribeStacksInput{StackName: got.Stacks[0].StackId}, 20*time.Second); err != nil {
+	if err := cf.NewStackDeleteCompleteWaiter(c).Wait(ctx,
+		&cf.DescribeStacksInput{StackName: got.Stacks[0].StackId}, 20*time.Second); err != nil {
 		t.Error(err)
 	}
 }
@@ -149,7 +152,8 @@ func TestTemplatesThatAreNotThere(t *testing.T) {
 	w := start(t)
 	c := cf.NewFromConfig(w.cfg)
 	for address, says := range map[string]string{
-		w.url + "/assets/none": "does not exist", w.url + "/assets": "names no bucket and key", "https://assets.s3.eu-central-1.amazonaws.com/x": "does not exist",
+		w.url + "/assets/none": "does not exist", w.url + "/assets": "names no bucket and key",
+		"https://assets.s3.eu-central-1.amazonaws.com/x": "does not exist",
 	} {
 		_, err := c.CreateStack(t.Context(), &cf.CreateStackInput{StackName: aws.String("s"), TemplateURL: &address})
 		if code(err) != "ValidationError" || !strings.Contains(err.Error(), says) {
@@ -169,12 +173,14 @@ func TestIdentity(t *testing.T) {
 	if err != nil || aws.ToString(who.Account) != account.ID {
 		t.Errorf("%+v, %v", who, err)
 	}
-	role, err := c.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/deploy"), RoleSessionName: aws.String("me")})
+	role, err := c.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/deploy"),
+		RoleSessionName: aws.String("me")})
 	if err != nil || aws.ToString(role.Credentials.AccessKeyId) != cdk.AccessKey ||
 		aws.ToString(role.AssumedRoleUser.Arn) != "arn:aws:sts::000000000000:assumed-role/deploy/me" {
 		t.Errorf("%+v, %v", role, err)
 	}
-	_, err = c.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::123456789012:role/deploy"), RoleSessionName: aws.String("me")})
+	_, err = c.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::123456789012:role/deploy"),
+		RoleSessionName: aws.String("me")})
 	if code(err) != "AccessDenied" {
 		t.Errorf("another account's role: %v", err)
 	}
@@ -200,8 +206,10 @@ func TestJSONServices(t *testing.T) {
 		{"ssm", "AmazonSSM.GetParameter", `{"Name": "/w"}`, 400, `ParameterNotFound`},
 		{"ecr", "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories", `{"repositoryNames": ["images"]}`, 200,
 			`"repositoryUri":"000000000000.dkr.ecr.eu-central-1.amazonaws.com/images"`},
-		{"ecr", "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories", `{"repositoryNames": ["none"]}`, 400, `RepositoryNotFoundException`},
-		{"ecr", "AmazonEC2ContainerRegistry_V20150921.DescribeImages", `{"repositoryName": "images", "imageIds": [{"imageTag": "t"}]}`, 200, `"imageTags":["t"]`},
+		{"ecr", "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories", `{"repositoryNames": ["none"]}`, 400,
+			`RepositoryNotFoundException`},
+		{"ecr", "AmazonEC2ContainerRegistry_V20150921.DescribeImages", `{"repositoryName": "images", "imageIds": [{"imageTag": "t"}]}`, 200,
+			`"imageTags":["t"]`},
 		{"ecr", "AmazonEC2ContainerRegistry_V20150921.PutImage", `{}`, 400, `does not know ecr:PutImage`},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url, strings.NewReader(c.body))
@@ -210,7 +218,8 @@ func TestJSONServices(t *testing.T) {
 		}
 		r.Header.Set("X-Amz-Target", c.target)
 		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=K/20260304/eu-central-1/"+c.service+"/aws4_request, SignedHeaders=host, Signature=0")
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=K/20260304/eu-central-1/"+c.service+
+			"/aws4_request, SignedHeaders=host, Signature=0")
 		resp, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)

@@ -50,7 +50,8 @@ func TestEveryTypeOfOurStacks(t *testing.T) {
 	if err != nil || len(paths) < 10 {
 		t.Fatalf("%d templates, %v", len(paths), err)
 	}
-	types := []string{"AWS::ECR::Repository", "AWS::SSM::Parameter", "AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::EC2::SecurityGroupIngress"}
+	types := []string{"AWS::ECR::Repository", "AWS::SSM::Parameter",
+		"AWS::ElasticLoadBalancingV2::ListenerRule", "AWS::EC2::SecurityGroupIngress"}
 	for _, path := range paths {
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -97,15 +98,18 @@ func TestIDs(t *testing.T) {
 		id         string // what it begins with
 		attributes map[string]string
 	}{
-		{"AWS::ECS::Service", map[string]any{"ServiceName": "svc", "Cluster": "hoplab"}, "arn:aws:ecs:eu-central-1:000000000000:service/hoplab/svc", map[string]string{"Name": "svc"}},
+		{"AWS::ECS::Service", map[string]any{"ServiceName": "svc", "Cluster": "hoplab"},
+			"arn:aws:ecs:eu-central-1:000000000000:service/hoplab/svc", map[string]string{"Name": "svc"}},
 		{"AWS::ECS::TaskDefinition", map[string]any{"Family": "fam"}, "arn:aws:ecs:eu-central-1:000000000000:task-definition/fam:1", nil},
 		{"AWS::ECS::TaskDefinition", map[string]any{"Family": "fam"}, "arn:aws:ecs:eu-central-1:000000000000:task-definition/fam:2", nil},
 		{"AWS::EC2::VPC", map[string]any{"CidrBlock": "10.0.0.0/16"}, "vpc-0", map[string]string{"CidrBlock": "10.0.0.0/16"}},
-		{"AWS::ElasticLoadBalancingV2::LoadBalancer", nil, "arn:aws:elasticloadbalancing:eu-central-1:000000000000:loadbalancer/app/app-Thing-", nil},
+		{"AWS::ElasticLoadBalancingV2::LoadBalancer", nil,
+			"arn:aws:elasticloadbalancing:eu-central-1:000000000000:loadbalancer/app/app-Thing-", nil},
 		{"AWS::ElasticLoadBalancingV2::Listener", map[string]any{"LoadBalancerArn": "arn:aws:elasticloadbalancing:r:0:loadbalancer/app/x/1"},
 			"arn:aws:elasticloadbalancing:eu-central-1:000000000000:listener/app/x/1/", nil},
 		{"AWS::S3::Bucket", nil, "app-thing-", nil},
-		{"AWS::Logs::LogGroup", map[string]any{"LogGroupName": "/a"}, "/a", map[string]string{"Arn": "arn:aws:logs:eu-central-1:000000000000:log-group:/a:*"}},
+		{"AWS::Logs::LogGroup", map[string]any{"LogGroupName": "/a"}, "/a",
+			map[string]string{"Arn": "arn:aws:logs:eu-central-1:000000000000:log-group:/a:*"}},
 	} {
 		got, err := p.Identify(of(c.typ, c.properties))
 		if err != nil || !strings.HasPrefix(got.PhysicalID, c.id) {
@@ -122,11 +126,13 @@ func TestIDs(t *testing.T) {
 func TestOverrideIsRefusedInAWSsWords(t *testing.T) {
 	p := &resource.Provider{}
 	service := func(port string) stack.Resource {
-		return of("AWS::ECS::Service", map[string]any{"ServiceConnectConfiguration": map[string]any{"Services": []any{map[string]any{"IngressPortOverride": port}}}})
+		return of("AWS::ECS::Service", map[string]any{"ServiceConnectConfiguration": map[string]any{
+			"Services": []any{map[string]any{"IngressPortOverride": port}}}})
 	}
 	for port, refused := range map[string]bool{"80": true, "1024": true, "1025": false} {
 		if _, err := p.Identify(service(port)); (err != nil) != refused || refused &&
-			!strings.Contains(err.Error(), "CreateService error: IngressPortOverride cannot use ports <= 1024. (Service: AmazonECS; Status Code: 400; Error Code: InvalidParameterException") {
+			!strings.Contains(err.Error(), "CreateService error: IngressPortOverride cannot use ports <= 1024. "+
+				"(Service: AmazonECS; Status Code: 400; Error Code: InvalidParameterException") {
 			t.Errorf("%s: %v", port, err)
 		}
 	}
