@@ -278,7 +278,7 @@ func TestDeploy(t *testing.T) {
 // unhealthy waits until a target is, because the load balancer does not reach it.
 func (u *user) unhealthy(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
 		st := u.lab(t)
 		for _, b := range st.LoadBalancers {
 			for _, g := range b.Groups {
