@@ -252,7 +252,7 @@ func (s *service) reconcile() {
 		}
 	}
 	for len(s.tasks) > s.desired {
-		s.retire(s.tasks[len(s.tasks)-1], "the desired count was lowered")
+		s.retire(s.tasks[len(s.tasks)-1], Scaled)
 	}
 	l.later(0, s.settle)
 }
@@ -361,7 +361,7 @@ func (s *service) targetChanged(t *task, c alb.HealthChange) {
 	case alb.Unhealthy:
 		_, port, _ := cutPort(c.Address)
 		s.event("(task %s) (port %s) is unhealthy in target-group %s due to (reason %s)", t.id, port, s.copy.lab.groupName(c.Group), c.Description)
-		s.unhealthy(t, "failed ELB health checks in (target-group "+c.Group+")", func() bool { return t.targets[c.Group] == alb.Unhealthy })
+		s.unhealthy(t, FailedTarget+c.Group+")", func() bool { return t.targets[c.Group] == alb.Unhealthy })
 	}
 }
 

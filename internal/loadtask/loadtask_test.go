@@ -1,4 +1,4 @@
-package main
+package loadtask
 
 import (
 	"bytes"
@@ -104,7 +104,7 @@ func (s *setting) run(t *testing.T, ctx context.Context) (code int, log string) 
 		t.Fatal(err)
 	}
 	var out syncBuffer
-	code = run(ctx, []string{string(text)}, func(k string) string { return s.env[k] }, &out)
+	code = Run(ctx, []string{string(text)}, func(k string) string { return s.env[k] }, &out)
 	return code, out.String()
 }
 
@@ -233,7 +233,7 @@ func TestUsage(t *testing.T) {
 		"no bucket":    {[]string{fmt.Sprintf(good, "r")}, "HOPLAB_BUCKET"},
 	} {
 		var out bytes.Buffer
-		if code := run(t.Context(), c.args, func(string) string { return "" }, &out); code != 2 || !strings.Contains(out.String(), c.want) {
+		if code := Run(t.Context(), c.args, func(string) string { return "" }, &out); code != 2 || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s: exit code %d, %s", name, code, out.String())
 		}
 	}
@@ -245,7 +245,7 @@ func TestHoldWaitsForTheStop(t *testing.T) {
 	var out syncBuffer
 	done := make(chan int, 1)
 	go func() {
-		done <- run(ctx, nil, func(k string) string { return map[string]string{"HOPLAB_HOLD": "1"}[k] }, &out)
+		done <- Run(ctx, nil, func(k string) string { return map[string]string{"HOPLAB_HOLD": "1"}[k] }, &out)
 	}()
 	for !strings.Contains(out.String(), "holding") {
 		time.Sleep(time.Millisecond)
