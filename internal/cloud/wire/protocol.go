@@ -54,10 +54,12 @@ func protocolOf(r *http.Request) protocol {
 type jsonProtocol struct{ version string }
 
 func (jsonProtocol) read(r *http.Request, body []byte) (string, map[string]any, error) {
-	_, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if !ok {
-		return "", nil, fmt.Errorf("X-Amz-Target is %q; SERVICE.OPERATION was expected", r.Header.Get("X-Amz-Target"))
+	target := r.Header.Get("X-Amz-Target") // some clients write a package before the service
+	dot := strings.LastIndexByte(target, '.')
+	if dot < 0 {
+		return "", nil, fmt.Errorf("X-Amz-Target is %q; SERVICE.OPERATION was expected", target)
 	}
+	operation := target[dot+1:]
 	input := map[string]any{}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return operation, input, nil

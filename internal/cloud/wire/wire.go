@@ -1,8 +1,9 @@
 // Package wire speaks AWS's protocols on the server's side: a request becomes
 // an input type of the Go SDK, and what a handler returns, an output type of
-// the SDK, becomes the answer. It knows awsQuery (form and XML), awsJson 1.0
-// and 1.1 and RPC v2 CBOR, and no service: an operation that nobody registered
-// is an error that names it, and so is a member that the input does not have.
+// the SDK, becomes the answer. It knows awsQuery (form and XML) and EC2's kind
+// of it, awsJson 1.0 and 1.1 and RPC v2 CBOR, and no service: an operation that
+// nobody registered is an error that names it, and so is a member that the input
+// does not have.
 //
 // A [Server] is for clients on the same machine. It refuses a request whose
 // Host is no loopback name and one without a signature, so that a web page
@@ -93,6 +94,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		writeFault(w, p, id, http.StatusForbidden, err)
 		return
+	}
+	if service == "ec2" {
+		p = ec2Protocol{}
 	}
 	if service == "s3" && s.Objects != nil {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxObject)
