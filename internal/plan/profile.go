@@ -26,12 +26,14 @@ const (
 	ProfileCustom   = "custom"
 )
 
-// Targets and fabrics.
+// Targets and fabrics. FabricCloud is the one of target aws when what answers is
+// hoplab cloud, and the deployment runs in the lab behind it.
 const (
 	TargetLab      = "lab"
 	TargetAWS      = "aws"
 	FabricLoopback = "loopback"
 	FabricNetns    = "netns"
+	FabricCloud    = "hoplab cloud"
 )
 
 // StandardRate is the profiles' rate in requests/s. It is prime, so that no

@@ -68,7 +68,7 @@ func (p *Plan) checkWords() error {
 		return wrong("--agent sets it", "agent %q: expected %s or %s", p.Agent, AgentEnvoy, AgentLab)
 	case p.Target == TargetAWS && p.Agent != "":
 		return wrong("leave the agent out with target aws", "agent %q: AWS brings its own", p.Agent)
-	case p.Target == TargetAWS && p.Fabric != "":
+	case p.Target == TargetAWS && p.Fabric != "" && p.Fabric != FabricCloud:
 		return wrong("leave the fabric out with target aws", "fabric %q: AWS brings its own network", p.Fabric)
 	}
 	return nil

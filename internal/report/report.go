@@ -43,6 +43,9 @@ func notWhat(s *summary.Summary) string {
 		}
 		return "Measured in the lab on this machine" + with + ", not in AWS."
 	case "aws":
+		if s.Fabric != "" {
+			return "Measured in the lab on this machine, through " + clean(s.Fabric) + ", not in AWS."
+		}
 		return "Measured in one AWS deployment; another account, region or day may differ."
 	}
 	return "Computed from files; hoplab did not send these requests."

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -50,6 +51,8 @@ type Server struct {
 	// Objects answers requests that are signed for S3, whose protocol is its
 	// own. It may be nil: then such a request is an unknown operation.
 	Objects http.Handler
+	// Header is added to every answer, so that a client can tell who answers.
+	Header http.Header
 }
 
 // Handle registers a handler of an operation. The service is the name that
@@ -88,6 +91,7 @@ func refusal(code, format string, args ...any) error {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID()
+	maps.Copy(w.Header(), s.Header)
 	w.Header().Set("X-Amzn-Requestid", id)
 	p := protocolOf(r)
 	service, err := admit(r)
