@@ -17,6 +17,7 @@ import (
 	"github.com/hoplab/hoplab/internal/cloud"
 	"github.com/hoplab/hoplab/internal/cloud/account"
 	"github.com/hoplab/hoplab/internal/cloud/cdk"
+	"github.com/hoplab/hoplab/internal/cloud/container"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
@@ -189,7 +190,15 @@ func (f *cloudFlags) startCloud(ctx context.Context, s streams, p labctl.Place) 
 	if err != nil {
 		return nil, err
 	}
-	return cloud.Start(ctx, cloud.Options{Region: f.region, Listen: f.listen, Journal: filepath.Join(p.Dir, journalName),
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	load := &container.Program{Command: []string{self, loadTaskCommand}, Log: s.err, K6: func(ctx context.Context) (string, error) {
+		b, err := loadGenerator(ctx, "", s.err)
+		return b.Path, err
+	}}
+	return cloud.Start(ctx, cloud.Options{Load: load, Region: f.region, Listen: f.listen, Journal: filepath.Join(p.Dir, journalName),
 		Lab: lab.Options{Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: app}, Dir: p.Logs(), Seed: f.seed,
 			Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err, ShareAgents: true}})
 }

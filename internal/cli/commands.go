@@ -21,6 +21,7 @@ func commands(s streams) []*cobra.Command {
 		newVersion(s),
 		newSpin(s),
 		newApp(s),
+		newLoadTask(s),
 		newNode(s),
 	}
 }

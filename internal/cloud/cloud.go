@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/cloud/account"
+	"github.com/hoplab/hoplab/internal/cloud/api"
 	"github.com/hoplab/hoplab/internal/cloud/cdk"
+	"github.com/hoplab/hoplab/internal/cloud/container"
 	"github.com/hoplab/hoplab/internal/cloud/objects"
 	"github.com/hoplab/hoplab/internal/cloud/resource"
 	"github.com/hoplab/hoplab/internal/cloud/stack"
@@ -33,6 +35,9 @@ type Options struct {
 	// Journal is the file that says what the account holds, renewed with each
 	// change; empty for none.
 	Journal string
+	// Load is how the load program is started; its Env is set here. RunTask is
+	// refused without it.
+	Load *container.Program
 }
 
 // Cloud is a running account. Its methods are safe for concurrent use.
@@ -43,6 +48,7 @@ type Cloud struct {
 	endpoint string
 	http     *http.Server
 	journal  *journal
+	api      *api.API
 	begun    time.Time
 	wg       sync.WaitGroup
 	close    sync.Once
@@ -74,9 +80,16 @@ func Start(ctx context.Context, opts Options) (*Cloud, error) {
 	var server wire.Server
 	server.Objects = store
 	cdk.Register(&server, &cdk.Backend{Stacks: c.stacks, Object: store.Get, Parameter: provider.Parameter, Account: c})
+	if opts.Load != nil {
+		opts.Load.Env = cdk.Environment(c.endpoint, opts.Region)
+	}
+	c.api = api.New(c, api.Options{Load: opts.Load})
+	c.api.Register(&server)
+	server.Header = api.Header(opts.Lab.Scale)
 	c.http = &http.Server{Handler: &server, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	c.wg.Go(func() { _ = c.http.Serve(ln) }) // ends with Close
 	c.wg.Go(c.journal.run)
+	c.wg.Go(c.api.Follow)
 	if err := c.bootstrap(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -88,6 +101,7 @@ func (c *Cloud) Close() error {
 	c.close.Do(func() {
 		c.closed = c.http.Close()
 		c.stacks.Close()
+		c.api.Close()
 		c.journal.close()
 		c.wg.Wait()
 		c.closed = errors.Join(c.closed, c.lab.Close())

@@ -12,6 +12,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -35,11 +36,15 @@ type API struct {
 	revisions *revisions
 	tasks     *standalone
 	series    *metrics.Store
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
 }
 
 // New returns the handlers of an account. Close ends what they have started.
 func New(a account.Reader, o Options) *API {
-	return &API{account: a, revisions: newRevisions(), tasks: newStandalone(o.Load), series: metrics.NewStore()}
+	x := &API{account: a, revisions: newRevisions(), tasks: newStandalone(o.Load), series: metrics.NewStore()}
+	x.ctx, x.cancel = context.WithCancel(context.Background())
+	return x
 }
 
 // Register registers every operation.
@@ -56,9 +61,9 @@ func (a *API) Register(s *wire.Server) {
 // Sample is how often Follow reads the counters, in real time.
 const Sample = 250 * time.Millisecond
 
-// Follow reads the lab's counters and deployments until ctx ends: what happened
+// Follow reads the lab's counters and deployments until Close: what happened
 // between two requests is known only so.
-func (a *API) Follow(ctx context.Context) {
+func (a *API) Follow() {
 	t := time.NewTicker(Sample)
 	defer t.Stop()
 	for {
@@ -67,15 +72,25 @@ func (a *API) Follow(ctx context.Context) {
 		a.series.Add(v.counters(), before, time.Now())
 		a.followServices(v)
 		select {
-		case <-ctx.Done():
+		case <-a.ctx.Done():
 			return
 		case <-t.C:
 		}
 	}
 }
 
-// Close stops the standalone tasks and returns when they have ended.
-func (a *API) Close() { a.tasks.close() }
+// Close ends Follow, stops the standalone tasks and returns when they have ended.
+func (a *API) Close() {
+	a.cancel()
+	a.tasks.close()
+}
+
+// Header is what every answer carries, so that hoplab run knows who answers and
+// at which pace: the shortest period of metrics, and how many times faster than
+// real the lab's timers run.
+func Header(scale float64) http.Header {
+	return http.Header{"Hoplab-Cloud": {fmt.Sprintf("period=%s scale=%g", metrics.Resolution, max(1, scale))}}
+}
 
 // refusal is an error for which the client is to blame, in words of AWS's or,
 // where hoplab cloud cannot do what AWS can, of its own.

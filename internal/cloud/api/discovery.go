@@ -60,7 +60,7 @@ func discoveryID(namespace, name string) string { return hexID("srv-", 16, names
 func namespaceName(v *view, properties map[string]any) string {
 	ref := account.Text(properties, "ServiceConnectConfiguration", "Namespace")
 	for _, r := range v.of(typeNamespace) {
-		if ref == r.PhysicalID || ref == r.ARN || ref == r.Attributes["Arn"] {
+		if ref == r.PhysicalID || ref == r.ARN || ref == account.Text(r.Attributes, "Arn") {
 			return account.Text(r.Properties, "Name")
 		}
 	}
@@ -78,7 +78,7 @@ func (a *API) listNamespaces(_ context.Context, in *listOf) (*listNamespacesOutp
 	for _, r := range v.of(typeNamespace) {
 		n := namespaceSummary{ID: r.PhysicalID, ARN: r.ARN, Name: account.Text(r.Properties, "Name"), Type: "HTTP"}
 		if n.ARN == "" {
-			n.ARN = r.Attributes["Arn"]
+			n.ARN = account.Text(r.Attributes, "Arn")
 		}
 		ok, err := passes(in.Filters, map[string]string{"NAME": n.Name, "TYPE": n.Type, "HTTP_NAME": n.Name})
 		if err != nil {

@@ -90,7 +90,7 @@ func (v *view) loadBalancer(r account.Resource) (types.LoadBalancer, error) {
 		return lb, fmt.Errorf("%s: %w", r.PhysicalID, err)
 	}
 	lb.LoadBalancerArn, lb.LoadBalancerName, lb.CreatedTime = aws.String(r.PhysicalID), aws.String(elbName(r)), aws.Time(r.Created)
-	lb.DNSName, lb.CanonicalHostedZoneId = some(r.Attributes["DNSName"]), some(r.Attributes["CanonicalHostedZoneID"])
+	lb.DNSName, lb.CanonicalHostedZoneId = some(account.Text(r.Attributes, "DNSName")), some(account.Text(r.Attributes, "CanonicalHostedZoneID"))
 	for _, s := range v.subnetsAmong(account.Texts(r.Properties, "Subnets")) {
 		lb.AvailabilityZones = append(lb.AvailabilityZones, types.AvailabilityZone{SubnetId: aws.String(s.PhysicalID), ZoneName: some(zoneOf(s))})
 		lb.VpcId = some(account.Text(s.Properties, "VpcId"))

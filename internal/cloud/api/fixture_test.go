@@ -228,7 +228,7 @@ func read(t *testing.T, assembly string) (*fixed, *topology.Topology) {
 			}
 			p, _ := here.value(x.Properties).(map[string]any)
 			f.resources = append(f.resources, account.Resource{Stack: stack, LogicalID: id, Type: x.Type, PhysicalID: here.ref(id),
-				Properties: p, Attributes: map[string]string{}, ID: topology.ID(artifact[stack] + "/" + id), Created: time.Now(), Status: "CREATE_COMPLETE"})
+				Properties: p, Attributes: map[string]any{}, ID: topology.ID(artifact[stack] + "/" + id), Created: time.Now(), Status: "CREATE_COMPLETE"})
 		}
 	}
 	return f, top
@@ -275,15 +275,13 @@ func deploy(t *testing.T, assembly string, o api.Options) *deployed {
 		t.Fatal(err)
 	}
 	d := &deployed{fixed: f, api: api.New(f, o), calls: map[int]int{}}
-	t.Cleanup(d.api.Close)
 	var s wire.Server
 	d.api.Register(&s)
 	server := httptest.NewServer(&s)
 	t.Cleanup(server.Close)
-	following, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); d.api.Follow(following) }()
-	t.Cleanup(func() { stop(); <-done })
+	go func() { defer close(done); d.api.Follow() }()
+	t.Cleanup(func() { d.api.Close(); <-done })
 	d.url = server.URL
 	d.config = aws.Config{Region: region, BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {

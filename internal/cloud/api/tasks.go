@@ -332,7 +332,7 @@ func (v *view) subnetOf(ip string) (out account.Resource, ok bool) {
 
 // zoneOf is a subnet's availability zone.
 func zoneOf(r account.Resource) string {
-	return cmp.Or(account.Text(r.Properties, "AvailabilityZone"), r.Attributes["AvailabilityZone"])
+	return cmp.Or(account.Text(r.Properties, "AvailabilityZone"), account.Text(r.Attributes, "AvailabilityZone"))
 }
 
 // subnetsAmong lists those of the ids that are subnets of the account.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -27,6 +28,14 @@ const (
 	AccessKey = "HOPLABCLOUD000000000"
 	SecretKey = "hoplab-cloud-is-on-this-machine-only"
 )
+
+// Environment is what a program of this machine needs in its environment to use
+// the account.
+func Environment(endpoint, region string) []string {
+	return []string{"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=" + AccessKey,
+		"AWS_SECRET_ACCESS_KEY=" + SecretKey, "AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+		"AWS_EC2_METADATA_DISABLED=true"}
+}
 
 // Backend is what the handlers answer from.
 type Backend struct {
