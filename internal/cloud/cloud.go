@@ -83,7 +83,7 @@ func Start(ctx context.Context, opts Options) (*Cloud, error) {
 	if opts.Load != nil {
 		opts.Load.Env = cdk.Environment(c.endpoint, opts.Region)
 	}
-	c.api = api.New(c, api.Options{Load: opts.Load})
+	c.api = api.New(c, api.Options{Load: opts.Load, Put: store.Put})
 	c.api.Register(&server)
 	server.Header = api.Header(opts.Lab.Scale)
 	c.http = &http.Server{Handler: &server, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}

@@ -20,6 +20,7 @@ import (
 	"github.com/hoplab/hoplab/internal/cloud/account"
 	"github.com/hoplab/hoplab/internal/cloud/container"
 	"github.com/hoplab/hoplab/internal/cloud/metrics"
+	"github.com/hoplab/hoplab/internal/cloud/states"
 	"github.com/hoplab/hoplab/internal/cloud/wire"
 )
 
@@ -28,6 +29,8 @@ type Options struct {
 	// Load is how the load program is started, which RunTask runs. Without it
 	// RunTask is refused.
 	Load *container.Program
+	// Put writes an object to a bucket: what state machines leave.
+	Put func(bucket, key string, data []byte) error
 }
 
 // API is the handlers of one account. It is safe for concurrent use.
@@ -36,6 +39,7 @@ type API struct {
 	revisions *revisions
 	tasks     *standalone
 	series    *metrics.Store
+	machines  *states.Engine
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
 }
@@ -43,6 +47,7 @@ type API struct {
 // New returns the handlers of an account. Close ends what they have started.
 func New(a account.Reader, o Options) *API {
 	x := &API{account: a, revisions: newRevisions(), tasks: newStandalone(o.Load), series: metrics.NewStore()}
+	x.machines = &states.Engine{Definition: x.machineText, Run: x.runState, Put: o.Put}
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 	return x
 }
@@ -56,6 +61,7 @@ func (a *API) Register(s *wire.Server) {
 	a.registerTrail(s)
 	a.registerDiscovery(s)
 	a.registerEC2(s)
+	a.machines.Register(s)
 }
 
 // Sample is how often Follow reads the counters, in real time.
@@ -82,6 +88,7 @@ func (a *API) Follow() {
 // Close ends Follow, stops the standalone tasks and returns when they have ended.
 func (a *API) Close() {
 	a.cancel()
+	a.machines.Close()
 	a.tasks.close()
 }
 

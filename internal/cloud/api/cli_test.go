@@ -2,9 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,14 +16,12 @@ func commandLine(t *testing.T, d *deployed) {
 	if err != nil {
 		layer.Lacking(t, "the aws CLI")
 	}
+	d.environment(t)
+	t.Setenv("AWS_DISABLE_HOST_PREFIX_INJECTION", "true") // DiscoverInstances goes to data-HOST otherwise
 	d.call(t, 80)
 	run := func(args ...string) (any, string) {
 		t.Helper()
 		cmd := exec.Command(program, args...)
-		none := filepath.Join(t.TempDir(), "none")
-		cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+d.url, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region, "AWS_ACCESS_KEY_ID=HOPLABTEST", "AWS_SECRET_ACCESS_KEY=secret",
-			"AWS_CONFIG_FILE="+none, "AWS_SHARED_CREDENTIALS_FILE="+none, "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1",
-			"AWS_DISABLE_HOST_PREFIX_INJECTION=true") // DiscoverInstances goes to data-HOST otherwise
 		var said strings.Builder
 		cmd.Stderr = &said
 		out, err := cmd.Output()
@@ -68,13 +64,6 @@ func commandLine(t *testing.T, d *deployed) {
 	}
 }
 
-func groupARN(d *deployed) string { return first(d, "AWS::ElasticLoadBalancingV2::TargetGroup") }
-
-func first(d *deployed, kind string) string {
-	for _, r := range d.resources {
-		if r.Type == kind {
-			return r.PhysicalID
-		}
-	}
-	return ""
+func groupARN(d *deployed) string {
+	return d.cloud.Resources("AWS::ElasticLoadBalancingV2::TargetGroup")[0].PhysicalID
 }

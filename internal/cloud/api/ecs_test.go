@@ -17,7 +17,6 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/hoplab/hoplab/internal/cloud/api"
 	"github.com/hoplab/hoplab/internal/lab"
 )
 
@@ -54,11 +53,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // call sends a request to the load balancer's port of an arm.
 func (d *deployed) call(t *testing.T, port int) string {
 	t.Helper()
-	raw, err := d.lab.LoadBalancerURL("App/Alb16C2F182", port)
+	l := d.cloud.Lab()
+	raw, err := l.LoadBalancerURL(l.Status().LoadBalancers[0].ID, port)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := d.lab.DialInfo(lab.Caller{}, raw)
+	at, err := l.DialInfo(lab.Caller{}, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ const (
 // TestDeployment reads a deployment of both arms with the SDK's own clients, and
 // changes it as far as ECS lets one without CloudFormation.
 func TestDeployment(t *testing.T) {
-	d := deploy(t, "both", api.Options{})
+	d := deploy(t, "both", nil, "Network", "App", "Client")
 	for name, test := range map[string]func(*testing.T, *deployed){
 		"services": services, "tasks": tasks, "definitions": definitions, "load balancer": loadBalancer,
 		"logs": logs, "metrics": metricsOf, "refused": refused, "command line": commandLine,

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+
+	"github.com/hoplab/hoplab/internal/cloud/account"
 )
 
 func logs(t *testing.T, d *deployed) {
@@ -78,7 +80,15 @@ func metricsOf(t *testing.T, d *deployed) {
 	agentOf := func(name string) float64 {
 		return sum("AWS/ECS", "RequestCount", map[string]string{"DiscoveryName": name, "ServiceName": "sample-ecs-" + name, "ClusterName": "hoplab"})
 	}
-	balancer := map[string]string{"LoadBalancer": "app/Alb16C2F182/00000000000000a1", "TargetGroup": "targetgroup/AgentAppTargetGroup0B9721E2/00000000000000b1"}
+	balancer := map[string]string{}
+	for _, r := range d.cloud.Resources() {
+		switch r.LogicalID {
+		case "Alb16C2F182":
+			balancer["LoadBalancer"] = account.Text(r.Attributes, "LoadBalancerFullName")
+		case "AgentAppTargetGroup0B9721E2":
+			balancer["TargetGroup"] = account.Text(r.Attributes, "TargetGroupFullName")
+		}
+	}
 	const calls = 20
 	for range calls {
 		d.call(t, 80)

@@ -61,8 +61,8 @@ type loadTask struct {
 	lab        *lab.Lab
 	caller     lab.Caller
 	dir        string
-	ready      chan struct{} // closed when started, log and process are set
 	halt       chan struct{} // closed when it is asked to stop
+	done       chan struct{} // closed when it has stopped
 	halted     sync.Once
 
 	mu       sync.Mutex
@@ -120,7 +120,7 @@ func (s *standalone) run(t *loadTask) error {
 	}
 	s.tasks = append(s.tasks, t)
 	s.mu.Unlock()
-	t.created, t.ready, t.halt = time.Now(), make(chan struct{}), make(chan struct{})
+	t.created, t.halt, t.done = time.Now(), make(chan struct{}), make(chan struct{})
 	t.dir = filepath.Join(t.lab.Status().Dir, "standalone", t.id)
 	spec := container.Spec{Name: "container " + aws.ToString(c.Name) + " of task " + t.id, Env: env, Dir: t.dir,
 		StopTimeout: time.Duration(or32(c.StopTimeout, stopTimeout)) * time.Second, Lab: t.lab, Caller: t.caller}
@@ -133,6 +133,7 @@ func (s *standalone) run(t *loadTask) error {
 
 // follow is a task's life.
 func (s *standalone) follow(t *loadTask, spec container.Spec) {
+	defer close(t.done)
 	p, err := s.program.Start(s.ctx, spec)
 	t.mu.Lock()
 	if err != nil {
@@ -140,12 +141,10 @@ func (s *standalone) follow(t *loadTask, spec container.Spec) {
 		t.reason, t.failure = "Task failed to start", "hoplab cloud: "+err.Error()
 		t.mu.Unlock()
 		s.report(t, err)
-		close(t.ready)
 		return
 	}
 	t.process, t.started = p, time.Now()
 	t.mu.Unlock()
-	close(t.ready)
 	select {
 	case <-p.Done():
 	case <-t.halt:

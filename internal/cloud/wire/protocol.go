@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/encoding/cbor"
-	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 	"github.com/aws/smithy-go/transport/http/protocol/rpcv2"
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -73,10 +72,7 @@ func (jsonProtocol) read(r *http.Request, body []byte) (string, map[string]any, 
 }
 
 func (p jsonProtocol) write(_, _ string, out any) ([]byte, error) {
-	if s, ok := out.(smithy.Serializable); ok {
-		return serialized(awsjson.New11(nowhere), s)
-	}
-	return json.Marshal(out) // a type of our own, with tags
+	return writeJSON(out)
 }
 
 func (jsonProtocol) fault(_ string, f fault) []byte {
