@@ -43,7 +43,8 @@ func commandLine(t *testing.T, d *deployed) {
 		{"cloudwatch list-metrics --namespace AWS/ApplicationELB", []string{`"MetricName":"RequestCount"`}},
 		{"cloudtrail lookup-events", []string{`"Events":[]`}},
 		{"servicediscovery list-services", []string{`"Name":"app-agent"`}},
-		{"servicediscovery discover-instances --namespace-name sample-namespace --service-name app-bypass", []string{`"AWS_INSTANCE_PORT":"8080"`}},
+		{"servicediscovery discover-instances --namespace-name sample-namespace --service-name app-bypass",
+			[]string{`"AWS_INSTANCE_PORT":"8080"`}},
 		{"ec2 describe-security-groups", []string{`"FromPort":8080`, `"GroupId"`}},
 		{"ec2 describe-vpcs", []string{`"CidrBlock"`}},
 	} {

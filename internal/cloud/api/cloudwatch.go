@@ -92,7 +92,8 @@ func (a *API) getMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput
 	return out, nil
 }
 
-func (a *API) getMetricStatistics(_ context.Context, in *cloudwatch.GetMetricStatisticsInput) (*cloudwatch.GetMetricStatisticsOutput, error) {
+func (a *API) getMetricStatistics(_ context.Context,
+	in *cloudwatch.GetMetricStatisticsInput) (*cloudwatch.GetMetricStatisticsOutput, error) {
 	if in.StartTime == nil || in.EndTime == nil || !in.StartTime.Before(*in.EndTime) {
 		return nil, invalidValue("The parameter StartTime must be less than the parameter EndTime.")
 	}

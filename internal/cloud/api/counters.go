@@ -149,7 +149,8 @@ func ownCodes(l alb.ListenerStatus, add func(name string, n int64)) {
 }
 
 // group reads a target group at a load balancer.
-func (b *readings) group(v *view, ofAll map[string]string, g *alb.GroupStatus, sample func(source, name string, value int64) metrics.Sample) {
+func (b *readings) group(v *view, ofAll map[string]string, g *alb.GroupStatus,
+	sample func(source, name string, value int64) metrics.Sample) {
 	arn := v.groupARN(g.ID)
 	under := maps.Clone(ofAll)
 	under["TargetGroup"] = metricName(account.Resource{PhysicalID: arn})

@@ -219,7 +219,8 @@ func registered(in *ecs.RegisterTaskDefinitionInput) (*types.TaskDefinition, err
 	return t, json.Unmarshal(text, t)
 }
 
-func (a *API) deregisterTaskDefinition(_ context.Context, in *ecs.DeregisterTaskDefinitionInput) (*ecs.DeregisterTaskDefinitionOutput, error) {
+func (a *API) deregisterTaskDefinition(_ context.Context,
+	in *ecs.DeregisterTaskDefinitionInput) (*ecs.DeregisterTaskDefinitionOutput, error) {
 	v, r := a.resources(), a.revisions
 	r.mu.Lock()
 	defer r.mu.Unlock()

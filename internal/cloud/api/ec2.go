@@ -149,7 +149,8 @@ func (a *API) describeVPCs(_ context.Context, in *describeEC2Input) (*vpcs, erro
 	})
 	out := &vpcs{}
 	for _, r := range list {
-		out.VPCs = append(out.VPCs, vpc{VpcID: r.PhysicalID, State: "available", CIDR: account.Text(r.Properties, "CidrBlock"), OwnerID: account.ID})
+		out.VPCs = append(out.VPCs, vpc{VpcID: r.PhysicalID, State: "available", CIDR: account.Text(r.Properties, "CidrBlock"),
+			OwnerID: account.ID})
 	}
 	return out, err
 }
@@ -161,7 +162,8 @@ func (a *API) describeSubnets(_ context.Context, in *describeEC2Input) (*subnets
 	out := &subnets{}
 	for _, r := range list {
 		out.Subnets = append(out.Subnets, subnet{SubnetID: r.PhysicalID, State: "available", VpcID: account.Text(r.Properties, "VpcId"),
-			CIDR: account.Text(r.Properties, "CidrBlock"), Zone: zoneOf(r), Public: account.Flag(r.Properties, "MapPublicIpOnLaunch"), OwnerID: account.ID})
+			CIDR: account.Text(r.Properties, "CidrBlock"), Zone: zoneOf(r), Public: account.Flag(r.Properties, "MapPublicIpOnLaunch"),
+			OwnerID: account.ID})
 	}
 	return out, err
 }

@@ -118,7 +118,8 @@ func (a *API) describeClusters(_ context.Context, in *ecs.DescribeClustersInput)
 			out.Failures = append(out.Failures, types.Failure{Arn: aws.String(v.clusterARN(lastPart(ref))), Reason: aws.String("MISSING")})
 			continue
 		}
-		c := types.Cluster{ClusterArn: aws.String(v.clusterARN(r.PhysicalID)), ClusterName: aws.String(r.PhysicalID), Status: aws.String("ACTIVE")}
+		c := types.Cluster{ClusterArn: aws.String(v.clusterARN(r.PhysicalID)), ClusterName: aws.String(r.PhysicalID),
+			Status: aws.String("ACTIVE")}
 		for _, s := range v.servicesIn(r.PhysicalID) {
 			c.ActiveServicesCount++
 			running, pending := counts(v.service(s.ID))

@@ -139,11 +139,13 @@ func services(t *testing.T, d *deployed) {
 
 func tasks(t *testing.T, d *deployed) {
 	c := ecs.NewFromConfig(d.config)
-	arns := get[*ecs.ListTasksOutput](t)(c.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String("hoplab"), ServiceName: aws.String(agentService)})).TaskArns
+	arns := get[*ecs.ListTasksOutput](t)(c.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String("hoplab"),
+		ServiceName: aws.String(agentService)})).TaskArns
 	if len(arns) != 1 {
 		t.Fatalf("tasks %v", arns)
 	}
-	out := get[*ecs.DescribeTasksOutput](t)(c.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: aws.String("hoplab"), Tasks: append(arns, "0123")}))
+	out := get[*ecs.DescribeTasksOutput](t)(c.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: aws.String("hoplab"),
+		Tasks: append(arns, "0123")}))
 	if len(out.Tasks) != 1 || len(out.Failures) != 1 {
 		t.Fatalf("%d tasks and %d failures; want one each", len(out.Tasks), len(out.Failures))
 	}
@@ -191,7 +193,8 @@ func definitions(t *testing.T, d *deployed) {
 	if *newest.TaskDefinitionArn != *made.TaskDefinitionArn || aws.ToString(newest.Cpu) != "512" || newest.Status != types.TaskDefinitionStatusActive {
 		t.Errorf("the family's newest is %+v; want what was registered, %s", newest, *made.TaskDefinitionArn)
 	}
-	_, err := c.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String("hoplab"), Service: aws.String(agentService), TaskDefinition: made.TaskDefinitionArn})
+	_, err := c.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String("hoplab"), Service: aws.String(agentService),
+		TaskDefinition: made.TaskDefinitionArn})
 	if code(err) != "InvalidParameterException" || !strings.Contains(err.Error(), "by CloudFormation only") {
 		t.Errorf("another definition for a service that is not of the load image: %v", err)
 	}
@@ -263,13 +266,15 @@ func refused(t *testing.T, d *deployed) {
 			_, err := c.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: aws.String("none:1")})
 			return err
 		}},
-		{"a member of UpdateService", "InvalidParameterException", "hoplab cloud changes LoadBalancers of a service by CloudFormation only", func() error {
-			_, err := c.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: cluster, Service: aws.String(agentService),
-				LoadBalancers: []types.LoadBalancer{{ContainerPort: aws.Int32(1)}}})
-			return err
-		}},
+		{"a member of UpdateService", "InvalidParameterException",
+			"hoplab cloud changes LoadBalancers of a service by CloudFormation only", func() error {
+				_, err := c.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: cluster, Service: aws.String(agentService),
+					LoadBalancers: []types.LoadBalancer{{ContainerPort: aws.Int32(1)}}})
+				return err
+			}},
 		{"too many tasks", "InvalidParameterException", "a service of a lab cannot have 100000 tasks", func() error {
-			_, err := c.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: cluster, Service: aws.String(agentService), DesiredCount: aws.Int32(100000)})
+			_, err := c.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: cluster, Service: aws.String(agentService),
+				DesiredCount: aws.Int32(100000)})
 			return err
 		}},
 		{"a task of an image that is not there", "InvalidParameterException", "hoplab's load image only", func() error {
@@ -277,7 +282,8 @@ func refused(t *testing.T, d *deployed) {
 			return err
 		}},
 		{"exec", "InvalidParameterException", "hoplab lab exec", func() error {
-			_, err := c.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{Cluster: cluster, Task: aws.String("x"), Command: aws.String("sh"), Interactive: true})
+			_, err := c.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{Cluster: cluster, Task: aws.String("x"), Command: aws.String("sh"),
+				Interactive: true})
 			return err
 		}},
 		{"an operation that is not there", "InvalidAction", "hoplab cloud does not know ecs:CreateService", func() error {
@@ -304,13 +310,16 @@ func changed(t *testing.T, d *deployed) {
 	c := ecs.NewFromConfig(d.config)
 	cluster, name := aws.String("hoplab"), aws.String(agentService)
 	of := func() types.Service {
-		return get[*ecs.DescribeServicesOutput](t)(c.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: cluster, Services: []string{agentService}})).Services[0]
+		return get[*ecs.DescribeServicesOutput](t)(c.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: cluster,
+			Services: []string{agentService}})).Services[0]
 	}
-	get[*ecs.UpdateServiceOutput](t)(c.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: cluster, Service: name, DesiredCount: aws.Int32(2)}))
+	get[*ecs.UpdateServiceOutput](t)(c.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: cluster, Service: name,
+		DesiredCount: aws.Int32(2)}))
 	eventually(t, "two tasks run", func() bool { s := of(); return s.RunningCount == 2 && s.DesiredCount == 2 && s.PendingCount == 0 })
 	first := *of().Deployments[0].Id
 
-	again := get[*ecs.UpdateServiceOutput](t)(c.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: cluster, Service: name, ForceNewDeployment: true})).Service
+	again := get[*ecs.UpdateServiceOutput](t)(c.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: cluster, Service: name,
+		ForceNewDeployment: true})).Service
 	if len(again.Deployments) == 0 || *again.Deployments[0].Id == first || again.Deployments[0].RolloutState != types.DeploymentRolloutStateInProgress {
 		t.Errorf("the answer to a forced deployment has %+v; want a new one in progress first", again.Deployments)
 	}
@@ -319,7 +328,8 @@ func changed(t *testing.T, d *deployed) {
 		return len(s.Deployments) == 1 && s.Deployments[0].RolloutState == types.DeploymentRolloutStateCompleted && s.RunningCount == 2
 	})
 	running := get[*ecs.ListTasksOutput](t)(c.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: cluster, ServiceName: name})).TaskArns
-	get[*ecs.StopTaskOutput](t)(c.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: cluster, Task: aws.String(running[0]), Reason: aws.String("to see it go")}))
+	get[*ecs.StopTaskOutput](t)(c.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: cluster, Task: aws.String(running[0]),
+		Reason: aws.String("to see it go")}))
 	var gone types.Task
 	eventually(t, "the task is stopped", func() bool {
 		gone = get[*ecs.DescribeTasksOutput](t)(c.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: cluster, Tasks: running[:1]})).Tasks[0]
@@ -328,7 +338,8 @@ func changed(t *testing.T, d *deployed) {
 	if gone.StopCode != types.TaskStopCodeUserInitiated || aws.ToString(gone.StoppedReason) != "to see it go" || gone.StoppedAt == nil {
 		t.Errorf("stopped: %s, %q, at %v", gone.StopCode, aws.ToString(gone.StoppedReason), gone.StoppedAt)
 	}
-	stopped := get[*ecs.ListTasksOutput](t)(c.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: cluster, ServiceName: name, DesiredStatus: types.DesiredStatusStopped})).TaskArns
+	stopped := get[*ecs.ListTasksOutput](t)(c.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: cluster, ServiceName: name,
+		DesiredStatus: types.DesiredStatusStopped})).TaskArns
 	if len(stopped) != 3 { // two of the first deployment and this one
 		t.Errorf("stopped tasks %v; want 3", stopped)
 	}

@@ -208,7 +208,8 @@ func spelledOut(actions []types.Action) []types.Action {
 	for i := range actions {
 		c := &actions[i]
 		if c.TargetGroupArn != nil && c.ForwardConfig == nil {
-			c.ForwardConfig = &types.ForwardActionConfig{TargetGroups: []types.TargetGroupTuple{{TargetGroupArn: c.TargetGroupArn, Weight: aws.Int32(1)}},
+			c.ForwardConfig = &types.ForwardActionConfig{TargetGroups: []types.TargetGroupTuple{{TargetGroupArn: c.TargetGroupArn,
+				Weight: aws.Int32(1)}},
 				TargetGroupStickinessConfig: &types.TargetGroupStickinessConfig{Enabled: aws.Bool(false)}}
 		} else if f := c.ForwardConfig; f != nil && len(f.TargetGroups) == 1 && c.TargetGroupArn == nil {
 			c.TargetGroupArn = f.TargetGroups[0].TargetGroupArn

@@ -117,7 +117,8 @@ func logOptions(c ecstypes.ContainerDefinition) map[string]string {
 	return c.LogConfiguration.Options
 }
 
-func (a *API) describeLogGroups(_ context.Context, in *cloudwatchlogs.DescribeLogGroupsInput) (*cloudwatchlogs.DescribeLogGroupsOutput, error) {
+func (a *API) describeLogGroups(_ context.Context,
+	in *cloudwatchlogs.DescribeLogGroupsInput) (*cloudwatchlogs.DescribeLogGroupsOutput, error) {
 	v := a.resources()
 	var all []types.LogGroup
 	for _, r := range v.of(typeLogGroup) {
@@ -129,7 +130,8 @@ func (a *API) describeLogGroups(_ context.Context, in *cloudwatchlogs.DescribeLo
 		}
 		arn := v.arn("logs", "log-group:"+name)
 		g := types.LogGroup{LogGroupName: aws.String(name), Arn: aws.String(arn + ":*"), LogGroupArn: aws.String(arn),
-			CreationTime: aws.Int64(r.Created.UnixMilli()), MetricFilterCount: aws.Int32(0), StoredBytes: aws.Int64(0), LogGroupClass: types.LogGroupClassStandard}
+			CreationTime: aws.Int64(r.Created.UnixMilli()), MetricFilterCount: aws.Int32(0), StoredBytes: aws.Int64(0),
+			LogGroupClass: types.LogGroupClassStandard}
 		if days, ok := account.Int(r.Properties, "RetentionInDays"); ok {
 			g.RetentionInDays = aws.Int32(int32(days))
 		}
@@ -140,7 +142,8 @@ func (a *API) describeLogGroups(_ context.Context, in *cloudwatchlogs.DescribeLo
 	return &cloudwatchlogs.DescribeLogGroupsOutput{LogGroups: there(all), NextToken: next}, nil
 }
 
-func (a *API) describeLogStreams(_ context.Context, in *cloudwatchlogs.DescribeLogStreamsInput) (*cloudwatchlogs.DescribeLogStreamsOutput, error) {
+func (a *API) describeLogStreams(_ context.Context,
+	in *cloudwatchlogs.DescribeLogStreamsInput) (*cloudwatchlogs.DescribeLogStreamsOutput, error) {
 	v := a.look()
 	group, err := v.logGroup(in.LogGroupName, in.LogGroupIdentifier)
 	if err != nil {
@@ -203,7 +206,8 @@ func (a *API) getLogEvents(_ context.Context, in *cloudwatchlogs.GetLogEventsInp
 	out := &cloudwatchlogs.GetLogEventsOutput{Events: []types.OutputLogEvent{}, NextForwardToken: aws.String("f/" + strconv.Itoa(to)),
 		NextBackwardToken: aws.String("b/" + strconv.Itoa(from))}
 	for _, e := range events[from:to] {
-		out.Events = append(out.Events, types.OutputLogEvent{Timestamp: aws.Int64(e.at), IngestionTime: aws.Int64(e.at), Message: aws.String(e.text)})
+		out.Events = append(out.Events, types.OutputLogEvent{Timestamp: aws.Int64(e.at), IngestionTime: aws.Int64(e.at),
+			Message: aws.String(e.text)})
 	}
 	return out, nil
 }

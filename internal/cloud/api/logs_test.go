@@ -40,7 +40,8 @@ func logs(t *testing.T, d *deployed) {
 		t.Errorf("events %q", events)
 	}
 	// A page at a time, forward, as who follows a log does.
-	in := &cloudwatchlogs.GetLogEventsInput{LogGroupName: group, LogStreamName: streams[0].LogStreamName, StartFromHead: aws.Bool(true), Limit: aws.Int32(1)}
+	in := &cloudwatchlogs.GetLogEventsInput{LogGroupName: group, LogStreamName: streams[0].LogStreamName,
+		StartFromHead: aws.Bool(true), Limit: aws.Int32(1)}
 	first := get[*cloudwatchlogs.GetLogEventsOutput](t)(c.GetLogEvents(t.Context(), in))
 	in.NextToken = first.NextForwardToken
 	second := get[*cloudwatchlogs.GetLogEventsOutput](t)(c.GetLogEvents(t.Context(), in))
@@ -55,7 +56,8 @@ func logs(t *testing.T, d *deployed) {
 	if code(err) != "ResourceNotFoundException" || !strings.Contains(err.Error(), "The specified log group does not exist.") {
 		t.Errorf("a group that is not there: %v", err)
 	}
-	_, err = c.FilterLogEvents(t.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: group, FilterPattern: aws.String(`{ $.a = 1 }`)})
+	_, err = c.FilterLogEvents(t.Context(), &cloudwatchlogs.FilterLogEventsInput{LogGroupName: group,
+		FilterPattern: aws.String(`{ $.a = 1 }`)})
 	if code(err) != "InvalidParameterException" {
 		t.Errorf("a pattern over JSON: %v; want it refused, not passed over", err)
 	}
@@ -67,7 +69,8 @@ func metricsOf(t *testing.T, d *deployed) {
 	c := cloudwatch.NewFromConfig(d.config)
 	sum := func(namespace, name string, dims map[string]string) float64 {
 		in := &cloudwatch.GetMetricStatisticsInput{Namespace: aws.String(namespace), MetricName: aws.String(name), Period: aws.Int32(60),
-			StartTime: aws.Time(time.Now().Add(-time.Hour)), EndTime: aws.Time(time.Now().Add(time.Minute)), Statistics: []cwtypes.Statistic{cwtypes.StatisticSum}}
+			StartTime: aws.Time(time.Now().Add(-time.Hour)), EndTime: aws.Time(time.Now().Add(time.Minute)),
+			Statistics: []cwtypes.Statistic{cwtypes.StatisticSum}}
 		for k, v := range dims {
 			in.Dimensions = append(in.Dimensions, cwtypes.Dimension{Name: aws.String(k), Value: aws.String(v)})
 		}
@@ -78,7 +81,8 @@ func metricsOf(t *testing.T, d *deployed) {
 		return total
 	}
 	agentOf := func(name string) float64 {
-		return sum("AWS/ECS", "RequestCount", map[string]string{"DiscoveryName": name, "ServiceName": "sample-ecs-" + name, "ClusterName": "hoplab"})
+		return sum("AWS/ECS", "RequestCount", map[string]string{"DiscoveryName": name, "ServiceName": "sample-ecs-" + name,
+			"ClusterName": "hoplab"})
 	}
 	balancer := map[string]string{}
 	for _, r := range d.cloud.Resources() {
@@ -111,8 +115,10 @@ func metricsOf(t *testing.T, d *deployed) {
 		t.Errorf("metrics %+v; want HealthyHostCount of two groups", list)
 	}
 	data := func(stat string, period int32) (*cloudwatch.GetMetricDataOutput, error) {
-		return c.GetMetricData(t.Context(), &cloudwatch.GetMetricDataInput{StartTime: aws.Time(time.Now().Add(-time.Hour)), EndTime: aws.Time(time.Now().Add(time.Minute)),
-			MetricDataQueries: []cwtypes.MetricDataQuery{{Id: aws.String("m"), MetricStat: &cwtypes.MetricStat{Metric: &list[0], Period: aws.Int32(period), Stat: aws.String(stat)}}}})
+		return c.GetMetricData(t.Context(), &cloudwatch.GetMetricDataInput{StartTime: aws.Time(time.Now().Add(-time.Hour)),
+			EndTime: aws.Time(time.Now().Add(time.Minute)),
+			MetricDataQueries: []cwtypes.MetricDataQuery{{Id: aws.String("m"),
+				MetricStat: &cwtypes.MetricStat{Metric: &list[0], Period: aws.Int32(period), Stat: aws.String(stat)}}}})
 	}
 	healthy := get[*cloudwatch.GetMetricDataOutput](t)(data("Maximum", 5)).MetricDataResults
 	if len(healthy) != 1 || len(healthy[0].Values) == 0 || healthy[0].Values[0] != 1 {

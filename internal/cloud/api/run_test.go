@@ -63,7 +63,8 @@ func TestRun(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) { d.measure(t, x.args, x.hops) })
 	}
-	out, err := ecs.NewFromConfig(d.config).ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String("hoplab"), Family: aws.String("LoadTaskDefinitionD79E16D5")})
+	out, err := ecs.NewFromConfig(d.config).ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String("hoplab"),
+		Family: aws.String("LoadTaskDefinitionD79E16D5")})
 	if err != nil || len(out.TaskArns) != 0 {
 		t.Errorf("load tasks that still run: %v, %v", out, err)
 	}
@@ -77,7 +78,8 @@ func (d *deployed) measure(t *testing.T, args []string, hops map[string]string) 
 	if code != fail.OK && code != fail.CannotTell {
 		t.Fatalf("exit code %d\n%s", code, said)
 	}
-	for _, want := range []string{"Measured in the lab on this machine, through hoplab cloud, not in AWS.", "account 000000000000", "costs nothing and is not AWS"} {
+	for _, want := range []string{"Measured in the lab on this machine, through hoplab cloud, not in AWS.", "account 000000000000",
+		"costs nothing and is not AWS"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q:\n%s", want, said)
 		}

@@ -42,7 +42,8 @@ func (a *API) describeTargetGroups(_ context.Context, in *elb.DescribeTargetGrou
 
 // targetGroup is a target group with the defaults of section 6 of the semantics.
 func (v *view) targetGroup(r account.Resource) (types.TargetGroup, error) {
-	g := types.TargetGroup{TargetType: types.TargetTypeEnumInstance, ProtocolVersion: aws.String("HTTP1"), IpAddressType: types.TargetGroupIpAddressTypeEnumIpv4,
+	g := types.TargetGroup{TargetType: types.TargetTypeEnumInstance, ProtocolVersion: aws.String("HTTP1"),
+		IpAddressType:      types.TargetGroupIpAddressTypeEnumIpv4,
 		HealthCheckEnabled: aws.Bool(true), HealthCheckProtocol: types.ProtocolEnumHttp, HealthCheckPort: aws.String("traffic-port"),
 		HealthCheckPath: aws.String("/"), HealthCheckIntervalSeconds: aws.Int32(30), HealthCheckTimeoutSeconds: aws.Int32(5),
 		HealthyThresholdCount: aws.Int32(5), UnhealthyThresholdCount: aws.Int32(2), Matcher: &types.Matcher{HttpCode: aws.String("200")}}

@@ -103,7 +103,8 @@ func (a *API) describeTasks(_ context.Context, in *ecs.DescribeTasksInput) (*ecs
 			return nil, err
 		}
 		if !ok {
-			out.Failures = append(out.Failures, types.Failure{Arn: aws.String(v.taskARN(c.PhysicalID, lastPart(ref))), Reason: aws.String("MISSING")})
+			out.Failures = append(out.Failures, types.Failure{Arn: aws.String(v.taskARN(c.PhysicalID, lastPart(ref))),
+				Reason: aws.String("MISSING")})
 			continue
 		}
 		out.Tasks = append(out.Tasks, t)
@@ -144,7 +145,8 @@ func (a *API) ofService(v *view, r account.Resource, id, deployment, status stri
 	cluster := clusterOf(r)
 	t := types.Task{TaskArn: aws.String(v.taskARN(cluster, longTaskID(id))), ClusterArn: aws.String(v.clusterARN(cluster)),
 		TaskDefinitionArn: aws.String(rev.definition), Group: aws.String("service:" + nameOf(r)), StartedBy: aws.String(deployment),
-		LastStatus: aws.String(status), DesiredStatus: aws.String("RUNNING"), LaunchType: types.LaunchType(account.Text(rev.properties, "LaunchType")),
+		LastStatus: aws.String(status), DesiredStatus: aws.String("RUNNING"),
+		LaunchType:  types.LaunchType(account.Text(rev.properties, "LaunchType")),
 		Attachments: []types.Attachment{}, Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{}}, Version: 1,
 		Connectivity: types.ConnectivityConnected}
 	if t.LaunchType == types.LaunchTypeFargate {
@@ -293,7 +295,8 @@ func (v *view) agentContainer(t *types.Task, inside []types.NetworkInterface) ty
 	name := agentName(shortTaskID(id))
 	return types.Container{Name: aws.String(name), TaskArn: t.TaskArn, LastStatus: t.LastStatus, RuntimeId: aws.String(id + "-" + name),
 		ContainerArn: aws.String(v.arn("ecs", fmt.Sprintf("container/%s/%s/%s", lastPart(*t.ClusterArn), id, uuid(id, name)))),
-		Cpu:          aws.String("0"), NetworkInterfaces: inside, NetworkBindings: []types.NetworkBinding{}, HealthStatus: types.HealthStatusHealthy}
+		Cpu:          aws.String("0"), NetworkInterfaces: inside, NetworkBindings: []types.NetworkBinding{},
+		HealthStatus: types.HealthStatusHealthy}
 }
 
 // interfaceOf is the attachment of a task's network interface. It sets the
@@ -310,7 +313,8 @@ func (v *view) interfaceOf(t *types.Task, s lab.TaskStatus) types.Attachment {
 	add("networkInterfaceId", hexID("eni-0", 16, s.ID))
 	add("privateDnsName", fmt.Sprintf("ip-%s.%s.compute.internal", strings.ReplaceAll(s.IP, ".", "-"), v.region))
 	add("privateIPv4Address", s.IP)
-	return types.Attachment{Id: aws.String(uuid("eni", s.ID)), Type: aws.String("ElasticNetworkInterface"), Status: aws.String("ATTACHED"), Details: details}
+	return types.Attachment{Id: aws.String(uuid("eni", s.ID)), Type: aws.String("ElasticNetworkInterface"),
+		Status: aws.String("ATTACHED"), Details: details}
 }
 
 // subnetOf returns the subnet in which an address lies, the smallest if several

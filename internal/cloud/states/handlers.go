@@ -109,7 +109,8 @@ func (e *Engine) describeExecution(_ context.Context, in *sfn.DescribeExecutionI
 		return nil, err
 	}
 	out := &sfn.DescribeExecutionOutput{ExecutionArn: aws.String(x.arn), StateMachineArn: aws.String(x.machine), Name: aws.String(x.name),
-		Status: x.status, StartDate: aws.Time(x.begun), Input: aws.String(x.input), InputDetails: &types.CloudWatchEventsExecutionDataDetails{Included: true}}
+		Status: x.status, StartDate: aws.Time(x.begun), Input: aws.String(x.input),
+		InputDetails: &types.CloudWatchEventsExecutionDataDetails{Included: true}}
 	if x.parent != nil {
 		out.MapRunArn = aws.String(x.parent.mapRun)
 	}
@@ -158,8 +159,9 @@ func (e *Engine) describeMapRun(_ context.Context, in *sfn.DescribeMapRunInput) 
 	counts := x.items
 	runs := types.MapRunExecutionCounts{Aborted: counts.Aborted, Failed: counts.Failed, Pending: counts.Pending, Running: counts.Running,
 		Succeeded: counts.Succeeded, Total: counts.Total}
-	return &sfn.DescribeMapRunOutput{ExecutionArn: aws.String(x.arn), MapRunArn: aws.String(x.mapRun), ItemCounts: &counts, ExecutionCounts: &runs,
-		MaxConcurrency: int32(x.slots), StartDate: aws.Time(x.begun), Status: types.MapRunStatus(x.status)}, nil
+	return &sfn.DescribeMapRunOutput{ExecutionArn: aws.String(x.arn), MapRunArn: aws.String(x.mapRun), ItemCounts: &counts,
+		ExecutionCounts: &runs,
+		MaxConcurrency:  int32(x.slots), StartDate: aws.Time(x.begun), Status: types.MapRunStatus(x.status)}, nil
 }
 
 func (e *Engine) getExecutionHistory(_ context.Context, in *sfn.GetExecutionHistoryInput) (*sfn.GetExecutionHistoryOutput, error) {

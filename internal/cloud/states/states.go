@@ -101,7 +101,8 @@ func (e *Engine) remember(x *execution) {
 }
 
 func (x *execution) event(kind types.HistoryEventType, with func(*types.HistoryEvent)) {
-	ev := types.HistoryEvent{Id: int64(len(x.history) + 1), PreviousEventId: int64(len(x.history)), Timestamp: aws.Time(time.Now()), Type: kind}
+	ev := types.HistoryEvent{Id: int64(len(x.history) + 1), PreviousEventId: int64(len(x.history)), Timestamp: aws.Time(time.Now()),
+		Type: kind}
 	if with != nil {
 		with(&ev)
 	}
@@ -114,7 +115,8 @@ func (e *Engine) end(x *execution, status types.ExecutionStatus, output, err, ca
 	defer e.mu.Unlock()
 	x.status, x.output, x.err, x.cause, x.ended = status, output, err, cause, time.Now()
 	kind := map[types.ExecutionStatus]types.HistoryEventType{types.ExecutionStatusSucceeded: types.HistoryEventTypeExecutionSucceeded,
-		types.ExecutionStatusFailed: types.HistoryEventTypeExecutionFailed, types.ExecutionStatusAborted: types.HistoryEventTypeExecutionAborted}[status]
+		types.ExecutionStatusFailed:  types.HistoryEventTypeExecutionFailed,
+		types.ExecutionStatusAborted: types.HistoryEventTypeExecutionAborted}[status]
 	x.event(kind, func(ev *types.HistoryEvent) {
 		if status == types.ExecutionStatusFailed {
 			ev.ExecutionFailedEventDetails = &types.ExecutionFailedEventDetails{Error: aws.String(err), Cause: aws.String(cause)}
