@@ -27,7 +27,7 @@ require (
 	github.com/google/nftables v0.3.0 // security groups and redirects in the kernel (netns fabric)
 	github.com/hashicorp/hcl/v2 v2.25.0 // parses Terraform files
 	github.com/hoplab/hoplab/loadtest/samplefile v0.1.0 // the sample format, shared with the k6 extension
-	github.com/johannesboyne/gofakes3 v1.2.0 // an S3 for tests
+	github.com/johannesboyne/gofakes3 v1.2.0 // the buckets of hoplab cloud, and an S3 for tests
 	github.com/owenrumney/go-sarif/v3 v3.3.1 // findings for code scanning
 	github.com/rogpeppe/go-internal v1.16.0 // locks the build cache; runs the command's stories in tests
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.2 // tests hold summary.json against its published schema

@@ -272,9 +272,9 @@ func (s *study) methodParagraph() string {
 
 func notShown(p *plan.Plan) []string {
 	out := []string{"Time spent waiting for a connection, name look-up and TLS: latency runs from the first byte sent to the last byte received."}
-	if p.Target == plan.TargetLab {
+	if p.Target == plan.TargetLab || p.Fabric == plan.FabricCloud {
 		own := "load balancer"
-		if p.LabAgent() {
+		if p.LabAgent() || p.Fabric == plan.FabricCloud {
 			own = "load balancer and agent"
 		}
 		out = append(out, "AWS latencies: the lab runs on one machine, without a network between the hops and with its own "+own+".")

@@ -91,9 +91,16 @@ func observe(stack *middleware.Stack) error {
 
 // Account is who the credentials belong to.
 func (c *Clients) Account(ctx context.Context) (id, arn string, err error) {
+	id, arn, _, err = c.identity(ctx)
+	return id, arn, err
+}
+
+// identity is Account, and what answers if that is hoplab cloud.
+func (c *Clients) identity(ctx context.Context) (id, arn string, l *local, err error) {
 	out, err := c.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", "", c.explain("asking AWS for the account", err)
+		return "", "", nil, c.explain("asking AWS for the account", err)
 	}
-	return aws.ToString(out.Account), aws.ToString(out.Arn), nil
+	id = aws.ToString(out.Account)
+	return id, aws.ToString(out.Arn), localOf(id, out.ResultMetadata), nil
 }

@@ -110,7 +110,11 @@ func (r *runner) healthChecks(svc *service, span time.Duration) int64 {
 	if svc.intervalS <= 0 {
 		return 0
 	}
-	rounds := math.Ceil(span.Seconds()/svc.intervalS) + 1
+	interval := svc.intervalS
+	if r.local != nil {
+		interval /= r.local.scale
+	}
+	rounds := math.Ceil(span.Seconds()/interval) + 1
 	return int64(rounds) * int64(2*max(1, r.albZones)) * int64(max(1, svc.tasks))
 }
 

@@ -51,13 +51,14 @@ type site struct {
 	size     struct{ cpu, mib string } // of a load task
 	account  string
 	arn      string
+	local    *local // nil in AWS
 }
 
 // survey reads the deployment and refuses one on which the plan cannot run.
 func (c *Clients) survey(ctx context.Context, p *plan.Plan) (*site, error) {
 	s := &site{}
 	var err error
-	if s.account, s.arn, err = c.Account(ctx); err != nil {
+	if s.account, s.arn, s.local, err = c.identity(ctx); err != nil {
 		return nil, err
 	}
 	app, err := c.readStack(ctx, appStack, "deploy it with npx cdk deploy --all -c arms=both -c load=true")
@@ -357,6 +358,12 @@ func (s *site) digest() string {
 func (s *site) facts(region string) map[string]string {
 	f := map[string]string{"AWS region": region, "AWS account": s.account, "ECS cluster": s.load.cluster,
 		"load task size": s.size.cpu + " CPU units, " + s.size.mib + " MiB"}
+	if s.local != nil { // nothing of it is AWS's
+		f["region"], f["account"] = f["AWS region"], f["AWS account"]
+		delete(f, "AWS region")
+		delete(f, "AWS account")
+		f["the lab's timers run"] = fmt.Sprintf("%g times as fast as real ones", s.local.scale)
+	}
 	var zones []string
 	for _, svc := range s.services {
 		f["task size"] = svc.CPU + " CPU units, " + svc.MiB + " MiB"

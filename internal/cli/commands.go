@@ -13,6 +13,7 @@ func commands(s streams) []*cobra.Command {
 		newExplain(s),
 		newDiagnose(s),
 		newLab(s),
+		newCloud(s),
 		newLearn(s),
 		newSim(s),
 		newCost(s),
@@ -21,6 +22,7 @@ func commands(s streams) []*cobra.Command {
 		newVersion(s),
 		newSpin(s),
 		newApp(s),
+		newLoadTask(s),
 		newNode(s),
 	}
 }

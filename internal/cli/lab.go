@@ -64,6 +64,15 @@ hoplab lab up starts it beside the shell; the other commands talk to it.`,
 
 func (f *labFlags) registerUp(cmd *cobra.Command) {
 	f.register(cmd)
+	f.registerRunning(cmd)
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.only, "only", nil, "run this service alone, by name or id, with what is in front of it (may repeat)")
+	fl.IntVar(&f.perService, "tasks-per-service", 0, "start no more tasks of a service than this; 0 for as many as the source wants")
+	fl.StringVar(&f.situation, "situation", "", "run a situation with a known outcome instead of PATH (hoplab lab situations lists them)")
+}
+
+// registerRunning registers how a lab runs, whatever it is made of.
+func (f *labFlags) registerRunning(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
 	fl.StringVar(&f.agent, "agent", lab.AgentLab, "what runs as the agents: lab (its own) or envoy (a real one)")
@@ -76,9 +85,6 @@ func (f *labFlags) registerUp(cmd *cobra.Command) {
 	fl.DurationVar(&f.timing.AgentReady, "agent-ready", 0, "what the agent then takes until its clusters are there")
 	fl.DurationVar(&f.timing.Register, "register", 0, "from a running task until its callers' agents know it")
 	fl.DurationVar(&f.timing.Deregister, "drain", 0, "from the order to stop a task until its callers' agents know; it serves them until then")
-	fl.StringArrayVar(&f.only, "only", nil, "run this service alone, by name or id, with what is in front of it (may repeat)")
-	fl.IntVar(&f.perService, "tasks-per-service", 0, "start no more tasks of a service than this; 0 for as many as the source wants")
-	fl.StringVar(&f.situation, "situation", "", "run a situation with a known outcome instead of PATH (hoplab lab situations lists them)")
 }
 
 func newLabUp(s streams, f *labFlags) *cobra.Command {
@@ -205,10 +211,10 @@ func (f *labFlags) findEnvoy(cmd *cobra.Command, s streams) error {
 // maxScale is where the lab's timers reach their least, a millisecond for each second.
 const maxScale = 1000
 
-// serveArgs are the arguments with which lab serve owns the lab that cmd, lab
-// up, was called for: every flag that was given, but for those of lab up alone.
+// serveArgs are the arguments with which serve, beside cmd, owns the lab that
+// cmd, up, was called for: every flag that was given, but for those of up alone.
 func serveArgs(cmd *cobra.Command, args []string) []string {
-	argv := []string{"lab", "serve"}
+	argv := []string{cmd.Parent().Name(), "serve"}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Name == waitFlag || f.Name == anywayFlag {
 			return

@@ -20,7 +20,8 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// detach starts lab serve in a session of its own and waits until the lab is up.
+// detach starts serve, beside up, in a session of its own and waits until the lab
+// is up.
 func detach(up *cobra.Command, p labctl.Place, log *os.File, args []string) error {
 	self, err := os.Executable()
 	if err != nil {

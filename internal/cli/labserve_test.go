@@ -67,3 +67,26 @@ func TestServeGetsEveryFlag(t *testing.T) {
 		t.Errorf("serve is to read %q", got)
 	}
 }
+
+// TestCloudServeGetsEveryFlag: likewise what cloud up was given reaches cloud serve.
+func TestCloudServeGetsEveryFlag(t *testing.T) {
+	find := func(name string, argv ...string) *cobra.Command {
+		t.Helper()
+		cmd, _, err := newCloud(streams{nil, io.Discard, io.Discard}).Find([]string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.ParseFlags(argv); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	up := find("up", "--name=x", "--region=eu-west-1", "--listen=127.0.0.1:4000", "--scale=20", "--task-start=3s", "--fabric=netns")
+	out := serveArgs(up, nil)
+	if !slices.Equal(out[:2], []string{"cloud", "serve"}) {
+		t.Fatalf("serve is called as %q", out)
+	}
+	if got, want := given(find("serve", out[2:]...)), given(up); !maps.Equal(got, want) || len(want) != 6 {
+		t.Errorf("serve reads %v; want %v", got, want)
+	}
+}

@@ -67,16 +67,27 @@ func runAWS(cmd *cobra.Command, s streams, f *runFlags, p plan.Plan) error {
 		return err
 	}
 	p.Topology = site.Digest()
+	if site.Local() {
+		p.Fabric = plan.FabricCloud
+	}
 	if err := f.confirm(s, site, &p, p.Replicates); err != nil {
 		return err
 	}
 	env := run.Environment{Run: name, StartedUTC: time.Now().UTC().Format(time.RFC3339), Hoplab: hoplabBuild(), K6: "k6 " + k6.Version,
-		Go: quiet.Machine().Go, Source: "stacks deployed in " + site.Region(), Command: repeatCommand(cmd, p.Seed), AWS: site.Facts()}
+		Go: quiet.Machine().Go, Source: "stacks deployed in " + placeOf(site), Command: repeatCommand(cmd, p.Seed), AWS: site.Facts()}
 	dir, err := run.Create(out, p, env)
 	if err != nil {
 		return err
 	}
 	return f.carryOutAWS(ctx, s, dir, site)
+}
+
+// placeOf is where a site is deployed.
+func placeOf(site *awsrun.Site) string {
+	if site.Local() {
+		return "the lab, through hoplab cloud"
+	}
+	return site.Region()
 }
 
 // resumeAWS finishes a broken run on AWS: the replicates that are not
@@ -114,9 +125,13 @@ func (f *awsFlags) survey(ctx context.Context, s streams, p *plan.Plan) (*awsrun
 // confirm shows whose account pays, for what and how long, and asks. Without
 // a terminal only --yes goes on.
 func (f *runFlags) confirm(s streams, site *awsrun.Site, p *plan.Plan, left int) error {
-	e := site.Estimate(p, left, awsrun.Real())
+	e := site.Estimate(p, left, site.Pace())
 	printable.Fprintf(s.err, "account %s, region %s, as %s\n", site.Account(), site.Region(), site.Caller())
 	printable.Fprintf(s.err, "%d replicates, %d load tasks, about %s\n", left, e.Tasks, short(e.Time))
+	if site.Local() {
+		printable.Fprintf(s.err, "this is hoplab cloud: the lab on this machine, which costs nothing and is not AWS\n")
+		return nil
+	}
 	printable.Fprintf(s.err, "about $%.4f beyond the stacks themselves (prices of %s as of %s; not counted: %s)\n",
 		e.Cost.USD, e.Cost.Region, e.Cost.Dated, strings.Join(e.Cost.Without, "; "))
 	if f.aws.yes {
@@ -150,7 +165,7 @@ func (f *runFlags) carryOutAWS(ctx context.Context, s streams, dir *run.Dir, sit
 	defer unlock()
 	began := time.Now()
 	err = awsrun.Run(ctx, dir, site, awsrun.Options{
-		Pace: awsrun.Real(), RestartApp: f.aws.restartApp, Stop: analysis.Enough,
+		Pace: site.Pace(), RestartApp: f.aws.restartApp, Stop: analysis.Enough,
 		Progress: func(e awsrun.Event) {
 			at := ""
 			if e.Replicate > 0 {

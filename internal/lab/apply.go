@@ -91,7 +91,7 @@ func (u *update) services() (deploys []func(had map[topology.ID]bool)) {
 		s := u.dc.service(n.def.ID)
 		if s == nil || s.removed {
 			if s != nil { // its last tasks still run: theirs and their deployments' names are taken
-				n.started, n.deployments = s.started, s.deployments
+				n.started, n.deployments, n.faults = s.started, s.deployments, s.faults
 			}
 			n.copy, u.dc.byID[n.def.ID] = u.dc, n
 			u.note(n.def.Origin, n.name(), "service", "added")
@@ -144,11 +144,31 @@ func (s *service) appear(had map[topology.ID]bool) {
 
 // replace begins a deployment of the new definition and lets it roll.
 func (s *service) replace(had map[topology.ID]bool) {
-	l := s.copy.lab
-	if !s.hasTask() {
-		return
+	if s.hasTask() {
+		s.rollOut(s.visibleIn(had))
 	}
-	s.roll(s.visibleIn(had), nil)
+}
+
+// Deploy begins a new deployment of a service as it is defined now, whose tasks
+// see the names that exist now, and lets it roll: WaitDeployed waits for it.
+func (l *Lab) Deploy(p TaskRef) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, err := l.findService(p)
+	if err != nil {
+		return err
+	}
+	if s.def.Task == nil {
+		return fmt.Errorf("service %s has no task: %s", s.def.ID, s.def.TaskUnknown)
+	}
+	s.rollOut(existing)
+	return nil
+}
+
+// rollOut begins a deployment whose tasks see what visible says.
+func (s *service) rollOut(visible func(topology.ID) bool) {
+	l := s.copy.lab
+	s.roll(visible, nil)
 	d := deployment{service: s, number: s.current.number, old: slices.Clone(s.tasks)}
 	l.wg.Go(func() {
 		l.mu.Lock()

@@ -156,20 +156,24 @@ func (b *balancer) close() {
 	}
 }
 
-// dnsName is the name under which callers reach the load balancer. It is of
-// the form that AWS gives, under a domain that never resolves outside the lab.
-func dnsName(lb *topology.LoadBalancer) string {
-	name := lb.Name.Or("")
+// DNSName is the name under which callers reach a load balancer. It is of the
+// form that AWS gives, under a domain that never resolves outside the lab. name
+// is empty for one that the source does not name.
+func DNSName(id topology.ID, name string, internal bool) string {
 	if name == "" {
-		name = string(lb.ID[strings.LastIndexByte(string(lb.ID), '/')+1:])
+		name = string(id[strings.LastIndexByte(string(id), '/')+1:])
 	}
 	h := fnv.New32a()
-	h.Write([]byte(lb.ID))
+	h.Write([]byte(id))
 	prefix := ""
-	if lb.Internal.Or(true) {
+	if internal {
 		prefix = "internal-"
 	}
 	return strings.ToLower(fmt.Sprintf("%s%s-%010d.elb.lab.test", prefix, name, h.Sum32()))
+}
+
+func dnsName(lb *topology.LoadBalancer) string {
+	return DNSName(lb.ID, lb.Name.Or(""), lb.Internal.Or(true))
 }
 
 // forwardsTo lists the target groups that any action of lb forwards to.

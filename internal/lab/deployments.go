@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // DeploymentStatus is a deployment of a service, as DescribeServices shows it.
@@ -78,4 +80,34 @@ func (s *service) keep(t *task) {
 	l := s.copy.lab
 	s.stopped = append(s.stopped, StoppedTask{ID: t.id, Deployment: s.deploymentName(t.rollout), Why: t.why,
 		At: l.clock.Modelled(time.Since(l.begun)), Dir: t.dir})
+}
+
+// Rollout is how far a service's current deployment is.
+type Rollout struct {
+	DeploymentStatus
+	// Stable is what ServiceStatus has: as many tasks as desired, and no
+	// deployment under way.
+	Stable bool
+	Faults int // deployments of the service that have failed so far
+}
+
+// Rollout tells how far a service's deployment is, without asking any process;
+// ok is false for a service that is not there, and for one that was removed once
+// its last task has ended. A deployment that failed has a Reason, also after the
+// service has returned to the one before.
+func (l *Lab) Rollout(id topology.ID) (r Rollout, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, dc := range l.copies {
+		s := dc.service(id)
+		if s == nil || dc.name != "" {
+			continue
+		}
+		r.Stable, r.Faults = s.def.Task == nil || s.stable(), s.faults
+		if list := s.deploymentStatus(); len(list) > 0 {
+			r.DeploymentStatus = list[0]
+		}
+		return r, true
+	}
+	return r, false
 }

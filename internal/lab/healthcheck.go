@@ -123,7 +123,7 @@ func (t *task) containerIs(c *topology.Container, state string) {
 		return
 	}
 	s.event("(task %s) failed container health checks.", t.id)
-	s.unhealthy(t, "failed container health checks", func() bool { return t.containers[c.Name] == containerUnhealthy })
+	s.unhealthy(t, FailedCheck, func() bool { return t.containers[c.Name] == containerUnhealthy })
 }
 
 // health is the health of the task's containers together.

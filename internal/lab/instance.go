@@ -44,6 +44,10 @@ func (dc *deploymentCopy) newInstances() {
 	}
 }
 
+// InstanceID is the id that an EC2 instance of the deployment has, "i-" and 17
+// hexadecimal digits.
+func InstanceID(id topology.ID) string { return instanceID("", id) }
+
 // instanceID returns an id that stays the same from run to run.
 func instanceID(copyName string, id topology.ID) string {
 	h := fnv.New64a()

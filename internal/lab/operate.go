@@ -74,7 +74,7 @@ func (l *Lab) Drain(p TaskRef) error {
 	if err != nil {
 		return err
 	}
-	s.retire(t, "a user asked for it")
+	s.retire(t, StoppedByUser)
 	s.reconcile()
 	return nil
 }

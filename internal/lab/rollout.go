@@ -57,7 +57,7 @@ func (s *service) rollBack() {
 	s.deploying, s.steady, s.broken, s.failures = true, false, false, 0
 	for _, t := range slices.Clone(s.tasks) {
 		if t.rollout != s.current.number {
-			s.retire(t, "its deployment failed")
+			s.retire(t, DeploymentFailed)
 		}
 	}
 	s.copy.lab.later(0, s.reconcile)
@@ -166,7 +166,7 @@ func (d *deployment) step(ctx context.Context) (done bool, err error) {
 	}
 	for _, t := range d.old {
 		if ready+d.left() > keep {
-			s.retire(t, "a new deployment replaces it")
+			s.retire(t, Superseded)
 		}
 	}
 	if d.left() == 0 {

@@ -36,6 +36,7 @@ type service struct {
 	failures int
 	broken   bool
 	fault    string // how the last deployment failed
+	faults   int    // deployments that failed
 	removed  bool   // the deployment has it no more; its last tasks are being stopped
 	stopped  []StoppedTask
 }
@@ -251,7 +252,7 @@ func (s *service) reconcile() {
 		}
 	}
 	for len(s.tasks) > s.desired {
-		s.retire(s.tasks[len(s.tasks)-1], "the desired count was lowered")
+		s.retire(s.tasks[len(s.tasks)-1], Scaled)
 	}
 	l.later(0, s.settle)
 }
@@ -272,6 +273,7 @@ func (s *service) failed() {
 	// Half of the desired count, at least 3 and at most 200.
 	if limit := min(max((s.desired+1)/2, 3), 200); s.failures >= limit {
 		s.broken, s.fault = true, "its deployment failed: tasks failed to start"
+		s.faults++
 		s.event("(deployment %s) deployment failed: tasks failed to start.", s.deploymentName(s.current.number))
 		s.rollBack()
 	}
@@ -359,7 +361,7 @@ func (s *service) targetChanged(t *task, c alb.HealthChange) {
 	case alb.Unhealthy:
 		_, port, _ := cutPort(c.Address)
 		s.event("(task %s) (port %s) is unhealthy in target-group %s due to (reason %s)", t.id, port, s.copy.lab.groupName(c.Group), c.Description)
-		s.unhealthy(t, "failed ELB health checks in (target-group "+c.Group+")", func() bool { return t.targets[c.Group] == alb.Unhealthy })
+		s.unhealthy(t, FailedTarget+c.Group+")", func() bool { return t.targets[c.Group] == alb.Unhealthy })
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/alb"
@@ -53,15 +54,18 @@ type ServiceStatus struct {
 type TaskStatus struct {
 	ID string `json:"id"`
 	// Deployment is the one that it belongs to, as ECS names it.
-	Deployment string            `json:"deployment"`
-	IP         string            `json:"ip"`
-	State      TaskState         `json:"state"`
-	Why        string            `json:"why,omitempty"`   // why it stops
-	Health     string            `json:"health"`          // of its containers' checks: HEALTHY, UNHEALTHY, UNKNOWN
-	Names      map[string]string `json:"names,omitempty"` // endpoint name and client port → virtual address
-	Agent      *agent.Status     `json:"agent,omitempty"`
-	Apps       []AppStatus       `json:"apps,omitempty"`
-	PIDs       []int             `json:"pids"`
+	Deployment string `json:"deployment"`
+	// Started is when it was started, since the lab's start, modelled time.
+	Started time.Duration     `json:"started"`
+	IP      string            `json:"ip"`
+	State   TaskState         `json:"state"`
+	Why     string            `json:"why,omitempty"`   // why it stops
+	Health  string            `json:"health"`          // of its containers' checks: HEALTHY, UNHEALTHY, UNKNOWN
+	Names   map[string]string `json:"names,omitempty"` // endpoint name and client port → virtual address
+	Agent   *agent.Status     `json:"agent,omitempty"`
+	Apps    []AppStatus       `json:"apps,omitempty"`
+	PIDs    []int             `json:"pids"`
+	Dir     string            `json:"dir"` // its logs
 	// Packets is what the rules of the task's network interface have counted,
 	// on a fabric whose kernel does: see the counters of package netns.
 	Packets map[string]uint64 `json:"packets,omitempty"`
@@ -92,6 +96,10 @@ type LoadBalancerStatus struct {
 	Error   string      `json:"error,omitempty"` // why there are no counters
 	alb.Status
 }
+
+// Time is the real time of a moment that is told as modelled time since the
+// lab's start, as events and tasks have it.
+func (l *Lab) Time(at time.Duration) time.Time { return l.begun.Add(l.clock.Real(at)) }
 
 // Status asks all processes for their state.
 func (l *Lab) Status() Status {
@@ -129,8 +137,9 @@ func (l *Lab) Status() Status {
 }
 
 func (t *task) status() TaskStatus {
+	l := t.service.copy.lab
 	ts := TaskStatus{ID: t.id, Deployment: t.service.deploymentName(t.rollout), IP: t.iface.IP.String(),
-		State: t.state, Why: t.why, Health: t.health(), Names: map[string]string{}}
+		Started: l.clock.Modelled(t.begun.Sub(l.begun)), Dir: t.dir, State: t.state, Why: t.why, Health: t.health(), Names: map[string]string{}}
 	for _, n := range t.names {
 		ts.Names[n.key] = n.at.Addr().String()
 	}

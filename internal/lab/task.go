@@ -59,6 +59,18 @@ type task struct {
 	allDrained chan struct{}   // closed when draining is empty
 }
 
+// Why tasks are stopped: TaskStatus.Why and StoppedTask.Why. Of a task that
+// ended by itself they are a sentence of their own.
+const (
+	StoppedByUser    = "a user asked for it"
+	Scaled           = "the desired count was lowered"
+	Superseded       = "a new deployment replaces it"
+	DeploymentFailed = "its deployment failed"
+	FailedCheck      = "failed container health checks"
+	// FailedTarget is followed by the target group's id and a parenthesis.
+	FailedTarget = "failed ELB health checks in (target-group "
+)
+
 // newTask returns a task that does not run yet.
 func (s *service) newTask(id string) *task {
 	l := s.copy.lab
@@ -110,6 +122,17 @@ func fileName(s string) string {
 	}, s), "_")
 }
 
+// LogFiles lists the logs of a container in the directory of a task that runs or
+// has ended: one for each of its ports.
+func LogFiles(dir, container string) []string {
+	files, _ := filepath.Glob(filepath.Join(dir, fileName(container)+"-*.log")) // the pattern has no fault
+	return files
+}
+
+// AgentLog is the access log of the agent in the directory of a task; the file is
+// there when the service wants one.
+func AgentLog(dir string) string { return filepath.Join(dir, "agent.log") }
+
 func (t *task) label() string { return "task " + t.id }
 
 // attach gives the task its network interface.
@@ -139,7 +162,7 @@ func (t *task) startAgent() (err error) {
 		ConnectTimeout: l.opts.ConnectTimeout, Workers: cmp.Or(l.opts.AgentWorkers, AgentWorkers), Inject: l.agentInjection(t.service),
 	}
 	if format, ok := def.Connect.AccessLog.Get(); ok && def.Connect.HasLog {
-		cfg.AccessLog = &agent.AccessLog{Path: filepath.Join(t.dir, "agent.log"), Format: format, Query: def.Connect.AccessQuery.Or(false)}
+		cfg.AccessLog = &agent.AccessLog{Path: AgentLog(t.dir), Format: format, Query: def.Connect.AccessQuery.Or(false)}
 	}
 	if cfg.Ingress, err = t.service.copy.ingressOf(t.offers); err != nil {
 		return err

@@ -263,7 +263,14 @@ func TestMakeAnew(t *testing.T) {
 	}
 	must(t, client(t, p).Call(Request{Op: OpDown}, nil), <-served)
 	left := filepath.Join(p.Dir, "left")
-	must(t, os.WriteFile(left, nil, 0o600), p.make())
+	must(t, os.WriteFile(left, []byte("what it held"), 0o600))
+	if got, err := p.Read("left"); err != nil || string(got) != "what it held" {
+		t.Errorf("of what the dead lab left is read %q, %v", got, err)
+	}
+	if got, err := p.Read("none"); err != nil || got != nil {
+		t.Errorf("a file that is not there is read as %q, %v", got, err)
+	}
+	must(t, p.make())
 	if _, err := os.Lstat(left); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("what the dead lab left is there: %v", err)
 	}

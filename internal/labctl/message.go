@@ -65,6 +65,9 @@ type Info struct {
 	Since  time.Time `json:"since"`
 	// Made is what to read to have the deployment again.
 	Made Made `json:"made"`
+	// Endpoint is the address of the local AWS account that owns the lab; empty for
+	// a lab of its own.
+	Endpoint string `json:"endpoint,omitempty"`
 }
 
 // Made names the source of a lab: a situation, or paths with the values that

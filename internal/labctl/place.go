@@ -92,6 +92,28 @@ func (p Place) Make() (log *os.File, err error) {
 	return log, p.error(err)
 }
 
+// Read returns a file of the place, also of a lab that was killed; nothing when
+// there is none. It reads at most 1 MB.
+func (p Place) Read(name string) ([]byte, error) {
+	root, err := p.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, p.error(err)
+	}
+	defer root.Close()
+	f, err := root.Open(filepath.Join(p.Name, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, p.error(err)
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, 1<<20))
+}
+
 // Remove removes the place with everything in it.
 func (p Place) Remove() error {
 	root, err := p.open()

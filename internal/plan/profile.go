@@ -26,7 +26,8 @@ const (
 	ProfileCustom   = "custom"
 )
 
-// Targets and fabrics.
+// Targets and fabrics. FabricCloud is the one of target aws when what answers is
+// hoplab cloud, and the deployment runs in the lab behind it.
 const (
 	TargetLab = "lab"
 	TargetAWS = "aws"
@@ -34,6 +35,7 @@ const (
 	TargetEndpoints = "endpoints"
 	FabricLoopback  = "loopback"
 	FabricNetns     = "netns"
+	FabricCloud     = "hoplab cloud"
 )
 
 // StandardRate is the profiles' rate in requests/s. It is prime, so that no

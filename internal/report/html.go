@@ -153,8 +153,11 @@ func verdictClass(verdict string) string {
 
 // targetWords names target and fabric.
 func targetWords(s *summary.Summary) string {
-	if s.Fabric == "" {
+	switch {
+	case s.Fabric == "":
 		return clean(s.Target)
+	case s.Target == "aws":
+		return "lab, through " + clean(s.Fabric)
 	}
 	return clean(s.Target) + ", " + clean(s.Fabric) + " fabric"
 }

@@ -45,6 +45,9 @@ func notWhat(s *summary.Summary) string {
 	case "endpoints":
 		return "Measured from this machine, at addresses that hoplab did not start; the way to them is part of every latency."
 	case "aws":
+		if s.Fabric != "" {
+			return "Measured in the lab on this machine, through " + clean(s.Fabric) + ", not in AWS."
+		}
 		return "Measured in one AWS deployment; another account, region or day may differ."
 	}
 	return "Computed from files; hoplab did not send these requests."

@@ -1,5 +1,3 @@
-// Package stack knows what CloudFormation does with a resource whose template
-// changed. It knows no service's API.
 package stack
 
 import (
@@ -32,11 +30,21 @@ var replacements = func() map[string]map[string]Replacement {
 	return table
 }()
 
+// others are types without a schema: the one custom resource that is modelled,
+// and what CDK notes about itself.
+var others = map[string]map[string]Replacement{
+	"Custom::S3AutoDeleteObjects": {"ServiceToken": Replaces, "BucketName": Replaces},
+	"AWS::CDK::Metadata":          {},
+}
+
 // Changed tells what CloudFormation does when a property at a resource's top
 // level changes. A type that is not in the table is an error, for to guess
 // would show an update that AWS does not do.
 func Changed(resourceType, property string) (Replacement, error) {
 	row, ok := replacements[resourceType]
+	if !ok {
+		row, ok = others[resourceType]
+	}
 	if !ok {
 		return "", fmt.Errorf("hoplab cloud does not model %s", resourceType)
 	}

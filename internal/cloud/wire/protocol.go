@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/encoding/cbor"
-	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 	"github.com/aws/smithy-go/transport/http/protocol/rpcv2"
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -54,10 +53,12 @@ func protocolOf(r *http.Request) protocol {
 type jsonProtocol struct{ version string }
 
 func (jsonProtocol) read(r *http.Request, body []byte) (string, map[string]any, error) {
-	_, operation, ok := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if !ok {
-		return "", nil, fmt.Errorf("X-Amz-Target is %q; SERVICE.OPERATION was expected", r.Header.Get("X-Amz-Target"))
+	target := r.Header.Get("X-Amz-Target") // some clients write a package before the service
+	dot := strings.LastIndexByte(target, '.')
+	if dot < 0 {
+		return "", nil, fmt.Errorf("X-Amz-Target is %q; SERVICE.OPERATION was expected", target)
 	}
+	operation := target[dot+1:]
 	input := map[string]any{}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return operation, input, nil
@@ -71,10 +72,7 @@ func (jsonProtocol) read(r *http.Request, body []byte) (string, map[string]any, 
 }
 
 func (p jsonProtocol) write(_, _ string, out any) ([]byte, error) {
-	if s, ok := out.(smithy.Serializable); ok {
-		return serialized(awsjson.New11(nowhere), s)
-	}
-	return json.Marshal(out) // a type of our own, with tags
+	return writeJSON(out)
 }
 
 func (jsonProtocol) fault(_ string, f fault) []byte {

@@ -1,8 +1,9 @@
 // Package wire speaks AWS's protocols on the server's side: a request becomes
 // an input type of the Go SDK, and what a handler returns, an output type of
-// the SDK, becomes the answer. It knows awsQuery (form and XML), awsJson 1.0
-// and 1.1 and RPC v2 CBOR, and no service: an operation that nobody registered
-// is an error that names it, and so is a member that the input does not have.
+// the SDK, becomes the answer. It knows awsQuery (form and XML) and EC2's kind
+// of it, awsJson 1.0 and 1.1 and RPC v2 CBOR, and no service: an operation that
+// nobody registered is an error that names it, and so is a member that the input
+// does not have.
 //
 // A [Server] is for clients on the same machine. It refuses a request whose
 // Host is no loopback name and one without a signature, so that a web page
@@ -16,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -49,6 +51,8 @@ type Server struct {
 	// Objects answers requests that are signed for S3, whose protocol is its
 	// own. It may be nil: then such a request is an unknown operation.
 	Objects http.Handler
+	// Header is added to every answer, so that a client can tell who answers.
+	Header http.Header
 }
 
 // Handle registers a handler of an operation. The service is the name that
@@ -87,12 +91,16 @@ func refusal(code, format string, args ...any) error {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID()
+	maps.Copy(w.Header(), s.Header)
 	w.Header().Set("X-Amzn-Requestid", id)
 	p := protocolOf(r)
 	service, err := admit(r)
 	if err != nil {
 		writeFault(w, p, id, http.StatusForbidden, err)
 		return
+	}
+	if service == "ec2" {
+		p = ec2Protocol{}
 	}
 	if service == "s3" && s.Objects != nil {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxObject)

@@ -20,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
@@ -336,4 +338,92 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("status %d: %s", w.Code, w.Body)
 		}
 	})
+}
+
+// TestJSONByReflection: Step Functions' types cannot write themselves yet.
+func TestJSONByReflection(t *testing.T) {
+	var s wire.Server
+	out := &sfn.DescribeMapRunOutput{MapRunArn: aws.String("m"), StartDate: aws.Time(at), Status: sfntypes.MapRunStatusRunning,
+		ItemCounts: &sfntypes.MapRunItemCounts{Total: 4, Running: 1}, ToleratedFailurePercentage: 100}
+	got := echo[sfn.DescribeMapRunInput](&s, "states", "DescribeMapRun", out)
+	in := &sfn.DescribeMapRunInput{MapRunArn: aws.String("m")}
+	answer, err := sfn.NewFromConfig(serve(t, &s)).DescribeMapRun(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "DescribeMapRunInput", got, in)
+	same(t, "DescribeMapRunOutput", answer, out)
+}
+
+// send posts a request without a client of the SDK's, which would hide what an
+// answer leaves out.
+func send(t *testing.T, s *wire.Server, service, target, body string) (string, http.Header) {
+	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	r, err := http.NewRequest(http.MethodPost, server.URL, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=K/20260304/eu-central-1/"+service+"/aws4_request, SignedHeaders=host, Signature=0")
+	if target != "" {
+		r.Header.Set("X-Amz-Target", target)
+	}
+	resp, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text), resp.Header
+}
+
+// TestZeros: AWS's answers have counts of 0, and scripts read them. A package in
+// front of the service's name, as botocore writes CloudTrail's, is none of it.
+func TestZeros(t *testing.T) {
+	s := wire.Server{Header: http.Header{"Hoplab-Cloud": {"scale=2"}}}
+	echo[ecs.DescribeServicesInput](&s, "ecs", "DescribeServices", &ecs.DescribeServicesOutput{Services: []ecstypes.Service{{
+		ServiceName: aws.String("a"), Deployments: []ecstypes.Deployment{{RunningCount: 1}}}}})
+	got, header := send(t, &s, "ecs", "com.amazonaws.ecs.DescribeServices", "{}")
+	for _, want := range []string{`"desiredCount":0`, `"enableExecuteCommand":false`, `"runningCount":1`, `"failedTasks":0`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in %s", want, got)
+		}
+	}
+	if strings.Contains(got, "createdAt") || strings.Contains(got, "launchType") {
+		t.Errorf("what is nil is there: %s", got)
+	}
+	if header.Get("Hoplab-Cloud") != "scale=2" {
+		t.Errorf("headers %v; want the server's own among them", header)
+	}
+}
+
+// TestEC2: lists without member, an answer without a result, and faults of its own.
+func TestEC2(t *testing.T) {
+	type input struct {
+		GroupID []string
+		Filter  []struct {
+			Name  string
+			Value []string
+		}
+	}
+	type output struct {
+		Names []string `xml:"groupSet>item"`
+	}
+	var s wire.Server
+	got := echo[input](&s, "ec2", "DescribeThings", &output{Names: []string{"a&b", "c"}})
+	text, _ := send(t, &s, "ec2", "", "Action=DescribeThings&Version=2016-11-15&GroupId.1=x&GroupId.2=y&Filter.1.Name=n&Filter.1.Value.1=v")
+	if !slices.Equal(got.GroupID, []string{"x", "y"}) || len(got.Filter) != 1 || got.Filter[0].Name != "n" || !slices.Equal(got.Filter[0].Value, []string{"v"}) {
+		t.Errorf("input %+v", got)
+	}
+	if !strings.HasPrefix(text, "<DescribeThingsResponse xmlns=") || !strings.Contains(text, "<groupSet><item>a&amp;b</item><item>c</item></groupSet></DescribeThingsResponse>") {
+		t.Errorf("answer %s", text)
+	}
+	text, _ = send(t, &s, "ec2", "", "Action=Other")
+	if !strings.Contains(text, "<Response><Errors><Error><Code>InvalidAction</Code><Message>hoplab cloud does not know ec2:Other</Message>") {
+		t.Errorf("fault %s", text)
+	}
 }

@@ -133,6 +133,18 @@ var rules = []rule{
 		why:   "protocols know no service: the operations are registered with them",
 	},
 	{
+		from:  []string{"internal/cloud/stack"},
+		never: []string{"./internal/", "github.com/aws/"},
+		but: []string{"./internal/cloud/stack", "./internal/source/cfn", "./internal/topology", "./internal/fail", "./internal/printable",
+			"./internal/bounded"},
+		why: "what CloudFormation does with resources is the same whatever they are: no service, no SDK and no lab",
+	},
+	{
+		from:  []string{"internal/cloud/account", "internal/cloud/resource", "internal/cloud/objects"},
+		never: []string{"./internal/cloud/wire", "./internal/cloud/cdk", "github.com/aws/"},
+		why:   "what the account holds does not depend on how clients ask for it",
+	},
+	{
 		from: []string{"internal/learn"},
 		never: []string{"./internal/experiment", "./internal/plan", "./internal/run", "./internal/analysis", "./internal/report",
 			"./internal/awsrun", "github.com/aws/"},

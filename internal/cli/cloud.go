@@ -1,0 +1,336 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hoplab/hoplab/internal/cloud"
+	"github.com/hoplab/hoplab/internal/cloud/account"
+	"github.com/hoplab/hoplab/internal/cloud/cdk"
+	"github.com/hoplab/hoplab/internal/cloud/container"
+	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/labctl"
+	"github.com/hoplab/hoplab/internal/topology"
+)
+
+// cloudFlags say which account is meant and what a new one is made of.
+type cloudFlags struct {
+	labFlags
+	region, listen string
+}
+
+func newCloud(s streams) *cobra.Command {
+	var f cloudFlags
+	cmd := &cobra.Command{
+		Use:   "cloud",
+		Short: "A local AWS account for cdk deploy, with the lab behind it",
+		Long: `Answer the CDK CLI and the aws CLI on this machine, without an AWS account, Docker
+or network: what they deploy runs in a lab. hoplab cloud up starts it beside the
+shell, and hoplab lab's commands work on its lab.`,
+		Example: `  hoplab cloud up
+  eval "$(hoplab cloud env)"
+  npx cdk deploy --all
+  hoplab lab curl --from client-service http://app.sample-namespace:80
+  hoplab cloud down`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
+	cmd.AddCommand(newCloudUp(s, &f), newCloudServe(s, &f), newCloudEnv(s, &f), newCloudStatus(s, &f), newCloudDown(s, &f))
+	return cmd
+}
+
+func (f *cloudFlags) registerCloud(cmd *cobra.Command) {
+	f.registerRunning(cmd)
+	cmd.Flags().StringVar(&f.region, "region", "us-east-1", "the account's region")
+	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:0", "the endpoint's address, on loopback; port 0 for any that is free")
+}
+
+func newCloudUp(s streams, f *cloudFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Annotations: map[string]string{cleansUp: "yes"},
+		Use:         "up",
+		Short:       "Start the account beside the shell",
+		Long: `Start a local account in which cdk bootstrap was run and nothing is deployed.
+It listens on loopback only and answers signed requests only. Images are neither
+built nor run: the measured app stands for each. IAM is not enforced.`,
+		Example: "  hoplab cloud up\n  hoplab cloud up --fabric netns --scale 20 --task-start 30s",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := labctl.At(f.name)
+			if err != nil {
+				return err
+			}
+			if err := f.check(); err != nil {
+				return err
+			}
+			if err := f.findEnvoy(cmd, s); err != nil {
+				return err
+			}
+			left, err := leftBehind(p)
+			if err != nil {
+				return err
+			}
+			log, err := p.Make()
+			if err != nil {
+				return err
+			}
+			defer log.Close()
+			if left != "" {
+				if err := say(s, "%s", left); err != nil {
+					return err
+				}
+			}
+			if err := detach(cmd, p, log, nil); err != nil {
+				return errors.Join(err, p.Remove())
+			}
+			info, err := f.info()
+			if err != nil {
+				return err
+			}
+			return say(s, "account %s, region %s, at %s\n  %s\n  npx cdk deploy --all", account.ID, f.region, info.Endpoint, f.evalEnv())
+		},
+	}
+	f.registerCloud(cmd)
+	return cmd
+}
+
+// evalEnv is what the user types to use the account in his shell.
+func (f *cloudFlags) evalEnv() string {
+	name := ""
+	if f.name != "default" {
+		name = " --name " + f.name
+	}
+	return `eval "$(hoplab cloud env` + name + `)"`
+}
+
+// journalName is the file of the place that says what the account holds.
+const journalName = "cloud.json"
+
+// leftBehind says what an account held that ended without hoplab cloud down.
+// Nothing else of it is left: what it had started ended with it.
+func leftBehind(p labctl.Place) (string, error) {
+	c, err := labctl.Dial(p)
+	if err == nil {
+		c.Close()
+		return "", nil // it is up; Make says so
+	}
+	data, err := p.Read(journalName)
+	if err != nil || len(data) == 0 {
+		return "", err
+	}
+	var was cloud.Summary
+	if err := json.Unmarshal(data, &was); err != nil {
+		return "", nil // cut short by what ended it
+	}
+	var stacks []string
+	for _, st := range was.Stacks {
+		stacks = append(stacks, st.Name+" "+st.Status)
+	}
+	return fmt.Sprintf("the account of %s ended without hoplab cloud down; its stacks are gone: %s", was.Since.Local().Format("2006-01-02 15:04"), strings.Join(stacks, ", ")), nil
+}
+
+// newCloudServe is the hidden command that owns an account and its lab.
+func newCloudServe(s streams, f *cloudFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Annotations: map[string]string{cleansUp: "yes"},
+		Use:         "serve",
+		Short:       "Own an account; started by cloud up",
+		Hidden:      true,
+		Args:        noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			// The fabric may need this program to run elsewhere.
+			if code, done, err := lab.Enter(f.fabric); done || err != nil {
+				return errors.Join(err, answer(fail.Code(code)))
+			}
+			p, err := labctl.At(f.name)
+			if err != nil {
+				return err
+			}
+			var c *cloud.Cloud
+			err = labctl.Serve(cmd.Context(), p, func(ctx context.Context) (*lab.Lab, labctl.Info, error) {
+				info := labctl.Info{Source: "hoplab cloud", Fabric: f.fabric, Scale: f.scale, PID: os.Getpid(), Since: time.Now()}
+				var err error
+				if c, err = f.startCloud(ctx, s, p); err != nil {
+					return nil, info, err
+				}
+				context.AfterFunc(ctx, func() { c.Close() }) // the endpoint before the lab
+				info.Endpoint = c.Endpoint()
+				return c.Lab(), info, nil
+			}, func(context.Context, labctl.Made) (*topology.Topology, error) {
+				return nil, fail.Newf(fail.Usage, "deploy to it instead: npx cdk deploy", "this lab is that of the account hoplab cloud has up")
+			})
+			if c != nil {
+				err = errors.Join(err, c.Close())
+			}
+			return errors.Join(err, p.Remove())
+		},
+	}
+	f.registerCloud(cmd)
+	return cmd
+}
+
+func (f *cloudFlags) startCloud(ctx context.Context, s streams, p labctl.Place) (*cloud.Cloud, error) {
+	app, err := measuredApp(ctx, s.err)
+	if err != nil {
+		return nil, err
+	}
+	timing, err := f.times()
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	load := &container.Program{Command: []string{self, loadTaskCommand}, Log: s.err, K6: func(ctx context.Context) (string, error) {
+		b, err := loadGenerator(ctx, "", s.err)
+		return b.Path, err
+	}}
+	return cloud.Start(ctx, cloud.Options{Load: load, Region: f.region, Listen: f.listen, Journal: filepath.Join(p.Dir, journalName),
+		Lab: lab.Options{Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: app}, Dir: p.Logs(), Seed: f.seed,
+			Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err, ShareAgents: true}})
+}
+
+// info asks the account for its endpoint. A lab of its own has none.
+func (f *cloudFlags) info() (labctl.Info, error) {
+	var info labctl.Info
+	if err := f.call(labctl.Request{Op: labctl.OpInfo}, &info); err != nil {
+		return info, err
+	}
+	if info.Endpoint == "" {
+		return info, fail.Newf(fail.Usage, "hoplab cloud up --name OTHER starts an account beside it", "the lab called %q %w", f.name, errNoAccount)
+	}
+	return info, nil
+}
+
+var errNoAccount = errors.New("is no account")
+
+func newCloudEnv(s streams, f *cloudFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "env",
+		Short: "Print what a shell exports to use the account",
+		Long: `Print what a shell exports so that the CDK CLI, the aws CLI and the SDKs use the
+account and nothing else: no profile, no file of credentials and no instance's
+role wins over it.`,
+		Example: `  eval "$(hoplab cloud env)"`,
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			info, err := f.info()
+			if err != nil {
+				return err
+			}
+			sum, err := f.summary()
+			if err != nil {
+				return err
+			}
+			for _, v := range [][2]string{
+				{"AWS_ENDPOINT_URL", info.Endpoint}, {"AWS_REGION", sum.Region}, {"AWS_DEFAULT_REGION", sum.Region},
+				{"AWS_ACCESS_KEY_ID", cdk.AccessKey}, {"AWS_SECRET_ACCESS_KEY", cdk.SecretKey},
+				{"AWS_CONFIG_FILE", os.DevNull}, {"AWS_SHARED_CREDENTIALS_FILE", os.DevNull}, {"AWS_EC2_METADATA_DISABLED", "true"},
+			} {
+				if err := say(s, "export %s=%s", v[0], v[1]); err != nil {
+					return err
+				}
+			}
+			return say(s, "unset AWS_PROFILE AWS_SESSION_TOKEN")
+		},
+	}
+}
+
+// summary reads what the account holds.
+func (f *cloudFlags) summary() (cloud.Summary, error) {
+	var sum cloud.Summary
+	if _, err := f.info(); err != nil {
+		return sum, err
+	}
+	p, err := labctl.At(f.name)
+	if err != nil {
+		return sum, err
+	}
+	data, err := p.Read(journalName)
+	if err != nil {
+		return sum, err
+	}
+	if err := json.Unmarshal(data, &sum); err != nil {
+		return sum, fail.Newf(fail.Environment, "see "+p.Log(), "what the account holds: %w", err)
+	}
+	return sum, nil
+}
+
+func newCloudStatus(s streams, f *cloudFlags) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "status",
+		Short:   "Stacks of the account, and what of them is state only",
+		Example: "  hoplab cloud status --format json",
+		Args:    noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := oneOf("format", format, "text", "json"); err != nil {
+				return err
+			}
+			sum, err := f.summary()
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return writeJSON(s, sum)
+			}
+			return printCloud(s, &sum)
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	return cmd
+}
+
+func printCloud(s streams, sum *cloud.Summary) error {
+	lines := []string{fmt.Sprintf("account %s, region %s, at %s", account.ID, sum.Region, sum.Endpoint)}
+	for _, st := range sum.Stacks {
+		line := fmt.Sprintf("%s  %s  %d resources", st.Name, st.Status, st.Resources)
+		if st.Reason != "" {
+			line += "  " + st.Reason
+		}
+		lines = append(lines, line)
+	}
+	if len(sum.StateOnly) > 0 {
+		var list []string
+		for _, typ := range slices.Sorted(maps.Keys(sum.StateOnly)) {
+			list = append(list, fmt.Sprintf("%s (%d)", strings.TrimPrefix(typ, "AWS::"), sum.StateOnly[typ]))
+		}
+		lines = append(lines, "state only, nothing runs: "+strings.Join(list, ", "))
+	}
+	if len(sum.Images) > 0 {
+		lines = append(lines, "not run, the measured app stands for it: "+strings.Join(sum.Images, ", "))
+	}
+	for _, line := range lines {
+		if err := say(s, "%s", line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newCloudDown(s streams, f *cloudFlags) *cobra.Command {
+	down := newLabDown(s, &f.labFlags)
+	end := down.RunE
+	down.Short = "Stop the account with its lab and remove everything of it"
+	down.Example = "  hoplab cloud down"
+	down.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := f.info(); errors.Is(err, errNoAccount) {
+			return err
+		}
+		return end(cmd, args) // also of one that is still starting
+	}
+	return down
+}
