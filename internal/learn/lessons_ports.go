@@ -262,7 +262,8 @@ func underWay() Lesson {
 		},
 		Acts: []Act{
 			{Title: "The rule stands in the app's group", Scale: fast, Config: without("under-way-inline", true), Steps: []Step{
-				request{key: "before", say: "Before, through the load balancer:", call: throughALB("/"), want: want{status: 200, body: hello, path: albAgentApp}},
+				request{key: "before", say: "Before, through the load balancer:", call: throughALB("/"),
+					want: want{status: 200, body: hello, path: albAgentApp}},
 				update{key: "begins", say: "The deployment begins: the group admits the clients on 8080, and the one task that runs is the old one.",
 					to: with("under-way-inline", true)},
 				request{key: "during", call: byName(80), want: want{status: 504, body: timeout}},
@@ -270,8 +271,9 @@ func underWay() Lesson {
 				request{key: "after", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 			}},
 			{Title: "The rule is a resource of its own", Scale: fast, Config: without("under-way-own", false), Steps: []Step{
-				update{key: "own-begins", say: "The deployment begins: there is a new rule for 8080, and the old one for 80 until the clean-up at the end.",
-					to: with("under-way-own", false)},
+				update{key: "own-begins",
+					say: "The deployment begins: there is a new rule for 8080, and the old one for 80 until the clean-up at the end.",
+					to:  with("under-way-own", false)},
 				request{key: "own-during", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
 				complete{key: "own-ends", say: "The new task is healthy, the old one and its rule are gone:"},
 				request{key: "own-after", call: byName(80), want: want{status: 200, body: hello, path: agentAgentApp}},
