@@ -235,12 +235,8 @@ role wins over it.`,
 			if err != nil {
 				return err
 			}
-			for _, v := range [][2]string{
-				{"AWS_ENDPOINT_URL", info.Endpoint}, {"AWS_REGION", sum.Region}, {"AWS_DEFAULT_REGION", sum.Region},
-				{"AWS_ACCESS_KEY_ID", cdk.AccessKey}, {"AWS_SECRET_ACCESS_KEY", cdk.SecretKey},
-				{"AWS_CONFIG_FILE", os.DevNull}, {"AWS_SHARED_CREDENTIALS_FILE", os.DevNull}, {"AWS_EC2_METADATA_DISABLED", "true"},
-			} {
-				if err := say(s, "export %s=%s", v[0], v[1]); err != nil {
+			for _, v := range cdk.Environment(info.Endpoint, sum.Region) {
+				if err := say(s, "export %s", v); err != nil {
 					return err
 				}
 			}

@@ -30,11 +30,15 @@ const (
 )
 
 // Environment is what a program of this machine needs in its environment to use
-// the account.
+// the account: no profile, no file and no instance's role leads elsewhere, and
+// no name of a service is put before the endpoint's, as Cloud Map's clients do.
 func Environment(endpoint, region string) []string {
-	return []string{"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=" + AccessKey,
-		"AWS_SECRET_ACCESS_KEY=" + SecretKey, "AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
-		"AWS_EC2_METADATA_DISABLED=true"}
+	return []string{
+		"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=" + region, "AWS_DEFAULT_REGION=" + region,
+		"AWS_ACCESS_KEY_ID=" + AccessKey, "AWS_SECRET_ACCESS_KEY=" + SecretKey,
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_DISABLE_HOST_PREFIX_INJECTION=true",
+	}
 }
 
 // Backend is what the handlers answer from.
