@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -191,8 +192,8 @@ func update(t *testing.T, steps []*topology.Topology, speed float64) (mesh, fron
 	})
 	defer end()
 	byName, byBalancer := callers(t, l, steps[0])
-	wg.Go(func() { bursts(stop, byName, mesh, speed) })
-	wg.Go(func() { bursts(stop, byBalancer, front, speed) })
+	wg.Go(func() { byName.bursts(stop, mesh, speed) })
+	wg.Go(func() { byBalancer.bursts(stop, front, speed) })
 	time.Sleep(500 * time.Millisecond)
 	for i := range steps[1:] {
 		for _, phase := range rollout.Phases(steps[i], steps[i+1])[1:] {
@@ -250,9 +251,35 @@ func rolling(t *testing.T, topo *topology.Topology, speed float64) *lab.Lab {
 	return l
 }
 
-// callers finds the way of the client's calls by name, and that of somebody
-// outside to the load balancer.
-func callers(t *testing.T, l *lab.Lab, topo *topology.Topology) (byName, byBalancer lab.DialInfo) {
+// caller is who calls a URL, and where that leads on this machine.
+type caller struct {
+	lab *lab.Lab
+	who lab.Caller
+	to  lab.DialInfo
+}
+
+func newCaller(t *testing.T, l *lab.Lab, who lab.Caller, url string) *caller {
+	t.Helper()
+	to, err := l.DialInfo(who, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &caller{l, who, to}
+}
+
+// connect connects from the caller's network. On loopback that is this
+// machine's, and the lab need not be asked, which waits while it changes.
+func (c *caller) connect(ctx context.Context, network, _ string) (net.Conn, error) {
+	if *fabric == "loopback" {
+		var d net.Dialer
+		return d.DialContext(ctx, network, c.to.Dial)
+	}
+	return c.lab.Dial(ctx, c.who, c.to.URL)
+}
+
+// callers returns the client, who calls by name, and somebody outside, who calls
+// the load balancer.
+func callers(t *testing.T, l *lab.Lab, topo *topology.Topology) (byName, byBalancer *caller) {
 	t.Helper()
 	var client topology.ID
 	for _, s := range topo.Services {
@@ -265,19 +292,13 @@ func callers(t *testing.T, l *lab.Lab, topo *topology.Topology) (byName, byBalan
 	if err != nil {
 		t.Fatal(err)
 	}
-	if byBalancer, err = l.DialInfo(lab.Caller{}, url); err != nil {
-		t.Fatal(err)
-	}
-	for way := range predicted(t, topo).All() {
-		if way.Kind == reach.KindMesh && way.Caller.Service == client {
-			if byName, err = l.DialInfo(lab.Caller{Service: client}, way.URL); err != nil {
-				t.Fatal(err)
-			}
-			return byName, byBalancer
+	for p := range predicted(t, topo).All() {
+		if p.Kind == reach.KindMesh && p.Caller.Service == client {
+			return newCaller(t, l, lab.Caller{Service: client}, p.URL), newCaller(t, l, lab.Caller{}, url)
 		}
 	}
 	t.Fatal("no call by name is predicted")
-	return
+	return nil, nil
 }
 
 func predicted(t *testing.T, topo *topology.Topology) *reach.Predictor {
@@ -291,10 +312,10 @@ func predicted(t *testing.T, topo *topology.Topology) *reach.Predictor {
 
 // bursts sends more requests at a time from burst to burst, ten bursts a second,
 // so that agents need connections that they do not have yet.
-func bursts(stop chan struct{}, d lab.DialInfo, count *tally, speed float64) {
+func (c *caller) bursts(stop chan struct{}, count *tally, speed float64) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	tr := &http.Transport{DisableKeepAlives: true}
+	tr := &http.Transport{DisableKeepAlives: true, DialContext: c.connect}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for n := 2; ; n = min(n+1, *calls/10) {
@@ -305,11 +326,10 @@ func bursts(stop chan struct{}, d lab.DialInfo, count *tally, speed float64) {
 		}
 		for range n {
 			wg.Go(func() {
-				req, err := http.NewRequest(http.MethodGet, d.URL, http.NoBody)
+				req, err := http.NewRequest(http.MethodGet, c.to.URL, http.NoBody)
 				if err != nil {
 					return
 				}
-				req.URL.Host = d.Dial // the Host header stays
 				begun := time.Now()
 				resp, err := tr.RoundTrip(req)
 				if resp != nil {
