@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -153,24 +154,30 @@ func outage(t *testing.T, steps []*topology.Topology) bool {
 type tally struct {
 	mu               sync.Mutex
 	ok, late, failed int
-	longest          time.Duration // modelled
+	longest          time.Duration  // modelled
+	how              map[string]int // they failed: by status and body, or by error
 }
 
 func (x *tally) String() string {
-	return fmt.Sprintf("%d answered within a second, %d later, %d failed; the longest took %s", x.ok, x.late, x.failed, x.longest.Round(10*time.Millisecond))
+	return fmt.Sprintf("%d answered within a second, %d later, %d failed; the longest took %s %v", x.ok, x.late, x.failed,
+		x.longest.Round(10*time.Millisecond), x.how)
 }
 
 // noticed reports whether calls failed, or waited for as long as only an agent
 // that cannot connect makes them: its connect timeout is 5 s.
 func (x *tally) noticed() bool { return x.failed > 0 || x.longest > 4500*time.Millisecond }
 
-func (x *tally) add(d time.Duration, ok bool) {
+func (x *tally) add(d time.Duration, ok bool, how string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.longest = max(x.longest, d)
 	switch {
 	case !ok:
 		x.failed++
+		if x.how == nil {
+			x.how = map[string]int{}
+		}
+		x.how[how]++
 	case d > time.Second:
 		x.late++
 	default:
@@ -332,10 +339,13 @@ func (c *caller) bursts(stop chan struct{}, count *tally, speed float64) {
 				}
 				begun := time.Now()
 				resp, err := tr.RoundTrip(req)
-				if resp != nil {
+				how := fmt.Sprint(err)
+				if err == nil {
+					body, _ := io.ReadAll(io.LimitReader(resp.Body, 60))
 					resp.Body.Close()
+					how = fmt.Sprintf("%d %s", resp.StatusCode, body)
 				}
-				count.add(time.Duration(float64(time.Since(begun))*speed), err == nil && resp.StatusCode == http.StatusOK)
+				count.add(time.Duration(float64(time.Since(begun))*speed), err == nil && resp.StatusCode == http.StatusOK, how)
 			})
 		}
 	}
