@@ -12,17 +12,15 @@ import (
 	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/cli"
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/summary"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // TestMain lets the test binary stand in for `hoplab node`, which the lab
 // starts, and for hoplab itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "node" {
-		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
-	}
+	labtest.Node()
 	awsrun.SetPace(fast)
 	if len(os.Args) > 1 && os.Args[1] == "hoplab" {
 		os.Exit(asHoplab(os.Args[2:]))

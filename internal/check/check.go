@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/reach/rollout"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -65,7 +66,8 @@ type checker struct {
 	p            *reach.Predictor
 	x            *topology.Index
 	r            *reach.Report
-	before       *topology.Index // nil when nothing is known of it
+	before       *topology.Index   // nil when nothing is known of it
+	rollout      *rollout.Timeline // of the update from before; worked out once
 	suppressions []SuppressEntry
 	rule         *Rule
 	out          []Finding

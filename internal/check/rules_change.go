@@ -196,24 +196,23 @@ func namespaceOutlives(c *checker) {
 	}
 }
 
-// timeline is what callers see while the update is carried out; nil without
-// what is deployed now, or when the two have nothing in common.
+// timeline is what callers see while the update is carried out; without what is
+// deployed now, or when the two have nothing in common, one in which nothing
+// changes.
 func (c *checker) timeline() *rollout.Timeline {
-	if c.before == nil {
-		return nil
+	if c.rollout == nil {
+		c.rollout = &rollout.Timeline{}
+		if c.before != nil {
+			if t, err := rollout.Follow(c.before.Topology, c.x.Topology, reach.Options{}); err == nil {
+				c.rollout = t
+			}
+		}
 	}
-	t, err := rollout.Follow(c.before.Topology, c.x.Topology, reach.Options{})
-	if err != nil {
-		return nil // another deployment, or one without a caller that was asked for
-	}
-	return t
+	return c.rollout
 }
 
 func outageDuringUpdate(c *checker) {
 	t := c.timeline()
-	if t == nil {
-		return
-	}
 	for _, w := range t.Paths {
 		at, ok := w.Outage()
 		if !ok || !w.Last().Likely {
@@ -227,9 +226,6 @@ func outageDuringUpdate(c *checker) {
 
 func updateHidesFailure(c *checker) {
 	t := c.timeline()
-	if t == nil {
-		return
-	}
 	for _, w := range t.Paths {
 		at, ok := w.Breaks()
 		if !ok || !w.Last().Likely || w.Last().Kind == reach.KindHealth {

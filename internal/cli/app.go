@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -13,14 +14,19 @@ import (
 const appCommand = "app"
 
 func newApp(s streams) *cobra.Command {
+	return program(appCommand, "Be the measured app of a lab; started by hoplab itself",
+		func(ctx context.Context, args []string) int { return app.Run(ctx, args, os.Getenv, s.out, s.err) })
+}
+
+// program is a hidden command that is another program, which reads its arguments
+// itself.
+func program(name, short string, run func(ctx context.Context, args []string) (code int)) *cobra.Command {
 	return &cobra.Command{
 		Annotations:        map[string]string{cleansUp: "yes"},
-		Use:                appCommand,
-		Short:              "Be the measured app of a lab; started by hoplab itself",
+		Use:                name,
+		Short:              short,
 		Hidden:             true,
-		DisableFlagParsing: true, // they are the app's
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return answer(fail.Code(app.Run(cmd.Context(), args, os.Getenv, s.out, s.err)))
-		},
+		DisableFlagParsing: true,
+		RunE:               func(cmd *cobra.Command, args []string) error { return answer(fail.Code(run(cmd.Context(), args))) },
 	}
 }

@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"context"
 	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/loadtask"
 )
 
@@ -13,14 +13,6 @@ import (
 const loadTaskCommand = "loadtask"
 
 func newLoadTask(s streams) *cobra.Command {
-	return &cobra.Command{
-		Annotations:        map[string]string{cleansUp: "yes"},
-		Use:                loadTaskCommand,
-		Short:              "Be a load task of hoplab cloud; started by hoplab itself",
-		Hidden:             true,
-		DisableFlagParsing: true, // the argument is a load
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return answer(fail.Code(loadtask.Run(cmd.Context(), args, os.Getenv, s.out)))
-		},
-	}
+	return program(loadTaskCommand, "Be a load task of hoplab cloud; started by hoplab itself",
+		func(ctx context.Context, args []string) int { return loadtask.Run(ctx, args, os.Getenv, s.out) })
 }

@@ -124,14 +124,8 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if code, done, err := lab.Enter(p.Fabric); done || err != nil {
 		return errors.Join(err, answer(fail.Code(code)))
 	}
-	name := time.Now().UTC().Format("20060102-150405")
-	out := f.out
-	if out == "" {
-		out = filepath.Join("runs", name)
-	} else {
-		name = filepath.Base(filepath.Clean(out))
-	}
-	if err := run.Free(out); err != nil {
+	out, name, err := f.directory()
+	if err != nil {
 		return err
 	}
 	deployed, err := f.deployment(cmd.Context(), s, &p)
@@ -162,6 +156,18 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	}
 	defer unlock()
 	return f.carryOut(cmd.Context(), s, dir, deployed.topology, tools, inject)
+}
+
+// directory returns the directory of a new run, --out or one named by the time,
+// and the run's name. It must not be there, or be empty.
+func (f *runFlags) directory() (out, name string, err error) {
+	name, out = time.Now().UTC().Format("20060102-150405"), f.out
+	if out == "" {
+		out = filepath.Join("runs", name)
+	} else {
+		name = filepath.Base(filepath.Clean(out))
+	}
+	return out, name, run.Free(out)
 }
 
 // resumeRun finishes a broken run: its plan, its directory, the same deployment.

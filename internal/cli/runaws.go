@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -52,14 +51,8 @@ func runAWS(cmd *cobra.Command, s streams, f *runFlags, p plan.Plan) error {
 		}
 	}
 	ctx := cmd.Context()
-	name := time.Now().UTC().Format("20060102-150405")
-	out := f.out
-	if out == "" {
-		out = filepath.Join("runs", name)
-	} else {
-		name = filepath.Base(filepath.Clean(out))
-	}
-	if err := run.Free(out); err != nil {
+	out, name, err := f.directory()
+	if err != nil {
 		return err
 	}
 	site, err := f.aws.survey(ctx, s, &p)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -129,14 +128,8 @@ func runEndpoints(cmd *cobra.Command, s streams, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	name := time.Now().UTC().Format("20060102-150405")
-	out := f.out
-	if out == "" {
-		out = filepath.Join("runs", name)
-	} else {
-		name = filepath.Base(filepath.Clean(out))
-	}
-	if err := run.Free(out); err != nil {
+	out, name, err := f.directory()
+	if err != nil {
 		return err
 	}
 	addresses, err := endpoint.Addresses(ctx, &p)

@@ -21,9 +21,6 @@ import (
 var service string
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "node" {
-		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
-	}
 	os.Exit(labtest.WithService(m, &service))
 }
 

@@ -33,9 +33,7 @@ var fabric = flag.String("fabric", "", "the network under the lessons")
 var agents = flag.String("agent", lab.AgentLab, "what the agents are: lab or envoy")
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "node" {
-		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
-	}
+	labtest.Node()
 	flag.Parse()
 	os.Exit(m.Run())
 }

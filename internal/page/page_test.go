@@ -16,6 +16,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/page"
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/test/topologytest"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -184,7 +185,7 @@ func written(t *testing.T, top *topology.Topology) string {
 // drive runs drive.mjs and returns what it found wrong.
 func drive(t *testing.T, pages []driven) []string {
 	t.Helper()
-	job := map[string]any{"browser": browser(t), "pages": pages}
+	job := map[string]any{"browser": labtest.Driven(t), "pages": pages}
 	in, err := json.Marshal(job)
 	if err != nil {
 		t.Fatal(err)
@@ -204,21 +205,6 @@ func drive(t *testing.T, pages []driven) []string {
 		found = append(found, text)
 	}
 	return found
-}
-
-// browser finds Chromium, or ends the test.
-func browser(t *testing.T) string {
-	t.Helper()
-	if _, err := os.Stat("../../node_modules/playwright-core"); err != nil {
-		layer.Lacking(t, "no playwright-core: run npm ci")
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	layer.Lacking(t, "no browser: the pages are looked at in Chromium; install chromium")
-	return ""
 }
 
 // Every stop of a path is on the map, and each port where it counts.

@@ -14,20 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
-
-// browserPath finds a browser that can run without a window, or ends the test.
-func browserPath(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	layer.Lacking(t, "no browser: the pages are looked at in Chromium; install chromium")
-	return ""
-}
 
 // browse opens a file and returns the document afterwards and what the
 // browser's console said.
@@ -40,7 +29,7 @@ func browse(t *testing.T, file string, args ...string) (dom, console string) {
 	if os.Geteuid() == 0 {
 		all = append(all, "--no-sandbox") // Chromium refuses to sandbox for root
 	}
-	cmd := exec.CommandContext(ctx, browserPath(t), append(all, "file://"+file)...)
+	cmd := exec.CommandContext(ctx, labtest.Browser(t), append(all, "file://"+file)...)
 	cmd.WaitDelay = 5 * time.Second
 	var out, errors bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errors

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/learn"
 	"github.com/hoplab/hoplab/internal/page"
 	"github.com/hoplab/hoplab/internal/page/lessons"
@@ -24,9 +23,6 @@ var service string // the measured app
 
 // TestMain lets the lab start this binary as its nodes.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "node" {
-		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
-	}
 	os.Exit(labtest.WithService(m, &service))
 }
 
@@ -154,19 +150,7 @@ func TestStrangers(t *testing.T) {
 // refuses, and a situation.
 func TestTakenByClicking(t *testing.T) {
 	layer.Full(t, "needs a browser, starts labs")
-	if _, err := os.Stat("../../../node_modules/playwright-core"); err != nil {
-		layer.Lacking(t, "no playwright-core: run npm ci")
-	}
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil && browser == "" {
-			browser = path
-		}
-	}
-	if browser == "" {
-		layer.Lacking(t, "no browser: the lessons are taken in Chromium; install chromium")
-	}
-	in, err := json.Marshal(map[string]string{"browser": browser, "url": serve(t)})
+	in, err := json.Marshal(map[string]string{"browser": labtest.Driven(t), "url": serve(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func start(t *testing.T, top *topology.Topology, o reach.Options) string {
 // needless hop and its end; a rule taken away and given back; a lab that goes.
 func TestByClicking(t *testing.T) {
 	layer.Full(t, "needs a browser, starts labs")
-	job := map[string]any{"browser": chromium(t)}
+	job := map[string]any{"browser": labtest.Driven(t)}
 	slow, waits := known(t, "slow-app-mesh")
 	job["sends"] = []any{
 		map[string]any{"url": start(t, labtest.Deployment(t, "bypass"), reach.Options{}), "sends": []any{
@@ -85,7 +85,7 @@ func TestByClicking(t *testing.T) {
 // TestChangedByClicking changes running labs in a browser.
 func TestChangedByClicking(t *testing.T) {
 	layer.Full(t, "needs a browser, starts labs")
-	job := map[string]any{"browser": chromium(t)}
+	job := map[string]any{"browser": labtest.Driven(t)}
 	hop, through := known(t, "default-alb")
 	rule, byName := known(t, "override-mesh")
 	job["hop"] = start(t, through, reach.Options{App: hop.App})
@@ -98,7 +98,7 @@ func TestLabThatGoesAway(t *testing.T) {
 	layer.Full(t, "needs a browser")
 	l := quiet(topologytest.Healthy().Topology)
 	l.set(1, nil)
-	drive(t, map[string]any{"browser": chromium(t), "gone": serve(t, l)})
+	drive(t, map[string]any{"browser": labtest.Driven(t), "gone": serve(t, l)})
 }
 
 // known is a situation with its deployment.
@@ -155,20 +155,5 @@ func clientOf(top *topology.Topology) string {
 			return topology.Label(s.Origin, s.Name)
 		}
 	}
-	return ""
-}
-
-// chromium finds the browser, or ends the test.
-func chromium(t *testing.T) string {
-	t.Helper()
-	if _, err := os.Stat("../../../node_modules/playwright-core"); err != nil {
-		layer.Lacking(t, "no playwright-core: run npm ci")
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	layer.Lacking(t, "no browser: the page is driven in Chromium; install chromium")
 	return ""
 }

@@ -32,9 +32,6 @@ var service string // the measured app
 
 // TestMain lets the lab start this binary as its nodes.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "node" {
-		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
-	}
 	os.Exit(labtest.WithService(m, &service))
 }
 

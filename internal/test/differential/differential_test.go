@@ -36,9 +36,7 @@ var (
 
 // TestMain lets the lab start this binary as its nodes.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "node" {
-		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
-	}
+	labtest.Node()
 	flag.Parse()
 	layer.Waiting(4)
 	if layer.Fast() {

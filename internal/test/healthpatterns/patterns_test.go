@@ -7,7 +7,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
@@ -20,9 +19,6 @@ var update = flag.Bool("update", false, "rewrite docs/health-checks.md")
 var service string
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "node" {
-		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
-	}
 	os.Exit(labtest.WithService(m, &service))
 }
 

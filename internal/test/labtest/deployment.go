@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
@@ -55,11 +56,20 @@ func BuildService(dir string) (string, error) {
 	return path, nil
 }
 
+// Node is a node of a lab, and does not return, in a test binary that a lab
+// started as one; TestMain calls it first.
+func Node() {
+	if len(os.Args) > 1 && os.Args[1] == "node" {
+		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
+	}
+}
+
 // WithService runs a package's tests with the measured app built once: *path
 // names it while they run. It returns the exit code for TestMain. The lab's own
 // tests do not use it: they look for their package's frames in what is left.
-// The fast layer builds nothing.
+// The fast layer builds nothing. It begins with Node.
 func WithService(m *testing.M, path *string) int {
+	Node()
 	if layer.Fast() {
 		return m.Run()
 	}

@@ -27,9 +27,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "node" {
-		os.Exit(lab.NodeMain(os.Stdin, os.Stdout, os.Stderr))
-	}
+	labtest.Node()
 	flag.Parse()
 	layer.Waiting(4)
 	if layer.Fast() {
