@@ -179,11 +179,11 @@ func (p *person) run(t *testing.T, args ...string) (out string, code int) {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b
 	cmd.WaitDelay = 5 * time.Second
-	err = cmd.Run()
+	err = labtest.RunChild(cmd)
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
 	}

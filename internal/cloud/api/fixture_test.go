@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/hoplab/hoplab/internal/cli"
@@ -67,7 +68,10 @@ func deploy(t *testing.T, assembly string, load *container.Program, stacks ...st
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "HOPLABTEST", SecretAccessKey: "secret"}, nil
 		}),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		// As any user's: an answer whose connection breaks is asked for again.
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = 100 * time.Millisecond })
+		},
 	}}
 	client := cloudformation.NewFromConfig(d.config)
 	for _, name := range stacks {

@@ -87,7 +87,7 @@ func newUser(t *testing.T) *user {
 // command is a program in the root of the checkout.
 func (u *user) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = u.root, u.env, labtest.DieWithParent()
+	cmd.Dir, cmd.Env = u.root, u.env
 	cmd.WaitDelay = time.Second
 	return cmd
 }
@@ -98,11 +98,12 @@ func (u *user) run(t *testing.T, name string, args ...string) (string, error) {
 	defer cancel()
 	var out bytes.Buffer
 	cmd := u.command(ctx, name, args...)
-	if name == u.hoplab { // what it leaves running must outlive it
-		cmd.SysProcAttr = nil
-	}
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
+	run := labtest.RunChild
+	if name == u.hoplab { // what it leaves running must outlive it
+		run = (*exec.Cmd).Run
+	}
+	err := run(cmd)
 	return out.String(), err
 }
 
@@ -357,7 +358,7 @@ func TestKilledInADeploy(t *testing.T) {
 	u.up(t, "--task-start", "1h") // three minutes, in which the app's service is being made
 	ctx, cancel := context.WithCancel(t.Context())
 	cli := u.command(ctx, "sh", u.shell(deploy(u.app, t.TempDir())...)...)
-	if err := cli.Start(); err != nil {
+	if err := labtest.StartChild(cli); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { cancel(); _ = cli.Wait() }() // it is killed

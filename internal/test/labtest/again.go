@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"strings"
@@ -35,7 +36,8 @@ func Again(t testing.TB, test string, args ...string) {
 
 func run(path string, args []string) (string, error) {
 	cmd := exec.Command(path, args...)
-	cmd.SysProcAttr = DieWithParent()
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := RunChild(cmd)
+	return out.String(), err
 }

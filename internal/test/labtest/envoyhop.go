@@ -41,8 +41,7 @@ func EnvoyHop(t testing.TB, origin string, workers int) *Program {
 	file := filepath.Join(t.TempDir(), "bootstrap.json")
 	Write(t, file, string(text))
 	cmd := exec.Command(Envoy(t), envoy.Args(file, workers)...)
-	cmd.SysProcAttr = DieWithParent()
-	if err := cmd.Start(); err != nil {
+	if err := StartChild(cmd); err != nil {
 		t.Fatal(err)
 	}
 	stop := sync.OnceFunc(func() {

@@ -98,8 +98,7 @@ func start(t testing.TB, port int, path string, args ...string) *Program {
 	t.Helper()
 	cmd := exec.Command(path, args...)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = DieWithParent()
-	if err := cmd.Start(); err != nil {
+	if err := StartChild(cmd); err != nil {
 		t.Fatal(err)
 	}
 	p := &Program{Addr: fmt.Sprintf("127.0.0.1:%d", port), PID: cmd.Process.Pid, Stop: sync.OnceFunc(func() {

@@ -203,10 +203,9 @@ func startEnvoy(t testing.TB, d *deployment) *hop {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(bin, arguments(file, d.cfg.Workers)...)
-	cmd.SysProcAttr = labtest.DieWithParent()
 	var words strings.Builder
 	cmd.Stdout, cmd.Stderr = &words, &words
-	if err := cmd.Start(); err != nil {
+	if err := labtest.StartChild(cmd); err != nil {
 		t.Fatal(err)
 	}
 	h.process = cmd.Process

@@ -445,7 +445,12 @@ func TestOutliers(t *testing.T) {
 	add("panic", func(t testing.TB) []netip.AddrPort {
 		return []netip.AddrPort{refusing(t), refusing(t), named(t, "a")}
 	}, func(s *stage) {
-		s.note("%s", failures(s, 45, 30))
+		// Which host is next changes with the hosts: one answer more or less.
+		if got := strings.Count(round(s, 45), "-"); got < 29 || got > 32 {
+			s.note("%d of 45 fail", got)
+			return
+		}
+		s.note("about 30 of 45 fail")
 	})
 	add("half are out", func(t testing.TB) []netip.AddrPort {
 		return []netip.AddrPort{refusing(t), named(t, "a")}

@@ -22,7 +22,6 @@ func nginxProxy(origin string) string {
 func ourselves(t testing.TB, args ...string) (addr string, pid int) {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = labtest.DieWithParent()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +30,7 @@ func ourselves(t testing.TB, args ...string) (addr string, pid int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := labtest.StartChild(cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -32,8 +32,7 @@ func runApp(addr string, cmd *exec.Cmd) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = labtest.DieWithParent()
-	if err := cmd.Start(); err != nil {
+	if err := labtest.StartChild(cmd); err != nil {
 		return fault1(err)
 	}
 	defer func() {
