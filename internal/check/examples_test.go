@@ -363,7 +363,10 @@ var examples = map[string]example{
 	"health-check-port-undeclared": {
 		"the health check asks the override port 8080",
 		func(f *topologytest.Fixture) { f.TargetGroup.Health.Port = topology.Known("8080") },
-		func(f *topologytest.Fixture) { f.TargetGroup.Health.Port = topology.Known("traffic-port") },
+		func(f *topologytest.Fixture) { // the port of an admin interface, opened by a rule of its own
+			f.TargetGroup.Health.Port = topology.Known("2020")
+			f.AppGroup.Ingress = append(f.AppGroup.Ingress, topologytest.TCP(2020, 2020, topologytest.Group(f.ALBGroup)))
+		},
 	},
 	"grace-period-missing": {
 		"a load-balanced service without `HealthCheckGracePeriodSeconds`",

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"fmt"
 
 	"github.com/hoplab/hoplab/internal/reach"
@@ -50,7 +52,7 @@ var loadBalancerRules = []Rule{
 	},
 	{
 		ID: "health-check-port-undeclared", Severity: Warning, Title: "The health check asks a port that no container declares",
-		Explain: "Nothing in the task definition says that a container listens on the health check's port. Port mappings are not required for that in awsvpc, so it may be right; more often it is a leftover or the agent's override port.",
+		Explain: "Nothing in the task definition says that a container listens on the health check's port. Port mappings are not required for that in awsvpc, so it may be right, and nothing is said where a rule of the service's security groups opens that very port; more often it is a leftover or the agent's override port.",
 		Fix:     "Check the traffic port, or declare the port.", Source: semantics.Section(1, 6).Cite(),
 		run: undeclaredCheckPort,
 	},
@@ -191,16 +193,38 @@ func undeclaredCheckPort(c *checker) {
 				continue
 			}
 			who := topology.Label(r.Service.Origin, r.Service.Name)
-			what := "no container of " + who + " declares it"
+			what, meant := "no container of "+who+" declares it", opened(c, r.Service, at)
 			for _, e := range c.x.Endpoints(r.Service.ID) {
 				if n, ok := e.Config.IngressPortOverride.Get(); ok && n == at {
 					what = "it is the agent's own port of " + who + ", so the check asks the app through the agent"
+					meant = false
 				}
 			}
-			f := c.add(g.Origin, "Use traffic-port for the health check.", "the health check of %s asks port %d; %s", topology.Label(g.Origin, g.Name), at, what)
+			if meant {
+				continue // unlisted port mappings do no harm in awsvpc
+			}
+			fix := "Use traffic-port for the health check."
+			if g.Protocol.Or("") == "UDP" { // a check is never UDP
+				fix = "Declare the port in the container's port mappings."
+			}
+			f := c.add(g.Origin, fix, "the health check of %s asks port %d; %s", topology.Label(g.Origin, g.Name), at, what)
 			f.Related = []topology.Origin{r.Service.Origin}
 		}
 	}
+}
+
+// opened reports whether a security group of the service has a rule for this
+// very port, which says that somebody means it to be listened on.
+func opened(c *checker, s *topology.Service, port int) bool {
+	for _, id := range s.Groups {
+		g := c.x.SecurityGroup(id.Or(""))
+		if g != nil && slices.ContainsFunc(g.Ingress, func(r topology.Rule) bool {
+			return r.Unknown == "" && r.Protocol == "tcp" && r.From == port && r.To == port
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 func httpBesideHTTPS(c *checker) {

@@ -42,6 +42,7 @@ func TestRefusals(t *testing.T) {
 		{"billion laughs", "t.yaml", laughs(10, 10), "the aliases expand to more than 4194304 values"},
 		{"no template", "t.json", `{"a": 1, "b": 2}`, "t.json:1: not a CloudFormation template: it has no Resources, but a, b"},
 		{"text", "t.yaml", "hello", "t.yaml:1: not a CloudFormation template"},
+		{"appspec", "t.yaml", "version: 0.0\nResources: []", "t.yaml:2: this is an AppSpec file of CodeDeploy"},
 		{"resources list", "t.yaml", "Resources: []", "t.yaml:1: Resources is not a map"},
 		{"cut resource", "t.yaml", "Resources:\n  A:\n", "t.yaml:2: resource A has no body"},
 		{"resource text", "t.yaml", "Resources:\n  A: b\n", "t.yaml:2: resource A is not a map"},

@@ -158,6 +158,10 @@ func (s *Stack) read(root *node) error {
 		return fail.Newf(fail.Usage, "give a CloudFormation template (JSON or YAML), or a cdk.out directory",
 			"%s:%d: not a CloudFormation template: it has no Resources%s", s.File, max(root.line, 1), s.found(root))
 	}
+	if res.kind == nList && (root.get("Hooks") != nil || root.get("version") != nil) {
+		return fail.Newf(fail.Usage, "give the template that declares the service",
+			"%s:%d: this is an AppSpec file of CodeDeploy, not a CloudFormation template", s.File, res.line)
+	}
 	if res.kind != nMap {
 		return fail.Newf(fail.Usage, "write Resources as a map from logical id to resource",
 			"%s:%d: Resources is not a map", s.File, res.line)
