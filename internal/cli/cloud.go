@@ -48,6 +48,16 @@ shell, and hoplab lab's commands work on its lab.`,
 	}
 	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
 	cmd.AddCommand(newCloudUp(s, &f), newCloudServe(s, &f), newCloudEnv(s, &f), newCloudStatus(s, &f), newCloudDown(s, &f))
+	for _, sub := range cmd.Commands() {
+		run := sub.RunE
+		sub.RunE = func(cmd *cobra.Command, args []string) error {
+			err := run(cmd, args)
+			if errors.Is(err, labctl.ErrNotUp) {
+				return fail.Newf(fail.Usage, "start one with hoplab cloud up", "no account called %q %w", f.name, labctl.ErrNotUp)
+			}
+			return err
+		}
+	}
 	return cmd
 }
 

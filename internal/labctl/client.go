@@ -20,6 +20,9 @@ type Client struct {
 	in   *jsonlines.Reader
 }
 
+// ErrNotUp is in what Dial returns where no lab runs: "no lab called x is up".
+var ErrNotUp = errors.New("is up")
+
 // Dial connects to the lab at the place.
 // It fails when the lab, or the directory that it is in, is another user's.
 func Dial(p Place) (*Client, error) {
@@ -29,7 +32,7 @@ func Dial(p Place) (*Client, error) {
 	c, err := net.DialTimeout("unix", p.Socket(), 2*time.Second)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fail.Newf(fail.Usage, "start one with hoplab lab up", "no lab called %q is up", p.Name)
+		return nil, fail.Newf(fail.Usage, "start one with hoplab lab up", "no lab called %q %w", p.Name, ErrNotUp)
 	case err != nil:
 		return nil, fail.Newf(fail.Environment, "stop it and start it again", "the lab called %q does not answer: %w", p.Name, err)
 	}
