@@ -54,8 +54,11 @@ func TestDownEndsALabThatIsStarting(t *testing.T) {
 	if err := call(t, p, Request{Op: OpStatus}); err == nil || !strings.Contains(err.Error(), "still starting") || fail.HintOf(err) == "" {
 		t.Errorf("status of a lab that is starting: %v; want that said, with a hint", err)
 	}
+	waiting, err := Dial(p)
+	must(t, err)
+	defer waiting.Close()
 	up := make(chan error, 1)
-	go func() { up <- call(t, p, Request{Op: OpStarted}) }()
+	go func() { up <- waiting.Call(Request{Op: OpStarted}, nil) }()
 	if err := call(t, p, Request{Op: OpDown}); err != nil {
 		t.Error(err)
 	}
