@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -341,7 +342,15 @@ func health(l *lab.Lab, p *reach.Prediction, r Row) Row {
 			if g.ID != string(p.TargetGroup) {
 				continue
 			}
+			// A target that a crashed task leaves behind drains beside the next one.
+			left := func(t alb.TargetStatus) bool { return t.State == alb.Draining }
+			if !slices.ContainsFunc(g.Targets, func(t alb.TargetStatus) bool { return !left(t) }) {
+				left = func(alb.TargetStatus) bool { return false }
+			}
 			for _, t := range g.Targets {
+				if left(t) {
+					continue
+				}
 				r.Observed = strings.TrimSpace(string(t.State) + " " + t.Reason)
 				if t.State == alb.Initial {
 					r.Skipped = "the target is still initial"
