@@ -43,8 +43,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// nextPeriod waits until the period after the one that contains now begins.
-func (p Pace) nextPeriod(ctx context.Context) error {
-	now := time.Now()
-	return sleep(ctx, now.Truncate(p.Period).Add(p.Period).Sub(now))
+// begin is when a replicate may send its first request: with the first period
+// that has not begun and that nobody else's requests can be counted in.
+func (p Pace) begin(now, free time.Time) time.Time {
+	if next := now.Truncate(p.Period).Add(p.Period); next.After(free) {
+		return next
+	}
+	return free
 }

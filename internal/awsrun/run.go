@@ -67,7 +67,7 @@ type runner struct {
 	plan *plan.Plan
 	o    Options
 	at   int       // replicate
-	free time.Time // when the last replicate's last period is over
+	free time.Time // when the last replicate's last period is over: the beginning of one
 }
 
 // Run carries out what is missing of the directory's plan. Replicates that
@@ -165,10 +165,7 @@ func (r *runner) replicate(ctx context.Context, rep run.Replicate) (run.Evidence
 		return ev, err
 	}
 	r.say("waiting for a minute of its own")
-	if err := sleep(ctx, time.Until(r.free)); err != nil {
-		return ev, err
-	}
-	if err := r.o.Pace.nextPeriod(ctx); err != nil {
+	if err := sleep(ctx, time.Until(r.o.Pace.begin(time.Now(), r.free))); err != nil {
 		return ev, err
 	}
 	sent, err := r.send(ctx, loads)

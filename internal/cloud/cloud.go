@@ -38,6 +38,9 @@ type Options struct {
 	// Load is how the load program is started; its Env is set here. RunTask is
 	// refused without it.
 	Load *container.Program
+	// Period is the shortest period of CloudWatch's metrics, in whole seconds; 0
+	// for 5 s.
+	Period time.Duration
 }
 
 // Cloud is a running account. Its methods are safe for concurrent use.
@@ -83,9 +86,9 @@ func Start(ctx context.Context, opts Options) (*Cloud, error) {
 	if opts.Load != nil {
 		opts.Load.Env = cdk.Environment(c.endpoint, opts.Region)
 	}
-	c.api = api.New(c, api.Options{Load: opts.Load, Put: store.Put})
+	c.api = api.New(c, api.Options{Load: opts.Load, Put: store.Put, Period: opts.Period, Scale: opts.Lab.Scale})
 	c.api.Register(&server)
-	server.Header = api.Header(opts.Lab.Scale)
+	server.Header = c.api.Header()
 	c.http = &http.Server{Handler: &server, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	c.wg.Go(func() { _ = c.http.Serve(ln) }) // ends with Close
 	c.wg.Go(c.journal.run)

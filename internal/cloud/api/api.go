@@ -10,6 +10,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -31,11 +32,18 @@ type Options struct {
 	Load *container.Program
 	// Put writes an object to a bucket: what state machines leave.
 	Put func(bucket, key string, data []byte) error
+	// Period is the shortest period of metrics, in whole seconds; 0 for
+	// metrics.Resolution.
+	Period time.Duration
+	// Scale is how many times faster than real the lab's timers run, which the
+	// waits of state machines do as well; 0 is 1.
+	Scale float64
 }
 
 // API is the handlers of one account. It is safe for concurrent use.
 type API struct {
 	account   account.Reader
+	scale     float64
 	revisions *revisions
 	tasks     *standalone
 	series    *metrics.Store
@@ -46,8 +54,9 @@ type API struct {
 
 // New returns the handlers of an account. Close ends what they have started.
 func New(a account.Reader, o Options) *API {
-	x := &API{account: a, revisions: newRevisions(), tasks: newStandalone(o.Load), series: metrics.NewStore()}
-	x.machines = &states.Engine{Definition: x.machineText, Run: x.runState, Put: o.Put}
+	x := &API{account: a, scale: max(1, o.Scale), revisions: newRevisions(), tasks: newStandalone(o.Load),
+		series: metrics.NewStore(cmp.Or(o.Period, metrics.Resolution))}
+	x.machines = &states.Engine{Definition: x.machineText, Run: x.runState, Put: o.Put, Scale: x.scale}
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 	return x
 }
@@ -95,8 +104,8 @@ func (a *API) Close() {
 // Header is what every answer carries, so that hoplab run knows who answers and
 // at which pace: the shortest period of metrics, and how many times faster than
 // real the lab's timers run.
-func Header(scale float64) http.Header {
-	return http.Header{"Hoplab-Cloud": {fmt.Sprintf("period=%s scale=%g", metrics.Resolution, max(1, scale))}}
+func (a *API) Header() http.Header {
+	return http.Header{"Hoplab-Cloud": {fmt.Sprintf("period=%s scale=%g", a.series.Resolution(), a.scale)}}
 }
 
 // refusal is an error for which the client is to blame, in words of AWS's or,

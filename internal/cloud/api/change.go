@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
@@ -120,8 +121,24 @@ func (a *API) runTask(_ context.Context, in *ecs.RunTaskInput) (*ecs.RunTaskOutp
 		return nil, &types.InvalidParameterException{Message: aws.String("Count must be between 1 and 10.")}
 	}
 	out := &ecs.RunTaskOutput{Tasks: []types.Task{}, Failures: []types.Failure{}}
+	a.tasks.starting.Lock()
+	defer a.tasks.starting.Unlock()
+	request, err := requestOf(*in)
+	if err != nil {
+		return nil, err
+	}
+	if before := a.tasks.startedBy(aws.ToString(in.ClientToken)); len(before) > 0 {
+		if before[0].request != request {
+			return nil, &types.ConflictException{Message: aws.String("The clientToken is already in use with a different RunTask request.")}
+		}
+		for _, t := range before {
+			out.Tasks = append(out.Tasks, t.describe(v))
+		}
+		return out, nil
+	}
 	for range n {
 		t := &loadTask{id: newTaskID(), cluster: c.PhysicalID, definition: d, startedBy: aws.ToString(in.StartedBy), lab: v.lab,
+			token: aws.ToString(in.ClientToken), request: request,
 			group: *or(aws.ToString(in.Group), "family:"+aws.ToString(d.Family)), overrides: in.Overrides}
 		if nc := in.NetworkConfiguration; nc != nil && nc.AwsvpcConfiguration != nil {
 			t.subnets = nc.AwsvpcConfiguration.Subnets
@@ -132,6 +149,13 @@ func (a *API) runTask(_ context.Context, in *ecs.RunTaskInput) (*ecs.RunTaskOutp
 		out.Tasks = append(out.Tasks, t.describe(v))
 	}
 	return out, nil
+}
+
+// requestOf is what a repeated call of RunTask must have alike.
+func requestOf(in ecs.RunTaskInput) (string, error) {
+	in.ClientToken = nil
+	text, err := json.Marshal(in)
+	return string(text), err
 }
 
 func (a *API) stopTask(_ context.Context, in *ecs.StopTaskInput) (*ecs.StopTaskOutput, error) {

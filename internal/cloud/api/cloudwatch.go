@@ -41,11 +41,11 @@ func statistic(name string) (func(metrics.Point) float64, error) {
 	return nil, invalidValue("hoplab cloud has the statistics Sum, Average, Minimum, Maximum and SampleCount, and no %s", name)
 }
 
-// periodOf is a period in seconds that counters are kept by.
-func periodOf(seconds *int32) (time.Duration, error) {
-	p := time.Duration(aws.ToInt32(seconds)) * time.Second
-	if p < metrics.Resolution || p%metrics.Resolution != 0 {
-		return 0, invalidValue("a period of %s; hoplab cloud has periods that are a multiple of %s", p, metrics.Resolution)
+// period is a period in seconds that counters are kept by.
+func (a *API) period(seconds *int32) (time.Duration, error) {
+	p, shortest := time.Duration(aws.ToInt32(seconds))*time.Second, a.series.Resolution()
+	if p < shortest || p%shortest != 0 {
+		return 0, invalidValue("a period of %s; hoplab cloud has periods that are a multiple of %s", p, shortest)
 	}
 	return p, nil
 }
@@ -71,7 +71,7 @@ func (a *API) getMetricData(_ context.Context, in *cloudwatch.GetMetricDataInput
 		if err != nil {
 			return nil, err
 		}
-		period, err := periodOf(q.MetricStat.Period)
+		period, err := a.period(q.MetricStat.Period)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func (a *API) getMetricStatistics(_ context.Context,
 	if in.StartTime == nil || in.EndTime == nil || !in.StartTime.Before(*in.EndTime) {
 		return nil, invalidValue("The parameter StartTime must be less than the parameter EndTime.")
 	}
-	period, err := periodOf(in.Period)
+	period, err := a.period(in.Period)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,9 @@ type standalone struct {
 	ctx     context.Context // ends with close
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+	// starting is held by a call that starts tasks, so that one with the same
+	// client token finds them.
+	starting sync.Mutex
 
 	mu    sync.Mutex
 	tasks []*loadTask // the oldest first
@@ -54,6 +57,8 @@ type loadTask struct {
 	cluster    string
 	definition *types.TaskDefinition
 	startedBy  string
+	token      string // the client's, by which a repeated request is known
+	request    string // RunTask's, without the token
 	group      string
 	subnets    []string
 	overrides  *types.TaskOverride
@@ -104,6 +109,11 @@ func (s *standalone) find(ref string) *loadTask {
 		}
 	}
 	return nil
+}
+
+// startedBy lists the tasks that a request with that client token has started.
+func (s *standalone) startedBy(token string) []*loadTask {
+	return slices.DeleteFunc(s.list(), func(t *loadTask) bool { return token == "" || t.token != token })
 }
 
 // run starts a task in the background.

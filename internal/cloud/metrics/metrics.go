@@ -44,8 +44,8 @@ type Sample struct {
 	Gauge bool
 }
 
-// Resolution is the shortest period that is kept apart, Keep how long ago the
-// oldest may be.
+// Resolution is the shortest period that a store keeps apart unless it is told
+// another, Keep how long ago the oldest may be.
 const (
 	Resolution = 5 * time.Second
 	Keep       = 3 * time.Hour // what CloudWatch keeps of periods below a minute
@@ -73,6 +73,8 @@ func (p *Point) add(sum, count, lowest, highest float64) {
 
 // Store is safe for concurrent use. The zero value is not usable: see NewStore.
 type Store struct {
+	resolution time.Duration
+
 	mu     sync.Mutex
 	series map[string]*series
 	read   time.Time // the last time that counters were added
@@ -82,7 +84,7 @@ type series struct {
 	metric Metric
 	unit   string
 	last   map[string]reading // by source
-	points []Point            // by time, of length Resolution
+	points []Point            // by time, each as long as the store's resolution
 }
 
 // reading is what a source said last, and when.
@@ -95,8 +97,13 @@ type reading struct {
 // does not answer for a while must not have its count taken for new.
 const silent = 10 * time.Minute
 
-// NewStore returns an empty store.
-func NewStore() *Store { return &Store{series: map[string]*series{}} }
+// NewStore returns an empty store that keeps periods of the given length apart.
+func NewStore(resolution time.Duration) *Store {
+	return &Store{resolution: resolution, series: map[string]*series{}}
+}
+
+// Resolution is the shortest period of the store.
+func (s *Store) Resolution() time.Duration { return s.resolution }
 
 // Add takes in what counters say that were read between two moments. What was
 // counted since the last reading is counted half-way between the two, so that a
@@ -133,11 +140,11 @@ func (s *Store) Add(samples []Sample, began, ended time.Time) {
 			if count <= 0 {
 				count = 1
 			}
-			r.at(at).add(n, count, n/count, n/count)
+			r.at(at.Truncate(s.resolution)).add(n, count, n/count, n/count)
 		}
 	}
 	for r, v := range gauges {
-		r.at(now).add(v, 1, v, v)
+		r.at(now.Truncate(s.resolution)).add(v, 1, v, v)
 	}
 	s.forget(now)
 }
@@ -153,9 +160,8 @@ func (s *Store) of(x *Sample) *series {
 	return r
 }
 
-// at returns the period that a time falls into.
+// at returns the period that begins at a time.
 func (r *series) at(t time.Time) *Point {
-	t = t.Truncate(Resolution)
 	i, found := slices.BinarySearchFunc(r.points, t, func(p Point, t time.Time) int { return p.At.Compare(t) })
 	if !found {
 		r.points = slices.Insert(r.points, i, Point{At: t})
@@ -177,7 +183,7 @@ func (s *Store) forget(now time.Time) {
 
 // Points returns the periods of a metric that begin from one time on and before
 // another and have data, in order, and the metric's unit. period is at least
-// Resolution and a multiple of it.
+// the store's resolution and a multiple of it.
 func (s *Store) Points(m Metric, from, to time.Time, period time.Duration) (points []Point, unit string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,7 +28,7 @@ func sums(s *metrics.Store, name string, period time.Duration) (out []float64) {
 }
 
 func TestWhatIsCountedFallsIntoItsPeriod(t *testing.T) {
-	s := metrics.NewStore()
+	s := metrics.NewStore(metrics.Resolution)
 	add(s, noon, counter("c", "one", 3)) // counted before it was first read
 	add(s, noon.Add(8*time.Second), counter("c", "one", 5), counter("c", "two", 7))
 	add(s, noon.Add(66*time.Second), counter("c", "one", 5), counter("c", "two", 8))
@@ -53,7 +53,7 @@ func TestWhatIsCountedFallsIntoItsPeriod(t *testing.T) {
 }
 
 func TestAveragesAndGauges(t *testing.T) {
-	s := metrics.NewStore()
+	s := metrics.NewStore(metrics.Resolution)
 	timed := func(sum, n float64) metrics.Sample {
 		x := counter("time", "one", sum)
 		x.Of = n
@@ -78,7 +78,7 @@ func TestAveragesAndGauges(t *testing.T) {
 }
 
 func TestTheOldIsForgotten(t *testing.T) {
-	s := metrics.NewStore()
+	s := metrics.NewStore(metrics.Resolution)
 	add(s, noon, counter("old", "one", 1), counter("both", "one", 1))
 	for at := time.Duration(0); at <= metrics.Keep+time.Hour; at += time.Minute { // idle, but read
 		add(s, noon.Add(at), counter("both", "one", 1))

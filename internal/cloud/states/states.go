@@ -35,6 +35,8 @@ type Engine struct {
 	Run func(ctx context.Context, parameters map[string]any) Result
 	// Put writes an object.
 	Put func(bucket, key string, data []byte) error
+	// Scale is how many times faster than real it waits before it tries again; 0 is 1.
+	Scale float64
 
 	once   sync.Once
 	ctx    context.Context // ends with Close
@@ -230,7 +232,7 @@ func (e *Engine) attempts(ctx context.Context, c *execution, m *machine, item an
 		if i < 0 || tried[i] >= m.retry[i].attempts() {
 			return r
 		}
-		pause := m.retry[i].pause(tried[i])
+		pause := time.Duration(float64(m.retry[i].pause(tried[i])) / max(1, e.Scale))
 		tried[i]++
 		select {
 		case <-ctx.Done():
