@@ -6,41 +6,34 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/test/layer"
-	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
 func fanArgs(dir, generators string) []string {
-	return runArgs(dir, "--generators", generators, "--replicates", "2", "--rate", "400", "--no-aa")
+	return runArgs(dir, "--generators", generators, "--replicates", "1", "--rate", "400", "--no-aa")
 }
 
-// TestManyGeneratorsCountAsOne: twenty generators, of which three fail at
-// first, together measure what a single one does, and nothing twice.
-func TestManyGeneratorsCountAsOne(t *testing.T) {
-	layer.Full(t, "goes through a run's periods")
-	f := newFakeAWS(t)
-	f.does(func(k *fakeTask) int {
-		l, err := samplefile.ParseLoad([]byte(k.command[0]))
-		if err != nil {
-			t.Error(err)
+// manyGenerators has twenty, of which three fail at first. Together they measure
+// what a single one does, and nothing twice.
+func manyGenerators(t *testing.T, d *deployment) {
+	failing := map[int]bool{4: true, 9: true, 13: true}
+	d.does(func(k *loadTask) int {
+		code := k.send()
+		if failing[k.Generator] && k.Generators == 20 && k.attempt == 1 {
+			return 5 // it was sent and uploaded, and the program failed then
 		}
-		if (l.Generator == 4 || l.Generator == 9 || l.Generator == 13) && k.attempt == 1 {
-			f.put(f.key(&l, "samples.hop"), f.samples(&l, true)) // it was sent and uploaded, and the program failed then
-			return 5
-		}
-		return f.synthesize(k)
+		return code
 	})
 	many := filepath.Join(t.TempDir(), "many")
 	a := hoplab(t, many, fanArgs(many, "20")...)
-	if a.code != fail.OK && a.code != fail.CannotTell {
-		t.Fatalf("exit code %d\n%s\n%s", a.code, a.out, a.err)
-	}
+	a.done()
 	one := filepath.Join(t.TempDir(), "one")
 	b := hoplab(t, one, fanArgs(one, "1")...)
+	b.done()
 	x, y := a.summary(), b.summary()
 	for i := range x.Arms {
 		if x.Arms[i].Requests != y.Arms[i].Requests || x.Arms[i].Latency != y.Arms[i].Latency || x.Arms[i].Requests == 0 {
-			t.Errorf("arm %s: twenty generators %d requests, %+v; one %d, %+v", x.Arms[i].Name, x.Arms[i].Requests, x.Arms[i].Latency, y.Arms[i].Requests, y.Arms[i].Latency)
+			t.Errorf("arm %s: twenty generators %d requests, %+v; one %d, %+v",
+				x.Arms[i].Name, x.Arms[i].Requests, x.Arms[i].Latency, y.Arms[i].Requests, y.Arms[i].Latency)
 		}
 	}
 	for i := range x.Differences {
@@ -61,32 +54,25 @@ func TestManyGeneratorsCountAsOne(t *testing.T) {
 			t.Errorf("no warning %q in:\n%s", want, all)
 		}
 	}
-	f.nothingLeft(t)
+	d.nothingLeft(t)
 }
 
 func TestAGeneratorThatFailsForGoodIsNamed(t *testing.T) {
-	layer.Full(t, "goes through a run's periods")
-	f := newFakeAWS(t)
-	broken := true
-	f.does(func(k *fakeTask) int {
-		l, err := samplefile.ParseLoad([]byte(k.command[0]))
-		if err != nil {
-			t.Error(err)
-		}
-		f.mu.Lock()
-		down := broken && l.Generator == 2
-		f.mu.Unlock()
-		if down {
+	d := newDeployment(t)
+	d.does(func(k *loadTask) int {
+		if k.Generator == 2 {
 			return 5
 		}
-		return f.synthesize(k)
+		return k.send()
 	})
 	dir := filepath.Join(t.TempDir(), "lost")
-	hoplab(t, dir, fanArgs(dir, "4")...).want(fail.Environment, "1 of 4 load generators failed for good: generator 2: exit code 5", "--resume "+dir)
-	f.nothingLeft(t)
-	f.set(func() { broken = false })
-	if a := hoplab(t, dir, "run", "--resume", dir, "--yes"); a.code != fail.OK && a.code != fail.CannotTell {
-		t.Fatalf("resumed: exit code %d\n%s\n%s", a.code, a.out, a.err)
+	hoplab(t, dir, fanArgs(dir, "4")...).
+		want(fail.Environment, "1 of 4 load generators failed for good: generator 2: exit code 5", "--resume "+dir)
+	d.nothingLeft(t)
+	if n := d.programs.of("lost"); n != 6 {
+		t.Errorf("%d load tasks; want three that are well and three attempts of the fourth", n)
 	}
-	f.nothingLeft(t)
+	d.does((*loadTask).send)
+	hoplab(t, dir, "run", "--resume", dir, "--yes").done()
+	d.nothingLeft(t)
 }

@@ -30,17 +30,16 @@ import (
 	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
-	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 // motoServer starts moto, somebody else's idea of AWS, for as long as the test
 // runs. Where it is not installed (pip install 'moto[server]'), it says so and
-// ok is false: the fake of this package is then the only server.
+// ok is false: hoplab cloud is then the only server.
 func motoServer(t *testing.T) (endpoint string, ok bool) {
 	t.Helper()
 	path, err := exec.LookPath("moto_server")
 	if err != nil {
-		t.Log("moto_server is not on PATH: tried on this package's own fakes alone")
+		t.Log("moto_server is not on PATH: tried on hoplab cloud alone")
 		return "", false
 	}
 	cmd := exec.Command(path, "-H", "127.0.0.1", "-p", "0")
@@ -106,35 +105,33 @@ func withStrings(t *testing.T, endpoint string) string {
 	return srv.URL
 }
 
-// withMoto keeps the samples in moto's S3: the load program sends them there,
-// and the command lists and fetches them. Everything else is as in agrees.
-func (d *labDeployment) withMoto(t *testing.T, endpoint string) {
-	f := newFakeAWS(t)
+// TestSamplesInMoto keeps the samples in moto's S3: the load program sends them
+// there, and the command lists and fetches them. Everything else is the account's.
+func TestSamplesInMoto(t *testing.T) {
+	d := newDeployment(t)
+	endpoint, ok := motoServer(t)
+	if !ok {
+		return
+	}
 	t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
-	cfg := sdk(t)
-	_, err := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket),
-		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: region}})
+	_, err := s3.NewFromConfig(sdk(t), func(o *s3.Options) { o.UsePathStyle = true }).CreateBucket(t.Context(), &s3.CreateBucketInput{
+		Bucket: aws.String(d.outputs["ResultsBucket"]), CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: region}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.behind(t, f)
 	dir := filepath.Join(t.TempDir(), "moto")
-	a := hoplab(t, dir, "run", "--target", "aws", "--yes", "--out", dir, "--seed", "7", "--replicates", "1", "--rate", "100", "--duration", "1s", "--warmup", "200ms", "--window", "500ms")
-	if a.code != fail.OK && a.code != fail.CannotTell {
-		t.Fatalf("exit code %d\n%s\n%s", a.code, a.out, a.err)
-	}
+	a := hoplab(t, dir, runArgs(dir, "--replicates", "1")...)
+	a.done()
 	for _, arm := range a.summary().Arms {
 		if arm.Requests == 0 {
 			t.Errorf("arm %s has no requests", arm.Name)
 		}
 	}
-	f.set(func() {
-		for op := range f.ops {
-			if strings.HasPrefix(op, "s3:") {
-				t.Errorf("%s went to the fake; AWS_ENDPOINT_URL_S3 is moto", op)
-			}
+	for _, op := range []string{"s3:GET", "s3:PUT", "s3:LIST"} {
+		if d.count(op) != 0 {
+			t.Errorf("%s went to the account; AWS_ENDPOINT_URL_S3 is moto", op)
 		}
-	})
+	}
 }
 
 func sdk(t *testing.T) aws.Config {
@@ -147,17 +144,15 @@ func sdk(t *testing.T) aws.Config {
 }
 
 // TestTasksAreStartedFoundAndStopped holds the calls that start and stop load
-// tasks against the fake, and against moto where it is installed.
+// tasks against the account, and against moto where it is installed.
 func TestTasksAreStartedFoundAndStopped(t *testing.T) {
-	layer.Full(t, "starts processes")
-	t.Run("fake", func(t *testing.T) {
-		f := newFakeAWS(t)
-		f.does(func(k *fakeTask) int { <-k.stop; return -1 })
-		startFindStop(t, "app-agent")
+	d := newDeployment(t)
+	t.Run("hoplab cloud", func(t *testing.T) {
+		d.does((*loadTask).wait)
+		startFindStop(t, appAgent)
 	})
 	if endpoint, ok := motoServer(t); ok {
 		t.Run("moto", func(t *testing.T) {
-			newFakeAWS(t) // its environment
 			t.Setenv("AWS_ENDPOINT_URL", withStrings(t, endpoint))
 			deployToMoto(t)
 			startFindStop(t, "app-agent")
@@ -243,7 +238,7 @@ func deployToMoto(t *testing.T) {
 	outputs := map[string]any{}
 	for name, value := range map[string]any{"ClusterName": ref("Cluster"), "TaskDefinitionArn": ref("Task"),
 		"ContainerName": "load", "Subnets": ref("Subnet"),
-		"SecurityGroup": get("Group", "GroupId"), "ResultsBucket": bucket, "ResultsPrefix": "runs/",
+		"SecurityGroup": get("Group", "GroupId"), "ResultsBucket": "hoplab-results", "ResultsPrefix": "runs/",
 		"LogGroup": "/hoplab/load", "Generators": "1",
 		"MeshServiceName": meshName, "MeshTaskDefinitionArn": ref("Task"), "MeshLogGroup": "/hoplab/load-mesh"} {
 		outputs[name] = map[string]any{"Value": value}

@@ -13,8 +13,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/hoplab/hoplab/internal/awsrun"
-	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
@@ -124,7 +125,7 @@ func policy(operations []string) []byte {
 // TestPolicyIsWhatTheCodeCalls makes every kind of run, notes the operations
 // at the SDK, and holds the published policy against them.
 func TestPolicyIsWhatTheCodeCalls(t *testing.T) {
-	layer.Full(t, "goes through a run's periods")
+	d := newDeployment(t)
 	var mu sync.Mutex
 	called := map[string]bool{}
 	awsrun.OnCall(func(op string) {
@@ -133,28 +134,50 @@ func TestPolicyIsWhatTheCodeCalls(t *testing.T) {
 		called[op] = true
 	})
 	defer awsrun.OnCall(nil)
-	f := newFakeAWS(t)
-	do := func(name string, code []fail.Code, args ...string) {
-		t.Helper()
-		dir := filepath.Join(t.TempDir(), name)
-		if a := hoplab(t, dir, runArgs(dir, append([]string{"--replicates", "1", "--no-aa"}, args...)...)...); !slices.Contains(code, a.code) {
-			t.Fatalf("%s: exit code %d\n%s", name, a.code, a.err)
+	for _, kind := range []struct {
+		name string
+		run  func(*testing.T, *deployment)
+	}{
+		{"after a restart of the app", restartRun},
+		{"from a Service Connect client", meshRun},
+		{"many generators", manyGenerators},
+		{"interrupted", func(t *testing.T, d *deployment) { interrupted(t, d, "1") }},
+		{"many generators, interrupted", func(t *testing.T, d *deployment) { interrupted(t, d, "4") }},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			d.does((*loadTask).send)
+			kind.run(t, d)
+		})
+	}
+	t.Run("policy", func(t *testing.T) {
+		mu.Lock()
+		defer mu.Unlock()
+		holdPolicy(t, called)
+	})
+}
+
+// restartRun replaces the app's tasks before the replicate.
+func restartRun(t *testing.T, d *deployment) {
+	names := []string{appAgent, "sample-ecs-app-bypass"}
+	before := map[string]string{}
+	for _, name := range names {
+		before[name] = aws.ToString(d.service(t, name).Deployments[0].Id)
+	}
+	dir := filepath.Join(t.TempDir(), "fresh")
+	a := hoplab(t, dir, runArgs(dir, "--restart-app", "--replicates", "1")...)
+	a.done()
+	for _, name := range names {
+		if now := aws.ToString(d.service(t, name).Deployments[0].Id); now == before[name] {
+			t.Errorf("%s has the deployment of before, %s", name, now)
 		}
 	}
-	fine, broken := []fail.Code{fail.OK, fail.CannotTell}, []fail.Code{fail.Environment}
-	do("plain", fine, "--restart-app")
-	do("mesh", fine, "--arms", "agent,mesh")
-	do("many", fine, "--generators", "2")
-	stopped := func(interrupt func()) func(*fakeTask) int {
-		return func(k *fakeTask) int { interrupt(); <-k.stop; return -1 }
+	if !strings.Contains(a.err, "restarting "+appAgent) {
+		t.Errorf("no progress:\n%s", a.err)
 	}
-	f.does(stopped(interrupts(t)))
-	do("stopped", broken)
-	f.does(stopped(interrupts(t)))
-	do("many-stopped", broken, "--generators", "2")
+}
 
-	mu.Lock()
-	defer mu.Unlock()
+// holdPolicy holds the published policy against the operations that were called.
+func holdPolicy(t *testing.T, called map[string]bool) {
 	for op := range called {
 		if _, ok := grants[op]; !ok {
 			t.Errorf("the code calls %s, for which no right is known", op)

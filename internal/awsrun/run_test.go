@@ -3,6 +3,7 @@ package awsrun_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,26 +13,45 @@ import (
 	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/cli"
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/summary"
 	"github.com/hoplab/hoplab/internal/test/labtest"
-	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
-// TestMain lets the test binary stand in for `hoplab node`, which the lab
-// starts, and for hoplab itself.
+// TestMain lets the test binary stand in for the processes that are started here:
+// a node of the lab, the program of a load task, and hoplab itself.
 func TestMain(m *testing.M) {
 	labtest.Node()
-	awsrun.SetPace(fast)
-	if len(os.Args) > 1 && os.Args[1] == "hoplab" {
-		os.Exit(asHoplab(os.Args[2:]))
+	awsrun.SetPace(quick)
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "hoplab":
+			os.Exit(cli.Main(os.Args[2:], strings.NewReader(""), os.Stdout, os.Stderr))
+		case programCommand:
+			os.Exit(asProgram(os.Args[2:]))
+		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := uninstall(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
 }
 
-// fast is the pace of tests whose load tasks compute their samples. Their
-// records end at once, so a period may be short.
-var fast = awsrun.Pace{Poll: 10 * time.Millisecond, Period: 100 * time.Millisecond, Settle: 50 * time.Millisecond,
-	Metrics: 500 * time.Millisecond, Start: 2 * time.Second, Over: time.Second}
+// quick is the pace of these tests: the account's shortest period, and a patience
+// that a busy machine does not exhaust.
+var quick = awsrun.Pace{Poll: 30 * time.Millisecond, Period: time.Second, Settle: 300 * time.Millisecond,
+	Metrics: 15 * time.Second, Start: 30 * time.Second, Over: 30 * time.Second}
+
+// impatient is quick with less patience, for the rest of the test.
+func impatient(t *testing.T, change func(*awsrun.Pace)) {
+	t.Helper()
+	p := quick
+	change(&p)
+	awsrun.SetPace(p)
+	t.Cleanup(func() { awsrun.SetPace(quick) })
+}
 
 // answer is what one command left.
 type answer struct {
@@ -51,7 +71,7 @@ func hoplab(t *testing.T, dir string, args ...string) answer {
 
 // runArgs is a short run with both arms.
 func runArgs(dir string, more ...string) []string {
-	return append([]string{"run", "--target", "aws", "--yes", "--out", dir, "--seed", "7", "--replicates", "3", "--rate", "200",
+	return append([]string{"run", "--target", "aws", "--yes", "--out", dir, "--seed", "7", "--replicates", "2", "--rate", "200",
 		"--duration", "1s", "--warmup", "200ms", "--window", "500ms"}, more...)
 }
 
@@ -83,40 +103,71 @@ func (a answer) summary() summary.Summary {
 	return s
 }
 
-// nothingLeft fails when a load task or an execution still runs, or the client service is not
-// back at no tasks.
-func (f *fakeAWS) nothingLeft(t *testing.T) {
-	t.Helper()
-	if left := f.running(); len(left) > 0 {
-		t.Errorf("load tasks are left: %v", left)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n := f.services[meshName].desired; n != 0 {
-		t.Errorf("the client service is left at %d tasks", n)
+// done fails the test unless the run came to its end, with a verdict or, on a busy
+// machine, none.
+func (a answer) done() {
+	a.t.Helper()
+	if a.code != fail.OK && a.code != fail.CannotTell {
+		a.t.Fatalf("exit code %d\n%s\n%s", a.code, a.out, a.err)
 	}
 }
 
 func TestRunMeasuresBothArms(t *testing.T) {
-	layer.Full(t, "goes through a run's periods")
-	f := newFakeAWS(t)
+	d := newDeployment(t)
 	dir := filepath.Join(t.TempDir(), "first")
-	a := hoplab(t, dir, runArgs(dir)...)
-	a.want(fail.OK, "account "+account, "region "+region, "beyond the stacks themselves")
+	a := hoplab(t, dir, runArgs(dir, "--account", account)...)
+	a.done()
+	a.want(a.code, "account "+account, "region "+region, "beyond the stacks themselves", "load task sends the load")
 	s := a.summary()
 	if s.Target != "aws" || s.Partial != nil || len(s.Contradictions) > 0 {
 		t.Errorf("got target %q, partial %v, contradictions %v", s.Target, s.Partial, s.Contradictions)
 	}
 	for _, arm := range s.Arms {
-		if arm.Requests == 0 || !strings.Contains(strings.Join(arm.Evidence.By, ","), "CloudWatch") {
-			t.Errorf("arm %s: %d requests, evidence %v", arm.Name, arm.Requests, arm.Evidence.By)
+		hops := map[string]string{"agent": "1", "bypass": "0", "bypass-twin": "0"}[arm.Name]
+		if arm.Requests == 0 || arm.Evidence.AgentHops[hops] != arm.Requests || !strings.Contains(strings.Join(arm.Evidence.By, ","), "CloudWatch") {
+			t.Errorf("arm %s: %d requests, evidence %+v", arm.Name, arm.Requests, arm.Evidence)
 		}
 	}
-	f.nothingLeft(t)
-	if n := len(f.of("first")); n != 3 {
-		t.Errorf("%d load tasks; want a fresh one for each of 3 replicates", n)
+	for i := 1; i <= 2; i++ {
+		metricsInBounds(t, filepath.Join(dir, "replicates", fmt.Sprintf("%02d", i), "evidence.json"))
 	}
-	// The report is rendered again from the directory alone.
+	d.nothingLeft(t)
+	if n := d.programs.of("first"); n != 2 {
+		t.Errorf("%d load tasks; want a fresh one for each of 2 replicates", n)
+	}
+	t.Run("resumed by two", func(t *testing.T) { resumedByTwo(t, dir) })
+	t.Run("rendered again", func(t *testing.T) { renderedAgain(t, dir) })
+}
+
+// metricsInBounds reads the metrics of a replicate in which both arms were
+// measured through the load balancer.
+func metricsInBounds(t *testing.T, path string) {
+	t.Helper()
+	var ev struct {
+		CloudWatch []struct {
+			Low, High, Sum float64
+			Settled        bool
+		}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &ev); err != nil {
+		t.Fatal(err)
+	}
+	if len(ev.CloudWatch) != 4 {
+		t.Errorf("%s has %d metrics; want the agents' and the load balancer's of both services", path, len(ev.CloudWatch))
+	}
+	for _, m := range ev.CloudWatch {
+		if !m.Settled || m.Sum < m.Low || m.Sum > m.High {
+			t.Errorf("%s: %+v", path, m)
+		}
+	}
+}
+
+// renderedAgain renders the report from the directory alone.
+func renderedAgain(t *testing.T, dir string) {
 	before, _ := os.ReadFile(filepath.Join(dir, "report.html"))
 	for _, method := range []string{"sent its load from a fresh task", "under another name and on the same tasks"} {
 		if !bytes.Contains(before, []byte(method)) {
@@ -124,27 +175,72 @@ func TestRunMeasuresBothArms(t *testing.T) {
 		}
 	}
 	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-	hoplab(t, dir, "report", dir).want(fail.OK)
+	hoplab(t, dir, "report", dir).done()
 	if after, _ := os.ReadFile(filepath.Join(dir, "report.html")); !bytes.Equal(before, after) {
 		t.Error("the page differs when it is rendered again")
 	}
 }
 
+// resumedByTwo resumes a run that another process carries out.
+func resumedByTwo(t *testing.T, dir string) {
+	r, err := run.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := r.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	hoplab(t, dir, "run", "--yes", "--resume", dir).want(fail.Usage, "is being written by process ")
+}
+
+// TestMetricsThatContradictTheHeadersRefuseTheRun: somebody else's requests are in
+// the metrics and in no sample.
 func TestMetricsThatContradictTheHeadersRefuseTheRun(t *testing.T) {
-	layer.Full(t, "goes through a run's periods")
-	for _, c := range []struct{ name, key, want string }{
-		{"the agent of the bypass arm has counted", agentSeries("app-bypass", "app-bypass"), "DiscoveryName app-bypass"},
-		{"the agent has counted too much", agentSeries("app-agent", "app-agent"), "DiscoveryName app-agent"},
-		{"the load balancer has counted too much", albSeries("targetgroup/agent/1"), "TargetGroup targetgroup/agent/1"},
+	d := newDeployment(t)
+	const others = 60 // more than what health checks may come to
+	for _, c := range []struct {
+		name string
+		call func(*loadTask)
+		want string
+	}{
+		{"the agent of the bypass arm has counted",
+			func(*loadTask) { d.call(t, "client-service", d.outputs["BypassEndpoint"], others) }, "DiscoveryName app-bypass"},
+		{"the agent has counted too much",
+			func(*loadTask) { d.call(t, "client-service", d.outputs["AgentEndpoint"], others) }, "DiscoveryName app-agent"},
+		{"the load balancer has counted too much", func(k *loadTask) {
+			client := k.client()
+			defer client.CloseIdleConnections()
+			for range others {
+				if _, err := exchange(client, d.outputs["BypassAlbUrl"]); err != nil {
+					t.Error(err)
+				}
+			}
+		}, "TargetGroup " + d.outputs["BypassTargetGroupFullName"]},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := newFakeAWS(t)
-			f.extra = map[string]float64{c.key: 40}
+			d.does(func(k *loadTask) int {
+				c.call(k)
+				return k.send()
+			})
 			dir := filepath.Join(t.TempDir(), "run")
 			a := hoplab(t, dir, runArgs(dir, "--replicates", "1")...)
 			a.want(fail.Refused, "CloudWatch contradicts the samples of replicate 1", c.want)
-			f.nothingLeft(t)
+			d.nothingLeft(t)
 			hoplab(t, dir, "report", dir).want(fail.Refused, c.want)
 		})
+	}
+}
+
+// TestAccountIsPinned: with --account nothing but the caller's identity is asked
+// of another account.
+func TestAccountIsPinned(t *testing.T) {
+	d := newDeployment(t)
+	dir := filepath.Join(t.TempDir(), "pinned")
+	hoplab(t, dir, runArgs(dir, "--account", "999999999999")...).
+		want(fail.Usage, "--account asks for 999999999999", "of account "+account)
+	if n := d.count("query:GetCallerIdentity"); n != 1 || len(d.ops) != 1 {
+		t.Errorf("calls %v; want who it is, once, and no other", d.ops)
 	}
 }
