@@ -57,6 +57,7 @@ func Register(s *wire.Server, b *Backend) {
 	b.ecr(s)
 	b.changeSets(s)
 	b.stacks(s)
+	b.unsupported(s)
 }
 
 func refusal(code, format string, args ...any) error {

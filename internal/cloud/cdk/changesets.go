@@ -30,7 +30,7 @@ func (b *Backend) changeSets(s *wire.Server) {
 
 func (b *Backend) createChangeSet(_ context.Context, in *cf.CreateChangeSetInput) (*cf.CreateChangeSetOutput, error) {
 	if in.ChangeSetType == types.ChangeSetTypeImport || len(in.ResourcesToImport) > 0 {
-		return nil, refusal(stack.CodeValidation, "hoplab cloud does not import resources")
+		return nil, refusal(stack.CodeUnsupported, noImport)
 	}
 	input := stack.Input{Stack: aws.ToString(in.StackName), Name: aws.ToString(in.ChangeSetName), Description: aws.ToString(in.Description),
 		Kind: "UPDATE", Previous: aws.ToBool(in.UsePreviousTemplate), Tags: tagsOf(in.Tags)}

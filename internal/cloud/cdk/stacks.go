@@ -27,6 +27,10 @@ func (b *Backend) stacks(s *wire.Server) {
 		b.await(aws.ToString(in.StackName))
 		return &cf.DeleteStackOutput{}, fault(err)
 	})
+	wire.Handle(s, service, "CancelUpdateStack", func(_ context.Context, in *cf.CancelUpdateStackInput) (*cf.CancelUpdateStackOutput, error) {
+		return &cf.CancelUpdateStackOutput{}, fault(b.Stacks.CancelUpdate(aws.ToString(in.StackName)))
+	})
+	wire.Handle(s, service, "ContinueUpdateRollback", b.continueRollback)
 	wire.Handle(s, service, "ListExports", b.listExports)
 	wire.Handle(s, service, "ListImports", b.listImports)
 	wire.Handle(s, service, "UpdateTerminationProtection", b.protect)
@@ -212,6 +216,12 @@ func (b *Backend) updateStack(_ context.Context, in *cf.UpdateStackInput) (*cf.U
 		return nil, fault(err)
 	}
 	return &cf.UpdateStackOutput{StackId: &id}, nil
+}
+
+func (b *Backend) continueRollback(_ context.Context, in *cf.ContinueUpdateRollbackInput) (*cf.ContinueUpdateRollbackOutput, error) {
+	err := b.Stacks.ContinueRollback(aws.ToString(in.StackName), in.ResourcesToSkip)
+	b.await(aws.ToString(in.StackName))
+	return &cf.ContinueUpdateRollbackOutput{}, fault(err)
 }
 
 func (b *Backend) listExports(context.Context, *cf.ListExportsInput) (*cf.ListExportsOutput, error) {

@@ -57,7 +57,7 @@ func (a *Stacks) CreateChangeSet(in Input) (setID, stackID string, err error) {
 	}
 	s.sets = append(s.sets, set)
 	if isNew {
-		s.say("REVIEW_IN_PROGRESS", "User Initiated")
+		s.say("REVIEW_IN_PROGRESS", userInitiated)
 	}
 	return set.id, s.id, nil
 }

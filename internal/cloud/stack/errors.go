@@ -16,6 +16,8 @@ const (
 	CodeNoChange   = "ChangeSetNotFound"
 	CodeExists     = "AlreadyExistsException"
 	CodeInProgress = "InvalidChangeSetStatus"
+	// CodeUnsupported is of what AWS can do and hoplab cloud cannot.
+	CodeUnsupported = "UnsupportedOperation"
 )
 
 func invalid(format string, args ...any) error {

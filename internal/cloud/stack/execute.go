@@ -26,19 +26,24 @@ type update struct {
 	wasTags    map[string]string
 	done       []undo
 	failed     []string
+	ctx        context.Context // of its steps; ends with CancelUpdate
+	cancel     context.CancelFunc
+	cancelled  bool
 }
 
 // begin starts an update; then is called at its end, with whether it succeeded.
 func (s *stack) begin(to *settled, steps []*step, tags map[string]string, keepFailed bool, then func(ok bool)) {
 	u := &update{s: s, creating: s.status == "REVIEW_IN_PROGRESS", keepFailed: keepFailed, was: s.target, wasTags: s.tags}
-	s.busy, s.target, s.tags = true, to, tags
+	u.ctx, u.cancel = context.WithCancel(s.all.ctx)
+	s.busy, s.target, s.tags, s.under = true, to, tags, u
 	if !u.creating {
 		s.updated = s.all.now()
 	}
-	s.say(u.word()+"_IN_PROGRESS", "User Initiated")
+	s.say(u.word()+"_IN_PROGRESS", userInitiated)
 	s.all.wg.Go(func() {
 		s.all.mu.Lock()
 		defer s.all.mu.Unlock()
+		defer u.cancel()
 		ok := u.carryOut(s.all.ctx, steps)
 		s.busy = false
 		then(ok)
@@ -68,7 +73,11 @@ func (u *update) carryOut(ctx context.Context, steps []*step) bool {
 			forward = append(forward, st)
 		}
 	}
-	if !u.run(ctx, forward) {
+	if !u.run(u.ctx, forward) {
+		if u.cancelled {
+			u.goBack(ctx, userInitiated, nil)
+			return false
+		}
 		u.rollBack(ctx, fmt.Sprintf("The following resource(s) failed to %s: [%s]. ",
 			strings.ToLower(u.word()), strings.Join(u.failed, ", ")))
 		return false

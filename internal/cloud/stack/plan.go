@@ -147,5 +147,8 @@ func modelled(to *settled) error {
 		return nil
 	}
 	slices.Sort(unknown)
+	if slices.Contains(unknown, stackType) {
+		return &Error{CodeUnsupported, "hoplab cloud has no nested stacks (" + stackType + "); deploy each as a stack of its own"}
+	}
 	return invalid("hoplab cloud does not model %s", strings.Join(unknown, ", "))
 }

@@ -25,14 +25,30 @@ func (u *update) rollBack(ctx context.Context, why string) {
 		s.say("ROLLBACK_COMPLETE", "")
 		return
 	}
+	u.goBack(ctx, why, nil)
+}
+
+// goBack undoes what an update has done to a stack that was there before, but for
+// resources that are given up. What could not be undone is left for ContinueRollback.
+func (u *update) goBack(ctx context.Context, why string, skip []string) {
+	s := u.s
+	if ctx.Err() != nil {
+		return // the account is being closed
+	}
 	s.say("UPDATE_ROLLBACK_IN_PROGRESS", why)
 	s.target, s.tags = u.was, u.wasTags
 	failed := ""
-	for _, d := range u.done {
-		if err := u.revert(ctx, d); err != nil {
+	u.done = slices.DeleteFunc(u.done, func(d undo) bool {
+		if slices.Contains(skip, d.logicalID) {
+			s.note(d.now, "UPDATE_COMPLETE", "")
+			return true
+		}
+		err := u.revert(ctx, d)
+		if err != nil {
 			failed = err.Error()
 		}
-	}
+		return err == nil
+	})
 	if failed != "" {
 		s.say("UPDATE_ROLLBACK_FAILED", failed)
 		return
@@ -164,7 +180,7 @@ func (a *Stacks) DeleteStack(nameOrID string) error {
 		}
 	}
 	s.busy = true
-	s.say("DELETE_IN_PROGRESS", "User Initiated")
+	s.say("DELETE_IN_PROGRESS", userInitiated)
 	a.wg.Go(func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()

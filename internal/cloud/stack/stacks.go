@@ -47,6 +47,7 @@ type stack struct {
 	events         []Event // the oldest first
 	sets           []*changeSet
 	busy           bool
+	under          *update // what is under way, or what could not be rolled back
 }
 
 // maxStacks bounds an account, and maxEvents what is kept of a stack.
