@@ -50,10 +50,11 @@ func (a *Stacks) ContinueRollback(nameOrID string, skip []string) error {
 		return invalid("The following resources to skip did not fail to roll back: [%s]", strings.Join(unknown, ", ")) // not seen in AWS
 	}
 	s.busy = true
+	s.say("UPDATE_ROLLBACK_IN_PROGRESS", userInitiated)
 	a.wg.Go(func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		u.goBack(a.ctx, userInitiated, skip)
+		u.goBack(a.ctx, skip)
 		s.busy = false
 	})
 	return nil

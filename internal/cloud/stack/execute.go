@@ -74,8 +74,9 @@ func (u *update) carryOut(ctx context.Context, steps []*step) bool {
 		}
 	}
 	if !u.run(u.ctx, forward) {
-		if u.cancelled {
-			u.goBack(ctx, userInitiated, nil)
+		if u.cancelled && ctx.Err() == nil {
+			s.say("UPDATE_ROLLBACK_IN_PROGRESS", userInitiated)
+			u.goBack(ctx, nil)
 			return false
 		}
 		u.rollBack(ctx, fmt.Sprintf("The following resource(s) failed to %s: [%s]. ",

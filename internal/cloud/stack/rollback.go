@@ -25,17 +25,14 @@ func (u *update) rollBack(ctx context.Context, why string) {
 		s.say("ROLLBACK_COMPLETE", "")
 		return
 	}
-	u.goBack(ctx, why, nil)
+	s.say("UPDATE_ROLLBACK_IN_PROGRESS", why)
+	u.goBack(ctx, nil)
 }
 
 // goBack undoes what an update has done to a stack that was there before, but for
 // resources that are given up. What could not be undone is left for ContinueRollback.
-func (u *update) goBack(ctx context.Context, why string, skip []string) {
+func (u *update) goBack(ctx context.Context, skip []string) {
 	s := u.s
-	if ctx.Err() != nil {
-		return // the account is being closed
-	}
-	s.say("UPDATE_ROLLBACK_IN_PROGRESS", why)
 	s.target, s.tags = u.was, u.wasTags
 	failed := ""
 	u.done = slices.DeleteFunc(u.done, func(d undo) bool {
