@@ -25,6 +25,8 @@ type Caller struct {
 	// security groups in one of its subnets: it reaches a target as the load
 	// balancer does, but not through it.
 	LoadBalancer topology.ID `json:"load_balancer,omitempty"`
+	// Standalone, if set, makes the caller the task of that id; see AddStandalone.
+	Standalone string `json:"standalone,omitempty"`
 	// Twin, if set, makes names of services and load balancers stand for those
 	// of that twin, where it has them.
 	Twin string `json:"twin,omitempty"`
@@ -149,6 +151,13 @@ func (l *Lab) caller(c Caller) (fabric.Host, *task, error) {
 	if c.LoadBalancer != "" {
 		h, err := l.groupHost(dc, c.LoadBalancer)
 		return h, nil, err
+	}
+	if c.Standalone != "" {
+		s := l.standalone[c.Standalone]
+		if s == nil {
+			return nil, nil, fmt.Errorf("no standalone task %s runs", c.Standalone)
+		}
+		return s.host, nil, nil
 	}
 	if c.Service == "" {
 		o, err := l.external(context.Background())

@@ -52,7 +52,9 @@ type Lab struct {
 	mu     sync.Mutex        // for everything below, and for changes to the deployment
 	copies []*deploymentCopy // the deployment itself first, then its twins
 	load   *externalHost
-	closed bool
+	// standalone are the hosts of tasks that no service runs, by id.
+	standalone map[string]*externalHost
+	closed     bool
 	ca     *certs.Authority // of HTTPS listeners; nil without one
 }
 

@@ -201,6 +201,9 @@ func (l *Lab) addresses() map[string]string {
 	if l.load != nil {
 		add(l.load.host)
 	}
+	for _, s := range l.standalone {
+		add(s.host)
+	}
 	return out
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/hoplab/hoplab/internal/cloud/container"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // updated are the members of UpdateService that are carried out. Everything else
@@ -142,6 +143,9 @@ func (a *API) runTask(_ context.Context, in *ecs.RunTaskInput) (*ecs.RunTaskOutp
 			group: *or(aws.ToString(in.Group), "family:"+aws.ToString(d.Family)), overrides: in.Overrides}
 		if nc := in.NetworkConfiguration; nc != nil && nc.AwsvpcConfiguration != nil {
 			t.subnets = nc.AwsvpcConfiguration.Subnets
+			if t.place, err = v.placeOf(nc.AwsvpcConfiguration); err != nil {
+				return nil, err
+			}
 		}
 		if err := a.tasks.run(t); err != nil {
 			return nil, err
@@ -149,6 +153,25 @@ func (a *API) runTask(_ context.Context, in *ecs.RunTaskInput) (*ecs.RunTaskOutp
 		out.Tasks = append(out.Tasks, t.describe(v))
 	}
 	return out, nil
+}
+
+// placeOf is where in the VPC a standalone task is.
+func (v *view) placeOf(c *types.AwsVpcConfiguration) (*place, error) {
+	var p place
+	for _, list := range []struct {
+		kind, what string
+		ids        []string
+		to         *[]topology.ID
+	}{{typeSubnet, "subnet", c.Subnets, &p.subnets}, {typeGroup, "security group", c.SecurityGroups, &p.groups}} {
+		for _, id := range list.ids {
+			r, ok := v.find(list.kind, id)
+			if !ok {
+				return nil, refusal("InvalidParameterException", "the account has no %s %s", list.what, id)
+			}
+			*list.to = append(*list.to, r.ID)
+		}
+	}
+	return &p, nil
 }
 
 // requestOf is what a repeated call of RunTask must have alike.

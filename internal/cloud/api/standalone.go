@@ -18,6 +18,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/cloud/container"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // standalone are the containers that run the load program: of tasks that RunTask
@@ -61,6 +62,7 @@ type loadTask struct {
 	request    string // RunTask's, without the token
 	group      string
 	subnets    []string
+	place      *place // nil for a task without a network configuration
 	overrides  *types.TaskOverride
 	created    time.Time
 	lab        *lab.Lab
@@ -80,6 +82,10 @@ type loadTask struct {
 	failure  string // of its container
 	userSaid string
 }
+
+// place are the subnets and security groups of a standalone task, as the lab knows
+// them.
+type place struct{ subnets, groups []topology.ID }
 
 // newTaskID is an id as a standalone task has it: random, and recognisably not
 // AWS's, for it begins with eight zeros.
@@ -144,7 +150,12 @@ func (s *standalone) run(t *loadTask) error {
 // follow is a task's life.
 func (s *standalone) follow(t *loadTask, spec container.Spec) {
 	defer close(t.done)
-	p, err := s.program.Start(s.ctx, spec)
+	p, err := s.start(t, &spec)
+	defer func() {
+		if err := t.lab.RemoveStandalone(t.id); err != nil {
+			s.report(t, err)
+		}
+	}()
 	t.mu.Lock()
 	if err != nil {
 		t.stopped, t.code = time.Now(), types.TaskStopCodeTaskFailedToStart
@@ -169,6 +180,17 @@ func (s *standalone) follow(t *loadTask, spec container.Spec) {
 	if t.userSaid != "" {
 		t.code, t.reason = types.TaskStopCodeUserInitiated, t.userSaid
 	}
+}
+
+// start gives a task its place in the VPC and starts its program there.
+func (s *standalone) start(t *loadTask, spec *container.Spec) (*container.Process, error) {
+	if t.place != nil {
+		if err := t.lab.AddStandalone(s.ctx, t.id, t.place.subnets, t.place.groups); err != nil {
+			return nil, err
+		}
+		spec.Caller = lab.Caller{Standalone: t.id}
+	}
+	return s.program.Start(s.ctx, *spec)
 }
 
 // report writes an error where the load program would: a service's task has no

@@ -2,8 +2,11 @@ package container
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"syscall"
 
 	"github.com/hoplab/hoplab/internal/lab"
@@ -16,7 +19,8 @@ const firstFile = 3
 
 // dialled adds to a load what its arms' URLs stand for on this machine. URLs
 // stay as they are: they decide the Host header. On a fabric whose hosts are
-// network namespaces, the caller's is returned open.
+// network namespaces, the caller's is returned open, and what the security groups
+// forbid is left to the kernel; on another one it is an error.
 func dialled(text string, l *lab.Lab, c lab.Caller) (string, []*os.File, error) {
 	load, err := samplefile.ParseLoad([]byte(text))
 	if err != nil {
@@ -39,12 +43,17 @@ func dialled(text string, l *lab.Lab, c lab.Caller) (string, []*os.File, error) 
 	for i := range load.Arms {
 		arm := &load.Arms[i]
 		d, err := l.DialInfo(c, arm.URL)
+		if no := (*lab.DialError)(nil); host != nil && errors.As(err, &no) && no.Reason == lab.TimedOut {
+			d, err = lab.DialInfo{Dial: net.JoinHostPort(no.Host, strconv.Itoa(int(no.Port)))}, nil
+		}
 		if err != nil {
 			return "", open, fmt.Errorf("arm %s, %s: %w", arm.Name, arm.URL, err)
 		}
 		arm.Dial = d.Dial
 		if host != nil {
 			arm.Namespace = firstFile
+		} else if c.Standalone != "" {
+			arm.From = d.From // or it would come from the address of any program of this machine
 		}
 	}
 	out, err := json.Marshal(load)

@@ -194,6 +194,14 @@ func compare(ctx context.Context, l *lab.Lab, p *reach.Prediction, scale float64
 		return r
 	}
 	r.Predicted = words(p)
+	if id := standalone(p); id != "" {
+		if err := l.AddStandalone(ctx, id, p.Caller.Subnets, p.Caller.Groups); err != nil {
+			r.Observed, r.Differs = err.Error(), "the caller could not be placed"
+			return r
+		}
+		defer l.RemoveStandalone(id)
+		caller.Standalone = id
+	}
 	limit, cancel := context.WithTimeout(ctx, time.Duration(float64(patience)/max(scale, 1)))
 	defer cancel()
 	o, err := l.Curl(limit, caller, target)
@@ -204,6 +212,15 @@ func compare(ctx context.Context, l *lab.Lab, p *reach.Prediction, scale float64
 	r.Observed = seen(o)
 	r.Differs = differs(p, o, target)
 	return r
+}
+
+// standalone names the task of a prediction whose caller is one that no service
+// runs and whose place is known; "" for every other.
+func standalone(p *reach.Prediction) string {
+	if p.Caller.Kind != reach.CallerStandalone || len(p.Caller.Groups) == 0 {
+		return ""
+	}
+	return fmt.Sprint(p.ID, p.Caller.Groups)
 }
 
 // addressee says who calls what in the lab for a prediction, or why the lab cannot show it.
