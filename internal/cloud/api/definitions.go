@@ -13,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"github.com/hoplab/hoplab/internal/cloud/wire"
 )
 
 // definitions are all task definitions that there were, by ARN. A deleted one
@@ -101,7 +103,7 @@ func (d *definition) describe(arn string) (*types.TaskDefinition, error) {
 	t := &types.TaskDefinition{}
 	if d.registered != nil {
 		*t = *d.registered
-	} else if err := into(t, d.properties); err != nil {
+	} else if err := wire.Into(t, d.properties); err != nil {
 		return nil, fmt.Errorf("%s: %w", arn, err)
 	}
 	t.TaskDefinitionArn, t.Family, t.Revision = aws.String(arn), aws.String(d.family), int32(d.revision)

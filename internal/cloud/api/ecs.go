@@ -132,7 +132,7 @@ func (a *API) describeClusters(_ context.Context, in *ecs.DescribeClustersInput)
 			}
 		}
 		if slices.Contains(in.Include, types.ClusterFieldSettings) {
-			if err := into(&c, map[string]any{"Settings": settingsOf(r)}); err != nil {
+			if err := wire.Into(&c, map[string]any{"Settings": settingsOf(r)}); err != nil {
 				return nil, fmt.Errorf("%s: %w", r.PhysicalID, err)
 			}
 		}
@@ -214,7 +214,7 @@ func (a *API) describeServices(_ context.Context, in *ecs.DescribeServicesInput)
 func (a *API) serviceOf(v *view, r account.Resource) (types.Service, error) {
 	s := types.Service{DeploymentConfiguration: &types.DeploymentConfiguration{
 		MaximumPercent: aws.Int32(200), MinimumHealthyPercent: aws.Int32(100)}}
-	if err := into(&s, r.Properties); err != nil {
+	if err := wire.Into(&s, r.Properties); err != nil {
 		return s, fmt.Errorf("%s: %w", r.PhysicalID, err)
 	}
 	cluster := clusterOf(r)
@@ -256,7 +256,7 @@ func (a *API) serviceOf(v *view, r account.Resource) (types.Service, error) {
 func (a *API) deploymentOf(v *view, r account.Resource, d lab.DeploymentStatus) (types.Deployment, error) {
 	rev := a.revisions.of(r, d.ID)
 	var out types.Deployment
-	if err := into(&out, rev.properties); err != nil {
+	if err := wire.Into(&out, rev.properties); err != nil {
 		return out, fmt.Errorf("%s: deployment %s: %w", r.PhysicalID, d.ID, err)
 	}
 	out.Id, out.Status, out.TaskDefinition = aws.String(d.ID), aws.String(d.Status), aws.String(rev.definition)

@@ -86,7 +86,7 @@ func (a *API) describeLoadBalancers(_ context.Context, in *elb.DescribeLoadBalan
 func (v *view) loadBalancer(r account.Resource) (types.LoadBalancer, error) {
 	lb := types.LoadBalancer{Type: types.LoadBalancerTypeEnumApplication, IpAddressType: types.IpAddressTypeIpv4,
 		Scheme: types.LoadBalancerSchemeEnumInternetFacing, State: &types.LoadBalancerState{Code: types.LoadBalancerStateEnumActive}}
-	if err := into(&lb, r.Properties); err != nil {
+	if err := wire.Into(&lb, r.Properties); err != nil {
 		return lb, fmt.Errorf("%s: %w", r.PhysicalID, err)
 	}
 	lb.LoadBalancerArn, lb.LoadBalancerName, lb.CreatedTime = aws.String(r.PhysicalID), aws.String(elbName(r)), aws.Time(r.Created)
@@ -193,7 +193,7 @@ func (a *API) describeListeners(_ context.Context, in *elb.DescribeListenersInpu
 	out := &elb.DescribeListenersOutput{Listeners: []types.Listener{}, NextMarker: next}
 	for _, r := range list {
 		l := types.Listener{}
-		if err := into(&l, r.Properties); err != nil {
+		if err := wire.Into(&l, r.Properties); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.PhysicalID, err)
 		}
 		l.ListenerArn, l.DefaultActions = aws.String(r.PhysicalID), spelledOut(l.DefaultActions)
@@ -223,7 +223,7 @@ func (a *API) describeRules(_ context.Context, in *elb.DescribeRulesInput) (*elb
 	out := &elb.DescribeRulesOutput{Rules: []types.Rule{}}
 	for _, r := range v.of(typeRule) {
 		rule := types.Rule{IsDefault: aws.Bool(false)}
-		if err := into(&rule, r.Properties); err != nil {
+		if err := wire.Into(&rule, r.Properties); err != nil {
 			return nil, fmt.Errorf("%s: %w", r.PhysicalID, err)
 		}
 		rule.RuleArn, rule.Actions = aws.String(r.PhysicalID), spelledOut(rule.Actions)
@@ -238,7 +238,7 @@ func (a *API) describeRules(_ context.Context, in *elb.DescribeRulesInput) (*elb
 		rule := types.Rule{IsDefault: aws.Bool(true), Priority: aws.String("default"), Conditions: []types.RuleCondition{},
 			RuleArn: aws.String(strings.Replace(l.PhysicalID, ":listener/", ":listener-rule/", 1) + "/" + hexID("", 16, "default", l.PhysicalID))}
 		props := map[string]any{"Actions": l.Properties["DefaultActions"]}
-		if err := into(&rule, props); err != nil {
+		if err := wire.Into(&rule, props); err != nil {
 			return nil, fmt.Errorf("%s: %w", l.PhysicalID, err)
 		}
 		rule.Actions = spelledOut(rule.Actions)

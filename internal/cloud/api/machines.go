@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/cloud/account"
 	"github.com/hoplab/hoplab/internal/cloud/states"
+	"github.com/hoplab/hoplab/internal/cloud/wire"
 )
 
 // typeMachine is a state machine of Step Functions.
@@ -32,7 +31,7 @@ func (a *API) machineText(arn string) (string, bool) {
 // are RunTask's, with the members' names of templates.
 func (a *API) runState(ctx context.Context, parameters map[string]any) states.Result {
 	in := &ecs.RunTaskInput{}
-	if err := into(in, textual(parameters)); err != nil {
+	if err := wire.Into(in, parameters); err != nil {
 		return states.Result{Error: "States.Runtime", Cause: err.Error()}
 	}
 	in.StartedBy = aws.String("AWS Step Functions")
@@ -58,34 +57,4 @@ func (a *API) runState(ctx context.Context, parameters map[string]any) states.Re
 		ok = ok && c.ExitCode != nil && *c.ExitCode == 0
 	}
 	return states.Result{OK: ok, Error: "States.TaskFailed", Cause: string(cause)}
-}
-
-// textual has all values as texts, as the account's properties are.
-func textual(v any) map[string]any {
-	out, _ := texts(v).(map[string]any)
-	return out
-}
-
-func texts(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := map[string]any{}
-		for k, e := range v {
-			out[k] = texts(e)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = texts(e)
-		}
-		return out
-	case string:
-		return v
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	case nil:
-		return nil
-	}
-	return fmt.Sprint(v)
 }

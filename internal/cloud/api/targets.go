@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/hoplab/hoplab/internal/cloud/account"
+	"github.com/hoplab/hoplab/internal/cloud/wire"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
 )
@@ -47,7 +48,7 @@ func (v *view) targetGroup(r account.Resource) (types.TargetGroup, error) {
 		HealthCheckEnabled: aws.Bool(true), HealthCheckProtocol: types.ProtocolEnumHttp, HealthCheckPort: aws.String("traffic-port"),
 		HealthCheckPath: aws.String("/"), HealthCheckIntervalSeconds: aws.Int32(30), HealthCheckTimeoutSeconds: aws.Int32(5),
 		HealthyThresholdCount: aws.Int32(5), UnhealthyThresholdCount: aws.Int32(2), Matcher: &types.Matcher{HttpCode: aws.String("200")}}
-	if err := into(&g, r.Properties); err != nil {
+	if err := wire.Into(&g, r.Properties); err != nil {
 		return g, fmt.Errorf("%s: %w", r.PhysicalID, err)
 	}
 	g.TargetGroupArn, g.TargetGroupName = aws.String(r.PhysicalID), aws.String(elbName(r))

@@ -12,17 +12,29 @@ import (
 	"time"
 )
 
+// Into sets a type of the SDK from the properties of a resource, or from other
+// members that need not all have a field: those without one are passed over, for
+// they are CloudFormation's own. Names are compared without regard to case, and
+// scalars may be texts whatever they are set to.
+func Into(dst any, members map[string]any) error {
+	return filler{lenient: true}.set(reflect.ValueOf(dst).Elem(), members)
+}
+
 // fill sets an SDK input type, or one of our own, from a request's tree. Names
 // are compared without regard to case, for the SDK's fields begin with capitals
 // and some protocols' members do not. A member without a field is an error: to
 // pass over it would be an empty success.
 func fill(in any, tree map[string]any) error {
-	return set(reflect.ValueOf(in).Elem(), tree)
+	return filler{}.set(reflect.ValueOf(in).Elem(), tree)
 }
+
+// filler sets values by reflection. A lenient one passes over members that a type
+// does not have.
+type filler struct{ lenient bool }
 
 var timeType = reflect.TypeFor[time.Time]()
 
-func set(dst reflect.Value, src any) error {
+func (f filler) set(dst reflect.Value, src any) error {
 	if src == nil {
 		return nil
 	}
@@ -32,35 +44,38 @@ func set(dst reflect.Value, src any) error {
 	switch dst.Kind() {
 	case reflect.Pointer:
 		dst.Set(reflect.New(dst.Type().Elem()))
-		return set(dst.Elem(), src)
+		return f.set(dst.Elem(), src)
 	case reflect.Struct:
-		return setStruct(dst, src)
+		return f.setStruct(dst, src)
 	case reflect.Slice:
-		return setSlice(dst, src)
+		return f.setSlice(dst, src)
 	case reflect.Map:
-		return setMap(dst, src)
+		return f.setMap(dst, src)
 	}
 	return setScalar(dst, src)
 }
 
-func setStruct(dst reflect.Value, src any) error {
+func (f filler) setStruct(dst reflect.Value, src any) error {
 	members, ok := src.(map[string]any)
 	if !ok {
 		return expected("a structure", src)
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		field := dst.FieldByNameFunc(func(f string) bool { return strings.EqualFold(f, name) })
+		field := dst.FieldByNameFunc(func(n string) bool { return strings.EqualFold(n, name) })
 		if !field.IsValid() || !field.CanSet() {
+			if f.lenient {
+				continue
+			}
 			return fmt.Errorf("hoplab cloud does not know the member %s", name)
 		}
-		if err := set(field, members[name]); err != nil {
+		if err := f.set(field, members[name]); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func setSlice(dst reflect.Value, src any) error {
+func (f filler) setSlice(dst reflect.Value, src any) error {
 	if dst.Type().Elem().Kind() == reflect.Uint8 {
 		return setBytes(dst, src)
 	}
@@ -70,7 +85,7 @@ func setSlice(dst reflect.Value, src any) error {
 	}
 	out := reflect.MakeSlice(dst.Type(), len(elements), len(elements))
 	for i, e := range elements {
-		if err := set(out.Index(i), e); err != nil {
+		if err := f.set(out.Index(i), e); err != nil {
 			return fmt.Errorf("element %d: %w", i+1, err)
 		}
 	}
@@ -105,7 +120,7 @@ func elementsOf(src any) ([]any, error) {
 	return nil, expected("a list", src)
 }
 
-func setMap(dst reflect.Value, src any) error {
+func (f filler) setMap(dst reflect.Value, src any) error {
 	members, ok := src.(map[string]any)
 	if !ok {
 		return expected("a map", src)
@@ -113,7 +128,7 @@ func setMap(dst reflect.Value, src any) error {
 	out := reflect.MakeMapWithSize(dst.Type(), len(members))
 	for name, v := range members {
 		e := reflect.New(dst.Type().Elem()).Elem()
-		if err := set(e, v); err != nil {
+		if err := f.set(e, v); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		out.SetMapIndex(reflect.ValueOf(name).Convert(dst.Type().Key()), e)
@@ -168,6 +183,8 @@ func setScalar(dst reflect.Value, src any) error {
 		text = src
 	case number:
 		text = src.String()
+	case float64:
+		text = strconv.FormatFloat(src, 'f', -1, 64)
 	case bool:
 		text = strconv.FormatBool(src)
 	default:
