@@ -74,9 +74,11 @@ func newCloudUp(s streams, f *cloudFlags) *cobra.Command {
 		Short:       "Start the account beside the shell",
 		Long: `Start a local account in which cdk bootstrap was run and nothing is deployed.
 It listens on loopback only and answers signed requests only. Images are neither
-built nor run: the measured app stands for each. IAM is not enforced.`,
-		Example: "  hoplab cloud up\n  hoplab cloud up --fabric netns --scale 20 --task-start 30s",
-		Args:    noArgs,
+built nor run: the measured app stands for each, or a command that --app gives.
+IAM is not enforced.`,
+		Example: "  hoplab cloud up\n  hoplab cloud up --fabric netns --scale 20 --task-start 30s\n" +
+			"  hoplab cloud up --app 'app-service=python3 -m http.server --bind $LISTEN_ADDRESS $PORT'",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := labctl.At(f.name)
 			if err != nil {
@@ -209,7 +211,7 @@ func (f *cloudFlags) startCloud(ctx context.Context, s streams, p labctl.Place) 
 		return b.Path, err
 	}}
 	return cloud.Start(ctx, cloud.Options{Load: load, Region: f.region, Listen: f.listen, Journal: filepath.Join(p.Dir, journalName),
-		Lab: lab.Options{Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: app}, Dir: p.Logs(), Seed: f.seed,
+		Lab: lab.Options{Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: app}, Programs: f.programs(), Dir: p.Logs(), Seed: f.seed,
 			Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err, ShareAgents: true}})
 }
 

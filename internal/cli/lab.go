@@ -40,6 +40,8 @@ type labFlags struct {
 	// and 0 are as the source has it.
 	only       []string
 	perService int
+	// apps are commands in the place of images, as SERVICE=COMMAND.
+	apps []string
 }
 
 func newLab(s streams) *cobra.Command {
@@ -80,6 +82,8 @@ func (f *labFlags) registerRunning(cmd *cobra.Command) {
 	fl.DurationVar(&f.delay, "link-delay", 0, "how long a packet takes between a host and its subnet, one way (with --fabric netns)")
 	fl.Float64Var(&f.scale, "scale", 1, "run the lab's timers so many times faster than real")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of addresses and start order")
+	fl.StringArrayVar(&f.apps, "app", nil,
+		"SERVICE=COMMAND: a command of this machine in the place of the service's image; it listens on $LISTEN_ADDRESS and $PORT (Linux; may repeat)")
 	fl.StringVar(&f.profile, "profile", "", "times of starts and pauses: fargate, as they were seen there; without it at once")
 	fl.DurationVar(&f.timing.TaskStart, "task-start", 0, "from the decision to start a task until its containers run")
 	fl.DurationVar(&f.timing.AgentReady, "agent-ready", 0, "what the agent then takes until its clusters are there")
@@ -158,7 +162,19 @@ func (f *labFlags) check() error {
 	if f.perService < 0 || f.perService > lab.MaxTasks {
 		return fail.Newf(fail.Usage, "0 is as many as the source wants", "--tasks-per-service %d: expected 0 to %d", f.perService, lab.MaxTasks)
 	}
+	if err := lab.CheckPrograms(f.programs()); err != nil {
+		return err
+	}
 	return f.checkAgent()
+}
+
+// programs are the commands that --app gives, split at blanks.
+func (f *labFlags) programs() (out []lab.Program) {
+	for _, text := range f.apps {
+		service, command, _ := strings.Cut(text, "=")
+		out = append(out, lab.Program{Service: strings.TrimSpace(service), Command: strings.Fields(command)})
+	}
+	return out
 }
 
 // checkAgent refuses what cannot be the agents.

@@ -175,7 +175,7 @@ func startLab(ctx context.Context, s streams, t *topology.Topology, f *labFlags,
 		return nil, err
 	}
 	return lab.Start(ctx, lab.Options{Topology: t, Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: app},
-		Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err,
+		Programs: f.programs(), Dir: dir, Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err,
 		Only: only, TasksPerService: f.perService, ShareAgents: true})
 }
 

@@ -55,7 +55,7 @@ type Lab struct {
 	// standalone are the hosts of tasks that no service runs, by id.
 	standalone map[string]*externalHost
 	closed     bool
-	ca     *certs.Authority // of HTTPS listeners; nil without one
+	ca         *certs.Authority // of HTTPS listeners; nil without one
 }
 
 // externalHost is a host that is no part of the deployment.
@@ -127,7 +127,7 @@ func (o *Options) check() error {
 	if o.LinkDelay != 0 && o.Fabric != netns.Name {
 		return fail.Newf(fail.Usage, "use --fabric netns", "a link delay of %s: hosts of this fabric have no links", o.LinkDelay)
 	}
-	if err := errors.Join(o.checkCounts(), o.checkPorts()); err != nil {
+	if err := errors.Join(o.checkCounts(), o.checkPorts(), CheckPrograms(o.Programs)); err != nil {
 		return err
 	}
 	return o.checkMachine()

@@ -22,6 +22,8 @@ type Options struct {
 	// Fabric is "loopback" (also the default) or "netns".
 	Fabric string
 	App    App
+	// Programs stand for images of single services in the app's place.
+	Programs []Program
 	// Dir receives logs: <service>/<task>/<container>.log and, for services with
 	// an access log, agent.log. Empty means a temporary directory that Close removes.
 	Dir  string

@@ -117,7 +117,7 @@ type appProcess struct {
 
 // startApp starts the app and waits until it says where it listens.
 func (l *Lab) startApp(name string, h fabric.Host, env []string, log string) (*appProcess, error) {
-	p, err := l.startAppProcess(name, h, env, log)
+	p, err := l.startAppProcess(name, h, l.opts.App.Command, env, log)
 	if err != nil {
 		return nil, err
 	}
@@ -133,16 +133,16 @@ func (l *Lab) startApp(name string, h fabric.Host, env []string, log string) (*a
 // Linux does that by itself.
 var guardApps = runtime.GOOS != "linux"
 
-func (l *Lab) startAppProcess(name string, h fabric.Host, env []string, log string) (*proc.Process, error) {
+func (l *Lab) startAppProcess(name string, h fabric.Host, command, env []string, log string) (*proc.Process, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	if guardApps {
-		return l.startAppThroughNode(name, h, node.App{Command: l.opts.App.Command, Env: env, Log: log})
+		return l.startAppThroughNode(name, h, node.App{Command: command, Env: env, Log: log})
 	}
-	cmd := exec.Command(l.opts.App.Command[0], l.opts.App.Command[1:]...)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = env
 	// A file and not a pipe: the app's access log then costs the lab nothing.
 	cmd.Stdout = f

@@ -262,10 +262,21 @@ func (t *task) startApp(c *topology.Container, port uint16) error {
 	l := t.service.copy.lab
 	bind := bindOf(c)
 	listen, real := t.host.AppEnv(bind, port)
+	start := l.startApp
+	if p := l.opts.programOf(t.def); p != nil {
+		at, err := told(listen, real)
+		if err != nil {
+			return err
+		}
+		listen, real = at.Addr().String(), at.Port()
+		start = func(name string, h fabric.Host, env []string, log string) (*appProcess, error) {
+			return l.startProgram(name, h, p, at, env, log)
+		}
+	}
 	env := append(t.siblingEnv(l.appEnv(t, c)),
 		"LISTEN_ADDRESS="+listen, "PORT="+strconv.Itoa(int(real)), "INSTANCE="+t.id)
 	log := filepath.Join(t.dir, fmt.Sprintf("%s-%d.log", fileName(c.Name), port))
-	a, err := l.startApp(fmt.Sprintf("container %s of %s", c.Name, t.label()), t.host, env, log)
+	a, err := start(fmt.Sprintf("container %s of %s", c.Name, t.label()), t.host, env, log)
 	if err != nil {
 		return err
 	}

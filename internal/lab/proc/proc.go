@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -59,11 +60,16 @@ type Process struct {
 	done     chan struct{}
 	exit     error
 	askToEnd func() error // how to ask it to end, when not by SIGTERM
+	group    atomic.Bool  // what it has started ends with it
 }
 
 // OnStop makes Stop and Kill ask the process to end with f, for a process
 // that has something of its own to end first. Call it right after Start.
 func (p *Process) OnStop(f func() error) { p.askToEnd = f }
+
+// EndGroup has what the process has started end with it, as far as that is still in
+// its process group (Linux). Call it right after Start.
+func (p *Process) EndGroup() { p.group.Store(true) }
 
 // Start starts cmd through start, e.g. cmd.Start itself. cmd.Stderr must be
 // unset: what the process writes there is kept to explain its end, and copied
@@ -97,6 +103,9 @@ func (s *Spawner) watch(p *Process) {
 	s.running[p] = struct{}{}
 	go func() {
 		p.exit = p.cmd.Wait()
+		if p.group.Load() {
+			signalGroup(p.cmd, syscall.SIGKILL)
+		}
 		s.mu.Lock()
 		delete(s.running, p)
 		s.mu.Unlock()
