@@ -199,7 +199,7 @@ func (d *deployment) call(t *testing.T, service, to string, n int) {
 		t.Error(err)
 		return
 	}
-	k := &loadTask{Load: samplefile.Load{Arms: []samplefile.LoadArm{{URL: at.URL, Dial: at.Dial}}}}
+	k := &loadTask{Load: samplefile.Load{Arms: []samplefile.LoadArm{{URL: at.URL, Dial: at.Dial, From: at.From}}}}
 	client := k.client()
 	defer client.CloseIdleConnections()
 	for range n {

@@ -222,18 +222,22 @@ func (k *loadTask) measure() ([]byte, error) {
 
 // client connects to what the arms' URLs stand for here.
 func (k *loadTask) client() *http.Client {
-	dial := map[string]string{}
+	arms := map[string]samplefile.LoadArm{}
 	for _, a := range k.Arms {
 		if u, err := url.Parse(a.URL); err == nil && a.Dial != "" {
-			dial[u.Host] = a.Dial
+			arms[u.Host] = a
 		}
 	}
 	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if to, ok := dial[address]; ok {
-				address = to
+			var d net.Dialer
+			if a, ok := arms[address]; ok {
+				address = a.Dial
+				if a.From != "" {
+					d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(a.From)}
+				}
 			}
-			return new(net.Dialer).DialContext(ctx, network, address)
+			return d.DialContext(ctx, network, address)
 		}}}
 }
 

@@ -81,7 +81,9 @@ func TestErrorsOfAWSAreExplained(t *testing.T) {
 			[]string{"no answer from ecs.eu-central-1.amazonaws.com: connection refused", "AWS_REGION (eu-central-1)"}},
 		"too late": {fmt.Errorf("operation error: %w", context.DeadlineExceeded), []string{"no answer within 30s"}},
 	} {
-		t.Run(name, func(t *testing.T) { says(t, c.explain("asking", x.err), fail.Environment, append(x.wants, "asking: ")...) })
+		t.Run(name, func(t *testing.T) {
+			says(t, c.explain("asking", x.err), fail.Environment, append(x.wants, "asking: ")...)
+		})
 	}
 	if err := c.explain("asking", context.Canceled); !errors.Is(err, context.Canceled) {
 		t.Errorf("an interruption became %v", err)

@@ -321,6 +321,9 @@ func printCloud(s streams, sum *cloud.Summary) error {
 	if len(sum.Images) > 0 {
 		lines = append(lines, "not run, the measured app stands for it: "+strings.Join(sum.Images, ", "))
 	}
+	for _, app := range sum.Apps {
+		lines = append(lines, "but for a service's image this command: "+app)
+	}
 	for _, line := range lines {
 		if err := say(s, "%s", line); err != nil {
 			return err

@@ -21,6 +21,9 @@ type Summary struct {
 	StateOnly map[string]int `json:"state_only,omitempty"`
 	// Images are those that containers name and that are not run.
 	Images []string `json:"images,omitempty"`
+	// Apps are the commands that stand for images of single services, as
+	// SERVICE=COMMAND.
+	Apps []string `json:"apps,omitempty"`
 }
 
 // Stack is a stack of the summary.
@@ -48,6 +51,9 @@ func (c *Cloud) Summary() Summary {
 		}
 	}
 	slices.Sort(out.Images)
+	for i := range c.opts.Lab.Programs {
+		out.Apps = append(out.Apps, c.opts.Lab.Programs[i].String())
+	}
 	list := c.stacks.List(false)
 	slices.Reverse(list)
 	for _, s := range list {

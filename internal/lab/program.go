@@ -64,6 +64,20 @@ func (o *Options) programOf(s *topology.Service) *Program {
 	return nil
 }
 
+// Program is the command that stands for a service's image; nil for the app.
+func (l *Lab) Program(id topology.ID) *Program {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.index.Service(id)
+	if s == nil {
+		return nil
+	}
+	return l.opts.programOf(s)
+}
+
+// String is the program as a user gives it.
+func (p *Program) String() string { return p.Service + "=" + strings.Join(p.Command, " ") }
+
 // words is the command with the values that an environment gives its variables.
 func (p *Program) words(env []string) (out []string, err error) {
 	known := map[string]string{"PORT": "", "LISTEN_ADDRESS": "", "INSTANCE": ""}

@@ -82,9 +82,8 @@ func (a *API) Follow() {
 	t := time.NewTicker(Sample)
 	defer t.Stop()
 	for {
-		before := time.Now()
 		v := a.look()
-		a.series.Add(v.counters(), before, time.Now())
+		a.series.Add(v.counters(), time.Now())
 		a.followServices(v)
 		select {
 		case <-a.ctx.Done():

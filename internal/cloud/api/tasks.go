@@ -181,10 +181,14 @@ func (a *API) running(v *view, r account.Resource, s lab.TaskStatus) (types.Task
 	eni := v.interfaceOf(&t, s)
 	t.Attachments = append(t.Attachments, eni)
 	inside := []types.NetworkInterface{{AttachmentId: eni.Id, PrivateIpv4Address: aws.String(s.IP)}}
+	stands := "the lab's app"
+	if p := v.lab.Program(r.ID); p != nil {
+		stands = strings.Join(p.Command, " ")
+	}
 	for i := range t.Containers {
 		c := &t.Containers[i]
 		c.NetworkInterfaces, c.HealthStatus = inside, types.HealthStatusUnknown
-		c.Reason = aws.String("hoplab cloud does not run images: the lab's app stands for this one")
+		c.Reason = aws.String("hoplab cloud does not run images: " + stands + " stands for this one")
 	}
 	if s.Agent != nil {
 		t.Containers = append(t.Containers, v.agentContainer(&t, inside))

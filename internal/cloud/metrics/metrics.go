@@ -77,7 +77,6 @@ type Store struct {
 
 	mu     sync.Mutex
 	series map[string]*series
-	read   time.Time // the last time that counters were added
 }
 
 type series struct {
@@ -105,19 +104,13 @@ func NewStore(resolution time.Duration) *Store {
 // Resolution is the shortest period of the store.
 func (s *Store) Resolution() time.Duration { return s.resolution }
 
-// Add takes in what counters say that were read between two moments. What was
-// counted since the last reading is counted half-way between the two, so that a
-// machine that stalls for a second moves it by half of that only. The first
-// reading of a source counts all that it has.
-func (s *Store) Add(samples []Sample, began, ended time.Time) {
+// Add takes in what counters say that have been read by a moment. What was counted
+// since the last reading counts for that moment: on a machine that stalls it is
+// late, as metrics may be, and never before it happened, which no reader expects.
+// The first reading of a source counts all that it has.
+func (s *Store) Add(samples []Sample, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := began.Add(ended.Sub(began) / 2)
-	at := now
-	if !s.read.IsZero() {
-		at = s.read.Add(now.Sub(s.read) / 2)
-	}
-	s.read = now
 	gauges := map[*series]float64{}
 	for _, x := range samples {
 		r := s.of(&x)
@@ -140,7 +133,7 @@ func (s *Store) Add(samples []Sample, began, ended time.Time) {
 			if count <= 0 {
 				count = 1
 			}
-			r.at(at.Truncate(s.resolution)).add(n, count, n/count, n/count)
+			r.at(now.Truncate(s.resolution)).add(n, count, n/count, n/count)
 		}
 	}
 	for r, v := range gauges {

@@ -16,7 +16,7 @@ func counter(name, source string, n float64) metrics.Sample {
 }
 
 // add takes in a reading at a moment.
-func add(s *metrics.Store, at time.Time, samples ...metrics.Sample) { s.Add(samples, at, at) }
+func add(s *metrics.Store, at time.Time, samples ...metrics.Sample) { s.Add(samples, at) }
 
 func sums(s *metrics.Store, name string, period time.Duration) (out []float64) {
 	m := counter(name, "", 0).Metric
@@ -34,17 +34,17 @@ func TestWhatIsCountedFallsIntoItsPeriod(t *testing.T) {
 	add(s, noon.Add(66*time.Second), counter("c", "one", 5), counter("c", "two", 8))
 	add(s, noon.Add(70*time.Second), counter("c", "one", 1)) // began anew; two is gone
 	add(s, noon.Add(71*time.Second), counter("c", "one", 1))
-	// 3 at noon, 2+7 at 4 s, 1 at 37 s, 1 at 68 s.
+	// 3 at noon, 2+7 at 8 s, 1 at 66 s, 1 at 70 s.
 	for period, want := range map[time.Duration][]float64{
-		5 * time.Second: {12, 1, 1}, time.Minute: {13, 1}, 2 * time.Minute: {14},
+		5 * time.Second: {3, 9, 1, 1}, time.Minute: {12, 2}, 2 * time.Minute: {14},
 	} {
 		if got := sums(s, "c", period); !slices.Equal(got, want) {
 			t.Errorf("periods of %s: %v; want %v", period, got, want)
 		}
 	}
 	m := counter("c", "", 0).Metric
-	if p, unit := s.Points(m, noon.Add(time.Minute), noon.Add(2*time.Minute), time.Minute); len(p) != 1 || p[0].Sum != 1 || unit != "Count" {
-		t.Errorf("the second minute is %+v in %q; want one point with 1 in Count", p, unit)
+	if p, unit := s.Points(m, noon.Add(time.Minute), noon.Add(2*time.Minute), time.Minute); len(p) != 1 || p[0].Sum != 2 || unit != "Count" {
+		t.Errorf("the second minute is %+v in %q; want one point with 2 in Count", p, unit)
 	}
 	m.Dimensions = map[string]string{"A": "1"}
 	if p, _ := s.Points(m, noon, noon.Add(time.Hour), time.Minute); len(p) != 0 {
