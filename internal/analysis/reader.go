@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -138,21 +137,12 @@ func (r *reader) next(p *plan.Plan, load *samplefile.Load) (ok bool, err error) 
 		if e := p.Arms[arm].Endpoint; e != nil {
 			r.proof = append(r.proof, proveEndpoint(p.Arms[arm].Expect, e.Proof, load, o))
 		} else {
-			r.proof = append(r.proof, prove(p.Arms[arm].Expect, calledFrom(&p.Arms[arm], &load.Arms[arm]), p.ResponseBytes, o))
+			r.proof = append(r.proof, prove(p.Arms[arm].Expect, load.Arms[arm].From, p.ResponseBytes, o))
 		}
 		r.count = append(r.count, [2]int64{})
 	}
 	r.start = load.Start(&r.rec)
 	return true, nil
-}
-
-// calledFrom is the address from which the app of an arm must be called: the load
-// generator's own where nothing is between them, and no certain one elsewhere.
-func calledFrom(a *plan.Arm, l *samplefile.LoadArm) string {
-	if cmp.Or(a.TwinOf, a.Name) != plan.ArmDirect {
-		return ""
-	}
-	return l.From
 }
 
 // byStart is a heap of readers by the planned start of their next record.

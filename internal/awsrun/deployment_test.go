@@ -95,7 +95,7 @@ func newDeployment(t *testing.T) *deployment {
 		t.Fatal(err)
 	}
 	d := &deployment{i, newFront(t, i.Endpoint())}
-	d.does((*loadTask).send)
+	d.programs.clear()
 	cloudtest.Environment(t, d.url)
 	t.Cleanup(d.clear)
 	return d
@@ -169,7 +169,6 @@ func (d *deployment) nothingLeft(t *testing.T) {
 
 // clear ends what a test has left.
 func (d *deployment) clear() {
-	d.programs.do((*loadTask).send)
 	ctx := context.Background()
 	for _, arn := range d.running() {
 		if strings.Contains(arn, ":execution:") {
@@ -199,7 +198,7 @@ func (d *deployment) call(t *testing.T, service, to string, n int) {
 		t.Error(err)
 		return
 	}
-	k := &loadTask{Load: samplefile.Load{Arms: []samplefile.LoadArm{{URL: at.URL, Dial: at.Dial, From: at.From}}}}
+	k := &loadTask{Load: samplefile.Load{Arms: []samplefile.LoadArm{{URL: at.URL, Dial: at.Dial}}}}
 	client := k.client()
 	defer client.CloseIdleConnections()
 	for range n {

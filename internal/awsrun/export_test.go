@@ -2,11 +2,13 @@ package awsrun
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
@@ -19,10 +21,13 @@ func SetPace(p Pace) { pace = p }
 func OnCall(f func(operation string)) { onCall = f }
 
 // Probe makes the steps of a run that concern load tasks, one by one.
-type Probe struct{ r *runner }
+type Probe struct {
+	r    *runner
+	load samplefile.Load
+}
 
-// NewProbe reads the Load stack, and nothing of the app.
-func NewProbe(ctx context.Context, c *Clients, dir string, p plan.Plan, progress func(Event)) (*Probe, error) {
+// NewProbe reads the Load stack, and nothing of the app. Its load calls one URL.
+func NewProbe(ctx context.Context, c *Clients, dir string, p plan.Plan, url string, progress func(Event)) (*Probe, error) {
 	load, err := c.readLoad(ctx)
 	if err != nil {
 		return nil, err
@@ -31,7 +36,11 @@ func NewProbe(ctx context.Context, c *Clients, dir string, p plan.Plan, progress
 	if err != nil {
 		return nil, err
 	}
-	return &Probe{&runner{Clients: c, site: &site{load: load}, dir: d, plan: &d.Plan, o: Options{Pace: pace, Progress: progress}}}, nil
+	l := experiment.Load(&d.Plan, d.Name(), 1, 0)
+	for i := range l.Arms {
+		l.Arms[i].URL = url
+	}
+	return &Probe{&runner{Clients: c, site: &site{load: load}, dir: d, plan: &d.Plan, o: Options{Pace: pace, Progress: progress}}, l}, nil
 }
 
 func (p *Probe) Service(ctx context.Context, name string) error {
@@ -40,11 +49,12 @@ func (p *Probe) Service(ctx context.Context, name string) error {
 }
 
 // Task is what a run asks ECS to start.
-func (p *Probe) Task() *ecs.RunTaskInput { return p.r.task(`{"run":"probe"}`) }
-
-func (p *Probe) Send(ctx context.Context) error {
-	return p.r.sendFromTask(ctx, samplefile.Load{Run: "probe", DurationS: 60})
+func (p *Probe) Task() (*ecs.RunTaskInput, error) {
+	text, err := json.Marshal(p.load)
+	return p.r.task(string(text)), err
 }
+
+func (p *Probe) Send(ctx context.Context) error { return p.r.sendFromTask(ctx, p.load) }
 
 func (p *Probe) StopLeft(ctx context.Context) error { return p.r.stopLeft(ctx) }
 

@@ -149,18 +149,18 @@ func TestTasksAreStartedFoundAndStopped(t *testing.T) {
 	d := newDeployment(t)
 	t.Run("hoplab cloud", func(t *testing.T) {
 		d.does((*loadTask).wait)
-		startFindStop(t, appAgent)
+		startFindStop(t, appAgent, d.outputs["AgentAlbUrl"])
 	})
 	if endpoint, ok := motoServer(t); ok {
 		t.Run("moto", func(t *testing.T) {
 			t.Setenv("AWS_ENDPOINT_URL", withStrings(t, endpoint))
 			deployToMoto(t)
-			startFindStop(t, "app-agent")
+			startFindStop(t, "app-agent", "http://alb.internal")
 		})
 	}
 }
 
-func startFindStop(t *testing.T, service string) {
+func startFindStop(t *testing.T, service, url string) {
 	c, err := awsrun.Connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func startFindStop(t *testing.T, service string) {
 	var said []string
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	probe, err := awsrun.NewProbe(ctx, c, t.TempDir(), p, func(e awsrun.Event) {
+	probe, err := awsrun.NewProbe(ctx, c, t.TempDir(), p, url, func(e awsrun.Event) {
 		said = append(said, e.Text)
 		if strings.HasPrefix(e.Text, "load task ") {
 			cancel() // it was started, and found
@@ -201,7 +201,10 @@ func startFindStop(t *testing.T, service string) {
 	}
 	none("an interruption")
 
-	in := probe.Task()
+	in, err := probe.Task()
+	if err != nil {
+		t.Fatal(err)
+	}
 	in.ClientToken = aws.String(fmt.Sprint(time.Now().UnixNano()))
 	if _, err := ecs.NewFromConfig(sdk(t)).RunTask(t.Context(), in); err != nil {
 		t.Fatal(err)

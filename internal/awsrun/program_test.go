@@ -44,9 +44,17 @@ type programs struct {
 const programCommand = "load"
 
 func newPrograms() *programs {
-	p := &programs{work: (*loadTask).send, attempts: map[string]int{}, tasks: map[string]int{}}
+	p := &programs{}
+	p.clear()
 	p.server = httptest.NewServer(p)
 	return p
+}
+
+// clear forgets the tasks that there were.
+func (p *programs) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.work, p.attempts, p.tasks = (*loadTask).send, map[string]int{}, map[string]int{}
 }
 
 // do has the load tasks that are started from now on do some work; it returns the
@@ -222,22 +230,18 @@ func (k *loadTask) measure() ([]byte, error) {
 
 // client connects to what the arms' URLs stand for here.
 func (k *loadTask) client() *http.Client {
-	arms := map[string]samplefile.LoadArm{}
+	dial := map[string]string{}
 	for _, a := range k.Arms {
 		if u, err := url.Parse(a.URL); err == nil && a.Dial != "" {
-			arms[u.Host] = a
+			dial[u.Host] = a.Dial
 		}
 	}
 	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			var d net.Dialer
-			if a, ok := arms[address]; ok {
-				address = a.Dial
-				if a.From != "" {
-					d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(a.From)}
-				}
+			if to, ok := dial[address]; ok {
+				address = to
 			}
-			return d.DialContext(ctx, network, address)
+			return new(net.Dialer).DialContext(ctx, network, address)
 		}}}
 }
 

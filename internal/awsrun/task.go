@@ -163,12 +163,14 @@ func stopped(t *types.Task, log *tail) error {
 		return fail.Newf(fail.Environment, "wait a while, or deploy to other subnets", "Fargate had no capacity for the load task (%s)", reason)
 	case t.StopCode == types.TaskStopCodeTaskFailedToStart:
 		return fail.Newf(fail.Environment, "mend what the reason names", "the load task could not start (%s)", said)
+	case t.StopCode == types.TaskStopCodeUserInitiated: // how it then ends says nothing
+		return fail.Newf(fail.Environment, "see who called StopTask, in CloudTrail", "the load task was stopped (%s)", said)
 	case log.failed != "":
 		return fail.Newf(fail.Environment, or(log.hint, "see its log in "+log.where()), "the load task failed: %s", log.failed)
 	case exit != nil && *exit != 0:
 		return fail.Newf(fail.Environment, "see its log in "+log.where(), "the load task ended with exit code %d (%s)", *exit, said)
 	}
-	return fail.Newf(fail.Environment, "see who called StopTask, in CloudTrail", "the load task was stopped (%s)", said)
+	return fail.Newf(fail.Environment, "see its log in "+log.where(), "the load task stopped (%s)", said)
 }
 
 func or(s, fallback string) string {

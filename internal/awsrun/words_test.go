@@ -46,7 +46,8 @@ func TestWhyATaskStopped(t *testing.T) {
 		"resources":     {started, "ResourceInitializationError: unable to pull secrets", "", nil, tail{}, []string{"could not start", "unable to pull secrets"}},
 		"exit code":     {exited, "Essential container in task exited", "", aws.Int32(2), tail{group: "/g", stream: "load/load/1"}, []string{"exit code 2", "see its log in /g, stream load/load/1"}},
 		"it says why":   {exited, "Essential container in task exited", "", aws.Int32(5), tail{failed: "s3://b/k: AccessDenied", hint: "the task role needs s3:PutObject"}, []string{"failed: s3://b/k: AccessDenied", "the task role needs"}},
-		"stopped":       {told, "Task stopped by user", "", aws.Int32(0), tail{}, []string{"was stopped (UserInitiated: Task stopped by user)", "CloudTrail"}},
+		"stopped":       {told, "Task stopped by user", "", aws.Int32(143), tail{failed: "interrupted"}, []string{"was stopped (UserInitiated: Task stopped by user)", "CloudTrail"}},
+		"no reason":     {exited, "", "", nil, tail{group: "/g", stream: "load/load/1"}, []string{"the load task stopped (EssentialContainerExited:", "its log in /g"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			task := &types.Task{StopCode: c.code, StoppedReason: aws.String(c.reason), Containers: []types.Container{{ExitCode: c.exit}}}

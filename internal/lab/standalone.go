@@ -12,8 +12,9 @@ import (
 // AddStandalone gives a task that no service runs a network interface in one of
 // the subnets, with the security groups; without groups it is in the default one
 // of its VPC. From then on Caller.Standalone names it, and what it reaches is
-// decided by its groups as by a service's. The id is the caller's choice. A subnet
-// or a group that the deployment does not have is an error.
+// decided by its groups as by a service's; on a fabric that is not isolated only
+// DialInfo asks them, and its connections are this machine's. The id is the caller's
+// choice. A subnet or a group that the deployment does not have is an error.
 func (l *Lab) AddStandalone(ctx context.Context, id string, subnets, groups []topology.ID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -31,6 +32,11 @@ func (l *Lab) AddStandalone(ctx context.Context, id string, subnets, groups []to
 	for _, g := range groups {
 		if l.index.SecurityGroup(g) == nil {
 			return fmt.Errorf("the deployment has no security group %s", g)
+		}
+	}
+	if _, ok := l.fabric.(fabric.Isolated); !ok {
+		if _, err := l.external(ctx); err != nil { // who this machine is to the deployment
+			return err
 		}
 	}
 	i, err := l.network.Attach("standalone task "+id, settled(subnets), settled(groups))

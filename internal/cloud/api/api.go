@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -47,6 +48,7 @@ type API struct {
 	revisions *revisions
 	tasks     *standalone
 	series    *metrics.Store
+	sampling  sync.Mutex // one reading at a time, so that an older one never follows a newer
 	machines  *states.Engine
 	ctx       context.Context // ends with Close
 	cancel    context.CancelFunc
@@ -82,15 +84,23 @@ func (a *API) Follow() {
 	t := time.NewTicker(Sample)
 	defer t.Stop()
 	for {
-		v := a.look()
-		a.series.Add(v.counters(), time.Now())
-		a.followServices(v)
+		a.followServices(a.sample())
 		select {
 		case <-a.ctx.Done():
 			return
 		case <-t.C:
 		}
 	}
+}
+
+// sample reads the counters, and returns the look at the account in which it found
+// them. Who ends a task samples first: its counters end with it.
+func (a *API) sample() *view {
+	a.sampling.Lock()
+	defer a.sampling.Unlock()
+	v := a.look()
+	a.series.Add(v.counters(), time.Now())
+	return v
 }
 
 // Close ends Follow, stops the standalone tasks and returns when they have ended.

@@ -27,7 +27,7 @@ func (a *API) updateService(_ context.Context, in *ecs.UpdateServiceInput) (*ecs
 	if more := given(*in, updated); len(more) > 0 {
 		return nil, refusal("InvalidParameterException", "hoplab cloud changes %s of a service by CloudFormation only", strings.Join(more, ", "))
 	}
-	v := a.look()
+	v := a.sample()
 	c, err := v.cluster(in.Cluster)
 	if err != nil {
 		return nil, err
@@ -182,7 +182,7 @@ func requestOf(in ecs.RunTaskInput) (string, error) {
 }
 
 func (a *API) stopTask(_ context.Context, in *ecs.StopTaskInput) (*ecs.StopTaskOutput, error) {
-	v := a.look()
+	v := a.sample()
 	c, err := v.cluster(in.Cluster)
 	if err != nil {
 		return nil, err

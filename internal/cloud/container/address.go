@@ -52,8 +52,6 @@ func dialled(text string, l *lab.Lab, c lab.Caller) (string, []*os.File, error) 
 		arm.Dial = d.Dial
 		if host != nil {
 			arm.Namespace = firstFile
-		} else if c.Standalone != "" {
-			arm.From = d.From // or it would come from the address of any program of this machine
 		}
 	}
 	out, err := json.Marshal(load)
