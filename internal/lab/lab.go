@@ -72,7 +72,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 		return nil, err
 	}
 	index := topology.NewIndex(opts.Topology)
-	if err := errors.Join(opts.checkTwins(index), opts.checkOnly(index)); err != nil {
+	if err := errors.Join(opts.checkTwins(index), opts.checkOnly(index), opts.programsFit()); err != nil {
 		return nil, err
 	}
 	envoy, err := opts.envoyPath()

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,8 +33,8 @@ type Program struct {
 }
 
 // programListens is how long a program may take to listen, in real time. The lab
-// does nothing else meanwhile.
-const programListens = 10 * time.Second
+// does nothing else meanwhile. Tests have less patience.
+var programListens = 10 * time.Second
 
 // CheckPrograms refuses programs that cannot be started.
 func CheckPrograms(programs []Program) error {
@@ -54,14 +55,34 @@ func CheckPrograms(programs []Program) error {
 	return nil
 }
 
+// programsFit refuses a program for a service that the deployment does not have. One
+// without services is still to come.
+func (o *Options) programsFit() error {
+	var names []string
+	for _, s := range o.Topology.Services {
+		names = append(names, s.Name.Or(string(s.ID)))
+	}
+	for i := range o.Programs {
+		p := &o.Programs[i]
+		if len(names) > 0 && !slices.ContainsFunc(o.Topology.Services, p.standsFor) {
+			return fail.Newf(fail.Usage, "choose from "+some(names, 20), "a command in the place of %s: there is no such service", p.Service)
+		}
+	}
+	return nil
+}
+
 // programOf returns the command that stands for a service's image; nil for the app.
 func (o *Options) programOf(s *topology.Service) *Program {
 	for i := range o.Programs {
-		if called := o.Programs[i].Service; s.Name.Or("") == called || string(s.ID) == called || path.Base(string(s.ID)) == called {
+		if o.Programs[i].standsFor(s) {
 			return &o.Programs[i]
 		}
 	}
 	return nil
+}
+
+func (p *Program) standsFor(s *topology.Service) bool {
+	return s.Name.Or("") == p.Service || string(s.ID) == p.Service || path.Base(string(s.ID)) == p.Service
 }
 
 // Program is the command that stands for a service's image; nil for the app.

@@ -26,9 +26,13 @@ func TestAProgramStandsForAnImage(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte("from a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := start(t, lab.Options{Topology: topo, Scale: 20, Programs: []lab.Program{{Service: "app-service",
+	l := start(t, lab.Options{Topology: topo, Scale: 8, Programs: []lab.Program{{Service: "sample-ecs-app",
 		Command: strings.Fields("python3 -m http.server --bind $LISTEN_ADDRESS --directory " + dir + " ${PORT}")}}})
-	healthy(t, l)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := l.WaitHealthy(ctx); err != nil {
+		t.Fatal(err)
+	}
 	url, err := l.LoadBalancerURL(topo.LoadBalancers[0].ID, 80)
 	if err != nil {
 		t.Fatal(err)
@@ -47,19 +51,20 @@ func TestAProgramStandsForAnImage(t *testing.T) {
 // leaves nothing of what the command has started.
 func TestAProgramThatDoesNotListen(t *testing.T) {
 	layer.Full(t, "starts a lab")
+	t.Cleanup(lab.SetProgramListens(300 * time.Millisecond))
 	topo := labtest.Deployment(t, "bypass")
 	for name, c := range map[string]struct {
 		command string
 		wants   []string
 	}{
-		"it ends":              {"false", []string{"container app of task", "ended before it listened on 127.0.0.1:", "exit status 1"}},
-		"it is somewhere else": {"sleep 30", []string{"container app of task", "does not listen on 127.0.0.1:", "within 10s", "$LISTEN_ADDRESS and $PORT"}},
+		"it ends":              {"false", []string{"container App of task", "ended before it listened on 127.0.0.1:", "exit status 1"}},
+		"it is somewhere else": {"sleep 30", []string{"container App of task", "does not listen on 127.0.0.1:", "within 300ms", "$LISTEN_ADDRESS and $PORT"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			l, err := lab.Start(ctx, lab.Options{Topology: topo, App: lab.App{Command: []string{service}}, Log: testLog{t},
-				Programs: []lab.Program{{Service: "app-service", Command: strings.Fields(c.command)}}})
+				Programs: []lab.Program{{Service: "sample-ecs-app", Command: strings.Fields(c.command)}}})
 			if err == nil {
 				l.Close()
 				t.Fatal("the lab is up")
@@ -73,14 +78,23 @@ func TestAProgramThatDoesNotListen(t *testing.T) {
 	}
 }
 
+// TestAProgramForNobody: a name that is no service's is refused before anything starts.
+func TestAProgramForNobody(t *testing.T) {
+	_, err := lab.Start(t.Context(), lab.Options{Topology: labtest.Deployment(t, "bypass"), App: lab.App{Command: []string{"app"}},
+		Node: []string{"node"}, Programs: []lab.Program{{Service: "nobody", Command: []string{"sleep", "1"}}}})
+	if fail.CodeOf(err) != fail.Usage || !strings.Contains(fail.HintOf(err), "sample-ecs-app, client-service") {
+		t.Errorf("%v → %s", err, fail.HintOf(err))
+	}
+}
+
 func TestProgramsThatCannotBe(t *testing.T) {
 	for name, c := range map[string]struct {
 		program lab.Program
 		want    string
 	}{
-		"no command":          {lab.Program{Service: "app-service"}, "SERVICE=COMMAND"},
-		"no such program":     {lab.Program{Service: "app-service", Command: []string{"no-such-program"}}, "no-such-program"},
-		"an unknown variable": {lab.Program{Service: "app-service", Command: []string{"sh", "$HOME"}}, `names the variable "HOME"`},
+		"no command":          {lab.Program{Service: "sample-ecs-app"}, "SERVICE=COMMAND"},
+		"no such program":     {lab.Program{Service: "sample-ecs-app", Command: []string{"no-such-program"}}, "no-such-program"},
+		"an unknown variable": {lab.Program{Service: "sample-ecs-app", Command: []string{"sh", "$HOME"}}, `names the variable "HOME"`},
 	} {
 		err := lab.CheckPrograms([]lab.Program{c.program})
 		if fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error()+" "+fail.HintOf(err), c.want) {
