@@ -52,5 +52,4 @@ func deploy(t *testing.T, assembly string, load *container.Program, stacks ...st
 func (d *deployed) environment(t *testing.T) {
 	t.Helper()
 	cloudtest.Environment(t, d.cloud.Endpoint())
-	t.Setenv("AWS_MAX_ATTEMPTS", "1")
 }

@@ -35,6 +35,8 @@ type Options struct {
 	// Load and Period are cloud.Options'.
 	Load   *container.Program
 	Period time.Duration
+	// Programs are the lab's.
+	Programs []lab.Program
 	// Dir receives the lab's logs.
 	Dir string
 }
@@ -63,11 +65,11 @@ func Start(ctx context.Context, o Options) (*Account, error) {
 		return nil, err
 	}
 	c, err := cloud.Start(ctx, cloud.Options{Region: Region, Listen: "127.0.0.1:0", Load: o.Load, Period: o.Period, Lab: lab.Options{
-		App: lab.App{Command: []string{app}}, Dir: o.Dir, Scale: 20, Node: []string{self, "node"}}})
+		App: lab.App{Command: []string{app}}, Programs: o.Programs, Dir: o.Dir, Scale: 20, Node: []string{self, "node"}}})
 	if err != nil {
 		return nil, err
 	}
-	a := &Account{Cloud: c, Config: config(c.Endpoint())}
+	a := &Account{Cloud: c, Config: Config(c.Endpoint())}
 	for _, name := range o.Stacks {
 		text, err := os.ReadFile(r.Path("stacks", "testdata", "golden", o.Assembly, name+".template.json"))
 		if err == nil {
@@ -85,7 +87,8 @@ func Start(ctx context.Context, o Options) (*Account, error) {
 	return a, nil
 }
 
-func config(endpoint string) aws.Config {
+// Config is that of a client of an endpoint.
+func Config(endpoint string) aws.Config {
 	return aws.Config{Region: Region, BaseEndpoint: aws.String(endpoint),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "HOPLABTEST", SecretAccessKey: "secret"}, nil
