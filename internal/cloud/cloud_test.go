@@ -12,10 +12,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/hoplab/hoplab/internal/cloud"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
+	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/test/cloudtest"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
@@ -128,5 +130,59 @@ func TestACommandStandsForAnImage(t *testing.T) {
 	out, err := client.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: aws.String("hoplab"), Tasks: tasks.TaskArns})
 	if err != nil || !strings.Contains(aws.ToString(out.Tasks[0].Containers[0].Reason), "python3 -m http.server") {
 		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// TestACommandThatDoesNotListen fails the deployment as an image would that does
+// not start, and the stopped tasks say which port nobody listens on.
+func TestACommandThatDoesNotListen(t *testing.T) {
+	layer.Full(t, "starts a lab")
+	a, err := cloudtest.Start(t.Context(), cloudtest.Options{Assembly: "bypass", Stacks: []string{"Network"}, Dir: t.TempDir(),
+		Programs: []lab.Program{{Service: "sample-ecs-app", Command: []string{"false"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r, err := repo.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(r.Path("stacks", "testdata", "golden", "bypass", "App.template.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stacks, name := cloudformation.NewFromConfig(a.Config), aws.String("hoplab-app")
+	if _, err := stacks.CreateStack(t.Context(), &cloudformation.CreateStackInput{StackName: name, TemplateBody: aws.String(string(text)),
+		DisableRollback: aws.Bool(true)}); err != nil { // so that the service stays to be looked at
+		t.Fatal(err)
+	}
+	waiter := cloudformation.NewStackCreateCompleteWaiter(stacks, func(o *cloudformation.StackCreateCompleteWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 50*time.Millisecond, 200*time.Millisecond
+	})
+	if err := waiter.Wait(t.Context(), &cloudformation.DescribeStacksInput{StackName: name}, time.Minute); err == nil {
+		t.Fatal("the stack is created")
+	}
+	client := ecs.NewFromConfig(a.Config)
+	tasks, err := client.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String("hoplab"), DesiredStatus: types.DesiredStatusStopped})
+	if err != nil || len(tasks.TaskArns) == 0 {
+		t.Fatalf("no stopped task: %v, %v", tasks, err)
+	}
+	out, err := client.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: aws.String("hoplab"), Tasks: tasks.TaskArns[:1]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := out.Tasks[0]
+	reason := string(task.StopCode) + ", " + aws.ToString(task.StoppedReason)
+	for _, want := range []string{"TaskFailedToStart, Task failed to start: container App of task ", "ended before it listened on 127.0.0.1:", "exit status 1"} {
+		if !strings.Contains(reason, want) {
+			t.Errorf("%q lacks %q", reason, want)
+		}
+	}
+	if task.Containers[0].ExitCode != nil {
+		t.Errorf("a container that did not run has the exit code %d", *task.Containers[0].ExitCode)
 	}
 }

@@ -172,8 +172,12 @@ func (s *service) run(ctx context.Context, ids []string) ([]*task, error) {
 		tasks = append(tasks, s.newTask(id))
 	}
 	running, err := s.copy.lab.startTasks(ctx, tasks)
-	for _, t := range running {
-		s.enter(t)
+	for _, t := range tasks {
+		if slices.Contains(running, t) {
+			s.enter(t)
+		} else {
+			s.keep(t)
+		}
 	}
 	if len(running) == 0 {
 		return nil, err

@@ -50,6 +50,7 @@ func (l *Lab) startTasks(ctx context.Context, tasks []*task) ([]*task, error) {
 			continue
 		}
 		t.abandon()
+		t.why = NotStarted + errs[i].Error()
 		if first == nil {
 			first = fmt.Errorf("service %s: task %s: %w", t.service.def.ID, t.id, errs[i])
 		}

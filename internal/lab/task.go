@@ -67,6 +67,8 @@ const (
 	Superseded       = "a new deployment replaces it"
 	DeploymentFailed = "its deployment failed"
 	FailedCheck      = "failed container health checks"
+	// NotStarted is followed by what went wrong.
+	NotStarted = "Task failed to start: "
 	// FailedTarget is followed by the target group's id and a parenthesis.
 	FailedTarget = "failed ELB health checks in (target-group "
 )

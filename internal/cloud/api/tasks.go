@@ -209,6 +209,9 @@ func (a *API) ended(v *view, r account.Resource, s lab.StoppedTask) (types.Task,
 	t.StopCode, t.StoppedReason = a.stopWords(v, s.ID, s.Why, s.Deployment)
 	name, code, ok := exitOf(s.Why)
 	for i := range d.ContainerDefinitions {
+		if t.StopCode == types.TaskStopCodeTaskFailedToStart {
+			break // no container has run to its end
+		}
 		if c := &t.Containers[i]; ok && aws.ToString(c.Name) == name {
 			c.ExitCode = aws.Int32(code)
 		} else if !ok {
@@ -248,6 +251,8 @@ func (a *API) stopWords(v *view, task, why, deployment string) (types.TaskStopCo
 	case strings.HasPrefix(why, lab.FailedTarget):
 		group := strings.TrimSuffix(strings.TrimPrefix(why, lab.FailedTarget), ")")
 		return types.TaskStopCodeServiceSchedulerInitiated, aws.String("Task failed ELB health checks in (target-group " + v.groupARN(group) + ")")
+	case strings.HasPrefix(why, lab.NotStarted):
+		return types.TaskStopCodeTaskFailedToStart, aws.String(why)
 	case strings.HasPrefix(why, "Essential container in task exited"):
 		return types.TaskStopCodeEssentialContainerExited, aws.String("Essential container in task exited")
 	case why == lab.FailedCheck:
