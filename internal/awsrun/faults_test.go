@@ -47,11 +47,11 @@ func TestRefusalsBeforeTheStart(t *testing.T) {
 			fail.Usage, []string{"there is no stack hoplab-app in ap-south-1", "AWS_REGION"}},
 		{"no Load stack", func(f *front) { asks(f, "StackName=hoplab-load", "StackName=hoplab-lost") }, nil,
 			fail.Usage, []string{"there is no stack hoplab-load", "cdk deploy"}},
-		{"nobody answers", func(*front) { os.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1") }, nil,
+		{"nobody answers", once(func(*front) { os.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1") }), nil,
 			fail.Environment, []string{"no answer from 127.0.0.1:1: connection refused", "AWS_ENDPOINT_URL"}},
 		{"denied", fails("ecs:DescribeServices", 400, "AccessDeniedException", "not authorized"), nil,
 			fail.Environment, []string{"AWS denies it", "docs/aws-policy.json"}},
-		{"throttled", fails("ecs:DescribeServices", 400, "ThrottlingException", "Rate exceeded"), nil,
+		{"throttled", once(fails("ecs:DescribeServices", 400, "ThrottlingException", "Rate exceeded")), nil,
 			fail.Environment, []string{"AWS throttles the calls"}},
 		{"another port mode", answers("ecs:DescribeServices", `"ingressPortOverride": ?8080`, `"ingressPortOverride":0`), nil,
 			fail.Usage, []string{"service sample-ecs-app-bypass is arm bypass", "ingressPortOverride (none)"}},
@@ -84,6 +84,14 @@ func TestRefusalsBeforeTheStart(t *testing.T) {
 				t.Errorf("%v were started", made)
 			}
 		})
+	}
+}
+
+// once does without the SDK's repetitions, between which it waits.
+func once(with func(*front)) func(*front) {
+	return func(f *front) {
+		os.Setenv("AWS_MAX_ATTEMPTS", "1")
+		with(f)
 	}
 }
 

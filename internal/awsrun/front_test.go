@@ -113,6 +113,9 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request, proxy http.Handler
 	proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 }
 
+// serviceNames are the services that speak JSON, by how a request calls them.
+var serviceNames = map[string]string{"AmazonEC2ContainerServiceV20141113": "ecs", "Logs_20140328": "logs", "AWSStepFunctions": "states"}
+
 // operationOf is an operation as service:Operation, of awsQuery without the service.
 func operationOf(r *http.Request, body []byte) string {
 	target := r.Header.Get("X-Amz-Target")
@@ -121,7 +124,7 @@ func operationOf(r *http.Request, body []byte) string {
 	case r.Header.Get("Smithy-Protocol") == "rpc-v2-cbor":
 		return "cloudwatch:" + r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	case target != "":
-		return map[string]string{"AmazonEC2ContainerServiceV20141113": "ecs", "Logs_20140328": "logs", "AWSStepFunctions": "states"}[service] + ":" + name
+		return serviceNames[service] + ":" + name
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 		form, _ := url.ParseQuery(string(body)) // what cannot be read has no operation
 		return "query:" + form.Get("Action")

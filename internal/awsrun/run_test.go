@@ -135,7 +135,6 @@ func TestRunMeasuresBothArms(t *testing.T) {
 	if n := d.programs.of("first"); n != 2 {
 		t.Errorf("%d load tasks; want a fresh one for each of 2 replicates", n)
 	}
-	t.Run("resumed by two", func(t *testing.T) { resumedByTwo(t, dir) })
 	t.Run("rendered again", func(t *testing.T) { renderedAgain(t, dir) })
 }
 
@@ -181,8 +180,12 @@ func renderedAgain(t *testing.T, dir string) {
 	}
 }
 
-// resumedByTwo resumes a run that another process carries out.
-func resumedByTwo(t *testing.T, dir string) {
+// TestResumeOfTwo: who resumes a run that another process carries out is refused.
+func TestResumeOfTwo(t *testing.T) {
+	d := newDeployment(t)
+	d.does(func(*loadTask) int { return 7 })
+	dir := filepath.Join(t.TempDir(), "twice")
+	hoplab(t, dir, runArgs(dir)...).want(fail.Environment, "exit code 7")
 	r, err := run.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -193,6 +196,9 @@ func resumedByTwo(t *testing.T, dir string) {
 	}
 	defer unlock()
 	hoplab(t, dir, "run", "--yes", "--resume", dir).want(fail.Usage, "is being written by process ")
+	if n := d.programs.of("twice"); n != 1 {
+		t.Errorf("%d load tasks; want that of the first run", n)
+	}
 }
 
 // TestMetricsThatContradictTheHeadersRefuseTheRun: somebody else's requests are in
@@ -207,8 +213,6 @@ func TestMetricsThatContradictTheHeadersRefuseTheRun(t *testing.T) {
 	}{
 		{"the agent of the bypass arm has counted",
 			func(*loadTask) { d.call(t, "client-service", d.outputs["BypassEndpoint"], others) }, "DiscoveryName app-bypass"},
-		{"the agent has counted too much",
-			func(*loadTask) { d.call(t, "client-service", d.outputs["AgentEndpoint"], others) }, "DiscoveryName app-agent"},
 		{"the load balancer has counted too much", func(k *loadTask) {
 			client := k.client()
 			defer client.CloseIdleConnections()

@@ -32,6 +32,7 @@ func says(t *testing.T, err error, code fail.Code, wants ...string) {
 
 func TestWhyATaskStopped(t *testing.T) {
 	const exited, started, told = types.TaskStopCodeEssentialContainerExited, types.TaskStopCodeTaskFailedToStart, types.TaskStopCodeUserInitiated
+	const essential = "Essential container in task exited"
 	for name, c := range map[string]struct {
 		code              types.TaskStopCode
 		reason, container string
@@ -39,15 +40,25 @@ func TestWhyATaskStopped(t *testing.T) {
 		log               tail
 		wants             []string // nil when nothing went wrong
 	}{
-		"well":          {exited, "Essential container in task exited", "", aws.Int32(0), tail{}, nil},
-		"out of memory": {exited, "Essential container in task exited", "OutOfMemoryError: Container killed due to memory usage", aws.Int32(137), tail{}, []string{"ran out of memory", "--generators"}},
-		"image":         {started, "CannotPullContainerError: pull image manifest has been retried 5 time(s)", "", nil, tail{}, []string{"image could not be pulled", "the subnets reach ECR"}},
-		"capacity":      {started, "Capacity is unavailable at this time. Please try again later", "", nil, tail{}, []string{"no capacity", "wait a while"}},
-		"resources":     {started, "ResourceInitializationError: unable to pull secrets", "", nil, tail{}, []string{"could not start", "unable to pull secrets"}},
-		"exit code":     {exited, "Essential container in task exited", "", aws.Int32(2), tail{group: "/g", stream: "load/load/1"}, []string{"exit code 2", "see its log in /g, stream load/load/1"}},
-		"it says why":   {exited, "Essential container in task exited", "", aws.Int32(5), tail{failed: "s3://b/k: AccessDenied", hint: "the task role needs s3:PutObject"}, []string{"failed: s3://b/k: AccessDenied", "the task role needs"}},
-		"stopped":       {told, "Task stopped by user", "", aws.Int32(143), tail{failed: "interrupted"}, []string{"was stopped (UserInitiated: Task stopped by user)", "CloudTrail"}},
-		"no reason":     {exited, "", "", nil, tail{group: "/g", stream: "load/load/1"}, []string{"the load task stopped (EssentialContainerExited:", "its log in /g"}},
+		"well": {code: exited, reason: essential, exit: aws.Int32(0)},
+		"out of memory": {code: exited, reason: essential, exit: aws.Int32(137),
+			container: "OutOfMemoryError: Container killed due to memory usage",
+			wants:     []string{"ran out of memory", "--generators"}},
+		"image": {code: started, reason: "CannotPullContainerError: pull image manifest has been retried 5 time(s)",
+			wants: []string{"image could not be pulled", "the subnets reach ECR"}},
+		"capacity": {code: started, reason: "Capacity is unavailable at this time. Please try again later",
+			wants: []string{"no capacity", "wait a while"}},
+		"resources": {code: started, reason: "ResourceInitializationError: unable to pull secrets",
+			wants: []string{"could not start", "unable to pull secrets"}},
+		"exit code": {code: exited, reason: essential, exit: aws.Int32(2), log: tail{group: "/g", stream: "load/load/1"},
+			wants: []string{"exit code 2", "see its log in /g, stream load/load/1"}},
+		"it says why": {code: exited, reason: essential, exit: aws.Int32(5),
+			log:   tail{failed: "s3://b/k: AccessDenied", hint: "the task role needs s3:PutObject"},
+			wants: []string{"failed: s3://b/k: AccessDenied", "the task role needs"}},
+		"stopped": {code: told, reason: "Task stopped by user", exit: aws.Int32(143), log: tail{failed: "interrupted"},
+			wants: []string{"was stopped (UserInitiated: Task stopped by user)", "CloudTrail"}},
+		"no reason": {code: exited, log: tail{group: "/g", stream: "load/load/1"},
+			wants: []string{"the load task stopped (EssentialContainerExited:", "its log in /g"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			task := &types.Task{StopCode: c.code, StoppedReason: aws.String(c.reason), Containers: []types.Container{{ExitCode: c.exit}}}
@@ -78,7 +89,8 @@ func TestErrorsOfAWSAreExplained(t *testing.T) {
 		"denied":        {api("AccessDeniedException"), []string{"AWS denies it", "docs/aws-policy.json"}},
 		"throttled":     {api("ThrottlingException"), []string{"throttles the calls", "wait a minute"}},
 		"anything else": {api("ClusterNotFoundException"), []string{"ClusterNotFoundException: AWS's words"}},
-		"no answer": {fmt.Errorf("operation error: %w", &url.Error{Op: "Post", URL: "https://ecs.eu-central-1.amazonaws.com/", Err: syscall.ECONNREFUSED}),
+		"no answer": {fmt.Errorf("operation error: %w", &url.Error{Op: "Post", Err: syscall.ECONNREFUSED,
+			URL: "https://ecs.eu-central-1.amazonaws.com/"}),
 			[]string{"no answer from ecs.eu-central-1.amazonaws.com: connection refused", "AWS_REGION (eu-central-1)"}},
 		"too late": {fmt.Errorf("operation error: %w", context.DeadlineExceeded), []string{"no answer within 30s"}},
 	} {

@@ -211,8 +211,8 @@ func (f *cloudFlags) startCloud(ctx context.Context, s streams, p labctl.Place) 
 		return b.Path, err
 	}}
 	return cloud.Start(ctx, cloud.Options{Load: load, Region: f.region, Listen: f.listen, Journal: filepath.Join(p.Dir, journalName),
-		Lab: lab.Options{Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: app}, Programs: f.programs(), Dir: p.Logs(), Seed: f.seed,
-			Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err, ShareAgents: true}})
+		Lab: lab.Options{Fabric: f.fabric, Agent: f.agent, Envoy: f.envoy, App: lab.App{Command: app}, Programs: f.programs(),
+			Dir: p.Logs(), Seed: f.seed, Scale: f.scale, LinkDelay: f.delay, Timing: timing, Log: s.err, ShareAgents: true}})
 }
 
 // info asks the account for its endpoint. A lab of its own has none.

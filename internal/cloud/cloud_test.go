@@ -50,7 +50,8 @@ func TestTheAccountSaysWhatItHolds(t *testing.T) {
 	if _, err := client.CreateStack(t.Context(), input); err != nil {
 		t.Fatal(err)
 	}
-	want := []cloud.Stack{{Name: "CDKToolkit", Status: "CREATE_COMPLETE", Resources: 3}, {Name: "app", Status: "CREATE_COMPLETE", Resources: 2}}
+	want := []cloud.Stack{{Name: "CDKToolkit", Status: "CREATE_COMPLETE", Resources: 3},
+		{Name: "app", Status: "CREATE_COMPLETE", Resources: 2}}
 	var sum, kept cloud.Summary
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		sum, kept = c.Summary(), cloud.Summary{}
@@ -177,7 +178,8 @@ func TestACommandThatDoesNotListen(t *testing.T) {
 	}
 	task := out.Tasks[0]
 	reason := string(task.StopCode) + ", " + aws.ToString(task.StoppedReason)
-	for _, want := range []string{"TaskFailedToStart, Task failed to start: container App of task ", "ended before it listened on 127.0.0.1:", "exit status 1"} {
+	for _, want := range []string{"TaskFailedToStart, Task failed to start: container App of task ",
+		"ended before it listened on 127.0.0.1:", "exit status 1"} {
 		if !strings.Contains(reason, want) {
 			t.Errorf("%q lacks %q", reason, want)
 		}

@@ -57,8 +57,9 @@ func TestAProgramThatDoesNotListen(t *testing.T) {
 		command string
 		wants   []string
 	}{
-		"it ends":              {"false", []string{"container App of task", "ended before it listened on 127.0.0.1:", "exit status 1"}},
-		"it is somewhere else": {"sleep 30", []string{"container App of task", "does not listen on 127.0.0.1:", "within 300ms", "$LISTEN_ADDRESS and $PORT"}},
+		"it ends": {"false", []string{"container App of task", "ended before it listened on 127.0.0.1:", "exit status 1"}},
+		"it is somewhere else": {"sleep 30", []string{"container App of task", "does not listen on 127.0.0.1:", "within 300ms",
+			"$LISTEN_ADDRESS and $PORT"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

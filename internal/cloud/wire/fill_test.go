@@ -33,7 +33,8 @@ func TestInto(t *testing.T) {
 		properties map[string]any
 		want       string
 	}{
-		"a port that is none":     {map[string]any{"ContainerDefinitions": []any{map[string]any{"StopTimeout": "soon"}}}, "ContainerDefinitions: element 1: StopTimeout: "},
+		"a port that is none": {map[string]any{"ContainerDefinitions": []any{map[string]any{"StopTimeout": "soon"}}},
+			"ContainerDefinitions: element 1: StopTimeout: "},
 		"a list that is a text":   {map[string]any{"ContainerDefinitions": "app"}, "a list was expected"},
 		"a text that has members": {map[string]any{"Family": map[string]any{"Ref": "x"}}, "Family: members were given"},
 		"a number that has parts": {map[string]any{"Revision": "1.5"}, "a whole number of 32 bits"},

@@ -103,7 +103,8 @@ func Config(endpoint string) aws.Config {
 // create creates a stack and waits for it.
 func (a *Account) create(ctx context.Context, name, template string) error {
 	client := cloudformation.NewFromConfig(a.Config)
-	if _, err := client.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: aws.String(name), TemplateBody: aws.String(template)}); err != nil {
+	input := &cloudformation.CreateStackInput{StackName: aws.String(name), TemplateBody: aws.String(template)}
+	if _, err := client.CreateStack(ctx, input); err != nil {
 		return err
 	}
 	waiter := cloudformation.NewStackCreateCompleteWaiter(client, func(o *cloudformation.StackCreateCompleteWaiterOptions) {

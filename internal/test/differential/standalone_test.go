@@ -47,8 +47,10 @@ func TestStandaloneTasks(t *testing.T) {
 	o := differential.Options{App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric, Scale: 8, Seed: 1}
 	o.Want = func(*reach.Prediction) bool { return false }
 	for _, name := range []string{"LoadSg", "ClientSg", "AlbSg"} {
-		caller := reach.Caller{Kind: reach.CallerStandalone, Name: "a task in " + name, Groups: []topology.ID{group(name).ID}, Subnets: []topology.ID{subnets}}
-		o.Ask = append(o.Ask, differential.Question{Caller: caller, URL: "http://" + topology.Label(top.LoadBalancers[0].Origin, top.LoadBalancers[0].Name) + ":80"})
+		caller := reach.Caller{Kind: reach.CallerStandalone, Name: "a task in " + name,
+			Groups: []topology.ID{group(name).ID}, Subnets: []topology.ID{subnets}}
+		lb := top.LoadBalancers[0]
+		o.Ask = append(o.Ask, differential.Question{Caller: caller, URL: "http://" + topology.Label(lb.Origin, lb.Name) + ":80"})
 		for _, s := range top.Services {
 			if len(s.LoadBalancers) > 0 {
 				o.Ask = append(o.Ask, differential.Question{Caller: caller, URL: "http://" + topology.Label(s.Origin, s.Name) + ":80"})
