@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"github.com/hoplab/hoplab/internal/cli"
 	"github.com/hoplab/hoplab/internal/cloud/container"
@@ -67,6 +68,42 @@ func TestRun(t *testing.T) {
 		Family: aws.String("LoadTaskDefinitionD79E16D5")})
 	if err != nil || len(out.TaskArns) != 0 {
 		t.Errorf("load tasks that still run: %v, %v", out, err)
+	}
+	t.Run("repeated", d.repeatsRunTask)
+}
+
+// repeatsRunTask: a client token names one request, and a place that is not there is
+// refused.
+func (d *deployed) repeatsRunTask(t *testing.T) {
+	client := ecs.NewFromConfig(d.config)
+	run := func(count int32, token, group string) (string, error) {
+		in := &ecs.RunTaskInput{Cluster: aws.String("hoplab"), TaskDefinition: aws.String("LoadTaskDefinitionD79E16D5"), Count: aws.Int32(count),
+			ClientToken: aws.String(token)}
+		if group != "" {
+			in.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{
+				Subnets: []string{}, SecurityGroups: []string{group}}}
+		}
+		out, err := client.RunTask(t.Context(), in)
+		if err != nil {
+			return "", err
+		}
+		return aws.ToString(out.Tasks[0].TaskArn), nil
+	}
+	first, err := run(1, "one", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := run(1, "one", ""); err != nil || again != first {
+		t.Errorf("the same request gave %s, %v; want %s", again, err, first)
+	}
+	if other, err := run(1, "two", ""); err != nil || other == first {
+		t.Errorf("another token gave %s, %v; want a task of its own", other, err)
+	}
+	if _, err := run(2, "one", ""); err == nil || !strings.Contains(err.Error(), "ConflictException") {
+		t.Errorf("another request with a token in use: %v", err)
+	}
+	if _, err := run(1, "three", "sg-nobody"); err == nil || !strings.Contains(err.Error(), "the account has no security group sg-nobody") {
+		t.Errorf("a security group that is not there: %v", err)
 	}
 }
 
