@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/change"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
@@ -68,10 +67,10 @@ func (l runningLab) Status() (*lab.Status, error) {
 	return &st, err
 }
 
-func (l runningLab) Curl(c lab.Caller, url string, limit time.Duration) (call.Observation, error) {
-	var o call.Observation
-	err := l.f.call(labctl.Request{Op: labctl.OpCurl, Caller: c, URL: url, Timeout: limit}, &o)
-	return o, err
+func (l runningLab) Trace(c lab.Caller, url string, limit time.Duration) (lab.Trace, error) {
+	var tr lab.Trace
+	err := l.f.call(labctl.Request{Op: labctl.OpTrace, Caller: c, URL: url, Timeout: limit}, &tr)
+	return tr, err
 }
 
 func (l runningLab) info() (labctl.Made, error) {

@@ -24,8 +24,8 @@ import (
 // answer, with its default of 6 retries of the SYN.
 const kernelGivesUp = 127 * time.Second
 
-// CurlHeader is what Curl sends beside Host.
-func CurlHeader() http.Header {
+// curlHeader is what Curl sends beside Host.
+func curlHeader() http.Header {
 	return http.Header{"User-Agent": {"curl/8.5.0"}, "Accept": {"*/*"}}
 }
 
@@ -34,6 +34,11 @@ func CurlHeader() http.Header {
 // exist; everything that a real caller could see is an Observation. ctx bounds
 // the call as -m does.
 func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (call.Observation, error) {
+	return l.curl(ctx, c, rawURL, curlHeader())
+}
+
+// curl is Curl with that header.
+func (l *Lab) curl(ctx context.Context, c Caller, rawURL string, header http.Header) (call.Observation, error) {
 	start := time.Now()
 	see := func(o call.Observation) (call.Observation, error) {
 		o.Elapsed = l.clock.Modelled(time.Since(start))
@@ -64,7 +69,7 @@ func (l *Lab) Curl(ctx context.Context, c Caller, rawURL string) (call.Observati
 	if err != nil {
 		return call.Observation{}, err
 	}
-	req.Header = CurlHeader()
+	req.Header = header
 	resp, err := tr.RoundTrip(req)
 	if err != nil && !connected.Load() && timedOut(err) {
 		none = &DialError{Reason: TimedOut, Host: req.URL.Hostname(), Port: d.Logical.Port()}

@@ -37,6 +37,7 @@ const (
 	OpInfo     = "info"     // Info
 	OpStatus   = "status"   // lab.Status
 	OpCurl     = "curl"     // call.Observation
+	OpTrace    = "trace"    // lab.Trace
 	OpDial     = "dial"     // lab.DialInfo
 	OpKill     = "kill"     // kill -9 of a task, an agent or a load balancer
 	OpDrain    = "drain"    // stop one task in good order

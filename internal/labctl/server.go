@@ -170,11 +170,14 @@ func (s *server) answer(ctx context.Context, conn *net.UnixConn, r Request, file
 		return s.lab.Status(), nil
 	case OpDial:
 		return s.lab.DialInfo(r.Caller, r.URL)
-	case OpCurl:
+	case OpCurl, OpTrace:
 		if r.Timeout > 0 {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, r.Timeout)
 			defer cancel()
+		}
+		if r.Op == OpTrace {
+			return s.lab.Trace(ctx, r.Caller, r.URL)
 		}
 		return s.lab.Curl(ctx, r.Caller, r.URL)
 	case OpApply:

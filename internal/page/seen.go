@@ -39,8 +39,19 @@ type Hop struct {
 	// Ms is how long the hop waited for the answer of the next one, or an app took,
 	// in modelled milliseconds; null where the hop does not know it of this one request.
 	Ms *float64 `json:"ms"`
-	// Log are the hop's access-log lines of the request.
-	Log []string `json:"log,omitempty"`
+	// Log are the hop's access-log lines of the request; NoLog says why there are none.
+	Log   []string `json:"log,omitempty"`
+	NoLog string   `json:"no_log,omitempty"`
+	Heads Heads    `json:"heads"`
+}
+
+// Heads are the heads of a request and of its answer as they came to a hop and
+// as they left it, a line each; nil where nobody saw them.
+type Heads struct {
+	RequestIn   []string `json:"request_in,omitempty"`
+	RequestOut  []string `json:"request_out,omitempty"`
+	ResponseIn  []string `json:"response_in,omitempty"`
+	ResponseOut []string `json:"response_out,omitempty"`
 }
 
 // Shown is the request that a page shows as it opens.

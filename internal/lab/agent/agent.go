@@ -15,6 +15,13 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/h1"
 	"github.com/hoplab/hoplab/internal/lab/inject"
+	"github.com/hoplab/hoplab/internal/lab/relay"
+)
+
+// The agent's listeners, as relay.Heads name them.
+const (
+	PartEgress  = "egress"
+	PartIngress = "ingress"
 )
 
 // Agent is a running agent.
@@ -24,6 +31,7 @@ type Agent struct {
 	clock clock.Clock
 	spin  *inject.Spinner
 	log   *accessLog
+	tap   relay.Tap
 
 	ingress   []*endpoint
 	egress    map[netip.AddrPort]*endpoint
@@ -218,6 +226,16 @@ func (a *Agent) endpoints() []*endpoint {
 	}
 	return out
 }
+
+// Watch keeps the heads of HTTP requests with that X-Request-Id from now on.
+func (a *Agent) Watch(id string) { a.tap.Watch(id) }
+
+// Heads returns what was kept since Watch, and ends that. Heads.Part is PartEgress or
+// PartIngress, by the listener that the request came to.
+func (a *Agent) Heads(id string) []relay.Heads { return a.tap.Take(id) }
+
+// Flush writes to the access log what waits to be written.
+func (a *Agent) Flush() { a.log.flush() }
 
 // Drain stops taking connections from outside the task, as the agent does
 // when its task stops; calls from the task still go out. As after Envoy's

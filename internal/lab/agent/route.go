@@ -71,6 +71,10 @@ func (a *Agent) newRoute(c *cluster, worker int, t Timeouts, s *stats, ingress b
 	}
 	for server, lim := range map[*relay.Server]h1.Limits{&r.server: limits, &r.streams: ofStreams} {
 		server.Handler, server.Limits, server.Idle = r, lim, r.idle
+		server.Tap, server.Part = &a.tap, PartEgress
+		if ingress {
+			server.Part = PartIngress
+		}
 	}
 	r.server.Counted = func(in, out int64) { s.bytesIn.Add(in); s.bytesOut.Add(out) }
 	r.server.Opened, r.server.Closed, r.server.Partial = s.opened, s.closed, r.partial

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab/clock"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
 // Node is a running node.
@@ -16,6 +17,7 @@ type Node struct {
 	idle  time.Duration // real
 
 	notify func(HealthChange)
+	tap    relay.Tap
 
 	mu    sync.Mutex // for Configure, Update and Close
 	setup atomic.Pointer[setup]
@@ -80,6 +82,12 @@ func (a *Node) Update(u Update) {
 		}
 	}
 }
+
+// Watch keeps the heads of requests with that X-Request-Id from now on.
+func (a *Node) Watch(id string) { a.tap.Watch(id) }
+
+// Heads returns what was kept since Watch, and ends that.
+func (a *Node) Heads(id string) []relay.Heads { return a.tap.Take(id) }
 
 func (a *Node) sweep() {
 	defer a.wg.Done()

@@ -40,6 +40,7 @@ func (n *Node) newListener(cfg Listener) (*listener, error) {
 	}
 	l.proto = []byte("X-Forwarded-Proto: " + scheme + "\r\nX-Forwarded-Port: " + itoa(int(cfg.Port)) + "\r\n")
 	l.server.Handler, l.server.Limits, l.server.Idle = l, limits, n.idle
+	l.server.Tap, l.server.Part = &n.tap, "alb"
 	l.server.Opened = func() { l.stats.connections.Add(1) }
 	return l, nil
 }

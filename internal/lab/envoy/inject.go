@@ -65,13 +65,19 @@ func (g *generator) injectionLog() []*accesslogv3.AccessLog {
 	}}
 }
 
-// injected reads what was delayed so far. Envoy writes its logs once a second
-// and when it is told to open them again.
+// Flush has Envoy write to its logs what waits to be written. It does so by
+// itself once a second; a line may take some milliseconds more to be in its file.
+func (p *Proxy) Flush() error {
+	_, err := p.ask(context.Background(), http.MethodPost, "/reopen_logs")
+	return err
+}
+
+// injected reads what was delayed so far.
 func (p *Proxy) injected() (c inject.Count, err error) {
 	if p.cfg.Inject == nil || p.cfg.Inject.Spin == 0 {
 		return c, nil
 	}
-	if _, err := p.ask(context.Background(), http.MethodPost, "/reopen_logs"); err != nil {
+	if err := p.Flush(); err != nil {
 		return c, err
 	}
 	f, err := os.Open(p.at.InjectLog)

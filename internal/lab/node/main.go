@@ -11,6 +11,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/jsonlines"
+	"github.com/hoplab/hoplab/internal/lab/relay"
 	"github.com/hoplab/hoplab/internal/printable"
 )
 
@@ -95,8 +96,35 @@ func (n *server) do(req Request) (any, error) {
 			return nil, n.agent.Drain()
 		}
 		return nil, nil
+	case OpWatch, OpHeads:
+		return n.watch(req)
+	case OpFlush:
+		if n.agent != nil {
+			return nil, n.agent.Flush()
+		}
+		return nil, nil
 	}
 	return nil, fmt.Errorf("unknown operation %q", req.Op)
+}
+
+// watch keeps the heads of one request, or answers with them.
+func (n *server) watch(req Request) (any, error) {
+	var id string
+	if err := json.Unmarshal(req.Body, &id); err != nil {
+		return nil, err
+	}
+	var hop interface {
+		Watch(id string)
+		Heads(id string) []relay.Heads
+	} = n.agent
+	if n.alb != nil {
+		hop = n.alb
+	}
+	if req.Op == OpHeads {
+		return hop.Heads(id), nil
+	}
+	hop.Watch(id)
+	return nil, nil
 }
 
 func (n *server) start(body json.RawMessage) (any, error) {

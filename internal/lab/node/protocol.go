@@ -38,6 +38,9 @@ const (
 
 	OpStatus Op = "status" // answers alb.Status or agent.Status
 	OpDrain  Op = "drain"  // stop taking new work from outside
+	OpWatch  Op = "watch"  // keep the heads of requests with the X-Request-Id in the body
+	OpHeads  Op = "heads"  // end that; answers []relay.Heads
+	OpFlush  Op = "flush"  // write to the access log what waits to be written
 	OpEnd    Op = "end"    // end the agent of a slot; the process goes on
 )
 

@@ -9,6 +9,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/lab/envoy"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
+	"github.com/hoplab/hoplab/internal/lab/relay"
 	"github.com/hoplab/hoplab/internal/printable"
 )
 
@@ -25,6 +26,12 @@ type sidecar interface {
 	Moved() error
 	Status() (agent.Status, error)
 	Drain() error
+	// Watch keeps the heads of requests with that X-Request-Id, until Heads; an
+	// Envoy tells of none.
+	Watch(id string)
+	Heads(id string) []relay.Heads
+	// Flush writes to the access log what waits to be written.
+	Flush() error
 	Close()
 }
 
@@ -35,12 +42,16 @@ func (o labAgent) Update(u agent.Update) error   { o.Agent.Update(u); return nil
 func (o labAgent) Moved() error                  { return nil }
 func (o labAgent) Status() (agent.Status, error) { return o.Agent.Status(), nil }
 func (o labAgent) Drain() error                  { o.Agent.Drain(); return nil }
+func (o labAgent) Flush() error                  { o.Agent.Flush(); return nil }
 
 // envoyAgent is an Envoy, in a process that ends with this one.
 type envoyAgent struct {
 	*envoy.Proxy
 	closing chan struct{}
 }
+
+func (f envoyAgent) Watch(string)               {}
+func (f envoyAgent) Heads(string) []relay.Heads { return nil }
 
 func (f envoyAgent) Close() {
 	close(f.closing)

@@ -32,6 +32,7 @@ type Exchange struct {
 	BytesIn, BytesOut int64
 
 	server    *Server
+	heads     *Heads  // where its heads go that are watched for; nil for nowhere
 	body      h1.Body // the request's
 	replied   int64   // size of the hop's own response body
 	tunnelled [2]int64
@@ -114,6 +115,7 @@ func (x *Exchange) begin() {
 	x.home = nil
 	x.upload, x.broken, x.reset, x.started, x.unused, x.orderly, x.later, x.cut = nil, false, false, false, false, false, false, false
 	x.BytesIn, x.BytesOut = int64(x.Req.Bytes), 0
+	x.heads = x.server.Tap.begin(x)
 }
 
 // bare reports whether bodies are taken out of their framing and framed anew.
@@ -152,6 +154,9 @@ func (x *Exchange) OfStream() bool { return x.Down.InMemory() }
 // connections end, as after a 101 (Switching Protocols).
 func (x *Exchange) Tunnel(head []byte, idle time.Duration) {
 	x.broken, x.started = true, true
+	if x.heads != nil {
+		x.keep(responseOut, written(head))
+	}
 	up := x.Up
 	if x.upload == nil && x.write(head) == nil {
 		x.Down.ReadBy(time.Time{})
@@ -185,6 +190,9 @@ func (x *Exchange) Continue() error {
 // Reply sends a response that the hop makes itself. head is complete with its
 // empty line. It reports whether the connection may carry another exchange.
 func (x *Exchange) Reply(head, body []byte) bool {
+	if x.heads != nil {
+		x.keep(responseOut, written(head))
+	}
 	x.Out = append(append(x.Out[:0], head...), body...)
 	x.started = true
 	x.replied = int64(len(body))
@@ -228,6 +236,9 @@ func (x *Exchange) Send(head []byte) error {
 		return &Error{Side: Downstream, Phase: Sending, Err: err}
 	}
 	x.BytesIn += int64(len(p))
+	if x.heads != nil {
+		x.keep(requestOut, written(head))
+	}
 	head = x.frameRequest(head, p)
 	x.Out = head
 	if _, err := x.Up.Write(head); err != nil {

@@ -28,6 +28,9 @@ func (x *Exchange) Await(lim h1.Limits, wait, idle time.Duration) error {
 		case err == nil && x.Resp.Status < 200 && x.Resp.Status != 101:
 			continue
 		case err == nil:
+			if x.heads != nil {
+				x.keep(responseIn, responseText(&x.Resp))
+			}
 			x.settleIfDone()
 			return x.late(wait)
 		case !h1.IsTimeout(err):
@@ -88,6 +91,9 @@ func (x *Exchange) overdue(now time.Time, wait, idle time.Duration) error {
 func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Duration) error {
 	x.respBody = h1.ResponseBody(&x.Resp, x.isHead)
 	x.dechunker = h1.Dechunker{}
+	if x.heads != nil {
+		x.keep(responseOut, written(head))
+	}
 	b := &x.respBody
 	switch {
 	case x.bare():

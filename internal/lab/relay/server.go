@@ -54,6 +54,10 @@ type Server struct {
 	// Counted, if set, is told how many bytes connections have received and
 	// sent, after each exchange and at the end.
 	Counted func(in, out int64)
+	// Tap, if set, keeps the heads of requests that are watched for; Part names
+	// the server in what it keeps.
+	Tap  *Tap
+	Part string
 
 	mu       sync.Mutex
 	conns    map[*serverConn]struct{}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/page/live"
 	"github.com/hoplab/hoplab/internal/reach"
@@ -35,10 +34,10 @@ func (l inProcess) Status() (*lab.Status, error) {
 	return &st, nil
 }
 
-func (l inProcess) Curl(c lab.Caller, url string, limit time.Duration) (call.Observation, error) {
+func (l inProcess) Trace(c lab.Caller, url string, limit time.Duration) (lab.Trace, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	return l.Lab.Curl(ctx, c, url)
+	return l.Lab.Trace(ctx, c, url)
 }
 
 // start runs a topology in a lab whose timers are 20 times as fast, and serves its page.
@@ -108,6 +107,7 @@ func known(t *testing.T, name string) (situation.Situation, *topology.Topology) 
 	if !ok {
 		t.Fatalf("no situation %s", name)
 	}
+	s.Config.AccessLog = "JSON"
 	top, err := s.Config.Topology()
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,22 @@ async function propose(page, host, label, value) {
   await page.locator('.forecast, .differs[role=alert]').first().waitFor();
 }
 
+// passages opens what each hop of an answer kept: the heads that it got and
+// sent, and the line of its access log.
+async function passages(page) {
+  for (const summary of await page.locator('.seen summary').all()) await summary.click();
+  const stop = (name) => page.locator('.seen .stop', { hasText: name });
+  for (const [name, ...texts] of [
+    ['Alb', 'GET / HTTP/1.1', 'X-Amzn-Trace-Id: Root=', 'HTTP/1.1 200 OK', 'access log: the lab\'s load balancer writes none'],
+    ['agent of AppService', 'x-envoy-expected-rq-timeout-ms: 15000', 'x-envoy-upstream-service-time: ', 'response_code', 'request_id'],
+    ['app of AppService', 'x-request-id: ', 'X-Hoplab-App: ', 'request_time'],
+  ]) for (const text of texts) await has(page, `the passage of ${name}`, '.seen .stop', new RegExp(`^\\s*${name}[^]*${escaped(text)}`), 1000);
+  const id = /request_id\s*([-0-9a-f]{36})/.exec(await stop('agent of AppService').first().innerText())?.[1];
+  if (!id || !(await stop('Alb').first().innerText()).includes(id)) wrong(`the agent's log has the request ${id}, which is not what the load balancer got`);
+}
+
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
 // Requests by clicking, while another window watches.
 for (const given of job.sends ?? []) {
   const a = await open(given.url, desk), b = await open(given.url, { ...phone, bypassCSP: true });
@@ -51,8 +67,9 @@ for (const given of job.sends ?? []) {
 // The needless hop, and the change that takes it away.
 if (job.hop) {
   const a = await open(job.hop, { ...desk, colorScheme: 'dark', bypassCSP: true });
-  const ask = { caller: 'an admitted caller', url: 'http://Alb/', want: ['status 200', 'agent of AppService', 'app of AppService', 'redirected inside the task', 'Access log', 'As predicted'] };
+  const ask = { caller: 'an admitted caller', url: 'http://Alb/', want: ['status 200', 'agent of AppService', 'app of AppService', 'redirected inside the task', 'As predicted'] };
   await put(a, ask);
+  await passages(a);
   await accessible(a, 'a request that arrived');
   await propose(a, 'AppService', 'ingressPortOverride', '8080');
   await has(a, 'the forecast', '.forecast .diff', '+ ServiceConnectConfiguration.Services[0].IngressPortOverride: 8080');

@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hoplab/hoplab/internal/call"
 	"github.com/hoplab/hoplab/internal/change"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/page"
@@ -26,8 +25,8 @@ import (
 // Lab is the running lab. Its methods are safe for concurrent use.
 type Lab interface {
 	Status() (*lab.Status, error)
-	// Curl bounds the call with limit, real time.
-	Curl(c lab.Caller, url string, limit time.Duration) (call.Observation, error)
+	// Trace bounds the call with limit, real time.
+	Trace(c lab.Caller, url string, limit time.Duration) (lab.Trace, error)
 	// Made stands for what the lab is made of now: another text, another deployment.
 	Made() (string, error)
 	// Source reads what the lab is made of.

@@ -110,12 +110,12 @@ func (s *still) Status() (*lab.Status, error) {
 	return &st, s.down
 }
 
-func (s *still) Curl(lab.Caller, string, time.Duration) (call.Observation, error) {
+func (s *still) Trace(lab.Caller, string, time.Duration) (lab.Trace, error) {
 	if s.waits != nil {
 		s.waits <- struct{}{} // that it was asked
 		<-s.waits
 	}
-	return call.Observation{Status: 503, Body: "no healthy upstream"}, nil
+	return lab.Trace{Seen: call.Observation{Status: 503, Body: "no healthy upstream"}}, nil
 }
 
 // Kill lets the lab go away for a while.

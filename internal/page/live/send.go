@@ -57,15 +57,17 @@ func (s *Server) send(ctx context.Context, q question) (*page.Answer, error) {
 	}
 	logs := lengths(before)
 	begun := time.Now()
-	o, err := s.lab.Curl(lab.Caller{Service: who.Service}, target, patience)
+	tr, err := s.lab.Trace(lab.Caller{Service: who.Service}, target, patience)
 	if err != nil {
 		return nil, err
 	}
-	a.Seen = &page.Seen{URL: target, Sent: lab.CurlHeader(), Status: o.Status, Header: o.Header,
+	o := tr.Seen
+	a.Seen = &page.Seen{URL: target, Sent: tr.Sent, Status: o.Status, Header: o.Header,
 		Body: o.Body[:min(len(o.Body), bodyShown)], Error: o.Error, Elapsed: o.Elapsed.Seconds(), Took: time.Since(begun).Seconds()}
 	if a.Seen.Hops, err = s.passed(before, logs, o.Header.Get("X-Hoplab-App") != ""); err != nil {
 		return nil, err
 	}
+	told(a.Seen.Hops, tr.Passages, d.top)
 	a.Differs = differs(predicted, o, target != q.URL)
 	return a, nil
 }

@@ -22,7 +22,8 @@ export interface Made { label: string; diff: DiffLine[]; copy: Copies }
 export interface Effect { caller: string; url: string; what: string; was: string; is: string; before: Outcome; after: Outcome; likely?: boolean }
 export interface Forecast { made: Made; effects: Effect[]; left_out?: number }
 export interface Shown { caller: string; path?: Path; answer?: Answer }
-export interface Hop { host: string; part: string; name: string; n: number; ms: number | null; log?: string[] }
+export interface Hop { host: string; part: string; name: string; n: number; ms: number | null; log?: string[]; no_log?: string; heads: Heads }
+export interface Heads { request_in?: string[]; request_out?: string[]; response_in?: string[]; response_out?: string[] }
 export type Header = Record<string, string[]>;
 export interface Seen {
   url: string;

@@ -1,7 +1,8 @@
 // What really happened to a request: hop by hop, with the time, what decided it,
 // the headers and the access log.
+import { Diff } from './changes';
 import { post } from './post';
-import { time, through, type Answer, type Header, type Hop, type Path, type Stop } from './model';
+import { time, through, type Answer, type DiffLine, type Header, type Hop, type Path, type Stop } from './model';
 
 export const send = (caller: string, url: string) => post<Answer>('send', { caller, url });
 
@@ -42,9 +43,35 @@ function HopItem({ hop: h, stop }: { hop: Hop; stop?: Stop }) {
       <span class="state">{h.ms !== null ? (h.part === 'app' ? `took ${time(h.ms / 1000)}` : `waited ${time(h.ms / 1000)} for what is behind it`) : 'passed'}{h.n > 1 ? `, counted ${h.n} times` : ''}</span>
       {stop?.through && <span class="rule">{through[stop.through] ?? stop.through}</span>}
       {stop?.admits?.map((a) => <span class="rule">let in by {a}</span>)}
+      <HeadsView title="Headers of the request" was={h.heads.request_in} is={h.heads.request_out} />
+      <HeadsView title="Headers of the answer" was={h.heads.response_in} is={h.heads.response_out} />
       {h.log?.map((l) => <details><summary>Access log</summary><LogLine line={l} /></details>)}
+      {h.no_log && <span class="rule">access log: {h.no_log}</span>}
     </li>
   );
+}
+
+// HeadsView shows a head as it came to a hop and as it left it: what went on as
+// it came, what was taken out, and what was put in.
+function HeadsView({ title, was, is }: { title: string; was?: string[]; is?: string[] }) {
+  const lines = turned(was, is);
+  if (lines.length === 0) return null;
+  const changed = lines.filter((l) => l.sign !== ' ').length;
+  return (
+    <details><summary>{title}{was && is ? (changed ? ', in − and out +' : ', as they came') : is ? ', out' : ', in'}</summary>
+      <Diff lines={lines} />
+    </details>
+  );
+}
+
+// turned compares two heads line by line; a field's name means the same in any letters.
+function turned(was?: string[], is?: string[]): DiffLine[] {
+  if (!was || !is) return (was ?? is ?? []).map((text) => ({ sign: ' ', text }));
+  const key = (l: string, i: number) => (i === 0 ? l : l.slice(0, l.indexOf(':')).toLowerCase() + l.slice(l.indexOf(':')));
+  const before = new Set(was.map(key)), after = new Set(is.map(key));
+  const gone = was.filter((l, i) => !after.has(key(l, i))).map((text) => ({ sign: '-', text }));
+  const there = is.map((text, i) => ({ sign: before.has(key(text, i)) ? ' ' : '+', text }));
+  return gone.length && gone[0].text === was[0] ? [...gone, ...there] : [...there.slice(0, 1), ...gone, ...there.slice(1)];
 }
 
 // LogLine shows the fields of a JSON line that say something, and any other line as it is.
