@@ -26,7 +26,7 @@ var picture = flag.Bool("picture", false, "take the README's picture anew, in Te
 
 const pictureFile = "../../docs/explain-page.png"
 
-func model(t *testing.T, top *topology.Topology) *page.Model {
+func model(t testing.TB, top *topology.Topology) *page.Model {
 	t.Helper()
 	p, err := reach.New(top, reach.Options{MaxPairs: 10_000})
 	if err != nil {
@@ -169,7 +169,7 @@ func TestPagesInABrowser(t *testing.T) {
 	}
 }
 
-func written(t *testing.T, top *topology.Topology) string {
+func written(t testing.TB, top *topology.Topology) string {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "page.html"))
 	if err != nil {

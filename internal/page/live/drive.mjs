@@ -3,37 +3,7 @@
 // the addresses of labs that are changed, or go away.
 import { readFileSync } from 'node:fs';
 import { accessible, browser, fits, has, job, picture, watched, wrong } from '../browser.mjs';
-
-const desk = { viewport: { width: 1280, height: 900 } }, phone = { viewport: { width: 390, height: 844 } };
-
-async function open(url, options) {
-  const page = await watched(`${url} at ${options.viewport.width}`, new URL(url).origin, options);
-  await page.goto(url);
-  await page.locator('.live').waitFor();
-  return page;
-}
-
-async function put(page, s) {
-  await page.getByRole('combobox', { name: 'Caller', exact: true }).selectOption({ label: s.caller });
-  await page.getByLabel('URL', { exact: true }).fill(s.url);
-  await page.getByRole('button', { name: 'Send', exact: true }).click();
-  await page.locator('.seen').waitFor({ timeout: 60_000 });
-  const got = await page.locator('.seen').innerText();
-  for (const want of s.want) if (!got.includes(want)) wrong(`${s.url}: no ${JSON.stringify(want)} in ${JSON.stringify(got)}`);
-  for (const not of s.not ?? []) if (got.includes(not)) wrong(`${s.url}: ${JSON.stringify(not)} in ${JSON.stringify(got)}`);
-  await page.getByRole('button', { name: 'Send', exact: true }).waitFor();
-}
-
-async function propose(page, host, label, value) {
-  if (!(await page.locator('#offers-title', { hasText: host }).count())) await page.locator('button.host', { hasText: host }).first().click();
-  const form = page.locator('.offers form').filter({ hasText: label });
-  if (value === '') await form.getByRole('button', { name: /^Without/ }).click();
-  else {
-    await form.getByRole('textbox').fill(value);
-    await form.getByRole('button', { name: /^Try/ }).click();
-  }
-  await page.locator('.forecast, .differs[role=alert]').first().waitFor();
-}
+import { desk, open, phone, propose, put } from './clicks.mjs';
 
 // passages opens what each hop of an answer kept: the heads that it got and
 // sent, and the line of its access log.
