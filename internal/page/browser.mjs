@@ -41,7 +41,18 @@ export async function has(page, where, selector, text, timeout = 60_000) {
   });
 }
 
-// picture keeps how a window looks where HOPLAB_PICTURES names a directory.
+// picture keeps how a window looks, at a desk's and a phone's width in both themes,
+// where HOPLAB_PICTURES names a directory.
 export async function picture(page, name) {
-  if (process.env.HOPLAB_PICTURES) await page.screenshot({ path: `${process.env.HOPLAB_PICTURES}/${name}.png`, fullPage: true });
+  if (!process.env.HOPLAB_PICTURES) return;
+  const size = page.viewportSize(), theme = await page.evaluate(() => (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'));
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: size.height });
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: `${process.env.HOPLAB_PICTURES}/${name}-${colorScheme}-${width}.png`, fullPage: true });
+    }
+  }
+  await page.emulateMedia({ colorScheme: theme });
+  await page.setViewportSize(size);
 }

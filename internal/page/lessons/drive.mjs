@@ -22,13 +22,13 @@ await has(a, 'needless-hop', '.judged', 'Not as you predicted: Yes. The agent ta
 await has(a, 'needless-hop', '.judged', 'You saw where it ends: the app of AppService');
 await has(a, 'needless-hop', '.act', 'client → alb → agent → app');
 await accessible(a, 'a lesson that ran');
-await picture(a, 'lesson-1280');
+await picture(a, 'lesson');
 await a.getByRole('button', { name: 'The next lesson' }).click();
 await has(a, 'the next lesson', 'h1', 'What an override changes');
 
 // One that AWS refuses, and a situation, on a phone in the dark.
 const b = await open({ viewport: { width: 390, height: 844 }, colorScheme: 'dark', bypassCSP: true });
-await picture(b, 'lessons-dark-390');
+await picture(b, 'lessons');
 await fits(b, 'the list on a phone');
 await b.getByRole('button', { name: 'A port that the agent may not have' }).click();
 await b.getByRole('radio', { name: 'The deployment is refused' }).check();
@@ -44,5 +44,5 @@ await b.getByRole('button', { name: 'Run it and see' }).click();
 await has(b, 'the situation', '.judged', 'You saw where it ends: a task without Service Connect', 120_000);
 await has(b, 'the situation', '.act', 'Could not resolve host');
 await fits(b, 'a situation that ran on a phone');
-await picture(b, 'situation-dark-390');
+await picture(b, 'situation');
 await browser.close();

@@ -40,6 +40,7 @@ if (job.hop) {
   const ask = { caller: 'an admitted caller', url: 'http://Alb/', want: ['status 200', 'agent of AppService', 'app of AppService', 'redirected inside the task', 'As predicted'] };
   await put(a, ask);
   await passages(a);
+  await picture(a, 'passages');
   await accessible(a, 'a request that arrived');
   await propose(a, 'AppService', 'ingressPortOverride', '8080');
   await has(a, 'the forecast', '.forecast .diff', '+ ServiceConnectConfiguration.Services[0].IngressPortOverride: 8080');
@@ -47,7 +48,7 @@ if (job.hop) {
   await a.getByRole('button', { name: 'CloudFormation' }).click();
   await has(a, 'as CloudFormation', '.copyas pre', 'IngressPortOverride: 8080');
   await accessible(a, 'a forecast');
-  await picture(a, 'change-dark-1280');
+  await picture(a, 'change');
   await a.getByRole('button', { name: 'Apply to the lab' }).click();
   await has(a, 'applied', '.changed', 'none → 8080');
   await a.locator('.rolling').waitFor({ state: 'detached', timeout: 90_000 });
@@ -62,7 +63,7 @@ if (job.hop) {
   await has(file, 'the file', '.seen', 'status 200');
   await has(file, 'the file', '.changed', 'none → 8080');
   if (await file.locator('.offers, .live, .changed button:visible').count()) wrong('the file offers what only a lab can do');
-  await picture(file, 'share-1280');
+  await picture(file, 'share');
 }
 
 // A rule that is taken away in one window and given back in the other.
@@ -75,11 +76,11 @@ if (job.rule) {
   await a.getByRole('button', { name: 'Apply to the lab' }).click();
   await has(b, 'the other browser', '.changed', '8080 → none');
   await put(a, { ...ask, want: ['upstream request timeout', 'fast-forwarded', 'As predicted'] });
-  await picture(a, 'timeout-1280');
+  await picture(a, 'timeout');
   await b.locator('button.host', { hasText: 'AppService' }).first().click();
   await fits(b, 'a phone with a change');
   await accessible(b, 'a phone with a change');
-  await picture(b, 'changed-390');
+  await picture(b, 'changed');
   await b.getByRole('button', { name: 'Undo the last change' }).click();
   await b.getByRole('button', { name: 'Take it back' }).click();
   await a.locator('.changed').waitFor({ state: 'detached', timeout: 30_000 });

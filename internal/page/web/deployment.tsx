@@ -19,12 +19,14 @@ export function Deployment({ first: model0 }: { first: Model }) {
   const [answer, setAnswer] = useState<Answer | undefined>(model0.shown?.answer);
   const [waiting, setWaiting] = useState(false);
   const [trip, setTrip] = useState<Trip>();
+  const [at, setAt] = useState('');
   const choose = (p: Path | undefined, asked = '') => {
     setPath(p);
     setMissing(p ? '' : asked);
     setHost('');
     setAnswer(undefined);
     setTrip(undefined);
+    setAt('');
   };
   const go = (a: Answer) => {
     if (!a.seen) return;
@@ -60,7 +62,7 @@ export function Deployment({ first: model0 }: { first: Model }) {
         <div class="columns">
           <div class="left">
             <Ask key={caller} model={model} caller={caller} setCaller={from} path={path} choose={choose} send={model.live ? sendIt : undefined} waiting={waiting} />
-            <NetworkMap map={model.map} path={path} trip={trip} selected={host} select={(id) => setHost(id === host ? '' : id)} />
+            <NetworkMap map={model.map} path={path} trip={trip} arrive={setAt} selected={host} select={(id) => setHost(id === host ? '' : id)} />
             {model.live && <p class="hint">Choose a host on the map to change it. <Share shown={{ caller, path, answer }} /></p>}
             {chosen && model.live && <Offers key={chosen.id} model={model} host={chosen} propose={changing.propose} kill={changing.kill} busy={changing.busy} />}
           </div>
@@ -70,7 +72,7 @@ export function Deployment({ first: model0 }: { first: Model }) {
             {changing.forecast && <ForecastPanel forecast={changing.forecast} undo={!changing.asked} apply={changing.apply} cancel={changing.cancel} busy={changing.busy} />}
             {model.changing && <Changed made={model.changing.made} rolling={changing.rolling} undo={model.live ? () => changing.propose() : undefined} busy={changing.busy} />}
             {chosen && <HostPanel host={chosen} />}
-            {answer && <div role="status"><SeenPanel answer={answer} path={path} again={() => go(answer)} /></div>}
+            {answer && <div role="status"><SeenPanel answer={answer} path={path} at={at} again={() => go(answer)} /></div>}
             {path && <PathPanel path={path} />}
             {!path && <p class="panel">{missing ? `This file holds no prediction for ${missing} from this caller. hoplab explain with --from and --to makes one that does; the requests it holds stand above.` : 'No request is predicted.'}</p>}
           </div>

@@ -8,9 +8,9 @@ import type { Host, MapModel, Path } from './model';
 // answered, and how long its caller waited. n tells one from the next.
 export interface Trip { n: number; hosts: string[]; good: boolean; seconds: number }
 
-interface Props { map: MapModel; path?: Path; trip?: Trip; selected?: string; select: (id: string, part: string) => void; picked?: string; label?: string }
+interface Props { map: MapModel; path?: Path; trip?: Trip; arrive?: (host: string) => void; selected?: string; select: (id: string, part: string) => void; picked?: string; label?: string }
 
-export function NetworkMap({ map, path, trip, selected, select, picked, label }: Props) {
+export function NetworkMap({ map, path, trip, arrive, selected, select, picked, label }: Props) {
   const frame = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {
@@ -60,7 +60,7 @@ export function NetworkMap({ map, path, trip, selected, select, picked, label }:
               <b>{s.n}</b> {s.port}{s.state === 'closed' ? ' ✕' : s.state === 'unknown' ? ' ?' : ''}
             </span>
           ))}
-          {trip && <Dot key={trip.n} layout={l} trip={trip} />}
+          {trip && <Dot key={trip.n} layout={l} trip={trip} arrive={arrive} />}
         </div>
       )}
       <ul class="sr">
@@ -142,8 +142,9 @@ function order(path: Path | undefined, host: string, parts: string[]): string {
 }
 
 // Dot goes the way that a request really went, host by host, waits where it
-// waited, with the time fast-forwarded, and stays where it ended.
-function Dot({ layout: l, trip }: { layout: Layout; trip: Trip }) {
+// waited, with the time fast-forwarded, and stays where it ended. arrive is told
+// of each host that it comes to.
+function Dot({ layout: l, trip, arrive }: { layout: Layout; trip: Trip; arrive?: (host: string) => void }) {
   const dot = useRef<HTMLSpanElement>(null);
   const [clock, setClock] = useState(0);
   const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -152,15 +153,18 @@ function Dot({ layout: l, trip }: { layout: Layout; trip: Trip }) {
   useEffect(() => {
     if (still || boxes.length < 2) {
       setClock(trip.seconds);
+      if (last) arrive?.(last.id);
       return;
     }
     let running = true, shown: number | undefined;
     const legs = boxes.slice(1).map((b, i) => trail(l, boxes[i], b));
     const ride = async () => {
-      for (const leg of legs) {
+      arrive?.(boxes[0].id);
+      for (const [i, leg] of legs.entries()) {
         dot.current!.style.offsetPath = `path("${curve(leg, l.down)}")`;
         await dot.current!.animate([{ offsetDistance: '0%' }, { offsetDistance: '100%' }], { duration: 520, easing: 'ease-in-out', fill: 'forwards' }).finished;
         if (!running) return;
+        arrive?.(boxes[i + 1].id);
       }
       const begun = performance.now(), length = trip.seconds >= 1 ? 2200 : 1;
       const tick = () => {

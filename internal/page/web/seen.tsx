@@ -6,7 +6,8 @@ import { time, through, type Answer, type DiffLine, type Header, type Hop, type 
 
 export const send = (caller: string, url: string) => post<Answer>('send', { caller, url });
 
-export function SeenPanel({ answer: a, path, again }: { answer: Answer; path?: Path; again?: () => void }) {
+// SeenPanel shows an answer; at is the host to which the dot on the map has come.
+export function SeenPanel({ answer: a, path, at, again }: { answer: Answer; path?: Path; at?: string; again?: () => void }) {
   if (a.error || !a.seen) return <section class="panel seen"><h2>Not sent</h2><p>{a.error}{a.hint ? `: ${a.hint}` : ''}</p></section>;
   const s = a.seen, good = (s.status ?? 0) > 0 && s.status! < 400 && !s.error;
   const waited = s.elapsed_s >= 1 && s.took_s * 1.5 < s.elapsed_s;
@@ -16,7 +17,7 @@ export function SeenPanel({ answer: a, path, again }: { answer: Answer; path?: P
       <p class="url"><code>{s.url}</code></p>
       <Headers title="Sent" header={s.sent} />
       <ol class="stops">
-        {s.hops.map((h) => <HopItem hop={h} stop={stopOf(path, h)} />)}
+        {s.hops.map((h) => <HopItem hop={h} stop={stopOf(path, h)} here={h.host === at} />)}
         {s.hops.length === 0 && <li class="stop closed"><span class="where">No hop counted it.</span></li>}
       </ol>
       <div class={`outcome ${good ? 'good' : 'bad'}`}>
@@ -36,9 +37,9 @@ function stopOf(path: Path | undefined, h: Hop): Stop | undefined {
   return path?.stops.find((s) => s.to.host === h.host && s.to.part === h.part);
 }
 
-function HopItem({ hop: h, stop }: { hop: Hop; stop?: Stop }) {
+function HopItem({ hop: h, stop, here }: { hop: Hop; stop?: Stop; here: boolean }) {
   return (
-    <li class="stop open">
+    <li class={`stop open ${here ? 'here' : ''}`} aria-current={here ? 'step' : undefined}>
       <span class="where">{h.part === 'alb' ? stop?.to.name ?? h.name : `${h.part} of ${stop?.to.name ?? h.name}`}{stop && <b> :{stop.port}</b>}</span>{' '}
       <span class="state">{h.ms !== null ? (h.part === 'app' ? `took ${time(h.ms / 1000)}` : `waited ${time(h.ms / 1000)} for what is behind it`) : 'passed'}{h.n > 1 ? `, counted ${h.n} times` : ''}</span>
       {stop?.through && <span class="rule">{through[stop.through] ?? stop.through}</span>}
