@@ -24,7 +24,7 @@ import (
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
-var watched = flag.Int("watched", 0, "pairs of blocks with which TestWatchedLab judges what the page costs; 20 for the table of docs/trials.md")
+var watched = flag.Int("watched", 0, "pairs of blocks with which TestWatchedLab judges what the page costs; 20 for its table")
 
 // Of a block of TestWatchedLab: how many requests a second, how long they are
 // not measured and how long they are.
@@ -59,7 +59,8 @@ func TestWatchedLab(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d pairs of blocks of %d s, %d requests/s; cores kept awake: %s.\n\n", len(alone[0.5]), int(watchedFor.Seconds()), watchedRate, status)
+	fmt.Fprintf(&b, "%d pairs of blocks of %d s, %d requests/s; cores kept awake: %s.\n\n",
+		len(alone[0.5]), int(watchedFor.Seconds()), watchedRate, status)
 	b.WriteString("| quantile | nobody watches, µs | watched − not, µs | 95 % interval, µs |\n| --- | --- | --- | --- |\n")
 	for _, q := range []float64{0.5, 0.9} {
 		d, was := stats.Student(differ[q], 0.95), stats.Student(alone[q], 0.95).Estimate

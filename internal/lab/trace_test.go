@@ -52,7 +52,8 @@ func testTrace(t *testing.T, opts lab.Options) {
 				continue
 			}
 			p := c.trace.Passages[i]
-			if logs := want.Part != "alb"; logs != (len(p.Log) == 1 && strings.Contains(p.Log[0], id) && strings.Contains(p.Log[0], `"curl/8.5.0"`)) {
+			logged := len(p.Log) == 1 && strings.Contains(p.Log[0], id) && strings.Contains(p.Log[0], `"curl/8.5.0"`)
+			if logged != (want.Part != "alb") {
 				t.Errorf("%s: the log of the %s has %q", c.name, want.Part, p.Log)
 			}
 			told := opts.Agent != lab.AgentEnvoy || want.Part == "alb"
