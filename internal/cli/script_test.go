@@ -23,9 +23,10 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts and the README")
 
 // TestMain lets scripts call hoplab as a program: the test binary stands in
-// for it, also where hoplab starts itself to own a lab or to be a node of one.
+// for it, also where hoplab starts itself to own a lab, to be a node of one, or
+// to keep a core awake.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "lab" || os.Args[1] == "node" || os.Getenv(asCommand) != "") {
+	if len(os.Args) > 1 && (slices.Contains([]string{"lab", "node", "spin"}, os.Args[1]) || os.Getenv(asCommand) != "") {
 		os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	testscript.Main(m, map[string]func(){
