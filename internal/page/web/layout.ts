@@ -189,11 +189,11 @@ export function curve(p: Point[], down: boolean): string {
   return d;
 }
 
-// along is where a step's label stands: before the middle, so that it leaves the
-// edges of the areas below it free.
-export function along(p: Point[]): Point {
+// along is where a step's label stands: before the middle, and where ranks are
+// close in the first quarter, so that it leaves the names of the areas below it free.
+export function along(p: Point[], tight: boolean): Point {
   const lengths = p.slice(1).map((q, i) => Math.hypot(q.x - p[i].x, q.y - p[i].y));
-  let rest = lengths.reduce((a, b) => a + b, 0) * 0.4;
+  let rest = lengths.reduce((a, b) => a + b, 0) * (tight ? 0.25 : 0.4);
   for (let i = 0; i < lengths.length; i++) {
     if (rest <= lengths[i] && lengths[i] > 0) {
       const t = rest / lengths[i];

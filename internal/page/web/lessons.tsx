@@ -114,6 +114,12 @@ function Judged({ task, result: r, place, open }: { task: Task; result: Result; 
   );
 }
 
+// Told is text of a terminal, whose lines keep their indentation where they wrap.
+function Told({ text }: { text: string }) {
+  const indent = (line: string) => line.length - line.trimStart().length;
+  return <pre class="told">{text.replace(/\n$/, '').split('\n').map((line) => <span style={{ paddingLeft: `${indent(line) + 2}ch` }}>{line.trimStart()}</span>)}</pre>;
+}
+
 function ActView({ act }: { act: Act }) {
   const calls = act.steps.filter((s) => s.path);
   const [at, setAt] = useState(0);
@@ -121,10 +127,10 @@ function ActView({ act }: { act: Act }) {
   return (
     <section class="act">
       <h2>{act.title}</h2>
-      <pre class="told">{act.text}</pre>
+      <Told text={act.text} />
       {act.steps.map((s) => (
         <div class="told-step">
-          <pre class="told">{s.text}</pre>
+          <Told text={s.text} />
           {s.path && calls.length > 1 && <button type="button" class="second" aria-pressed={calls[at] === s} onClick={() => setAt(calls.indexOf(s))}>Show it on the map</button>}
         </div>
       ))}

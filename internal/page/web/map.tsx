@@ -56,7 +56,7 @@ export function NetworkMap({ map, path, trip, arrive, selected, select, picked, 
           ))}
           {!path && l.lines.map((e) => <span class="port" aria-hidden="true" key={e.from + '>' + e.to} style={point(e.label)}>{e.text}</span>)}
           {path && steps(l, path).map((s) => (
-            <span class={`port step ${s.state}`} aria-hidden="true" key={s.n} style={point(along(s.points))}>
+            <span class={`port step ${s.state}`} aria-hidden="true" key={s.n} style={point(along(s.points, l.tight))}>
               <b>{s.n}</b> {s.port}{s.state === 'closed' ? ' ✕' : s.state === 'unknown' ? ' ?' : ''}
             </span>
           ))}
@@ -103,7 +103,7 @@ function HostBox({ host: h, box, path, selected, select, picked }: { host: Host;
         </span>
       ) : null}
       <span class="name" title={h.label}>{h.label}</span>
-      <span class="detail">{h.detail}</span>
+      <span class="detail" title={h.detail}>{h.detail}</span>
       {rows.slice(0, shown).map(([name, port]) => (
         <span class="row" title={port ? `${name}:${port}` : name}>
           <i>{h.kind === 'service' ? 'client' : 'listener'}</i><span>{name}</span>{port && <b>:{port}</b>}

@@ -57,9 +57,10 @@ function HopItem({ hop: h, stop, here }: { hop: Hop; stop?: Stop; here: boolean 
 function HeadsView({ title, was, is }: { title: string; was?: string[]; is?: string[] }) {
   const lines = turned(was, is);
   if (lines.length === 0) return null;
-  const changed = lines.filter((l) => l.sign !== ' ').length;
+  const count = (sign: string) => lines.filter((l) => l.sign === sign).length;
+  const turns = [count('+') ? `+${count('+')}` : '', count('-') ? `−${count('-')}` : ''].filter((t) => t).join(' ');
   return (
-    <details><summary>{title}{was && is ? (changed ? ', in − and out +' : ', as they came') : is ? ', out' : ', in'}</summary>
+    <details><summary>{title}{was && is ? `: ${turns || 'as they came'}` : ''}</summary>
       <Diff lines={lines} />
     </details>
   );
