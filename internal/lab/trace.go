@@ -22,13 +22,13 @@ import (
 type Trace struct {
 	Seen call.Observation `json:"seen"`
 	Sent http.Header      `json:"sent"` // by the caller
-	// Passages are in no order. Of an Envoy's passages nothing is known but what
-	// its access log tells.
-	Passages []Passage `json:"passages"`
+	// Hops are in no order. Of an Envoy nothing is known but what its access log
+	// tells.
+	Hops []TracedHop `json:"hops"`
 }
 
-// Passage is what a load balancer or an agent kept of the request.
-type Passage struct {
+// TracedHop is what a load balancer or an agent kept of the request.
+type TracedHop struct {
 	Host topology.ID `json:"host"` // the load balancer, or the service of the task
 	Task string      `json:"task,omitempty"`
 	// Part is "alb", "client agent" or "agent", as predictions name a hop.
@@ -40,7 +40,7 @@ type Passage struct {
 	Log []string `json:"log,omitempty"`
 }
 
-// The words of Passage.Part.
+// The words of TracedHop.Part.
 const (
 	partALB         = "alb"
 	partClientAgent = "client agent"
@@ -64,7 +64,7 @@ func (l *Lab) Trace(ctx context.Context, c Caller, rawURL string) (Trace, error)
 	each(hops, func(h *watchedHop) { h.take(id) })
 	awaitLines(hops, id)
 	for _, h := range hops {
-		tr.Passages = append(tr.Passages, h.passages()...)
+		tr.Hops = append(tr.Hops, h.traced()...)
 	}
 	return tr, nil
 }
@@ -181,13 +181,13 @@ func linesWith(path string, from int64, word string) (out []string) {
 	return out
 }
 
-// passages are the hop's sides that the request passed. An agent logs a request
+// traced are the sides of the hop that the request came to. An agent logs a request
 // when it has ended, so that one which went out of a task and into it again has
 // its lines in the other order than its heads.
-func (h *watchedHop) passages() (out []Passage) {
+func (h *watchedHop) traced() (out []TracedHop) {
 	n := len(h.heads)
 	for i := range h.heads {
-		p := Passage{Host: h.host, Task: h.task, Part: partOf[h.heads[i].Part], Heads: &h.heads[i]}
+		p := TracedHop{Host: h.host, Task: h.task, Part: partOf[h.heads[i].Part], Heads: &h.heads[i]}
 		if len(h.lines) == n {
 			p.Log = h.lines[n-1-i : n-i]
 		}
@@ -198,11 +198,11 @@ func (h *watchedHop) passages() (out []Passage) {
 	}
 	in := h.lines
 	if n := len(in); h.caller && n > 0 {
-		out = append(out, Passage{Host: h.host, Task: h.task, Part: partClientAgent, Log: in[n-1:]})
+		out = append(out, TracedHop{Host: h.host, Task: h.task, Part: partClientAgent, Log: in[n-1:]})
 		in = in[:n-1]
 	}
 	if len(in) > 0 {
-		out = append(out, Passage{Host: h.host, Task: h.task, Part: partAgent, Log: in})
+		out = append(out, TracedHop{Host: h.host, Task: h.task, Part: partAgent, Log: in})
 	}
 	return out
 }

@@ -33,25 +33,25 @@ func testTrace(t *testing.T, opts lab.Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := lab.Passage{Host: serverID(t, topo), Part: "agent"}
-	client := lab.Passage{Host: inside.Service, Part: "client agent"}
-	alb := lab.Passage{Host: topo.LoadBalancers[0].ID, Part: "alb"}
+	server := lab.TracedHop{Host: serverID(t, topo), Part: "agent"}
+	client := lab.TracedHop{Host: inside.Service, Part: "client agent"}
+	alb := lab.TracedHop{Host: topo.LoadBalancers[0].ID, Part: "alb"}
 	for _, c := range []struct {
 		name  string
 		trace lab.Trace
-		want  []lab.Passage
-	}{{"by name", byName, []lab.Passage{client, server}}, {"by the load balancer", byALB, []lab.Passage{alb, server}}} {
+		want  []lab.TracedHop
+	}{{"by name", byName, []lab.TracedHop{client, server}}, {"by the load balancer", byALB, []lab.TracedHop{alb, server}}} {
 		id := c.trace.Sent.Get("X-Request-Id")
-		if c.trace.Seen.Status != 200 || len(id) != 36 || len(c.trace.Passages) != len(c.want) {
+		if c.trace.Seen.Status != 200 || len(id) != 36 || len(c.trace.Hops) != len(c.want) {
 			t.Errorf("%s: %+v", c.name, c.trace)
 		}
 		for _, want := range c.want {
-			i := slices.IndexFunc(c.trace.Passages, func(p lab.Passage) bool { return p.Host == want.Host && p.Part == want.Part })
+			i := slices.IndexFunc(c.trace.Hops, func(p lab.TracedHop) bool { return p.Host == want.Host && p.Part == want.Part })
 			if i < 0 {
-				t.Errorf("%s: no %s of %s in %+v", c.name, want.Part, want.Host, c.trace.Passages)
+				t.Errorf("%s: no %s of %s in %+v", c.name, want.Part, want.Host, c.trace.Hops)
 				continue
 			}
-			p := c.trace.Passages[i]
+			p := c.trace.Hops[i]
 			logged := len(p.Log) == 1 && strings.Contains(p.Log[0], id) && strings.Contains(p.Log[0], `"curl/8.5.0"`)
 			if logged != (want.Part != "alb") {
 				t.Errorf("%s: the log of the %s has %q", c.name, want.Part, p.Log)
@@ -75,7 +75,7 @@ func complete(h *relay.Heads, part string) bool {
 		strings.Contains(strings.ToLower(h.ResponseIn), "x-hoplab-app: ") && strings.Contains(h.ResponseOut, answers)
 }
 
-// TestTraceOfNothing: a request that no hop gets has no passages, and a caller
+// TestTraceOfNothing: a request that no hop gets has no hops, and a caller
 // that there is not is an error.
 func TestTraceOfNothing(t *testing.T) { withEachAgent(t, testTraceOfNothing) }
 
@@ -84,7 +84,7 @@ func testTraceOfNothing(t *testing.T, opts lab.Options) {
 	opts.Topology = topo
 	l := start(t, opts)
 	tr, err := l.Trace(context.Background(), lab.Caller{}, "http://nobody.test/")
-	if err != nil || len(tr.Passages) != 0 || tr.Seen.Exit != 6 {
+	if err != nil || len(tr.Hops) != 0 || tr.Seen.Exit != 6 {
 		t.Errorf("%+v %v", tr, err)
 	}
 	if _, err := l.Trace(context.Background(), lab.Caller{Service: "none"}, "http://a/"); err == nil {

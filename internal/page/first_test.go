@@ -21,10 +21,13 @@ import (
 //
 //	go test ./internal/page -run '^$' -bench FirstMap -benchtime 20x
 func BenchmarkFirstMap(b *testing.B) {
-	for name, top := range map[string]*topology.Topology{"2-services": topologytest.Healthy().Topology, "20-services": many(20)} {
-		file := written(b, top)
+	for _, c := range []struct {
+		name string
+		top  *topology.Topology
+	}{{"2-services", topologytest.Healthy().Topology}, {"20-services", many(20)}} {
+		file := written(b, c.top)
 		for _, width := range []int{1280, 390} {
-			b.Run(name+"/"+strconv.Itoa(width), func(b *testing.B) {
+			b.Run(c.name+"/"+strconv.Itoa(width), func(b *testing.B) {
 				in, err := json.Marshal(map[string]any{"browser": labtest.Driven(b), "file": file, "times": b.N,
 					"view": map[string]any{"viewport": map[string]int{"width": width, "height": 900}}})
 				if err != nil {

@@ -5,16 +5,16 @@ import { readFileSync } from 'node:fs';
 import { accessible, browser, fits, has, job, picture, watched, wrong } from '../browser.mjs';
 import { desk, open, phone, propose, put } from './clicks.mjs';
 
-// passages opens what each hop of an answer kept: the heads that it got and
+// hops opens what each hop of an answer kept: the heads that it got and
 // sent, and the line of its access log.
-async function passages(page) {
+async function hops(page) {
   for (const summary of await page.locator('.seen summary').all()) await summary.click();
   const stop = (name) => page.locator('.seen .stop', { hasText: name });
   for (const [name, ...texts] of [
     ['Alb', 'GET / HTTP/1.1', 'X-Amzn-Trace-Id: Root=', 'HTTP/1.1 200 OK', 'access log: the lab\'s load balancer writes none'],
     ['agent of AppService', 'x-envoy-expected-rq-timeout-ms: 15000', 'x-envoy-upstream-service-time: ', 'response_code', 'request_id'],
     ['app of AppService', 'x-request-id: ', 'X-Hoplab-App: ', 'request_time'],
-  ]) for (const text of texts) await has(page, `the passage of ${name}`, '.seen .stop', new RegExp(`^\\s*${name}[^]*${escaped(text)}`), 1000);
+  ]) for (const text of texts) await has(page, `what ${name} kept`, '.seen .stop', new RegExp(`^\\s*${name}[^]*${escaped(text)}`), 1000);
   const id = /request_id\s*([-0-9a-f]{36})/.exec(await stop('agent of AppService').first().innerText())?.[1];
   if (!id || !(await stop('Alb').first().innerText()).includes(id)) wrong(`the agent's log has the request ${id}, which is not what the load balancer got`);
 }
@@ -39,8 +39,8 @@ if (job.hop) {
   const a = await open(job.hop, { ...desk, colorScheme: 'dark', bypassCSP: true });
   const ask = { caller: 'an admitted caller', url: 'http://Alb/', want: ['status 200', 'agent of AppService', 'app of AppService', 'redirected inside the task', 'As predicted'] };
   await put(a, ask);
-  await passages(a);
-  await picture(a, 'passages');
+  await hops(a);
+  await picture(a, 'hops');
   await accessible(a, 'a request that arrived');
   await propose(a, 'AppService', 'ingressPortOverride', '8080');
   await has(a, 'the forecast', '.forecast .diff', '+ ServiceConnectConfiguration.Services[0].IngressPortOverride: 8080');

@@ -67,7 +67,7 @@ func (s *Server) send(ctx context.Context, q question) (*page.Answer, error) {
 	if a.Seen.Hops, err = s.passed(before, logs, o.Header.Get("X-Hoplab-App") != ""); err != nil {
 		return nil, err
 	}
-	told(a.Seen.Hops, tr.Passages, d.top)
+	told(a.Seen.Hops, tr.Hops, d.top)
 	a.Differs = differs(predicted, o, target != q.URL)
 	return a, nil
 }

@@ -11,10 +11,10 @@ import (
 
 // told adds to the hops that counted a request what they kept of it: its heads,
 // and the lines of their access logs.
-func told(hops []page.Hop, passages []lab.Passage, top *topology.Topology) {
+func told(hops []page.Hop, kept []lab.TracedHop, top *topology.Topology) {
 	for i := range hops {
 		h := &hops[i]
-		for _, p := range passages {
+		for _, p := range kept {
 			if string(p.Host) != h.Host || p.Part != h.Part {
 				continue
 			}

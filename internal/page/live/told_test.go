@@ -18,14 +18,14 @@ func TestTold(t *testing.T) {
 	counted := func(n int64) []page.Hop {
 		return []page.Hop{{Host: client, Part: "client agent", N: 1}, {Host: "Alb", Part: "alb", N: n}, {Host: server, Part: "app", N: 1}}
 	}
-	passages := []lab.Passage{
+	kept := []lab.TracedHop{
 		{Host: f.Client.ID, Part: "client agent", Log: []string{"a line"}},
 		{Host: f.Server.ID, Part: "agent", Log: []string{"of a hop that did not count it"}},
 		{Host: "Alb", Part: "alb", Heads: &relay.Heads{RequestIn: "GET /\r\na: 1\r\n", RequestOut: "GET /\r\na: 2\r\n",
 			ResponseIn: "200\r\nb: 1\r\n", ResponseOut: "200\r\nb: 2\r\n"}},
 	}
 	got := counted(1)
-	told(got, passages, f.Topology)
+	told(got, kept, f.Topology)
 	in, out := []string{"GET /", "a: 1"}, []string{"GET /", "a: 2"}
 	back, answer := []string{"200", "b: 1"}, []string{"200", "b: 2"}
 	want := counted(1)
@@ -39,11 +39,11 @@ func TestTold(t *testing.T) {
 
 	// Another request passed the load balancer: perhaps it alone is what the app counted.
 	got = counted(2)
-	told(got, passages, f.Topology)
+	told(got, kept, f.Topology)
 	if !reflect.DeepEqual(got[0].Heads, page.Heads{}) || got[1].Heads.RequestIn == nil {
 		t.Errorf("among other requests: %+v", got)
 	}
-	told(nil, passages, f.Topology)
+	told(nil, kept, f.Topology)
 	f.Server.Connect.HasLog = false
 	got = []page.Hop{{Host: server, Part: "agent", N: 1}}
 	told(got, nil, f.Topology)
