@@ -9,7 +9,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,12 +39,14 @@ const (
 // TestWatchedLab sends 60 requests a second by name, through both agents, in
 // blocks in which a browser watches the lab's page and blocks in which neither
 // browser nor page is there, by turns and in random order. The page has to show
-// them all. With -watched 20, on a machine that does nothing else, it also judges
-// whether who watches makes the lab slower; -update writes the table:
+// them all. With -watched 20, on a machine that does nothing else, it also fails
+// when who watches makes half of the requests measurably slower (by chance once
+// in forty times); -update writes the table:
 //
 //	go test ./internal/cli -run TestWatchedLab -watched 20 -update -timeout 20m
 func TestWatchedLab(t *testing.T) {
 	layer.Full(t, "needs a browser, runs the command in processes of its own")
+	busy := busyness()
 	w := startWatched(t)
 	awake, status := quiet.KeepAwake([]string{w.self, "spin"})
 	defer awake()
@@ -59,13 +63,13 @@ func TestWatchedLab(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d pairs of blocks of %d s, %d requests/s; cores kept awake: %s.\n\n",
-		len(alone[0.5]), int(watchedFor.Seconds()), watchedRate, status)
+	fmt.Fprintf(&b, "%d pairs of blocks of %d s, %d requests/s; cores kept awake: %s; %s\n\n",
+		len(alone[0.5]), int(watchedFor.Seconds()), watchedRate, status, busy)
 	b.WriteString("| quantile | nobody watches, µs | watched − not, µs | 95 % interval, µs |\n| --- | --- | --- | --- |\n")
 	for _, q := range []float64{0.5, 0.9} {
 		d, was := stats.Student(differ[q], 0.95), stats.Student(alone[q], 0.95).Estimate
 		fmt.Fprintf(&b, "| p%g | %.0f | %+.1f | %+.1f to %+.1f |\n", q*100, was, d.Estimate, d.Low, d.High)
-		if *watched > 1 && d.Low > 0 {
+		if *watched > 1 && q == 0.5 && d.Low > 0 {
 			t.Errorf("the page makes the lab slower: p%g by %+.1f µs [%+.1f, %+.1f] of %.0f", q*100, d.Estimate, d.Low, d.High, was)
 		}
 	}
@@ -73,6 +77,16 @@ func TestWatchedLab(t *testing.T) {
 	if *watched > 1 {
 		labtest.Trials{Update: *update}.Write(t, "watched", b.String())
 	}
+}
+
+// busyness says what else the machine had to do before the test.
+func busyness() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "how busy the machine was is not known."
+	}
+	minute, _, _ := strings.Cut(string(text), " ")
+	return fmt.Sprintf("%s processes wanted one of the %d cores in the minute before.", minute, runtime.NumCPU())
 }
 
 // watchedLab is a lab beside the shell, a client that calls it, and a browser.

@@ -49,7 +49,8 @@ const (
 
 // Trace is Curl with an X-Request-Id, by which the request is found again in
 // what the load balancers and agents of the lab saw and logged. It takes up to
-// logsWithin longer, real time. Any number may be under way.
+// logsWithin longer, real time. Several may be under way; of those beyond 64 hops
+// keep no heads.
 func (l *Lab) Trace(ctx context.Context, c Caller, rawURL string) (Trace, error) {
 	id := requestID()
 	tr := Trace{Sent: curlHeader()}
