@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/alb"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/lab/loopback"
+	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
 func open(s fabric.NetSpec) (fabric.Net, error) {
@@ -61,6 +63,13 @@ func TestLife(t *testing.T) {
 	var st agent.Status
 	if err := c.Call(OpStatus, nil, &st); err != nil || len(st.Ingress) != 1 || st.Ingress[0].Discovery != "app" {
 		t.Errorf("status: %+v %v", st, err)
+	}
+	heads := []relay.Heads{{}}
+	if err := errors.Join(c.Call(OpWatch, "id", nil), c.Call(OpFlush, nil, nil), c.Call(OpHeads, "id", &heads)); err != nil || len(heads) > 0 {
+		t.Errorf("heads of no request: %+v %v", heads, err)
+	}
+	if err := c.Call(OpWatch, 1, nil); err == nil {
+		t.Error("a request was watched for that has no id")
 	}
 	if err := c.Call("dance", nil, nil); err == nil || !strings.Contains(err.Error(), "unknown operation") {
 		t.Errorf("an unknown operation: %v", err)
