@@ -190,10 +190,12 @@ export function curve(p: Point[], down: boolean): string {
 }
 
 // along is where a step's label stands: before the middle, and where ranks are
-// close in the first quarter, so that it leaves the names of the areas below it free.
+// close right behind what ends on the host that it leaves, so that the names of
+// the areas below stay free.
 export function along(p: Point[], tight: boolean): Point {
   const lengths = p.slice(1).map((q, i) => Math.hypot(q.x - p[i].x, q.y - p[i].y));
-  let rest = lengths.reduce((a, b) => a + b, 0) * (tight ? 0.25 : 0.4);
+  let rest = lengths.reduce((a, b) => a + b, 0) * 0.4;
+  if (tight) rest = Math.min(rest, 24);
   for (let i = 0; i < lengths.length; i++) {
     if (rest <= lengths[i] && lengths[i] > 0) {
       const t = rest / lengths[i];
