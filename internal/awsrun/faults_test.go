@@ -68,7 +68,7 @@ func TestRefusalsBeforeTheStart(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDeployment(t)
 			if c.with != nil {
-				c.with(d.front)
+				d.set(func() { c.with(d.front) })
 			}
 			dir := filepath.Join(t.TempDir(), "run")
 			a := hoplab(t, dir, runArgs(dir, c.args...)...)
@@ -235,7 +235,7 @@ func (d *deployment) healAndResume(t *testing.T, dir string) {
 func TestThrottlingThatPasses(t *testing.T) {
 	d := newDeployment(t)
 	var throttled atomic.Int64
-	d.intercept = func(op string, nth int, w http.ResponseWriter) bool {
+	throttle := func(op string, nth int, w http.ResponseWriter) bool {
 		hit := op == "ecs:RunTask" && nth == 1 || op == "ecs:DescribeTasks" && nth > 4 && nth < 8
 		if hit {
 			throttled.Add(1)
@@ -243,6 +243,7 @@ func TestThrottlingThatPasses(t *testing.T) {
 		}
 		return hit
 	}
+	d.set(func() { d.intercept = throttle })
 	dir := filepath.Join(t.TempDir(), "run")
 	hoplab(t, dir, runArgs(dir, "--replicates", "1")...).done()
 	if n := throttled.Load(); n != 4 {
@@ -253,7 +254,7 @@ func TestThrottlingThatPasses(t *testing.T) {
 func TestMetricsThatNeverCome(t *testing.T) {
 	d := newDeployment(t)
 	impatient(t, func(p *awsrun.Pace) { p.Metrics = time.Second })
-	asks(d.front, "RequestCount", "NobodysCount") // a name of the same length
+	d.set(func() { asks(d.front, "RequestCount", "NobodysCount") }) // a name of the same length
 	dir := filepath.Join(t.TempDir(), "run")
 	hoplab(t, dir, runArgs(dir, "--replicates", "1")...).
 		want(fail.Environment, "CloudWatch has no RequestCount of DiscoveryName app-agent for replicate 1", "--resume "+dir)
@@ -267,7 +268,7 @@ func TestAStopThatFailsPrintsTheCommand(t *testing.T) {
 	d := newDeployment(t)
 	impatient(t, func(p *awsrun.Pace) { p.Over = 0 })
 	d.does((*loadTask).wait)
-	fails("ecs:StopTask", 400, "AccessDeniedException", "not authorized")(d.front)
+	d.set(func() { fails("ecs:StopTask", 400, "AccessDeniedException", "not authorized")(d.front) })
 	dir := filepath.Join(t.TempDir(), "run")
 	a := hoplab(t, dir, runArgs(dir)...)
 	left := d.running()
@@ -326,7 +327,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDeployment(t)
 			d.does((*loadTask).wait)
-			d.lose = c.op
+			d.set(func() { d.lose = c.op })
 			dir := filepath.Join(t.TempDir(), "run")
 			hoplab(t, dir, runArgs(dir, "--no-aa", "--generators", c.generators)...).want(fail.Environment, c.want, "--resume "+dir)
 			d.nothingLeft(t)
