@@ -39,6 +39,8 @@ type Agent struct {
 	listeners []net.Listener
 	outbound  fabric.Outbound
 
+	connections atomic.Int64 // to TCP endpoints, so far
+
 	updating sync.Mutex
 	zones    atomic.Pointer[zoning] // of all egress endpoints; nil without zones
 

@@ -21,28 +21,37 @@ import (
 // cluster is the set of hosts behind one endpoint: the tasks of an egress
 // endpoint, or the one app of an ingress.
 type cluster struct {
-	clock clock.Clock
-	net   fabric.Net
-	idle  time.Duration // of pooled connections, real
-	local bool          // the hosts are ports of the task's own loopback
-	http2 bool          // the hosts speak HTTP/2
-	tls   *tls.Config   // towards the hosts; nil for plain
+	clock   clock.Clock
+	net     fabric.Net
+	idle    time.Duration // of pooled connections, real
+	connect time.Duration // how long a connection may take to be made, real
+	local   bool          // the hosts are ports of the task's own loopback
+	http2   bool          // the hosts speak HTTP/2
+	tls     *tls.Config   // towards the hosts; nil for plain
+	stats   *stats
 
+	breakers  breakers
 	detection detection
 
-	mu      sync.Mutex                 // for setHosts and leaving
-	leaving map[*h2.UpstreamCodec]bool // of hosts that are gone, with streams that are not
+	mu      sync.Mutex     // for setHosts and leaving
+	leaving map[*pool]bool // of hosts that are gone, with streams that are not
 	hosts   atomic.Pointer[[]*host]
-	turns   []atomic.Uint32         // whose turn it is, for each worker
+	turns   []turn                  // whose turn it is, for each worker
 	zones   *atomic.Pointer[zoning] // the agent's; nil for an app
 }
 
+// turn is whose turn it is among the hosts that are in use, and among all of them
+// when too few are. Envoy has one of each too.
+type turn struct{ used, all atomic.Uint32 }
+
 // newCluster makes an empty cluster for so many workers. Envoy lets the turns
 // begin with any host, so that its clients do not all begin with the same.
-func newCluster(c clock.Clock, n fabric.Net, idle time.Duration, local bool, workers int) *cluster {
-	cl := &cluster{clock: c, net: n, idle: idle, local: local, leaving: map[*h2.UpstreamCodec]bool{}, turns: make([]atomic.Uint32, workers)}
+func newCluster(c clock.Clock, n fabric.Net, s *stats, workers int) *cluster {
+	cl := &cluster{clock: c, net: n, stats: s, leaving: map[*pool]bool{}, turns: make([]turn, workers)}
 	for i := range cl.turns {
-		cl.turns[i].Store(rand.Uint32N(1 << 16))
+		seed := rand.Uint32N(1 << 16)
+		cl.turns[i].used.Store(seed)
+		cl.turns[i].all.Store(seed)
 	}
 	cl.detection.since = time.Now()
 	cl.hosts.Store(&[]*host{})
@@ -52,18 +61,11 @@ func newCluster(c clock.Clock, n fabric.Net, idle time.Duration, local bool, wor
 // host is one member of a cluster.
 type host struct {
 	addr     netip.AddrPort
-	name     string // addr as text, for the log
-	dial     relay.Dialer
-	links    []link // of each worker
+	name     string  // addr as text, for the log
+	pools    []*pool // of each worker
 	requests atomic.Int64
 
 	outlier
-}
-
-// link is one worker's connections to a host.
-type link struct {
-	pool  *relay.Pool
-	codec *h2.UpstreamCodec // between pool and host when it speaks HTTP/2
 }
 
 // setHosts replaces the hosts; those that stay keep their connections and
@@ -85,61 +87,78 @@ func (c *cluster) setHosts(addrs []netip.AddrPort) {
 	c.detection.membersChanged(now, time.Now())
 	for _, h := range old {
 		if !slices.Contains(now, h) {
-			for _, l := range h.links {
-				l.pool.Close()
-				if l.codec != nil {
-					c.retire(l.codec)
-				}
+			for _, p := range h.pools {
+				c.retire(p)
 			}
 		}
 	}
 }
 
-// retire ends a codec when its streams have ended; c.mu is held.
-func (c *cluster) retire(codec *h2.UpstreamCodec) {
-	c.leaving[codec] = true
-	codec.Retire(func() {
+// retire ends a pool when its streams have ended; c.mu is held.
+func (c *cluster) retire(p *pool) {
+	c.leaving[p] = true
+	p.close(func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.leaving, codec)
+		delete(c.leaving, p)
 	})
 }
 
 func (c *cluster) newHost(a netip.AddrPort) *host {
 	h := &host{addr: a, name: a.String(), outlier: outlier{cluster: c}}
-	dial := func(timeout time.Duration) (net.Conn, error) { return c.dial(a, timeout) }
-	h.dial = dial
-	if c.tls != nil {
-		h.dial = relay.WithTLS(dial, c.tls)
-	}
+	dial := func(ctx context.Context) (net.Conn, error) { return c.dial(ctx, a) }
 	for range c.turns {
-		l := link{}
-		if c.http2 {
-			l.codec = h2.NewUpstreamCodec(dial, c.tls)
-			l.codec.Explain()
-			l.pool = relay.NewPool(l.codec.Dial, c.idle)
-		} else {
-			l.pool = relay.NewPool(h.dial, c.idle)
-		}
-		h.links = append(h.links, l)
+		h.pools = append(h.pools, newPool(dial, c.transport, &c.breakers, c.stats, c.connect))
 	}
 	return h
 }
 
-func (c *cluster) dial(a netip.AddrPort, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
+// failed notes that the host could not be reached, or did not answer. One that is
+// ejected for it loses its connections.
+func (h *host) failed(now time.Time) {
+	if h.outlier.failed(now) {
+		for _, p := range h.pools {
+			p.drain()
+		}
+	}
+}
+
+func (c *cluster) transport(dial relay.Dialer) transport {
+	switch {
+	case c.http2:
+		return shared{h2.NewSessions(dial, c.tls, c.idle)}
+	case c.tls != nil:
+		dial = relay.WithTLS(dial, c.tls)
+	}
+	return newExclusive(dial, c.idle)
+}
+
+func (c *cluster) dial(ctx context.Context, a netip.AddrPort) (net.Conn, error) {
 	if c.local {
 		return c.net.DialLocal(ctx, a.Port())
 	}
 	return c.net.Dial(ctx, a)
 }
 
-// pick returns the next host in the worker's turn that is not ejected and was
-// not tried yet, failing that one that was tried, or nil for an empty cluster.
-// When fewer than half of the hosts are in use, ejections are ignored (Envoy's
-// panic threshold of 50 %).
-func (c *cluster) pick(worker int, now time.Time, tried []*host) *host {
+// picks is how often a retry asks for a host that was not tried yet, before it
+// takes one that was: the first time, and host_selection_retry_max_attempts more.
+const picks = 1 + 3
+
+// pick returns the host in the worker's turn, or nil for an empty cluster. A
+// request that has tried some takes the next one that it has not, though each that
+// it passes over loses its turn.
+func (c *cluster) pick(worker int, now time.Time, tried []*host) (h *host) {
+	for range picks {
+		if h = c.next(worker, now, tried); !slices.Contains(tried, h) {
+			break
+		}
+	}
+	return h
+}
+
+// next moves the worker's turn on. When fewer than half of the hosts are in use,
+// ejections are ignored (Envoy's panic threshold of 50 %).
+func (c *cluster) next(worker int, now time.Time, tried []*host) *host {
 	hosts := *c.hosts.Load()
 	switch len(hosts) {
 	case 0:
@@ -148,31 +167,22 @@ func (c *cluster) pick(worker int, now time.Time, tried []*host) *host {
 		return hosts[0]
 	}
 	c.detection.look(hosts, now)
-	usable := 0
-	for _, h := range hosts {
-		if !h.out.Load() {
-			usable++
-		}
+	turn := &c.turns[worker].used
+	if len(inUse(hosts))*2 < len(hosts) {
+		turn = &c.turns[worker].all
+	} else if near := inUse(c.zoning().nearby(hosts, now, tried)); len(near) > 0 {
+		hosts = near
 	}
-	panicking := usable*2 < len(hosts)
-	if !panicking {
-		hosts = c.zoning().nearby(hosts, now, tried)
+	return hosts[int(turn.Add(1)-1)%len(hosts)]
+}
+
+// inUse returns the hosts that the load balancing does not take for ejected.
+func inUse(hosts []*host) []*host {
+	out := func(h *host) bool { return h.out.Load() }
+	if !slices.ContainsFunc(hosts, out) {
+		return hosts
 	}
-	start := int(c.turns[worker].Add(1) - 1)
-	var fallback *host
-	for i := range hosts {
-		h := hosts[(start+i)%len(hosts)]
-		if !panicking && h.out.Load() {
-			continue
-		}
-		if !slices.Contains(tried, h) {
-			return h
-		}
-		if fallback == nil {
-			fallback = h
-		}
-	}
-	return fallback
+	return slices.DeleteFunc(slices.Clone(hosts), out)
 }
 
 func (c *cluster) zoning() *zoning {
@@ -184,9 +194,8 @@ func (c *cluster) zoning() *zoning {
 
 func (c *cluster) sweep(now time.Time) {
 	for _, h := range *c.hosts.Load() {
-		for i := range h.links {
-			h.links[i].pool.Sweep(now)
-			h.links[i].pool.Prune() // Envoy watches them
+		for _, p := range h.pools {
+			p.Sweep(now)
 		}
 	}
 }
@@ -197,7 +206,7 @@ func (c *cluster) close() {
 	c.mu.Lock()
 	leaving := slices.Collect(maps.Keys(c.leaving))
 	c.mu.Unlock()
-	for _, codec := range leaving {
-		codec.Close()
+	for _, p := range leaving {
+		p.cut()
 	}
 }

@@ -31,7 +31,9 @@ type worker struct {
 
 func (a *Agent) newEndpoint(name string, p Protocol, t Timeouts, local bool) (*endpoint, error) {
 	n := max(a.cfg.Workers, 1)
-	ep := &endpoint{name: name, stats: newStats(), hosts: newCluster(a.clock, a.net, a.clock.Real(t.Idle), local, n)}
+	ep := &endpoint{name: name, stats: newStats()}
+	ep.hosts = newCluster(a.clock, a.net, ep.stats, n)
+	ep.hosts.idle, ep.hosts.connect, ep.hosts.local = a.clock.Real(t.Idle), a.connectTimeout(), local
 	if !local {
 		ep.hosts.zones = &a.zones
 	}
@@ -40,7 +42,7 @@ func (a *Agent) newEndpoint(name string, p Protocol, t Timeouts, local bool) (*e
 		switch p {
 		case HTTP, HTTP2, GRPC:
 			ep.hosts.http2 = p != HTTP
-			w.route = a.newRoute(ep.hosts, i, t, ep.stats, local)
+			w.route = a.newRoute(ep.hosts, i, p, t, ep.stats, local)
 			w.codec = h2.NewDownstreamCodec(w.route.streams.Take, w.route.idle)
 			w.route.server.HTTP2 = w.codec.Serve
 		case TCP:

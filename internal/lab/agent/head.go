@@ -160,8 +160,10 @@ func (r *route) responseHead(dst []byte, x *relay.Exchange, f relay.Framing, kee
 			}
 		case h1.StreamLength:
 			if !x.OfStream() {
-				dst = h1.AppendField(dst, "content-length", fd.Value)
-				sized = true
+				if string(fd.Value) != h1.NoLength {
+					dst = h1.AppendField(dst, "content-length", fd.Value)
+					sized = true
+				}
 				continue
 			}
 		case h1.Server:

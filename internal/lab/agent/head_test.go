@@ -112,3 +112,28 @@ func TestAccessLog(t *testing.T) {
 		})
 	}
 }
+
+// TestAccessLogOfTCP: a connection of an endpoint without a protocol has one line.
+func TestAccessLogOfTCP(t *testing.T) {
+	for format, want := range map[string]string{
+		"TEXT": `^\[[-0-9T:.]+Z\] 127\.0\.0\.1 \d+ [1-9]\d* [1-9]\d* \d+ - 1\n$`,
+		"JSON": `^{"bytes_received":[1-9]\d*,"bytes_sent":[1-9]\d*,"connection_id":1,"connection_termination_details":null,` +
+			`"downstream_remote_address":"127.0.0.1","downstream_remote_port":\d+,"duration":\d+,"start_time":"[-0-9T:.]+Z"}\n$`,
+	} {
+		path := filepath.Join(t.TempDir(), "log")
+		in := Ingress{Discovery: "app", Protocol: TCP, App: 80, Timeouts: DefaultTimeouts(TCP)}
+		a, addr := server(t, Config{AccessLog: &AccessLog{Path: path, Format: format}, Ingress: []Ingress{in}},
+			func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
+		if status, _, body := get(t, addr, ""); status != 200 || body != "ok" {
+			t.Fatal(status, body)
+		}
+		a.Close()
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(want).Match(b) {
+			t.Errorf("%s: %q, want %s", format, b, want)
+		}
+	}
+}

@@ -47,16 +47,17 @@ func (o *outlier) succeeded() {
 // failed notes that the host could not be reached, or did not answer. The
 // outlierFailures-th time in a row ejects it: the n-th time for n times
 // ejectionBase, at most for ejectionMax, and until the interval's end. n goes
-// down by one for each interval in which it is not ejected.
-func (o *outlier) failed(now time.Time) {
+// down by one for each interval in which it is not ejected. It reports whether this
+// time did.
+func (o *outlier) failed(now time.Time) (ejected bool) {
 	c := o.cluster
 	if c.local { // the app of an ingress
-		return
+		return false
 	}
 	d := &c.detection
 	d.look(*c.hosts.Load(), now)
 	if o.failures.Add(1) != outlierFailures || o.ejected(now) {
-		return
+		return false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -73,6 +74,7 @@ func (o *outlier) failed(now time.Time) {
 	hosts := *c.hosts.Load()
 	d.changed(hosts, now, c.clock.Real(mergeWindow))
 	d.plan(hosts)
+	return true
 }
 
 // look does what is due: hosts come back, and the load balancing is told.

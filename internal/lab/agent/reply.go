@@ -19,6 +19,8 @@ type localReply struct {
 	// the answer to a HEAD has its body then.
 	early bool
 	named bool // the request has got an id by then
+	// overloaded adds x-envoy-overloaded.
+	overloaded bool
 }
 
 var (
@@ -53,6 +55,13 @@ func upstreamReply(reason string, retried bool) *localReply {
 	return r
 }
 
+// overflowReply is the answer to what is beyond the limits of the cluster.
+func overflowReply(retried bool) *localReply {
+	r := upstreamReply("overflow", retried)
+	r.flag, r.overloaded = "UO", true
+	return r
+}
+
 // Envoy's reset reasons. Envoy 1.40 says no more of a connection that was
 // refused; others have gone on with the transport's reason.
 const (
@@ -60,6 +69,7 @@ const (
 	reasonTimeout    = "connection timeout"
 	reasonTerminated = "connection termination"
 	reasonProtocol   = "protocol error"
+	reasonReset      = "remote reset"
 )
 
 func dialReason(err error) string {
@@ -73,6 +83,9 @@ func dialReason(err error) string {
 func (r *localReply) send(x *relay.Exchange, keep bool) bool {
 	keep = keep && !r.close && x.RequestComplete()
 	h := appendStatus(make([]byte, 0, 256), r.status)
+	if r.overloaded {
+		h = append(h, "x-envoy-overloaded: true\r\n"...)
+	}
 	if r.body != "" {
 		h = append(h, "content-length: "...)
 		h = strconv.AppendInt(h, int64(len(r.body)), 10)
@@ -88,7 +101,7 @@ func (r *localReply) send(x *relay.Exchange, keep bool) bool {
 	case head && body == "":
 		h = append(h, "transfer-encoding: chunked\r\n"...)
 	case body == "":
-		h = append(h, "content-length: 0\r\n"...)
+		h = appendNoLength(h, x)
 	case head:
 		body = ""
 	}
@@ -107,11 +120,20 @@ func (r *localReply) sendGRPC(x *relay.Exchange, keep bool) bool {
 		h = h1.AppendField(h, "grpc-message", []byte(percentEncode(r.body)))
 	}
 	h = h1.AppendDate(h, "date", time.Now())
-	h = append(h, "server: envoy\r\ncontent-length: 0\r\n"...)
+	h = appendNoLength(append(h, "server: envoy\r\n"...), x)
 	if !keep {
 		h = append(h, "connection: close\r\n"...)
 	}
 	return x.Reply(append(h, "\r\n"...), nil) && keep
+}
+
+// appendNoLength says that a reply is its head alone.
+func appendNoLength(h []byte, x *relay.Exchange) []byte {
+	h = append(h, "content-length: 0\r\n"...)
+	if x.OfStream() {
+		h = h1.AppendField(h, h1.StreamLengthName, []byte(h1.NoLength))
+	}
+	return h
 }
 
 // grpcStatus maps an HTTP status onto gRPC's, as the gRPC project's table

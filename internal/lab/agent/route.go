@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -26,11 +25,13 @@ type route struct {
 	ingress bool
 	http2   bool
 
+	protocol Protocol
+
 	draining atomic.Int64 // since when, Unix ns; 0 for not
 
-	perRequest, idle, connect time.Duration // real
-	scheme                    string        // x-forwarded-proto with its CRLF, for who does not say it
-	timeoutField              []byte        // x-envoy-expected-rq-timeout-ms with its CRLF, or nothing
+	perRequest, idle time.Duration // real
+	scheme           string        // x-forwarded-proto with its CRLF, for who does not say it
+	timeoutField     []byte        // x-envoy-expected-rq-timeout-ms with its CRLF, or nothing
 }
 
 var (
@@ -38,6 +39,8 @@ var (
 	responseLimits = h1.Limits{Head: maxResponseHead, Fields: maxFields, Grammar: h1.Envoy}
 	// streamLimits are for what the HTTP/2 codecs have made HTTP/1.1 of.
 	streamLimits = h1.Limits{Head: maxHead, Fields: maxFields, Join: true}
+	// streamRequestLimits leave room for the fields that become the request line.
+	streamRequestLimits = h1.Limits{Head: maxHead, Fields: maxFields - 3, Join: true}
 )
 
 // Envoy's listener_filters_timeout, delayed_close_timeout and drain_timeout.
@@ -47,27 +50,28 @@ const (
 	drainTimeout   = 5 * time.Second
 	// drainTime is AWS's --drain-time-s.
 	drainTime = 20 * time.Second
+	// absorb is how much Envoy takes of a request before it has where to send it.
+	absorb = 1 << 20
 )
 
-func (a *Agent) newRoute(c *cluster, worker int, t Timeouts, s *stats, ingress bool) *route {
+func (a *Agent) newRoute(c *cluster, worker int, p Protocol, t Timeouts, s *stats, ingress bool) *route {
 	r := &route{
-		agent: a, cluster: c, worker: worker, stats: s, ingress: ingress,
+		agent: a, cluster: c, protocol: p, worker: worker, stats: s, ingress: ingress,
 		scheme:     "x-forwarded-proto: http\r\n",
-		perRequest: a.clock.Real(t.PerRequest), idle: a.clock.Real(t.Idle), connect: a.connectTimeout(),
+		perRequest: a.clock.Real(t.PerRequest), idle: a.clock.Real(t.Idle),
 	}
 	if !ingress {
 		r.retries = retries
 		r.server.Inspect = a.clock.Real(filtersTimeout)
 	}
 	if t.PerRequest > 0 {
-		r.timeoutField = h1.AppendField(nil, "x-envoy-expected-rq-timeout-ms", strconv.AppendInt(nil,
-			t.PerRequest.Milliseconds(), 10))
+		r.timeoutField = appendTimeout(nil, t.PerRequest.Milliseconds())
 	}
 	r.http2 = c.http2
-	ofStreams := streamLimits
+	ofStreams := streamRequestLimits
 	if !c.http2 {
 		ofStreams = limits // framed anew for the app, who need not understand trailers
-		ofStreams.AnyMethod = true
+		ofStreams.AnyMethod, ofStreams.Fields = true, streamRequestLimits.Fields
 	}
 	for server, lim := range map[*relay.Server]h1.Limits{&r.server: limits, &r.streams: ofStreams} {
 		server.Handler, server.Limits, server.Idle = r, lim, r.idle
@@ -89,8 +93,13 @@ func (r *route) Refuse(x *relay.Exchange, err *h1.ParseError) {
 	if status == 414 || status == 505 {
 		status = 400
 	}
-	line := r.agent.log.unread(x)
+	line := r.agent.log.unread(x, r.protocol)
 	r.stats.begin(false)
+	if x.OfStream() && status == 431 { // the stream ends without an answer
+		r.stats.answer(0, 0)
+		r.agent.log.end(line, x, 0, 0)
+		return
+	}
 	r.stats.answer(status, 0)
 	codecError(status).send(x, false)
 	r.agent.log.end(line, x, status, 0)
@@ -99,12 +108,12 @@ func (r *route) Refuse(x *relay.Exchange, err *h1.ParseError) {
 // partial notes a request that ended with its connection before it was there.
 func (r *route) partial(x *relay.Exchange) {
 	r.stats.begin(false)
-	r.agent.log.end(r.agent.log.unread(x), x, 0, 0)
+	r.agent.log.end(r.agent.log.unread(x, r.protocol), x, 0, 0)
 }
 
 // slow answers a request whose head does not come to its end.
 func (r *route) slow(x *relay.Exchange) {
-	line := r.agent.log.unread(x)
+	line := r.agent.log.unread(x, r.protocol)
 	r.stats.begin(false)
 	r.stats.answer(replySlowBody.status, 0)
 	replySlowBody.send(x, false)
@@ -117,7 +126,7 @@ func (r *route) Serve(x *relay.Exchange) bool {
 	if sanitize(&x.Req) {
 		reply = refuse(&x.Req)
 	}
-	line := r.agent.log.begin(x, reply)
+	line := r.agent.log.begin(x, r.protocol, reply)
 	r.stats.begin(string(x.Req.Get(h1.UserAgent)) == "ELB-HealthChecker/2.0")
 	keep, status, served := r.serve(x, line, reply)
 	r.agent.log.end(line, x, status, served)
@@ -150,13 +159,16 @@ func refuse(req *h1.Request) *localReply {
 // was) and the time the upstream took, as far as the client was told.
 func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep bool, status int, served time.Duration) {
 	keep = x.Req.Persistent() && !x.Req.Upgrade && !r.last()
-	grpc := r.http2 && h2.IsGRPC(string(x.Req.Get(h1.ContentType)))
-	if grpc {
+	grpc := h2.IsGRPC(string(x.Req.Get(h1.ContentType)))
+	if grpc && r.http2 {
 		r.stats.grpc.Add(1)
 	}
 	local := func(l *localReply) (bool, int, time.Duration) {
 		r.stats.answer(l.status, 0)
 		if grpc {
+			if line != nil {
+				line.grpcEnded(nil, nil, l.status)
+			}
 			return l.sendGRPC(x, keep), 200, 0
 		}
 		return l.send(x, keep), l.status, 0
@@ -174,19 +186,35 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 	}
 	x.Out = r.requestHead(x.Out[:0], &x.Req, line)
 	r.agent.spin.Wait()
-	host, refusal := r.connectTo(x)
-	if refusal != nil {
-		return local(refusal)
+	var tries attempt
+	defer r.endRetry(&tries)
+	host, refusal := r.connectTo(x, &tries)
+	if host == nil {
+		if refusal != nil {
+			x.Absorb(absorb)
+			return local(refusal)
+		}
+		r.stats.answer(0, 0)
+		return false, 0, 0
 	}
+	pool := host.pools[r.worker]
+	defer pool.release()
 	if err := r.ask(x); err != nil {
-		if e := (*relay.Error)(nil); errors.As(err, &e) && e.Side == relay.Upstream {
+		e := (*relay.Error)(nil)
+		if errors.As(err, &e) && e.Side == relay.Upstream {
 			host.failed(time.Now())
+			if !e.Timeout {
+				r.answered(&tries)
+			}
 		}
 		if x.Unused() {
-			host.links[r.worker].pool.Put(x.Up, time.Now())
+			pool.Put(x.Up, time.Now())
 			x.Up = nil
 		}
 		refusal := r.refusalFor(x, err)
+		if refusal == replyTimeout {
+			r.stats.upstream[timedOut].Add(1)
+		}
 		x.Drop()
 		if refusal != nil {
 			return local(refusal)
@@ -194,6 +222,7 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 		r.stats.answer(0, 0)
 		return false, 0, 0
 	}
+	r.answered(&tries)
 	if text := x.Resp.Get(h1.StreamError); r.http2 && text != nil {
 		reply := upstreamReply(string(text), false)
 		host.failed(time.Now())
@@ -223,9 +252,16 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 	if r.perRequest > 0 {
 		until = x.Start.Add(r.perRequest)
 	}
-	x.Return(host.links[r.worker].pool)
+	var outcome []byte
+	if x.WantTrailers = grpc && line != nil; x.WantTrailers {
+		outcome = bytes.Clone(x.Resp.Get(h1.GRPCStatus)) // a trailer may lie where it does
+	}
+	x.Return(pool)
 	err := x.Deliver(head, f, until, r.idle)
-	x.Finish(host.links[r.worker].pool)
+	x.Finish(pool)
+	if x.WantTrailers {
+		line.grpcEnded(x.Trailers(), outcome, x.Resp.Status)
+	}
 	if !complete {
 		served = 0
 	}
@@ -240,48 +276,6 @@ func (r *route) last() bool {
 	}
 	elapsed := r.agent.clock.Modelled(time.Since(time.Unix(0, since)))
 	return rand.Float64() < float64(elapsed)/float64(drainTime)
-}
-
-// connectTo sets x.Up to a connection to one of the cluster's hosts, trying
-// again elsewhere when a host cannot be connected to, or returns why not.
-func (r *route) connectTo(x *relay.Exchange) (*host, *localReply) {
-	var tried []*host
-	now := x.Start
-	for try := 0; ; try++ {
-		h := r.cluster.pick(r.worker, now, tried)
-		if h == nil {
-			return nil, replyNoHost
-		}
-		limit := r.connect
-		if r.perRequest > 0 {
-			limit = min(limit, r.perRequest-now.Sub(x.Start))
-		}
-		up, err := h.links[r.worker].pool.Get(now, max(limit, time.Millisecond))
-		if err == nil {
-			if up.Served == 0 {
-				r.stats.connected()
-				h.succeeded()
-			}
-			x.Up, x.Target = up, h.name
-			return h, nil
-		}
-		now = time.Now()
-		if errors.Is(err, relay.ErrClosed) { // it has gone since it was picked, and is not among the hosts any more
-			try--
-			continue
-		}
-		r.stats.connected()
-		h.failed(now)
-		switch {
-		case r.perRequest > 0 && now.Sub(x.Start) >= r.perRequest:
-			return nil, replyTimeout
-		case try >= r.retries:
-			return nil, upstreamReply(dialReason(err), try > 0)
-		}
-		tried = append(tried, h)
-		time.Sleep(r.agent.clock.Real(time.Duration(rand.Int64N(int64(backoffBase) * (1<<(try+1) - 1)))))
-		now = time.Now()
-	}
 }
 
 // ask sends the request and waits for the response's head.
@@ -327,8 +321,13 @@ func (r *route) refusalFor(x *relay.Exchange, err error) *localReply {
 		return replyIdle
 	case e.Timeout:
 		return replyTimeout
+	case errors.As(e.Err, &perr) && perr.Status == 431 && r.http2: // more fields than may be: larger ones do not get here
+		return upstreamReply(reasonReset, false)
 	case errors.As(e.Err, &perr), errors.Is(e.Err, io.ErrUnexpectedEOF), x.Up != nil && x.Up.Buffered() > 0:
 		return upstreamReply(reasonProtocol, false)
+	}
+	if r.http2 { // Envoy counts them as if they had waited
+		r.stats.upstream[pendingFailure].Add(1)
 	}
 	return upstreamReply(reasonTerminated, false)
 }

@@ -34,6 +34,9 @@ type EndpointStatus struct {
 	NewConnections      int64 `json:"new_connections"`
 	ActiveConnections   int64 `json:"active_connections"`
 	UpstreamConnections int64 `json:"upstream_connections"`
+	// Upstream has what else was counted on that side and is not 0, by the names in
+	// UpstreamCounters.
+	Upstream map[string]int64 `json:"upstream,omitempty"`
 	// Handshakes is how many of the new connections became TLS ones.
 	Handshakes int64 `json:"handshakes,omitempty"`
 	BytesIn    int64 `json:"bytes_in"`
@@ -44,20 +47,46 @@ type EndpointStatus struct {
 	Ejected    []string         `json:"ejected,omitempty"` // hosts that outlier detection avoids now
 }
 
+// UpstreamCounters are Envoy's names for what it counts of a cluster, without
+// upstream_ before them.
+var UpstreamCounters = []string{
+	connectFail: "cx_connect_fail", connectTimeout: "cx_connect_timeout", connectionOverflow: "cx_overflow",
+	upstreamRequests: "rq_total", pendingFailure: "rq_pending_failure_eject", pendingOverflow: "rq_pending_overflow",
+	cancelled: "rq_cancelled", timedOut: "rq_timeout", retried: "rq_retry", retrySucceeded: "rq_retry_success",
+	retryLimited: "rq_retry_limit_exceeded", retryOverflow: "rq_retry_overflow",
+}
+
+// The counters of UpstreamCounters, and connections, which has a field of its own.
+const (
+	connectFail = iota
+	connectTimeout
+	connectionOverflow
+	upstreamRequests
+	pendingFailure
+	pendingOverflow
+	cancelled
+	timedOut
+	retried
+	retrySucceeded
+	retryLimited
+	retryOverflow
+	connections
+	upstreamCounters
+)
+
 type stats struct {
 	requests, probes, grpc    atomic.Int64
 	codes                     [7]atomic.Int64 // by status/100, 0 for none, 6 for those that have no class
-	opens, active, upstreams  atomic.Int64
+	opens, active             atomic.Int64
 	handshakes                atomic.Int64 // TLS
 	bytesIn, bytesOut, served atomic.Int64
+	upstream                  [upstreamCounters]atomic.Int64
 }
 
 func newStats() *stats { return &stats{} }
 
 func (s *stats) opened() { s.opens.Add(1); s.active.Add(1) }
 func (s *stats) closed() { s.active.Add(-1) }
-
-func (s *stats) connected() { s.upstreams.Add(1) }
 
 func (s *stats) tunnelled(in, out int64) {
 	s.bytesIn.Add(in)
@@ -100,7 +129,7 @@ func (a *Agent) statusOf(ep *endpoint) EndpointStatus {
 	es := EndpointStatus{
 		Discovery: ep.name, Requests: s.requests.Load(), HealthChecks: s.probes.Load(), GRPCRequests: s.grpc.Load(),
 		Codes: map[string]int64{}, PerTarget: map[string]int64{},
-		NewConnections: s.opens.Load(), ActiveConnections: s.active.Load(), UpstreamConnections: s.upstreams.Load(),
+		NewConnections: s.opens.Load(), ActiveConnections: s.active.Load(), UpstreamConnections: s.upstream[connections].Load(),
 		Handshakes: s.handshakes.Load(),
 		BytesIn:    s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
 		ResponseMs: float64(a.clock.Modelled(time.Duration(s.served.Load())).Microseconds()) / 1000,
@@ -108,6 +137,14 @@ func (a *Agent) statusOf(ep *endpoint) EndpointStatus {
 	for i := range len(s.codes) - 1 {
 		if n := s.codes[i].Load(); n > 0 {
 			es.Codes[[...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}[i]] = n
+		}
+	}
+	for i, name := range UpstreamCounters {
+		if n := s.upstream[i].Load(); n > 0 {
+			if es.Upstream == nil {
+				es.Upstream = map[string]int64{}
+			}
+			es.Upstream[name] = n
 		}
 	}
 	now := time.Now()

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -35,49 +36,67 @@ func (p *tcpProxy) take(c net.Conn) {
 		defer p.wg.Done()
 		p.stats.opened()
 		defer p.stats.closed()
-		p.serve(c)
+		start, number := time.Now(), p.agent.connections.Add(1)
+		in, out := p.serve(c)
+		p.stats.tunnelled(in, out)
+		p.agent.log.connection(start, c.RemoteAddr(), in, out, number)
 		p.untrack(c)
 	}()
 }
 
 // serve connects the client with a host, once: connection tries of Envoy's
 // TCP proxy default to 1. The client of a host that cannot be reached sees its
-// connection end, by a reset when what it has sent was not read.
-func (p *tcpProxy) serve(c net.Conn) {
+// connection end, by a reset when what it has sent was not read. It returns how
+// many bytes went from the client and to it.
+func (p *tcpProxy) serve(c net.Conn) (in, out int64) {
 	down := h1.NewConn(c)
 	defer down.Release()
 	defer down.Close()
-	now := time.Now()
-	h := p.hosts.pick(p.worker, now, nil)
-	if h == nil {
-		return
+	if len(*p.hosts.hosts.Load()) == 0 {
+		return 0, 0
 	}
 	p.agent.spin.Wait()
-	p.stats.connected()
-	uc, err := h.dial(p.agent.connectTimeout())
+	if p.hosts.breakers.connections.Load() >= maxConnections {
+		p.stats.upstream[connectionOverflow].Add(1)
+		return 0, 0
+	}
+	h, up, err := p.connect()
 	if err != nil {
-		h.failed(time.Now())
+		if h != nil && failedToConnect(err) {
+			h.failed(time.Now())
+		}
 		if p.hosts.tls != nil {
 			down.Discard() // a handshake failed: Envoy has read by then, so that the end is no reset
 		}
-		return
+		return 0, 0
 	}
-	if !p.track(uc) {
-		uc.Close()
-		return
-	}
-	defer p.wg.Done()
-	defer p.untrack(uc)
-	h.succeeded()
-	h.requests.Add(1)
-	up := h1.NewConn(uc)
+	defer h.pools[p.worker].release()
 	defer up.Release()
 	defer up.Close()
-	if t, ok := c.(relay.Secured); ok && !p.secure.finish(t) {
-		return
+	if !p.track(up.Conn) {
+		return 0, 0
 	}
-	in, out := relay.Proxy(down, up, p.idle)
-	p.stats.tunnelled(in, out)
+	defer p.wg.Done()
+	defer p.untrack(up.Conn)
+	h.succeeded()
+	h.requests.Add(1)
+	if t, ok := c.(relay.Secured); ok && !p.secure.finish(t) {
+		return 0, 0
+	}
+	return relay.Proxy(down, up, p.idle)
+}
+
+// connect returns a connection to the host in turn.
+func (p *tcpProxy) connect() (h *host, up *h1.Conn, err error) {
+	for {
+		now := time.Now()
+		if h = p.hosts.pick(p.worker, now, nil); h == nil {
+			return nil, nil, errNoHost
+		}
+		if up, err = h.pools[p.worker].get(now, 0, nil); !errors.Is(err, relay.ErrClosed) { // else it is not among the hosts any more
+			return h, up, err
+		}
+	}
 }
 
 func (p *tcpProxy) track(c net.Conn) bool {

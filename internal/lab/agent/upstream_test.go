@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -116,7 +118,7 @@ func TestRetryElsewhere(t *testing.T) {
 
 func TestEjectionPanic(t *testing.T) {
 	w := newTestNetwork()
-	c := newCluster(clock.New(100), w.net(t), 0, false, 1)
+	c := newCluster(clock.New(100), w.net(t), newStats(), 1)
 	c.setHosts([]netip.AddrPort{w.task(1, ""), w.task(2, ""), w.task(3, "")})
 	start := c.detection.since
 	at := func(modelled time.Duration) time.Time { return start.Add(modelled / 100) }
@@ -161,7 +163,7 @@ func TestEjectionPanic(t *testing.T) {
 // TestWorkersApart: each worker has a turn and connections of its own.
 func TestWorkersApart(t *testing.T) {
 	w := newTestNetwork()
-	c := newCluster(clock.New(1), w.net(t), 0, false, 2)
+	c := newCluster(clock.New(1), w.net(t), newStats(), 2)
 	c.setHosts([]netip.AddrPort{w.task(1, ""), w.task(2, ""), w.task(3, "")})
 	hosts := *c.hosts.Load()
 	place := func(h *host) int { return slices.Index(hosts, h) }
@@ -174,8 +176,8 @@ func TestWorkersApart(t *testing.T) {
 		}
 	}
 	for _, h := range hosts {
-		if len(h.links) != 2 || h.links[0].pool == h.links[1].pool {
-			t.Errorf("host %s has %d links, want one with its own pool for each of 2 workers", h.name, len(h.links))
+		if len(h.pools) != 2 || h.pools[0] == h.pools[1] {
+			t.Errorf("host %s has %d pools, want one for each of 2 workers", h.name, len(h.pools))
 		}
 	}
 }
@@ -207,5 +209,30 @@ func TestConnectionIsBackBeforeTheAnswer(t *testing.T) {
 		if n := a.Status().Egress[0].UpstreamConnections; n != 1 {
 			t.Errorf("%s: %d connections for 40 requests one after the other, want 1", name, n)
 		}
+	}
+}
+
+// TestRefusedWithBody: who has sent all of a request that goes nowhere can send
+// another one on the connection, even if a part of it is there already.
+func TestRefusedWithBody(t *testing.T) {
+	_, addr := server(t, Config{}, nil)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	r := bufio.NewReader(c)
+	for _, part := range []string{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcPOST / HT",
+		"TP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"} {
+		io.WriteString(c, part)
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 503 || resp.Close {
+			t.Errorf("%d, close %v, %v; want 503 and the connection kept", resp.StatusCode, resp.Close, err)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }

@@ -84,6 +84,14 @@ func endpoint(v map[string]int64, listener, cluster, discovery string, p agent.P
 		BytesIn: v[down+"cx_rx_bytes_total"], BytesOut: v[down+"cx_tx_bytes_total"],
 		UpstreamConnections: v["cluster."+statName(cluster)+".upstream_cx_total"],
 	}
+	for _, counter := range agent.UpstreamCounters {
+		if n := v["cluster."+statName(cluster)+".upstream_"+counter]; n > 0 {
+			if s.Upstream == nil {
+				s.Upstream = map[string]int64{}
+			}
+			s.Upstream[counter] = n
+		}
+	}
 	for _, class := range []string{"1xx", "2xx", "3xx", "4xx", "5xx"} {
 		if n := v[down+"rq_"+class]; n > 0 {
 			s.Codes[class] = n

@@ -20,6 +20,8 @@ type Body struct {
 	done   bool
 	n      int64
 	drop   bool // trailers
+	keep   bool // trailers, in kept
+	kept   []byte
 	// bare is set when Buffered and Next return the data alone, read by loose.
 	bare  bool
 	loose looseChunks
@@ -98,6 +100,12 @@ func (b *Body) Bare(limit int) { b.bare, b.loose.limit = true, limit }
 // DropTrailers makes the body end without the trailers that it has.
 func (b *Body) DropTrailers() { b.drop = true }
 
+// KeepTrailers makes Trailers return them.
+func (b *Body) KeepTrailers() { b.keep = true }
+
+// Trailers returns the lines of the trailer section so far, if they are kept.
+func (b *Body) Trailers() []byte { return b.kept }
+
 // Buffered consumes and returns what is already in c's buffer, maybe nothing.
 // The bytes are as on the wire, chunk framing included, and valid until the
 // next read from c.
@@ -128,6 +136,12 @@ func (b *Body) Buffered(c *Conn) ([]byte, error) {
 		inTrailers := b.chunks.state == inTrailer || b.chunks.state == atTrailerLF
 		if n, b.done, err = b.chunks.scan(p); err != nil {
 			return nil, err
+		}
+		switch {
+		case b.keep && inTrailers:
+			b.kept = append(b.kept, p[:n]...)
+		case b.keep && b.chunks.tail >= 0:
+			b.kept = append(b.kept, p[b.chunks.tail:n]...)
 		}
 		if b.drop {
 			c.r += n

@@ -39,13 +39,19 @@ type Conn struct {
 	Served int
 	// IdleSince is set by the pool that keeps the connection.
 	IdleSince time.Time
+	// Era is for who made the connection, to tell when.
+	Era int
 	// Since is when the first bytes of a head were read that came in pieces.
 	Since time.Time
 	// Received and Sent count the bytes so far. Each is for the side of the
 	// connection that reads or writes.
 	Received, Sent int64
-	peek           peeker
-	finished       atomic.Bool // of a TLS connection: a read came to the end of what the peer sends
+	// OnClose, if set, is called by the first Close or Reset, before it.
+	OnClose func()
+
+	once     sync.Once // of OnClose
+	peek     peeker
+	finished atomic.Bool // of a TLS connection: a read came to the end of what the peer sends
 }
 
 // NewConn wraps c.
@@ -73,14 +79,19 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // Close closes the connection. The buffer goes back with Release, which the
 // reading goroutine calls, since Close may come from another one.
-func (c *Conn) Close() error { return c.Conn.Close() }
+func (c *Conn) Close() error {
+	if c.OnClose != nil {
+		c.once.Do(c.OnClose)
+	}
+	return c.Conn.Close()
+}
 
 // Reset closes the connection with a RST, as a peer does that drops it.
 func (c *Conn) Reset() error {
 	if t, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
 		t.SetLinger(0)
 	}
-	return c.Conn.Close()
+	return c.Close()
 }
 
 // Release returns the read buffer to the pool. No slice of a message read

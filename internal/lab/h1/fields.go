@@ -28,6 +28,7 @@ const (
 	EnvoyServiceTime
 	EnvoyTimeout
 	EnvoyOriginalPath
+	GRPCStatus
 	// StreamLength and StreamError are in what the HTTP/2 codecs make of
 	// responses alone: the length of a body that has trailers too, which
 	// HTTP/1.1 cannot say, and how a stream ended that had no response.
@@ -37,10 +38,12 @@ const (
 	Gone
 )
 
-// The names of StreamLength and StreamError.
+// The names of StreamLength and StreamError, and the value of the first for a
+// message that ended with its head and said no length.
 const (
 	StreamLengthName = "x-hoplab-stream-length"
 	StreamErrorName  = "x-hoplab-stream-error"
+	NoLength         = "none"
 )
 
 var names = map[string]ID{
@@ -51,7 +54,7 @@ var names = map[string]ID{
 	"x-forwarded-proto": XForwardedProto, "x-forwarded-port": XForwardedPort,
 	"x-amzn-trace-id": XAmznTraceID, "x-request-id": XRequestID,
 	"x-envoy-upstream-service-time":  EnvoyServiceTime,
-	"x-envoy-expected-rq-timeout-ms": EnvoyTimeout, "x-envoy-original-path": EnvoyOriginalPath,
+	"x-envoy-expected-rq-timeout-ms": EnvoyTimeout, "x-envoy-original-path": EnvoyOriginalPath, "grpc-status": GRPCStatus,
 	StreamLengthName: StreamLength, StreamErrorName: StreamError,
 }
 

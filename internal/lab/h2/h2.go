@@ -127,25 +127,35 @@ type UpstreamCodec struct {
 	mu  sync.Mutex
 	cc  *http.ClientConn
 	old []*http.ClientConn // that take no more streams and may still have some open
-
-	open int    // connections that the hop has dialled and not closed
-	gone func() // set by Retire
 }
 
 // NewUpstreamCodec returns a running codec whose upstream is reached by dial.
 // With a TLS configuration the connections are TLS.
 func NewUpstreamCodec(dial relay.Dialer, config *tls.Config) *UpstreamCodec {
 	u := &UpstreamCodec{in: newMemListener(), tr: NewTransport(dial, config), scheme: schemeOf(config)}
-	u.srv = &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.NewResponseController(w).EnableFullDuplex()
-		cc, err := u.conn(time.Minute)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		forward(w, r, cc.RoundTrip, u.explain)
-	})}
+	u.srv = &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(u.forward)}
+	u.srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, sessionKey{}, c.(*end).session)
+	}
 	u.wg.Go(func() { u.srv.Serve(u.in) })
 	return u
+}
+
+type sessionKey struct{}
+
+// forward sends a request over the session of its connection, or the connection
+// that the codec has made for itself.
+func (u *UpstreamCodec) forward(w http.ResponseWriter, r *http.Request) {
+	http.NewResponseController(w).EnableFullDuplex()
+	if s := r.Context().Value(sessionKey{}).(*session); s != nil {
+		forward(w, r, s.roundTrip, u.explain)
+		return
+	}
+	cc, err := u.conn(time.Minute)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	forward(w, r, cc.RoundTrip, u.explain)
 }
 
 // Explain makes the codec's responses carry fields for the hop alone:
@@ -213,40 +223,12 @@ func (u *UpstreamCodec) Dial(timeout time.Duration) (net.Conn, error) {
 		return nil, err
 	}
 	near, far := pipe()
-	u.dialled(1)
-	near.closing = func() { u.dialled(-1) }
 	if !u.in.give(far) {
 		near.Close()
-		u.disconnect(func() bool { return u.open == 0 }) // or what was just connected would stay
+		u.disconnect() // or what was just connected would stay
 		return nil, relay.ErrClosed
 	}
 	return near, nil
-}
-
-// Retire dials no more. When the hop has closed the last of the connections that
-// were dialled, those to the upstream end too, and gone is called, from a
-// goroutine of its own. Close may be called meanwhile.
-func (u *UpstreamCodec) Retire(gone func()) {
-	u.in.Close()
-	u.mu.Lock()
-	u.gone = gone
-	u.mu.Unlock()
-	u.dialled(0)
-}
-
-// dialled counts a connection that the hop got (1) or closed (-1). Whether one is
-// in use only the hop knows: it may have taken it for a request just now.
-func (u *UpstreamCodec) dialled(n int) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.open += n
-	if gone := u.gone; gone != nil && u.open == 0 {
-		u.gone = nil
-		go func() {
-			u.Close()
-			gone()
-		}()
-	}
 }
 
 // Close ends all connections.
@@ -254,17 +236,13 @@ func (u *UpstreamCodec) Close() {
 	u.in.Close()
 	u.srv.Close()
 	u.wg.Wait()
-	u.disconnect(func() bool { return true })
+	u.disconnect()
 }
 
-// disconnect ends the connections to the upstream if that is right, which is
-// asked with u.mu held.
-func (u *UpstreamCodec) disconnect(right func() bool) {
+// disconnect ends the connections to the upstream.
+func (u *UpstreamCodec) disconnect() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !right() {
-		return
-	}
 	for _, cc := range append(u.old, u.cc) {
 		if cc != nil {
 			cc.Close()
@@ -284,6 +262,9 @@ type end struct {
 	// closed is lost, as in a socket's buffer: it may have its answer already, and
 	// must read it before it learns of the end.
 	client bool
+
+	session *session // that the connection is a stream of; nil for the codec's own
+	out     bool     // it was taken of the session and not given back
 }
 
 func pipe() (near, far *end) {
@@ -382,7 +363,7 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 	}
 	resp, err := roundTrip(out)
 	if err != nil {
-		if text := streamError(err); explain && text != "" {
+		if text, _ := streamError(err); explain && text != "" {
 			w.Header().Set(h1.StreamErrorName, text)
 			w.WriteHeader(http.StatusBadGateway)
 			return
@@ -409,6 +390,9 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 		h["Trailer"] = []string{strings.Join(announced, ",")}
 	}
 	switch length := h.Get(h1.StreamLengthName); {
+	case length == h1.NoLength:
+		h.Del(h1.StreamLengthName)
+		h["Content-Length"] = nil // and net/http says none
 	case length != "":
 		h.Del(h1.StreamLengthName)
 		h.Set("Content-Length", length) // said again, in HTTP/2
@@ -417,6 +401,8 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 			h.Set(h1.StreamLengthName, h.Get("Content-Length"))
 		}
 		h.Del("Content-Length") // HTTP/1.1 has trailers in chunked bodies only
+	case explain && resp.ContentLength == 0 && h.Get("Content-Length") == "":
+		h.Set(h1.StreamLengthName, h1.NoLength)
 	}
 	w.WriteHeader(resp.StatusCode)
 	flusher := http.NewResponseController(w)
@@ -426,7 +412,7 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := resp.Body.Read(buf)
-		if n > 0 {
+		if n > 0 && (err == nil || err == io.EOF) { // with any other error they are not the response's
 			if _, werr := w.Write(buf[:n]); werr != nil {
 				return
 			}
@@ -448,18 +434,6 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 			h[http.TrailerPrefix+k] = v
 		}
 	}
-}
-
-// streamError is Envoy's word for how a stream ended that had no response; ""
-// when its connection ended.
-func streamError(err error) string {
-	switch text := err.Error(); {
-	case strings.Contains(text, "http2: failed reading the frame payload"), strings.Contains(text, "could not be established"):
-		return "protocol error"
-	case strings.Contains(text, "stream error: "):
-		return "remote reset"
-	}
-	return ""
 }
 
 // IsGRPC reports whether a content type is gRPC's.

@@ -27,6 +27,8 @@ type Exchange struct {
 	Out []byte
 	// Target is for the hop's own use: where it sent the request, for its log.
 	Target string
+	// WantTrailers makes Trailers return the response's.
+	WantTrailers bool
 	// BytesIn and BytesOut count what was received from and sent to the
 	// downstream, heads and framing included.
 	BytesIn, BytesOut int64
@@ -40,8 +42,8 @@ type Exchange struct {
 	respBody  h1.Body
 	dechunker h1.Dechunker
 	upload    *upload
-	home      *Pool // for x.Up before its response is delivered; see Return
-	broken    bool  // the downstream connection cannot carry another exchange
+	home      Home // for x.Up before its response is delivered; see Return
+	broken    bool // the downstream connection cannot carry another exchange
 	reset     bool
 	started   bool // the response's head is on its way
 	cut       bool // the request was not sent completely and will not be
@@ -99,7 +101,7 @@ func (x *Exchange) begin() {
 	}
 	x.Down.Since = time.Time{}
 	x.Sent = time.Time{}
-	x.Up, x.Target = nil, ""
+	x.Up, x.Target, x.WantTrailers = nil, "", false
 	x.isHead = string(x.Req.Method) == "HEAD"
 	x.body = h1.RequestBody(&x.Req)
 	x.respBody = h1.Body{}
@@ -274,7 +276,7 @@ const lastChunk = "0\r\n\r\n"
 
 // Finish gives x.Up back to its pool when both messages are complete and the
 // connection can be used again, else it closes it.
-func (x *Exchange) Finish(p *Pool) {
+func (x *Exchange) Finish(p Home) {
 	up := x.Up
 	x.Up = nil
 	if up == nil {
@@ -306,7 +308,7 @@ func (x *Exchange) reusable() bool {
 // been read, before the client has the last of it: whoever has it and asks again
 // elsewhere then finds the connection there. An Envoy's worker does both in one
 // turn. Finish is still to be called.
-func (x *Exchange) Return(p *Pool) { x.home = p }
+func (x *Exchange) Return(p Home) { x.home = p }
 
 // goHome does what Return asked for, if it can.
 func (x *Exchange) goHome() {
@@ -328,6 +330,27 @@ func (x *Exchange) Drop() {
 		x.Up = nil
 	}
 }
+
+// Trailers returns the lines of the response's trailers once it was delivered.
+func (x *Exchange) Trailers() []byte { return x.respBody.Trailers() }
+
+// Absorb reads what is there of the request's body, up to a limit, before the hop
+// answers without sending the request on: who has sent all of it can send another
+// request.
+func (x *Exchange) Absorb(limit int64) {
+	defer func() { x.Down.ReadBy(time.Time{}) }()
+	for x.body.Bytes() < limit && !x.body.Done() && x.upload == nil {
+		x.Down.ReadBy(time.Now().Add(absorbFor))
+		p, err := x.body.Next(x.Down)
+		x.BytesIn += int64(len(p))
+		if err != nil {
+			return
+		}
+	}
+}
+
+// absorbFor is how long Absorb waits for what may be on its way from memory.
+const absorbFor = 2 * time.Millisecond
 
 // Payloads returns the sizes of the two bodies, framing and trailers apart, or
 // of what went through a tunnel.

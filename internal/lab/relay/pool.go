@@ -45,34 +45,48 @@ func NewPool(dial Dialer, idleFor time.Duration) *Pool {
 // address is no more one of the hop's, or the hop is shutting down.
 var ErrClosed = errors.New("the connections to this address were closed")
 
+// Home is where a connection goes back to after a complete exchange.
+type Home interface {
+	Put(c *h1.Conn, now time.Time)
+}
+
 // Get returns a connection that the peer has not closed as far as one can
 // see, or dials a new one. A connection that has served before has Served > 0.
 func (p *Pool) Get(now time.Time, timeout time.Duration) (*h1.Conn, error) {
-	for {
-		p.mu.Lock()
-		if p.closed {
-			p.mu.Unlock()
-			return nil, ErrClosed
-		}
-		n := len(p.idle)
-		if n == 0 {
-			p.mu.Unlock()
-			break
-		}
-		c := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		p.mu.Unlock()
-		if (p.idleFor == 0 || now.Sub(c.IdleSince) < p.idleFor) && c.Quiet() {
-			return c, nil
-		}
-		discard(c)
+	if c := p.Take(now); c != nil {
+		return c, nil
+	}
+	p.mu.Lock()
+	closed := p.closed
+	p.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
 	}
 	conn, err := p.dial(timeout)
 	if err != nil {
 		return nil, err
 	}
 	return h1.NewConn(conn), nil
+}
+
+// Take returns an idle connection as Get does, or nil when there is none.
+func (p *Pool) Take(now time.Time) *h1.Conn {
+	for {
+		p.mu.Lock()
+		n := len(p.idle)
+		if n == 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		if (p.idleFor == 0 || now.Sub(c.IdleSince) < p.idleFor) && c.Quiet() {
+			return c
+		}
+		discard(c)
+	}
 }
 
 // Put gives a connection back after a complete exchange.
@@ -129,8 +143,16 @@ func (p *Pool) Prune() {
 // Close closes the idle connections and refuses further ones.
 func (p *Pool) Close() {
 	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.Clear()
+}
+
+// Clear closes the idle connections.
+func (p *Pool) Clear() {
+	p.mu.Lock()
 	idle := p.idle
-	p.idle, p.closed = nil, true
+	p.idle = nil
 	p.mu.Unlock()
 	for _, c := range idle {
 		discard(c)

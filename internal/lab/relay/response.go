@@ -95,6 +95,9 @@ func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Du
 		x.keep(responseOut, written(head))
 	}
 	b := &x.respBody
+	if x.WantTrailers {
+		b.KeepTrailers()
+	}
 	switch {
 	case x.bare():
 		b.Bare(x.server.Limits.Head)
