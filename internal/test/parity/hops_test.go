@@ -320,6 +320,12 @@ func (n statName) read(v map[string]int64) (s agent.EndpointStatus) {
 	s.Requests, s.NewConnections, s.ActiveConnections = v[down+"rq_total"], v[down+"cx_total"], v[down+"cx_active"]
 	s.BytesIn, s.BytesOut = v[down+"cx_rx_bytes_total"], v[down+"cx_tx_bytes_total"]
 	s.UpstreamConnections = v["cluster."+n.cluster+".upstream_cx_total"]
+	s.Upstream = map[string]int64{}
+	for _, name := range agent.UpstreamCounters {
+		if n := v["cluster."+n.cluster+".upstream_"+name]; n > 0 {
+			s.Upstream[name] = n
+		}
+	}
 	s.Codes = map[string]int64{}
 	for _, class := range []string{"1xx", "2xx", "3xx", "4xx", "5xx"} {
 		if n := v[down+"rq_"+class]; n > 0 {

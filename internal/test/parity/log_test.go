@@ -2,6 +2,9 @@ package parity
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -65,7 +68,10 @@ var (
 	startTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
 	anyPort   = regexp.MustCompile(`127\.\d+\.\d+\.\d+:\d+`)
 	// The duration, and the upstream's time, of a line in TEXT.
-	textTimes = regexp.MustCompile(`^(\[TIME\] ".* HTTP/1\.\d" \d+ \d+ \d+) (\d+) (\d+|-) `)
+	textTimes = regexp.MustCompile(`^(\[TIME\] ".* HTTP/[12](?:\.\d)?" \d+ \d+ \d+) (\d+) (\d+|-) `)
+	// What only one hop can know of a connection, in TEXT and in JSON.
+	textIDs   = regexp.MustCompile(`^(\[TIME\] \S+) \d+ (\d+ \d+) \d+ (.*) \d+$`)
+	jsonIDs   = regexp.MustCompile(`("connection_id":|"downstream_remote_port":)"?\d+"?`)
 	jsonTimes = regexp.MustCompile(`("duration":|"upstream_service_time":"?)(\d+)`)
 )
 
@@ -74,6 +80,12 @@ var (
 type logged struct {
 	text  string
 	times []int64
+}
+
+// plainConnection is a line about a TCP connection in the same way.
+func plainConnection(l string) string {
+	l = jsonIDs.ReplaceAllString(plainLine(l).text, "${1}ID")
+	return textIDs.ReplaceAllString(l, "$1 PORT $2 MS $3 ID")
 }
 
 // slack is how much longer one hop may take than the other on a busy machine.
@@ -194,4 +206,89 @@ func shown(ls []logged) string {
 		fmt.Fprintf(&b, "      %s %d\n", l.text, l.times)
 	}
 	return b.String()
+}
+
+// TestAccessLogOfPlays: the lines about endpoints of each protocol, and about
+// requests that no host has answered.
+func TestAccessLogOfPlays(t *testing.T) {
+	layer.Full(t, "starts Envoy")
+	t.Parallel()
+	get := func(two bool) func(*stage) {
+		return func(s *stage) { s.ask(clientOf(two), s.request("GET", "/a?b=c", nil)) }
+	}
+	call := func(s *stage) {
+		req := s.request("POST", "/grpc.health.v1.Health/Check", strings.NewReader("\x00\x00\x00\x00\x00"), "Content-Type", "application/grpc",
+			"Te", "trailers")
+		s.ask(clientOf(true), req)
+	}
+	slow := app(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(2 * time.Second):
+		}
+	})
+	gone := func(s *stage) {
+		c := clientOf(false)
+		c.Timeout = 150 * time.Millisecond
+		s.ask(c, s.request("GET", "/", nil))
+	}
+	brief := times(300*time.Millisecond, time.Minute)
+	var plays []play
+	for _, p := range []agent.Protocol{agent.HTTP, agent.HTTP2, agent.GRPC} {
+		add := func(name string, p play) {
+			p.name, p.logged = string(p.protocol)+", "+name, true
+			plays = append(plays, p)
+		}
+		for _, two := range []bool{false, true} {
+			add(fmt.Sprintf("echo, HTTP/2 %v", two), play{protocol: p, origin: app(echo), do: get(two)})
+			add(fmt.Sprintf("nobody there, HTTP/2 %v", two), play{protocol: p, do: get(two)})
+		}
+		add("call", play{protocol: p, origin: grpcOrigin, do: call})
+		add("call of nobody", play{protocol: p, do: call})
+		add("refuses", play{protocol: p, only: both, hosts: endpoints(refusing), do: get(false)})
+		add("refuses then not", play{protocol: p, only: both, hosts: endpoints(refusing, behind(app(echo))), do: func(s *stage) {
+			for range 2 {
+				get(false)(s)
+			}
+		}})
+		add("swallows", play{protocol: p, only: both, hosts: endpoints(swallowing), do: get(false)})
+		add("swallows, short limit", play{protocol: p, only: both, timeouts: brief, hosts: endpoints(swallowing), do: get(false)})
+		add("swallows, shorter than two tries", play{protocol: p, only: both, timeouts: times(600*time.Millisecond, time.Minute),
+			hosts: endpoints(swallowing), do: get(false)})
+		add("swallows, client goes", play{protocol: p, only: both, hosts: endpoints(swallowing), do: gone})
+		add("no host", play{protocol: p, only: both, hosts: endpoints(), do: get(false)})
+		add("late", play{protocol: p, timeouts: brief, origin: slow, do: get(false)})
+		add("late, client goes", play{protocol: p, origin: slow, do: gone})
+	}
+	for _, format := range []string{"TEXT", "JSON"} {
+		t.Run(format, func(t *testing.T) {
+			perform(t, plays, func(d *deployment) { d.cfg.AccessLog = &agent.AccessLog{Format: format, Query: true} })
+		})
+	}
+}
+
+// TestAccessLogOfTCP: the lines about connections of endpoints without a protocol.
+func TestAccessLogOfTCP(t *testing.T) {
+	layer.Full(t, "starts Envoy")
+	t.Parallel()
+	say := raw(func(c net.Conn) { io.WriteString(c, "hello"); io.Copy(io.Discard, c) })
+	for name, p := range map[string]play{
+		"hello":   {origin: say, do: func(s *stage) { s.exchangeTimed("abc", 200*time.Millisecond, halfClose) }},
+		"nobody":  {only: through, do: func(s *stage) { s.exchangeTimed("abc") }},
+		"no host": {only: both, hosts: endpoints(), do: func(s *stage) { s.exchangeTimed("") }},
+		"silence": {origin: say, timeouts: times(0, 300*time.Millisecond), do: func(s *stage) { s.exchangeTimed("abc") }},
+	} {
+		for _, format := range []string{"TEXT", "JSON"} {
+			t.Run(name+", "+format, func(t *testing.T) {
+				for _, route := range routes {
+					p := p
+					if p.only != "" && p.only != route {
+						continue
+					}
+					p.name, p.only, p.protocol, p.logged = name, route, agent.TCP, true
+					perform(t, []play{p}, func(d *deployment) { d.cfg.AccessLog = &agent.AccessLog{Format: format} })
+				}
+			})
+		}
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +34,13 @@ type play struct {
 	do func(s *stage)
 	// only restricts the play to one of the routes.
 	only string
+	// counted adds what the endpoint's cluster has counted of requests to the
+	// transcript, and connected of connections. Such a play has one route.
+	counted, connected bool
+	// logged adds the lines of its requests in the hop's access log, which the
+	// deployment must have. Such a play tells its requests by stage.host; one without
+	// is alone in its deployment.
+	logged bool
 }
 
 // stage is where a play is done.
@@ -39,9 +48,13 @@ type stage struct {
 	t     testing.TB
 	addr  string
 	route string
+	host  string // the requests' Host
 	mu    sync.Mutex
 	lines []string
 }
+
+// lessTime is what a retry has left of 15 s.
+var lessTime = regexp.MustCompile(`rq-timeout-ms=14\d{3}`)
 
 func (s *stage) note(format string, args ...any) {
 	s.mu.Lock()
@@ -49,6 +62,7 @@ func (s *stage) note(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	line = uuid.ReplaceAllString(line, "UUID")
 	line = anyPort.ReplaceAllString(line, "HOST")
+	line = lessTime.ReplaceAllString(line, "rq-timeout-ms=LESS")
 	s.lines = append(s.lines, line)
 }
 
@@ -67,9 +81,15 @@ func took(d time.Duration) string {
 // edit, if set, changes a deployment before its hop starts.
 func perform(t *testing.T, plays []play, edit func(*deployment)) {
 	t.Helper()
+	performBy(t, plays, edit, 12, 3, 1, 1)
+}
+
+// performBy is perform with so many at a time, in one round after another.
+func performBy(t *testing.T, plays []play, edit func(*deployment), rounds ...int) {
+	t.Helper()
 	last := map[string][2]*stage{}
-	todo := plays
-	for _, atATime := range []int{12, 3, 1, 1} {
+	todo := slices.DeleteFunc(slices.Clone(plays), func(p play) bool { return !strings.HasPrefix(p.name, os.Getenv("PARITY_ONLY")) })
+	for _, atATime := range rounds {
 		var again []play
 		for i, pair := range rehearse(t, todo, edit, atATime) {
 			p := &todo[i/len(routes)]
@@ -81,7 +101,7 @@ func perform(t *testing.T, plays []play, edit func(*deployment)) {
 				again = append(again, *p)
 			}
 		}
-		if todo = again; len(todo) == 0 {
+		if todo = again; len(todo) == 0 || os.Getenv("PARITY_ONCE") != "" {
 			break
 		}
 	}
@@ -104,6 +124,7 @@ func rehearse(t *testing.T, plays []play, edit func(*deployment), atATime int) [
 	pairs := make([][2]*stage, len(plays)*len(routes))
 	gate := make(chan struct{}, atATime)
 	var wg sync.WaitGroup
+	var hops [2]*hop
 	for h, start := range []func(testing.TB, *deployment) *hop{startAgent, startEnvoy} {
 		d := &deployment{out: wildcard(t), hosts: map[string][]netip.AddrPort{}}
 		d.cfg = agent.Config{Task: "parity", ConnectTimeout: 400 * time.Millisecond}
@@ -127,15 +148,18 @@ func rehearse(t *testing.T, plays []play, edit func(*deployment), atATime int) [
 			}
 			for r, addr := range []netip.AddrPort{at, e.At} {
 				if p.only == "" || p.only == routes[r] {
-					pairs[i*len(routes)+r][h] = &stage{t: t, addr: addr.String(), route: routes[r]}
+					pairs[i*len(routes)+r][h] = &stage{t: t, addr: addr.String(), route: routes[r], host: "app.ns"}
+					if p.logged {
+						pairs[i*len(routes)+r][h].host = fmt.Sprintf("app%d-%d.ns", i, r)
+					}
 				}
 			}
 		}
 		if edit != nil {
 			edit(d)
 		}
-		running := start(t, d)
-		defer running.stop()
+		hops[h] = start(t, d)
+		defer hops[h].stop()
 	}
 	for i, pair := range pairs {
 		if pair[0] == nil {
@@ -152,23 +176,80 @@ func rehearse(t *testing.T, plays []play, edit func(*deployment), atATime int) [
 		})
 	}
 	wg.Wait()
+	if slices.ContainsFunc(plays, func(p play) bool { return p.logged }) {
+		time.Sleep(flushed)
+	}
+	for i, pair := range pairs {
+		p := plays[i/len(routes)]
+		for h, s := range pair {
+			if s != nil && p.counted {
+				s.count(hops[h].counters(), fmt.Sprintf("p%d", i/len(routes)), p.connected)
+			}
+			if s != nil && p.logged {
+				s.readLog(hops[h].log, p.protocol)
+			}
+		}
+	}
 	return pairs
+}
+
+// flushed is how long lines may take to reach the access log: both hops write them
+// every second.
+const flushed = 2500 * time.Millisecond
+
+// readLog notes the lines of the stage's requests.
+func (s *stage) readLog(file string, p agent.Protocol) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var lines []string
+	for l := range strings.Lines(string(b)) {
+		switch l = strings.TrimSuffix(l, "\n"); {
+		case p == agent.TCP:
+			lines = append(lines, plainConnection(l))
+		case strings.Contains(l, s.host):
+			lines = append(lines, plainLine(l).text)
+		}
+	}
+	slices.Sort(lines)
+	for _, l := range lines {
+		s.note("%s", strings.ReplaceAll(l, s.host, "app.ns"))
+	}
+}
+
+// count notes what the cluster of an endpoint has counted.
+func (s *stage) count(of map[string]agent.EndpointStatus, endpoint string, connections bool) {
+	side := map[string]string{through: "ingress ", both: "egress "}[s.route]
+	e := of[side+endpoint]
+	for _, name := range slices.Sorted(maps.Keys(e.Upstream)) {
+		if connections || strings.HasPrefix(name, "rq_") {
+			s.note("%s %d", name, e.Upstream[name])
+		}
+	}
+	if connections {
+		s.note("cx_total %d", e.UpstreamConnections)
+	}
 }
 
 // app is an origin that speaks HTTP/1.1 and HTTP/2 and says what it was sent.
 func app(h http.HandlerFunc) func(testing.TB) uint16 {
-	return func(t testing.TB) uint16 {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		srv := &http.Server{Protocols: &http.Protocols{}, Handler: h}
-		srv.Protocols.SetHTTP1(true)
-		srv.Protocols.SetUnencryptedHTTP2(true)
-		go srv.Serve(l)
-		t.Cleanup(func() { srv.Close() })
-		return uint16(l.Addr().(*net.TCPAddr).Port)
+	return func(t testing.TB) uint16 { return serving(t, func(srv *http.Server) { srv.Handler = h }) }
+}
+
+// serving starts an origin as app does, set up by set.
+func serving(t testing.TB, set func(*http.Server)) uint16 {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
+	srv := &http.Server{Protocols: &http.Protocols{}}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetUnencryptedHTTP2(true)
+	set(srv)
+	go srv.Serve(l)
+	t.Cleanup(func() { srv.Close() })
+	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
 // raw is an origin that lets f speak on each connection.
@@ -271,7 +352,7 @@ func (s *stage) request(method, path string, body io.Reader, fields ...string) *
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	req.Host = "app.ns"
+	req.Host = s.host
 	req.Header.Set("User-Agent", "parity")
 	for i := 0; i+1 < len(fields); i += 2 {
 		req.Header.Add(fields[i], fields[i+1])
