@@ -102,9 +102,9 @@ func TestRollout(t *testing.T) {
 			}
 			steps := c.steps(t)
 			want := outage(t, steps)
-			mesh, front := update(t, steps, speed)
+			mesh, front := update(t, steps, speed, want)
 			if front.noticed() || mesh.noticed() != want { // a busy machine is late too
-				mesh, front = update(t, steps, 1)
+				mesh, front = update(t, steps, 1, want)
 			}
 			t.Logf("by name: %s; through the load balancer: %s", mesh, front)
 			if front.noticed() || strict && front.late > 0 {
@@ -186,8 +186,11 @@ func (x *tally) add(d time.Duration, ok bool, how string) {
 }
 
 // update starts a lab of the first deployment in which tasks take 20 s to start,
-// carries the updates to the others out and counts what callers see meanwhile.
-func update(t *testing.T, steps []*topology.Topology, speed float64) (mesh, front *tally) {
+// carries the updates to the others out and counts what callers see meanwhile. With
+// anew, those by name come once the first phase has begun: an agent that has
+// connections to the old tasks may need no more of them, since requests wait for one
+// that becomes free.
+func update(t *testing.T, steps []*topology.Topology, speed float64, anew bool) (mesh, front *tally) {
 	t.Helper()
 	l := rolling(t, steps[0], speed)
 	mesh, front = &tally{}, &tally{}
@@ -199,7 +202,10 @@ func update(t *testing.T, steps []*topology.Topology, speed float64) (mesh, fron
 	})
 	defer end()
 	byName, byBalancer := callers(t, l, steps[0])
-	wg.Go(func() { byName.bursts(stop, mesh, speed) })
+	come := sync.OnceFunc(func() { wg.Go(func() { byName.bursts(stop, mesh, speed) }) })
+	if !anew {
+		come()
+	}
 	wg.Go(func() { byBalancer.bursts(stop, front, speed) })
 	time.Sleep(500 * time.Millisecond)
 	for i := range steps[1:] {
@@ -207,6 +213,7 @@ func update(t *testing.T, steps []*topology.Topology, speed float64) (mesh, fron
 			if _, err := l.Apply(t.Context(), phase.Topology); err != nil {
 				t.Fatal(err)
 			}
+			come()
 			time.Sleep(300 * time.Millisecond)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			if err := l.WaitDeployed(ctx); err != nil {
