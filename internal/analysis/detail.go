@@ -258,6 +258,9 @@ func (s *study) methodParagraph() string {
 		start, twin = "sent its load from a fresh task", "the second time under another name and on the same tasks"
 	case p.Target == plan.TargetEndpoints:
 		start, twin = "started the load generator anew", "the second time under another name and at the same address"
+		if p.Fabric != "" {
+			start = "sent its load from a fresh task"
+		}
 		if p.Restart != "" {
 			start = "ran the restart command, started the load generator anew"
 		}

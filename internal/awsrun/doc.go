@@ -12,6 +12,10 @@
 // agree with the samples, up to the load balancer's own health checks, or the
 // run is refused.
 //
+// OnLoan sends loads from a task in a deployment that is not hoplab's, whose
+// definition Borrow registers and Return removes; who measures there is package
+// endpoint.
+//
 // AWS is reached through its SDK alone: AWS_PROFILE, AWS_REGION,
 // AWS_ENDPOINT_URL and the rest mean what they mean there. Nothing that a run
 // starts outlives it: on every way out its tasks are stopped, or the command

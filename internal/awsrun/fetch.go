@@ -98,9 +98,9 @@ func (r *runner) fetch(ctx context.Context, rep run.Replicate, loads []samplefil
 			var err error
 			switch tag, there := now[key]; {
 			case !there:
-				err = fail.Newf(fail.Environment, "see the load task's log in "+r.load.logGroup, "there is no s3://%s/%s, although its task ended well", r.load.bucket, key)
+				err = fail.Newf(fail.Environment, r.load.seeLog(), "there is no s3://%s/%s, although its task ended well", r.load.bucket, key)
 			case tag == before[key]:
-				err = fail.Newf(fail.Environment, "see the load task's log in "+r.load.logGroup, "s3://%s/%s is still that of an earlier attempt", r.load.bucket, key)
+				err = fail.Newf(fail.Environment, r.load.seeLog(), "s3://%s/%s is still that of an earlier attempt", r.load.bucket, key)
 			default:
 				c, err = r.fetchOne(ctx, key, path, l)
 			}
@@ -140,7 +140,7 @@ func (r *runner) fetchOne(ctx context.Context, key, path string, l samplefile.Lo
 	}
 	c, err := verify(partial, l)
 	if err != nil {
-		return nil, fail.Newf(fail.Environment, "look for the cut upload in the load task's log in "+r.load.logGroup, "%s: %w", where, err)
+		return nil, fail.Newf(fail.Environment, r.load.seeLog()+", for a cut upload", "%s: %w", where, err)
 	}
 	return c, os.Rename(partial, path)
 }

@@ -59,8 +59,12 @@ func (s *Site) Local() bool { return s.s.local != nil }
 
 // Pace is how a run on the deployment waits.
 func (s *Site) Pace() Pace {
+	p := Real()
 	if s.Local() {
-		return s.s.local.pace()
+		p = s.s.local.pace()
 	}
-	return Real()
+	if s.s.loan != nil {
+		return loanPace(p)
+	}
+	return p
 }

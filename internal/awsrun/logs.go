@@ -20,12 +20,17 @@ type tail struct {
 }
 
 // where names the log for somebody who looks for it.
-func (t *tail) where() string { return t.group + ", stream " + t.stream }
+func (t *tail) where() string {
+	if t.group == "" {
+		return "the ECS console: it has no log group"
+	}
+	return t.group + ", stream " + t.stream
+}
 
 // read takes in what is new. The stream appears with its first line, and a
 // log that cannot be read only costs progress: its error is not the run's.
 func (r *runner) read(ctx context.Context, t *tail) error {
-	for {
+	for t.group != "" {
 		out, err := r.logs.GetLogEvents(ctx, &cloudwatchlogs.GetLogEventsInput{
 			LogGroupName: aws.String(t.group), LogStreamName: aws.String(t.stream), StartFromHead: aws.Bool(true), NextToken: t.next,
 		})
@@ -41,6 +46,7 @@ func (r *runner) read(ctx context.Context, t *tail) error {
 		}
 		t.next = out.NextForwardToken
 	}
+	return nil
 }
 
 // line reads one line of the load program, JSON by its own contract.

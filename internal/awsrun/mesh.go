@@ -90,11 +90,15 @@ func (r *runner) scaleBack(ctx context.Context, definition string, cause error) 
 		}
 		return r.leave(cause, r.scaleBackCommand(), err)
 	}
-	// A revision that stays would only be untidy.
+	r.deregister(ctx, definition)
+	return cause
+}
+
+// deregister takes back a task definition. One that stays would only be untidy.
+func (r *runner) deregister(ctx context.Context, definition string) {
 	if _, err := r.ecs.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String(definition)}); err != nil {
 		r.say("task definition %s stays registered: %v", definition, r.explain("deregistering it", err))
 	}
-	return cause
 }
 
 // meshLeft scales the client service back when an earlier, killed command left

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,6 +53,9 @@ type site struct {
 	account  string
 	arn      string
 	local    *local // nil in AWS
+
+	loan       *Loan // nil for hoplab's own stacks
+	definition *ecs.RegisterTaskDefinitionInput
 }
 
 // survey reads the deployment and refuses one on which the plan cannot run.
@@ -363,6 +367,10 @@ func (s *site) facts(region string) map[string]string {
 		delete(f, "AWS region")
 		delete(f, "AWS account")
 		f["the lab's timers run"] = fmt.Sprintf("%g times as fast as real ones", s.local.scale)
+	}
+	if s.loan != nil {
+		maps.Copy(f, s.loan.facts())
+		return f
 	}
 	var zones []string
 	for _, svc := range s.services {

@@ -60,8 +60,8 @@ func (c *Clients) readStack(ctx context.Context, name, deploy string) (outputs, 
 // load is where load tasks run, from the outputs of the Load stack.
 type load struct {
 	cluster, task, container string
-	subnets                  []string
-	group                    string
+	subnets, groups          []string
+	public                   bool // tasks get a public address
 	bucket, prefix           string
 	logGroup                 string
 	generators               int
@@ -76,25 +76,33 @@ func (c *Clients) readLoad(ctx context.Context) (load, error) {
 	if err != nil {
 		return l, err
 	}
-	var subnets, generators string
+	var subnets, group, generators string
 	for _, f := range []struct {
 		name string
 		to   *string
 	}{
 		{"ClusterName", &l.cluster}, {"TaskDefinitionArn", &l.task}, {"ContainerName", &l.container}, {"Subnets", &subnets},
-		{"SecurityGroup", &l.group}, {"ResultsBucket", &l.bucket}, {"ResultsPrefix", &l.prefix}, {"LogGroup", &l.logGroup},
+		{"SecurityGroup", &group}, {"ResultsBucket", &l.bucket}, {"ResultsPrefix", &l.prefix}, {"LogGroup", &l.logGroup},
 		{"Generators", &generators}, {"MeshServiceName", &l.meshService}, {"MeshTaskDefinitionArn", &l.meshTask}, {"MeshLogGroup", &l.meshLogs},
 	} {
 		if *f.to, err = o.get(f.name); err != nil {
 			return l, err
 		}
 	}
-	l.subnets = strings.Split(subnets, ",")
+	l.subnets, l.groups = strings.Split(subnets, ","), []string{group}
 	if l.generators, err = strconv.Atoi(generators); err != nil || l.generators < 1 {
 		return l, fmt.Errorf("stack %s: output Generators is %q: expected a number from 1", loadStack, generators)
 	}
 	l.machine = o.values["StateMachineArn"]
 	return l, nil
+}
+
+// seeLog is the hint at what a load task said.
+func (l *load) seeLog() string {
+	if l.logGroup == "" {
+		return "see in the ECS console why it stopped: it has no log group"
+	}
+	return "see the load task's log in " + l.logGroup
 }
 
 // family is the task definition's name without its revision.

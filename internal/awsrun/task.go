@@ -35,7 +35,7 @@ func (r *runner) sendFromTask(ctx context.Context, l samplefile.Load) error {
 		return err
 	}
 	if len(text) > maxOverrides-200 {
-		return fail.Newf(fail.Usage, "use longer windows or fewer arms", "the load is %d characters; ECS takes %d in a task's overrides", len(text), maxOverrides)
+		return fail.Newf(fail.Usage, "use longer windows, fewer arms or a shorter --body", "the load is %d characters; ECS takes %d in a task's overrides", len(text), maxOverrides)
 	}
 	out, err := r.ecs.RunTask(ctx, r.task(string(text)))
 	if err != nil {
@@ -64,11 +64,15 @@ func (r *runner) sendFromTask(ctx context.Context, l samplefile.Load) error {
 
 // task is a load task with its load.
 func (r *runner) task(load string) *ecs.RunTaskInput {
+	address := types.AssignPublicIpDisabled
+	if r.load.public {
+		address = types.AssignPublicIpEnabled
+	}
 	return &ecs.RunTaskInput{
 		Cluster: aws.String(r.load.cluster), TaskDefinition: aws.String(r.load.task), Count: aws.Int32(1),
 		LaunchType: types.LaunchTypeFargate, PlatformVersion: aws.String(platform), StartedBy: aws.String(r.startedBy()),
 		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{
-			Subnets: r.load.subnets, SecurityGroups: []string{r.load.group}, AssignPublicIp: types.AssignPublicIpDisabled,
+			Subnets: r.load.subnets, SecurityGroups: r.load.groups, AssignPublicIp: address,
 		}},
 		Overrides: &types.TaskOverride{ContainerOverrides: []types.ContainerOverride{{Name: aws.String(r.load.container), Command: []string{load}}}},
 	}

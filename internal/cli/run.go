@@ -38,6 +38,7 @@ type runFlags struct {
 	format   string
 	inject   []string
 	aws      awsFlags
+	foreign  foreignFlags
 	at       endpointFlags
 }
 
@@ -73,6 +74,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
   hoplab run --inject app:agent=200us        # a known answer to find
   hoplab run --arm agent=http://10.0.1.5:8080 --arm bypass=http://10.0.1.6  # any addresses: docs/endpoints.md
   hoplab run --target aws                    # on the deployed stacks; shows time and cost, and asks
+  hoplab run --target aws --cluster prod --service api --service api-direct  # on services of your own
   hoplab run --resume runs/20261121-093000`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, s) },
@@ -87,6 +89,7 @@ is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,
 	fl.StringVar(&f.format, "format", "text", "text, json, markdown or junit")
 	fl.StringArrayVar(&f.inject, "inject", nil, "add a known delay: HOP[:ARM]=DURATION[@SHARE], e.g. agent=200us or app:bypass=1ms@0.02 (may repeat)")
 	f.aws.register(fl)
+	f.foreign.register(fl)
 	f.at.register(fl)
 	return cmd
 }
@@ -102,8 +105,11 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if f.resume != "" {
 		return f.resumeRun(cmd, s)
 	}
-	if cmd.Flags().Changed("stack") {
-		return runStack(cmd, s, f)
+	if f.foreign.asked() {
+		return runForeign(cmd, s, f)
+	}
+	if err := f.foreign.unused(cmd); err != nil {
+		return err
 	}
 	if cmd.Flags().Changed("arm") {
 		return runEndpoints(cmd, s, f)

@@ -29,14 +29,11 @@ type awsFlags struct {
 	yes        bool
 	restartApp bool
 	account    string
-	stack      string
 }
 
 func (f *awsFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.yes, "yes", false, "start without asking, with --target aws and where --arm sends load to another machine")
 	fl.StringVar(&f.account, "account", "", "with --target aws: the account (12 digits) that it must be; nothing is asked of any other")
-	fl.StringVar(&f.stack, "stack", "",
-		"with --target aws: a stack that is not hoplab's own; says which arms it has and how to have the other, and measures both")
 	fl.BoolVar(&f.restartApp, "restart-app", false, "with --target aws: replace the app's tasks before every replicate")
 }
 
@@ -96,20 +93,27 @@ func resumeAWS(ctx context.Context, s streams, f *runFlags, dir *run.Dir) error 
 	return f.carryOutAWS(ctx, s, dir, site)
 }
 
-func (f *awsFlags) survey(ctx context.Context, s streams, p *plan.Plan) (*awsrun.Site, error) {
+// connect returns the SDK's clients, of the account that --account asks for.
+func (f *awsFlags) connect(ctx context.Context) (*awsrun.Clients, error) {
 	c, err := awsrun.Connect(ctx)
+	if err != nil || f.account == "" {
+		return c, err
+	}
+	id, arn, err := c.Account(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if f.account != "" {
-		id, arn, err := c.Account(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if id != f.account {
-			return nil, fail.Newf(fail.Usage, "take the credentials of that account, or another --account",
-				"the credentials are of account %s (%s), and --account asks for %s", id, arn, f.account)
-		}
+	if id != f.account {
+		return nil, fail.Newf(fail.Usage, "take the credentials of that account, or another --account",
+			"the credentials are of account %s (%s), and --account asks for %s", id, arn, f.account)
+	}
+	return c, nil
+}
+
+func (f *awsFlags) survey(ctx context.Context, s streams, p *plan.Plan) (*awsrun.Site, error) {
+	c, err := f.connect(ctx)
+	if err != nil {
+		return nil, err
 	}
 	printable.Fprintf(s.err, "looking at the stacks in %s\n", c.Region)
 	return awsrun.Survey(ctx, c, p)
@@ -156,19 +160,23 @@ func (f *runFlags) carryOutAWS(ctx context.Context, s streams, dir *run.Dir, sit
 		return err
 	}
 	defer unlock()
-	began := time.Now()
 	err = awsrun.Run(ctx, dir, site, awsrun.Options{
-		Pace: site.Pace(), RestartApp: f.aws.restartApp, Stop: analysis.Enough,
-		Progress: func(e awsrun.Event) {
-			at := ""
-			if e.Replicate > 0 {
-				at = fmt.Sprintf("replicate %d of %d: ", e.Replicate, e.Of)
-			}
-			printable.Fprintf(s.err, "%8s  %s%s\n", short(time.Since(began)), at, e.Text)
-		},
+		Pace: site.Pace(), RestartApp: f.aws.restartApp, Stop: analysis.Enough, Progress: awsProgress(s),
 	})
 	if err != nil {
 		return f.broken(ctx, s, dir, err)
 	}
 	return f.show(s, dir)
+}
+
+// awsProgress prints the steps of load tasks.
+func awsProgress(s streams) func(awsrun.Event) {
+	began := time.Now()
+	return func(e awsrun.Event) {
+		at := ""
+		if e.Replicate > 0 {
+			at = fmt.Sprintf("replicate %d of %d: ", e.Replicate, e.Of)
+		}
+		printable.Fprintf(s.err, "%8s  %s%s\n", short(time.Since(began)), at, e.Text)
+	}
 }

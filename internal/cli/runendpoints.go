@@ -93,7 +93,7 @@ func (f *endpointFlags) read() (endpoint.Asked, error) {
 // endpointPlan is the plan that the flags ask for, without what Discover adds.
 func (f *runFlags) endpointPlan(cmd *cobra.Command) (plan.Plan, error) {
 	for _, name := range notWithArm {
-		if cmd.Flags().Changed(name) && !(name == "target" && f.aws.stack != "") {
+		if cmd.Flags().Changed(name) && !(f.foreign.asked() && (name == "target" || name == "account")) {
 			return plan.Plan{}, fail.Newf(fail.Usage, "leave it out, or leave --arm out", "--%s says nothing to the addresses of --arm", name)
 		}
 	}
@@ -178,6 +178,9 @@ func resumeEndpoints(ctx context.Context, s streams, f *runFlags, dir *run.Dir) 
 	if dir.Left() == 0 {
 		printable.Fprintf(s.err, "%s is complete; this renders it again\n", dir.Path)
 		return f.show(s, dir)
+	}
+	if dir.Plan.Fabric != "" {
+		return resumeLoan(ctx, s, f, dir)
 	}
 	addresses, err := endpoint.Addresses(ctx, &dir.Plan)
 	if err != nil {

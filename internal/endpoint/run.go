@@ -22,6 +22,9 @@ import (
 type Options struct {
 	K6   k6.Binary
 	Spin []string // command of an idle-priority spinner
+	// Send, if not nil, sends a replicate's load from elsewhere and leaves its
+	// samples at r.SamplesPath(0, 1). This machine then looks at no arm and starts no k6.
+	Send func(ctx context.Context, r run.Replicate, l samplefile.Load) error
 	// Stop, if not nil, is asked after each complete replicate whether the
 	// plan's stopping rule ends the run.
 	Stop func(*run.Dir) (bool, error)
@@ -98,13 +101,20 @@ func replicate(ctx context.Context, dir *run.Dir, o Options, r run.Replicate) (e
 	if err := restart(ctx, p, r.Index); err != nil {
 		return ev, err
 	}
+	load := Load(p, dir.Name(), r.Index)
+	if o.Send != nil {
+		o.Progress(experiment.Event{Replicate: r.Index, Of: p.Replicates, Phase: experiment.Loading})
+		ev.Addresses = urls(p)
+		err = o.Send(ctx, r, load)
+		ev.EndedUnixNs = time.Now().UnixNano()
+		return ev, err
+	}
 	if err := ready(ctx, p); err != nil {
 		return ev, err
 	}
 	if ev.Addresses, err = Addresses(ctx, p); err != nil {
 		return ev, err
 	}
-	load := Load(p, dir.Name(), r.Index)
 	load.Out = r.SamplesPath(0, 1)
 	o.Progress(experiment.Event{Replicate: r.Index, Of: p.Replicates, Phase: experiment.Loading})
 	sampling, stop := context.WithCancel(ctx)
@@ -126,6 +136,15 @@ func Load(p *plan.Plan, runName string, replicate int) samplefile.Load {
 		to.URL, to.Dial, to.ServerName = a.Endpoint.URL, a.Endpoint.Connect, a.Endpoint.ServerName
 	}
 	return load
+}
+
+// urls are the arms' addresses as they were given.
+func urls(p *plan.Plan) map[string]string {
+	out := map[string]string{}
+	for _, a := range p.Arms {
+		out[a.Name] = a.Endpoint.URL
+	}
+	return out
 }
 
 // secrets are the environment variables that the plan's headers name.

@@ -92,6 +92,10 @@ func (p *Plan) ForEndpoints() {
 	}
 }
 
+// FromTask makes p, a plan for endpoints, one whose load comes from a load task,
+// in AWS or, as fabric says, in hoplab cloud.
+func (p *Plan) FromTask(fabric string) { p.Fabric, p.KeepAwake = fabric, false }
+
 // SetEndpoints replaces the arms. When twin is set, the baseline gets an A/A
 // twin: the same address under another name, over connections of its own.
 func (p *Plan) SetEndpoints(arms []Arm, twin bool) {

@@ -26,8 +26,8 @@ const (
 	ProfileCustom   = "custom"
 )
 
-// Targets and fabrics. FabricCloud is the one of target aws when what answers is
-// hoplab cloud, and the deployment runs in the lab behind it.
+// Targets and fabrics. FabricCloud is the one of target aws, and of endpoints,
+// when what answers is hoplab cloud, and the deployment runs in the lab behind it.
 const (
 	TargetLab = "lab"
 	TargetAWS = "aws"
@@ -36,6 +36,8 @@ const (
 	FabricLoopback  = "loopback"
 	FabricNetns     = "netns"
 	FabricCloud     = "hoplab cloud"
+	// FabricTask is the one of endpoints that a load task in AWS calls, not this machine.
+	FabricTask = "load task"
 )
 
 // StandardRate is the profiles' rate in requests/s. It is prime, so that no

@@ -69,7 +69,7 @@ func (p *Plan) checkWords() error {
 		return wrong("--agent sets it", "agent %q: expected %s or %s", p.Agent, AgentEnvoy, AgentLab)
 	case p.Target != TargetLab && p.Agent != "":
 		return wrong("leave the agent out with target "+p.Target, "agent %q: %s own", p.Agent, brings)
-	case p.Target != TargetLab && p.Fabric != "" && !(p.Target == TargetAWS && p.Fabric == FabricCloud):
+	case p.Target != TargetLab && p.Fabric != "" && p.Fabric != FabricCloud && !(p.Target == TargetEndpoints && p.Fabric == FabricTask):
 		return wrong("leave the fabric out with target "+p.Target, "fabric %q: %s own network", p.Fabric, brings)
 	}
 	return nil

@@ -156,7 +156,9 @@ func targetWords(s *summary.Summary) string {
 	switch {
 	case s.Fabric == "":
 		return clean(s.Target)
-	case s.Target == "aws":
+	case s.Fabric == fabricTask:
+		return clean(s.Target) + ", from a load task"
+	case s.Target != "lab":
 		return "lab, through " + clean(s.Fabric)
 	}
 	return clean(s.Target) + ", " + clean(s.Fabric) + " fabric"

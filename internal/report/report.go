@@ -23,6 +23,9 @@ import (
 // targetFiles is the target of a comparison of files.
 const targetFiles = "files"
 
+// fabricTask is the fabric of endpoints that a load task in AWS has called.
+const fabricTask = "load task"
+
 // notWhat says at once what the numbers are not.
 func notWhat(s *summary.Summary) string {
 	switch s.Target {
@@ -42,11 +45,16 @@ func notWhat(s *summary.Summary) string {
 			with = " (" + strings.Join(how, "; ") + ")"
 		}
 		return "Measured in the lab on this machine" + with + ", not in AWS."
-	case "endpoints":
-		return "Measured from this machine, at addresses that hoplab did not start; the way to them is part of every latency."
-	case "aws":
-		if s.Fabric != "" {
+	case "endpoints", "aws":
+		if s.Fabric != "" && s.Fabric != fabricTask {
 			return "Measured in the lab on this machine, through " + clean(s.Fabric) + ", not in AWS."
+		}
+		if s.Target == "endpoints" {
+			from := "this machine"
+			if s.Fabric == fabricTask {
+				from = "a load task in AWS"
+			}
+			return "Measured from " + from + ", at addresses that hoplab did not start; the way to them is part of every latency."
 		}
 		return "Measured in one AWS deployment; another account, region or day may differ."
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/plan"
@@ -13,15 +12,36 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// Call is an arm of a stack that can be called from its VPC.
+// Call is an arm of a deployment that can be called from its VPC.
 type Call struct {
 	experiment.Route
-	URL string // "" where the source does not say where
+	URL string // "" where nothing says where
+	// ARN is the service's, Image its app's and Size its tasks'; "" where only a
+	// template was read.
+	ARN, Image, Size string
+}
+
+// Proof is what every response of the arm says of the agent: it writes that
+// header into each (docs/semantics.md, section 5), and nothing else on the way does.
+func (c Call) Proof() plan.HeaderProof {
+	p := plan.HeaderProof{Name: "X-Envoy-Upstream-Service-Time", Want: plan.WantAbsent, Named: true}
+	if c.Arm == plan.ArmAgent {
+		p.Want = plan.WantPresent
+	}
+	return p
+}
+
+// address is a load balancer's URL.
+func address(host string, port int) string {
+	if port == 80 {
+		return "http://" + host + "/"
+	}
+	return fmt.Sprintf("http://%s:%d/", host, port)
 }
 
 // Calls lists the arms that a stack offers through its load balancers, in the
-// plan's order. hosts are the DNS names of the load balancers by logical ID.
-func Calls(t *topology.Topology, hosts map[string]string) ([]Call, error) {
+// plan's order; t is what its template says.
+func (s *Stack) Calls(t *topology.Topology) ([]Call, error) {
 	routes, err := experiment.Routes(t)
 	if err != nil {
 		return nil, err
@@ -32,12 +52,9 @@ func Calls(t *topology.Topology, hosts map[string]string) ([]Call, error) {
 		if !ok {
 			continue
 		}
-		c := Call{Route: r}
-		if host := hosts[logical(r.LoadBalancer)]; host != "" {
-			c.URL = fmt.Sprintf("http://%s:%d/", host, r.Port)
-			if r.Port == 80 {
-				c.URL = "http://" + host + "/"
-			}
+		c := Call{Route: r, ARN: s.Services[logical(r.Service)]}
+		if host := s.Hosts[logical(r.LoadBalancer)]; host != "" {
+			c.URL = address(host, r.Port)
 		}
 		out = append(out, c)
 	}
@@ -45,13 +62,13 @@ func Calls(t *topology.Topology, hosts map[string]string) ([]Call, error) {
 }
 
 // logical is the logical ID at the end of an ID.
-func logical(id topology.ID) string { return string(id)[strings.LastIndexByte(string(id), '/')+1:] }
+func logical(id topology.ID) string { return last(string(id)) }
 
 // Change is what would make the arm that a service does not have: a copy of it
 // beside it, with the other port mode.
 type Change struct {
 	Arm     string // plan.ArmAgent or plan.ArmBypass
-	Service string // logical ID
+	Service string // logical ID, or name
 	Port    string // name of the port mapping
 	// Container is the app's port, and Override the ingress port of the copy; 0 for none.
 	Container, Override int
@@ -71,27 +88,37 @@ func Missing(t *topology.Topology, calls []Call) (Change, bool) {
 	}
 	for _, e := range x.Endpoints(s.ID) {
 		if p, ok := e.ContainerPort.Get(); ok && p == c.ContainerPort {
-			out := Change{Arm: plan.ArmAgent, Service: logical(s.ID), Port: e.Config.PortName.Or("PORT-MAPPING"), Container: p}
-			if c.Arm == plan.ArmAgent {
-				out.Arm, out.Override = plan.ArmBypass, free(s, p)
-			}
-			out.Name = cmp.Or(e.Config.DiscoveryName.Or(""), out.Port) + "-" + out.Arm
-			return out, true
+			return change(c, logical(s.ID), e.Config.PortName.Or(""), e.Config.DiscoveryName.Or(""), portsOf(s)), true
 		}
 	}
 	return Change{}, false
 }
 
-// free is a port that ingressPortOverride takes (1025 to 65535) and no container of the service has.
-func free(s *topology.Service, container int) int {
-	var taken []int
-	if s.Task != nil {
-		for _, c := range s.Task.Containers {
-			for _, m := range c.Ports {
-				taken = append(taken, m.Port.Or(0))
-			}
+// change is what makes the arm that have is not.
+func change(have Call, service, port, discovery string, taken []int) Change {
+	out := Change{Arm: plan.ArmAgent, Service: service, Port: cmp.Or(port, "PORT-MAPPING"), Container: have.ContainerPort}
+	if have.Arm == plan.ArmAgent {
+		out.Arm, out.Override = plan.ArmBypass, free(taken, have.ContainerPort)
+	}
+	out.Name = cmp.Or(discovery, out.Port) + "-" + out.Arm
+	return out
+}
+
+// portsOf are the ports of a service's containers.
+func portsOf(s *topology.Service) (taken []int) {
+	if s.Task == nil {
+		return nil
+	}
+	for _, c := range s.Task.Containers {
+		for _, m := range c.Ports {
+			taken = append(taken, m.Port.Or(0))
 		}
 	}
+	return taken
+}
+
+// free is a port that ingressPortOverride takes (1025 to 65535) and no container of the service has.
+func free(taken []int, container int) int {
 	for p := container%10000 + 20000; ; p++ {
 		if !slices.Contains(taken, p) {
 			return p

@@ -53,7 +53,8 @@ func TestMissingArm(t *testing.T) {
 		path, _ := article(t, name)
 		topo := load(t, path)
 		balancer := string(topo.LoadBalancers[0].ID)
-		calls, err := foreign.Calls(topo, map[string]string{balancer[strings.LastIndexByte(balancer, '/')+1:]: "alb.internal"})
+		stack := foreign.Stack{Hosts: map[string]string{balancer[strings.LastIndexByte(balancer, '/')+1:]: "alb.internal"}}
+		calls, err := stack.Calls(topo)
 		if err != nil {
 			t.Fatal(err)
 		}

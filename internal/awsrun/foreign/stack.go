@@ -1,6 +1,6 @@
-// Package foreign reads a stack in AWS that is not hoplab's own: which arms its
-// template has, where they are called, and which change would make the other
-// one. It changes nothing in AWS.
+// Package foreign reads a deployment in AWS that is not hoplab's own, by its
+// stack's template or by its services: which arms it has, where they are called,
+// and which change would make the other one. It changes nothing in AWS.
 package foreign
 
 import (
@@ -22,8 +22,9 @@ type Stack struct {
 	Name, Region string
 	Template     string            // processed: without macros, JSON or YAML
 	Parameters   map[string]string // as they were resolved
-	// Hosts are the DNS names of its load balancers by logical ID.
-	Hosts map[string]string
+	// Hosts are the DNS names of its load balancers, Services the ARNs of its
+	// services, by logical ID.
+	Hosts, Services map[string]string
 }
 
 // Read reads a stack with the SDK's credentials and region. It needs
@@ -31,19 +32,28 @@ type Stack struct {
 // elasticloadbalancing:DescribeLoadBalancers. Errors say what was asked and the
 // next step.
 func Read(ctx context.Context, name string) (*Stack, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := configuration(ctx, "the stack")
 	if err != nil {
-		return nil, fail.Newf(fail.Environment, "check AWS_PROFILE and the files below ~/.aws", "AWS configuration: %w", err)
+		return nil, err
 	}
-	if cfg.Region == "" {
-		return nil, fail.Newf(fail.Environment, "set AWS_REGION to the region of the stack", "no AWS region is set")
-	}
-	s := &Stack{Name: name, Region: cfg.Region, Parameters: map[string]string{}, Hosts: map[string]string{}}
+	s := &Stack{Name: name, Region: cfg.Region, Parameters: map[string]string{}, Hosts: map[string]string{}, Services: map[string]string{}}
 	c := cloudformation.NewFromConfig(cfg)
 	if err := s.template(ctx, c); err != nil {
 		return nil, err
 	}
-	return s, s.hosts(ctx, c, elb.NewFromConfig(cfg))
+	return s, s.made(ctx, c, elb.NewFromConfig(cfg))
+}
+
+// configuration is the SDK's, of a region.
+func configuration(ctx context.Context, of string) (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return cfg, fail.Newf(fail.Environment, "check AWS_PROFILE and the files below ~/.aws", "AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return cfg, fail.Newf(fail.Environment, "set AWS_REGION to the region of "+of, "no AWS region is set")
+	}
+	return cfg, nil
 }
 
 // asked turns an error of the SDK into one line with the next step.
@@ -82,16 +92,22 @@ func (s *Stack) template(ctx context.Context, c *cloudformation.Client) error {
 	return nil
 }
 
-func (s *Stack) hosts(ctx context.Context, c *cloudformation.Client, balancers *elb.Client) error {
+// made reads what became of the template's load balancers and services.
+func (s *Stack) made(ctx context.Context, c *cloudformation.Client, balancers *elb.Client) error {
 	resources, err := c.DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &s.Name})
 	if err != nil {
 		return s.asked("the resources", err)
 	}
 	for _, r := range resources.StackResources {
-		if aws.ToString(r.ResourceType) != "AWS::ElasticLoadBalancingV2::LoadBalancer" {
+		arn := aws.ToString(r.PhysicalResourceId)
+		switch aws.ToString(r.ResourceType) {
+		case "AWS::ECS::Service":
+			s.Services[aws.ToString(r.LogicalResourceId)] = arn
+			continue
+		case "AWS::ElasticLoadBalancingV2::LoadBalancer":
+		default:
 			continue
 		}
-		arn := aws.ToString(r.PhysicalResourceId)
 		found, err := balancers.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{arn}})
 		if err != nil || len(found.LoadBalancers) == 0 {
 			return fail.Newf(fail.Environment, "see that the credentials may describe load balancers", "the load balancer %s of stack %s: %w",
