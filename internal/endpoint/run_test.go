@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,6 +23,7 @@ import (
 	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/quiet"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/summary"
@@ -29,10 +32,25 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
+var quietly = flag.Bool("quiet", false,
+	"look for a known delay longer, all on one core as hoplab run has it, and want it within 5 µs: on a machine with nothing else to do")
+
 // service is the measured app, built once.
 var service string
 
+// TestMain lets the test binary stand in for the hidden spin command, too.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "spin" {
+		core, err := strconv.Atoi(os.Args[2])
+		if err == nil {
+			err = quiet.Spin(core, os.Stdin)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(labtest.WithService(m, &service))
 }
 
@@ -85,7 +103,7 @@ func measure(t *testing.T, p plan.Plan) (*summary.Summary, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := endpoint.Run(t.Context(), dir, endpoint.Options{K6: generator(t)})
+	ended := endpoint.Run(t.Context(), dir, endpoint.Options{K6: generator(t), Spin: []string{os.Args[0], "spin"}})
 	result, err := analysis.Analyze(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -138,12 +156,31 @@ func balancers(t *testing.T, topo *topology.Topology, delay time.Duration) (firs
 	return address(""), address("second")
 }
 
+// search is how a known delay is looked for: how long in each try, on which
+// cores, and how far from it, beyond twice the interval's half, is wrong.
+type search struct {
+	spans   []time.Duration
+	where   string
+	failsUs float64
+}
+
+// newSearch is one for a machine that also runs other tests, or with -quiet.
+func newSearch(t *testing.T) search {
+	if !*quietly {
+		return search{[]time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second}, "any core", 60}
+	}
+	spread, core := quiet.OneCore()
+	t.Cleanup(spread)
+	return search{[]time.Duration{16 * time.Second}, core, 5}
+}
+
 // A known delay in one of two load balancers of a lab comes back. Both go the same
 // way, so that nothing that is discovered tells them apart: that is refused
 // first, and then the header is named which says whose app answered.
 func TestKnownDelayComesBack(t *testing.T) {
 	layer.Full(t, "starts a lab and measures for seconds")
 	const delay = 200 * time.Microsecond
+	how := newSearch(t)
 	slow, plain := balancers(t, labtest.Deployment(t, "bypass"), delay)
 	asked := endpoint.Asked{Arms: []string{"slow=http://" + slow, "plain=http://" + plain}}
 	p := planFor(t, asked)
@@ -157,13 +194,13 @@ func TestKnownDelayComesBack(t *testing.T) {
 	for name, at := range map[string]string{"slow": slow, "plain": plain} {
 		asked.Proof = append(asked.Proof, name+": header x-hoplab-app = "+answers(t, at))
 	}
-	const last = 8 * time.Second
-	labtest.Conclusive(t, []time.Duration{2 * time.Second, 4 * time.Second, last}, func(span time.Duration) string {
+	last := how.spans[len(how.spans)-1]
+	labtest.Conclusive(t, how.spans, func(span time.Duration) string {
 		p := planFor(t, asked)
 		if err := discover(t, &p); err != nil {
 			t.Fatal(err)
 		}
-		p.Replicates, p.ReplicateS, p.WindowS, p.RatePerS = 6, span.Seconds(), 1, 401
+		p.Replicates, p.ReplicateS, p.WindowS, p.RatePerS, p.KeepAwake = 6, span.Seconds(), 1, 401, true
 		s, err := measure(t, p)
 		if err != nil {
 			t.Fatal(err)
@@ -173,16 +210,16 @@ func TestKnownDelayComesBack(t *testing.T) {
 		}
 		d := s.Differences[0]
 		half := (d.HighUs - d.LowUs) / 2
-		t.Logf("%s at %v: %.1f µs (%.1f to %.1f)", d.Of, d.Quantile, d.EstimateUs, d.LowUs, d.HighUs)
+		t.Logf("%s at %v: %.1f µs (%.1f to %.1f), on %s", d.Of, d.Quantile, d.EstimateUs, d.LowUs, d.HighUs, how.where)
 		if s.Verdict != summary.Different || half > 60 {
 			return fmt.Sprintf("%s, interval ± %.0f µs", s.Verdict, half)
 		}
 		// The interval misses in one of 20 runs, hardly ever by its own width. It is
 		// about these two load balancers: nothing is started anew between the
 		// replicates, and on a machine that also runs other tests two processes
-		// differ by tens of µs. What comes back on a quiet one is in docs/endpoints.md.
+		// differ by tens of µs.
 		switch off := math.Abs(d.EstimateUs - 200); {
-		case off > 60+2*half:
+		case off > how.failsUs+2*half:
 			t.Errorf("%s is %.1f µs (± %.1f); want the 200 µs that were injected", d.Of, d.EstimateUs, half)
 		case off > max(10, 2*half) && span < last:
 			return fmt.Sprintf("%.1f µs ± %.0f came back", d.EstimateUs, half)
