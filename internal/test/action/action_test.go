@@ -1,5 +1,6 @@
-// Package action runs the steps of action.yml as GitHub would, on the
-// templates of the two articles, against a server that answers as its API does.
+// Package action runs the steps of action.yml as GitHub would, on the templates
+// of the two articles and against a server that answers as its API does, and the
+// examples for GitLab and Jenkins as those would.
 package action
 
 import (
