@@ -22,10 +22,16 @@ step() { printf '\n== %s\n' "$*"; }
 
 step "the archive"
 tar xzf "$archive" -C "$where"
-for file in hoplab hoplab-k6 LICENSE K6.md licenses/go.k6.io/k6; do
+for file in hoplab hoplab-k6 LICENSE K6.md licenses/go.k6.io/k6 licenses/go licenses/github.com/spf13/cobra; do
   [ -e "$where/$file" ] || { echo "the archive has no $file" >&2; exit 1; }
 done
 du -sh "$where"
+dist=$(dirname "$archive")
+if [ -e "$dist/checksums.txt" ]; then # a release has them beside its archives
+  (cd "$dist" && sha256sum --check --ignore-missing checksums.txt)
+  components=$dist/$(basename "$archive" .tar.gz).cdx.json
+  grep -q '"github.com/spf13/cobra"' "$components" || { echo "$components does not list what is in hoplab" >&2; exit 1; }
+fi
 
 # A template of ours, as somebody's own.
 template=$(dirname "$0")/../stacks/testdata/golden/bypass
@@ -45,7 +51,8 @@ hoplab lab curl --from client-service http://app.sample-namespace:80
 hoplab lab down
 
 step "learn"
-hoplab learn three-ports | grep -m1 "Ingress port"
+hoplab learn three-ports >"$home/lesson" # whole: a pipe that closes early would end it
+grep -m1 "Ingress port" "$home/lesson"
 
 step "run"
 # A busy machine may make it say that it cannot tell, with 3: that is a run too.

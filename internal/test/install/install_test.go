@@ -3,6 +3,7 @@
 package install
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
@@ -57,6 +59,35 @@ func TestInstall(t *testing.T) {
 	if !regexp.MustCompile(`passed the agent`).MatchString(out) || !strings.Contains(out, "Envoy") {
 		t.Errorf("run: %s", out)
 	}
+	t.Run("archive", func(t *testing.T) { tryArchive(t, m, hoplab) })
+}
+
+// tryArchive puts the hoplab that was installed and the k6 that it built into an
+// archive as a release has it, and uses that as scripts/release-try.sh does: with
+// neither Go nor Node. What GoReleaser makes is tried by a workflow of its own.
+func tryArchive(t *testing.T, m *machine, hoplab string) {
+	r, err := repo.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	generator := filepath.Join(m.home, ".cache", "hoplab", "k6-"+k6.Version+"-"+release)
+	modules, err := exec.Command("go", "version", "-m", hoplab, generator).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	sh := func(script string, args ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "bash", append([]string{"-euo", "pipefail", "-c", script, "bash"}, args...)...)
+		cmd.Dir, cmd.Stdin = r.Root, bytes.NewReader(modules)
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", script, err, out)
+		}
+	}
+	sh(`awk '$1 == "dep" || $1 == "=>" { print $2, $3 }' | sort -u | scripts/release-licenses.sh "$1"`, dir)
+	sh(`cp LICENSE "$1" && ln -s "$2" "$1/hoplab" && ln -s "$3" "$1/hoplab-k6" && tar chf - -C "$1" . | gzip -1 >"$1.tar.gz"`, dir, hoplab, generator)
+	sh(`scripts/release-try.sh "$1.tar.gz"`, dir)
 }
 
 func newMachine(t *testing.T) *machine {
