@@ -39,6 +39,7 @@ require (
 	go.yaml.in/yaml/v3 v3.0.4 // YAML with line numbers: templates, suppressions, manifests
 	golang.org/x/mod v0.41.0 // orders versions of Envoy; tests hold the form of go.mod
 	golang.org/x/net v0.62.0 // DNS messages of the lab's resolver
+	golang.org/x/sync v0.24.0 // what a run needs is found, built and fetched side by side, and one failure ends the rest
 	golang.org/x/sys v0.49.0 // system calls: namespaces, CPU affinity
 	golang.org/x/term v0.47.0 // whether there is a terminal, and how wide
 	golang.org/x/text v0.43.0 // width of characters in text reports
@@ -90,7 +91,6 @@ require (
 	github.com/yuin/goldmark v1.7.16 // indirect
 	go.shabbyrobe.org/gocovmerge v0.0.0-20230507111327-fa4f82cfbf4d // indirect
 	golang.org/x/lint v0.0.0-20241112194109-818c5a804067 // indirect
-	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/telemetry v0.0.0-20260924152758-ed294f943157 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	golang.org/x/tools/cmd/godoc v0.1.0-deprecated // indirect

@@ -5,14 +5,17 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hoplab/hoplab/internal/analysis"
 	"github.com/hoplab/hoplab/internal/experiment"
@@ -138,15 +141,14 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if err != nil {
 		return err
 	}
-	agent, envoy, err := f.findAgent(cmd, s, &p)
+	var agent *run.Agent
+	tools, err := f.tools(cmd.Context(), s, func(ctx context.Context, s streams) (envoy string, err error) {
+		agent, envoy, err = f.findAgent(ctx, cmd, s, &p)
+		return envoy, err
+	})
 	if err != nil {
 		return err
 	}
-	tools, err := f.tools(cmd.Context(), s)
-	if err != nil {
-		return err
-	}
-	tools.envoy = envoy
 	env := quiet.Machine()
 	env.Run, env.StartedUTC = name, time.Now().UTC().Format(time.RFC3339)
 	env.Hoplab, env.K6, env.Source = hoplabBuild(), tools.k6.Build, deployed.source
@@ -221,16 +223,15 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 		return fail.Newf(fail.Usage, "give the templates of that run with --assembly, or start a new run",
 			"the templates changed since that run: topology %s, expected %s", p.Topology, dir.Plan.Topology)
 	}
-	tools, err := f.tools(cmd.Context(), s)
+	tools, err := f.tools(cmd.Context(), s, func(ctx context.Context, s streams) (string, error) {
+		return f.sameEnvoy(ctx, s, dir)
+	})
 	if err != nil {
 		return err
 	}
 	if tools.k6.Build != dir.Env.K6 {
 		return fail.Newf(fail.Usage, "start a new run, or use the build of that run with --k6",
 			"the load generator changed since that run: %s, expected %s", tools.k6.Build, dir.Env.K6)
-	}
-	if tools.envoy, err = f.sameEnvoy(cmd.Context(), s, dir); err != nil {
-		return err
 	}
 	inject, err := parseInjections(dir.Env.Inject)
 	if err != nil {
@@ -363,13 +364,29 @@ type tools struct {
 	envoy string   // path; empty for the lab's own agent
 }
 
-func (f *runFlags) tools(ctx context.Context, s streams) (tools, error) {
-	app, err := measuredApp(ctx, s.err)
-	if err != nil {
-		return tools{}, err
-	}
-	b, err := loadGenerator(ctx, f.k6, s.err)
-	return tools{k6: b, app: app}, err
+// tools finds, builds or fetches what the run starts, side by side: a first run
+// waits for the network and for the compiler at once. The first failure ends the
+// rest and is the error.
+func (f *runFlags) tools(ctx context.Context, s streams, envoy func(context.Context, streams) (string, error)) (t tools, err error) {
+	s.err = &sharedWriter{to: s.err}
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() (err error) { t.envoy, err = envoy(ctx, s); return err })
+	all.Go(func() (err error) { t.app, err = measuredApp(ctx, s.err); return err })
+	all.Go(func() (err error) { t.k6, err = loadGenerator(ctx, f.k6, s.err); return err })
+	err = all.Wait()
+	return t, err
+}
+
+// sharedWriter takes lines from several goroutines, a whole one at a time.
+type sharedWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *sharedWriter) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(line)
 }
 
 func hoplabBuild() string {

@@ -17,7 +17,7 @@ import (
 // that is fetched, and its path. Where the user did not insist on Envoy and
 // none can be used, the plan goes on with the lab's own agent, and the record
 // says why.
-func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan) (*run.Agent, string, error) {
+func (f *runFlags) findAgent(ctx context.Context, cmd *cobra.Command, s streams, p *plan.Plan) (*run.Agent, string, error) {
 	asked := cmd.Flags().Changed("agent") || cmd.Flags().Changed("envoy-workers") || f.envoy != ""
 	if p.Agent == plan.AgentLab {
 		if f.envoy != "" {
@@ -25,7 +25,7 @@ func (f *runFlags) findAgent(cmd *cobra.Command, s streams, p *plan.Plan) (*run.
 		}
 		return ownAgent(""), "", nil
 	}
-	b, err := envoybin.Get(cmd.Context(), envoybin.Wanted{Path: f.envoy, Progress: s.err})
+	b, err := envoybin.Get(ctx, envoybin.Wanted{Path: f.envoy, Progress: s.err})
 	if envoybin.IsMissing(err) && !asked {
 		return f.ownInstead(s, p, err)
 	}
