@@ -111,8 +111,9 @@ type target struct {
 
 // outcomes counts paths that end alike.
 type outcomes struct {
-	text string
-	n    int
+	text  string
+	alike string // text without the names of the paths' ends
+	n     int
 }
 
 // failure is a reason for which paths fail, with the paths.
@@ -156,8 +157,9 @@ func (f *folded) add(p reach.Prediction) {
 	} else {
 		text := endText(p)
 		w := t.works.at(alike(text))
+		w.alike = alike(text)
 		if w.n++; w.n > 1 {
-			text = alike(text)
+			text = w.alike
 		}
 		w.text = text
 	}

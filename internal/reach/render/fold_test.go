@@ -88,18 +88,53 @@ func TestFoldedCounts(t *testing.T) {
 	if failures == 0 || len(all) != 29 {
 		t.Fatalf("%d failures, %d names", failures, len(all))
 	}
+	// A line for each name that some reach and some do not, one for all that
+	// everybody reaches, one for all that nobody reaches.
+	var whole, none span
+	lines := []string{}
 	for name, n := range all {
-		unit := "services"
-		if n == 1 {
-			unit = "service"
+		switch works[name] {
+		case n:
+			whole.add(n)
+		case 0:
+			none.add(n)
+		default:
+			lines = append(lines, fmt.Sprintf("  %d of %d services reach %s: ", works[name], n, name))
 		}
-		line := fmt.Sprintf("  %d of %d %s reach %s: ", works[name], n, unit, name)
+	}
+	lines = append(lines, "  all of "+whole.String()+": 200 from the app\n", "  0 of "+none.String()+": see below\n")
+	for _, line := range lines {
 		if !strings.Contains(text, line) {
 			t.Errorf("%q is not in\n%s", line, text)
 		}
 	}
 	if want := fmt.Sprintf("Failures: %d paths, ", failures); !strings.Contains(text, want) {
 		t.Errorf("%q is not in\n%s", want, text)
+	}
+}
+
+// span is how many names there are, and how few and how many services call one.
+type span struct{ names, least, most int }
+
+func (s *span) add(callers int) {
+	if s.names == 0 || callers < s.least {
+		s.least = callers
+	}
+	s.names, s.most = s.names+1, max(s.most, callers)
+}
+
+func (s *span) String() string {
+	return fmt.Sprintf("%d to %d services reach each of %d names", s.least, s.most, s.names)
+}
+
+// TestFewAreNotFolded: a reader finds each of a few names by itself.
+func TestFewAreNotFolded(t *testing.T) {
+	text := explain(t, many(t, cfntest.Fleet{N: 20, Ordered: true}, 10_000), reach.Selection{To: []string{"s0", "s1", "s2"}})
+	for i := range 3 {
+		line := fmt.Sprintf("  %d of %d services reach s%d.ns:80: 200 from the app\n", 19-i, 19-i, i)
+		if !strings.Contains(text, line) {
+			t.Errorf("%q is not in\n%s", line, text)
+		}
 	}
 }
 

@@ -22,26 +22,95 @@ var counted = map[reach.Kind]struct{ unit, verb string }{
 	reach.KindOutside: {"call", "of a name without Service Connect:"},
 }
 
-// writeReached writes a line for each target and what its callers see.
+// several is from how many on what is alike is one line.
+const several = 4
+
+// writeReached writes what the callers of each target see: a line for all targets
+// whose callers all see the same, and one for each of the others.
 func (f *folded) writeReached(b io.Writer, o TextOptions) {
 	slices.SortStableFunc(f.targets.order, func(a, b *target) int { return slices.Index(kinds, a.kind) - slices.Index(kinds, b.kind) })
+	var same list[alikeTargets]
 	for _, t := range f.targets.order {
-		c := counted[t.kind]
-		at := ""
-		if t.kind == reach.KindMesh || t.kind == reach.KindALB {
-			at = " " + t.name + ":"
+		if key := t.uniform(); key != "" {
+			same.at(key).add(t)
 		}
-		for _, w := range t.works.order {
-			writeWrapped(b, fmt.Sprintf("%d of %s %s%s %s", w.n, Plural(t.all, c.unit), c.verb, at, w.text), 2, 6, o.width())
-		}
-		if len(t.works.order) == 0 {
-			writeWrapped(b, fmt.Sprintf("0 of %s %s%s see below", Plural(t.all, c.unit), c.verb, at), 2, 6, o.width())
+	}
+	for _, t := range f.targets.order {
+		x := same.byKey[t.uniform()]
+		switch {
+		case x == nil || x.names.n < several:
+			t.write(b, o)
+		case x.first == t:
+			x.write(b, o)
 		}
 	}
 	if len(f.targets.order) == 0 {
 		fmt.Fprint(b, "  no caller found\n")
 	}
 	fmt.Fprintln(b)
+}
+
+// uniform is a key for a name or listener all of whose callers see the same, or
+// all of whom fail; empty for others.
+func (t *target) uniform() string {
+	if each[t.kind] == "" {
+		return ""
+	}
+	switch w := t.works.order; {
+	case len(w) == 0:
+		return string(t.kind) + " none"
+	case len(w) == 1 && w[0].n == t.all:
+		return string(t.kind) + " all " + w[0].alike
+	}
+	return ""
+}
+
+// write writes a line for each thing that the target's callers see.
+func (t *target) write(b io.Writer, o TextOptions) {
+	c := counted[t.kind]
+	at := ""
+	if each[t.kind] != "" {
+		at = " " + t.name + ":"
+	}
+	for _, w := range t.works.order {
+		writeWrapped(b, fmt.Sprintf("%d of %s %s%s %s", w.n, Plural(t.all, c.unit), c.verb, at, w.text), 2, 6, o.width())
+	}
+	if len(t.works.order) == 0 {
+		writeWrapped(b, fmt.Sprintf("0 of %s %s%s see below", Plural(t.all, c.unit), c.verb, at), 2, 6, o.width())
+	}
+}
+
+// each is what the targets of a kind are that have names of their own.
+var each = map[reach.Kind]string{reach.KindMesh: "name", reach.KindALB: "listener"}
+
+// alikeTargets are targets whose callers see the same.
+type alikeTargets struct {
+	first       *target
+	names       names
+	least, most int // callers of one
+}
+
+func (x *alikeTargets) add(t *target) {
+	if x.first == nil {
+		x.first, x.least, x.most = t, t.all, t.all
+	}
+	x.least, x.most = min(x.least, t.all), max(x.most, t.all)
+	x.names.add(t.name)
+}
+
+// write writes how many callers reach each target, and what they see.
+func (x *alikeTargets) write(b io.Writer, o TextOptions) {
+	c := counted[x.first.kind]
+	callers := Plural(x.most, c.unit)
+	if x.least < x.most {
+		callers = fmt.Sprintf("%d to %s", x.least, callers)
+	}
+	reached, what := "0", "see below"
+	if w := x.first.works.order; len(w) > 0 {
+		reached, what = "all", w[0].alike
+	}
+	writeWrapped(b, fmt.Sprintf("%s of %s %s each of %s: %s", reached, callers, c.verb, Plural(x.names.n, each[x.first.kind]), what), 2, 6, o.width())
+	writeWrapped(b, x.names.String(), 6, 6, o.width())
 }
 
 // Bounds within which a map of who calls whom can be read.
@@ -146,7 +215,6 @@ func foldPorts(b io.Writer, rows []reach.PortRow, o TextOptions) []reach.PortRow
 	for _, r := range rows {
 		alike[of(r)] = append(alike[of(r)], r)
 	}
-	const several = 4
 	var rest []reach.PortRow
 	for _, r := range rows {
 		same := alike[of(r)]
