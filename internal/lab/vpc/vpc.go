@@ -5,11 +5,12 @@
 package vpc
 
 import (
-	"fmt"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sync"
 
+	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab/fabric"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -48,9 +49,12 @@ func New(x *topology.Index) *Network {
 // fallback is the VPC of a template that leaves its address range open.
 var fallback = netip.MustParsePrefix("10.0.0.0/16")
 
-// firstHost is the first address handed out in a subnet. AWS reserves the
-// first four and the last.
-const firstHost = 10
+// Addresses of a subnet by their place in it. AWS reserves the first four and
+// the last; the lab gives those below firstHost when no other is left.
+const (
+	firstFree = 4
+	firstHost = 10
+)
 
 // Attach makes an interface in one of the subnets, in turn, with the groups.
 // Groups that the source does not settle allow nothing.
@@ -105,23 +109,25 @@ func (n *Network) Detach(i *Interface) {
 	delete(n.interfaces, i.IP)
 }
 
+// place gives the interface an address of its subnet that nobody ever had.
 func (n *Network) place(i *Interface) error {
-	ip := i.Subnet.Masked().Addr()
-	for range firstHost + n.used[i.Subnet] {
-		ip = ip.Next()
-	}
-	n.used[i.Subnet]++
-	for n.given[ip] { // a range may hold another: that of a VPC those of its subnets
-		ip = ip.Next()
+	range4 := i.Subnet.Masked().Addr().As4()
+	first, free := binary.BigEndian.Uint32(range4[:]), 1<<(32-i.Subnet.Bits())-firstFree-1
+	for n.used[i.Subnet] < free {
+		at := firstFree + (firstHost-firstFree+n.used[i.Subnet])%free
 		n.used[i.Subnet]++
+		ip := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, first+uint32(at))))
+		if n.given[ip] { // a range may hold another: that of a VPC those of its subnets
+			continue
+		}
+		i.IP = ip
+		n.given[ip] = true
+		n.interfaces[ip] = i
+		return nil
 	}
-	if !ip.Is4() || !i.Subnet.Contains(ip.Next()) {
-		return fmt.Errorf("subnet %s has no free address for %s", i.Subnet, i.Name)
-	}
-	i.IP = ip
-	n.given[ip] = true
-	n.interfaces[ip] = i
-	return nil
+	return fail.Newf(fail.Usage, "give the subnet a larger range, or the service more subnets; hoplab lab up has --only SERVICE and --tasks-per-service 1",
+		"subnet %s has no address left for %s: expected at most %d tasks, load balancer nodes and hosts in it, those that have ended included",
+		i.Subnet, i.Name, max(free, 0))
 }
 
 func (n *Network) subnet(ids []topology.Opt[topology.ID]) (netip.Prefix, topology.ID) {
