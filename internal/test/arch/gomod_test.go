@@ -66,6 +66,42 @@ tool (
 	}
 }
 
+// What hoplab and its k6 both link of Go's own modules, gRPC and protobuf has one
+// version, so that a first run compiles it once.
+func TestK6SharesVersions(t *testing.T) {
+	own, k6 := required(t, "../../../go.mod"), required(t, "../../../loadtest/k6/go.mod")
+	shared := 0
+	for path, version := range own {
+		if k6[path] == "" || !strings.HasPrefix(path, "golang.org/x/") && !strings.HasPrefix(path, "google.golang.org/") {
+			continue
+		}
+		if shared++; k6[path] != version {
+			t.Errorf("%s is %s in go.mod and %s in loadtest/k6/go.mod; raise both, and that of loadtest/xk6-hoplab", path, version, k6[path])
+		}
+	}
+	if shared < 5 {
+		t.Errorf("only %d modules are in both", shared)
+	}
+}
+
+// required are the versions that a go.mod requires.
+func required(t *testing.T, file string) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := modfile.Parse(file, data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, r := range f.Require {
+		out[r.Mod.Path] = r.Mod.Version
+	}
+	return out
+}
+
 // moduleFiles returns every go.mod below root, but for what others put there.
 func moduleFiles(root string) (files []string, err error) {
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
