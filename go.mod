@@ -6,19 +6,19 @@ require (
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // exact distributions of the rank tests, which gonum lacks
 	github.com/apparentlymart/go-cidr v1.1.1 // the arithmetic of Terraform's cidr functions
 	github.com/aws/aws-cdk-go/awscdk/v2 v2.260.0 // the CDK app; nothing but app.go and stacks imports it
-	github.com/aws/aws-sdk-go-v2 v1.47.6 // hoplab run --target aws, and the load task's uploads
+	github.com/aws/aws-sdk-go-v2 v1.48.0 // hoplab run --target aws, and the load task's uploads
 	github.com/aws/aws-sdk-go-v2/config v1.33.14 // credentials and region as the aws CLI finds them
-	github.com/aws/aws-sdk-go-v2/service/cloudformation v1.82.4 // stack outputs of a deployed run
+	github.com/aws/aws-sdk-go-v2/service/cloudformation v1.84.0 // stack outputs of a deployed run
 	github.com/aws/aws-sdk-go-v2/service/cloudwatch v1.75.4 // the load balancer's own counts, a second leg of evidence
 	github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs v1.91.1 // why a load task stopped
 	github.com/aws/aws-sdk-go-v2/service/ecs v1.104.0 // starts load tasks and renews services
-	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2 v1.63.7 // target health before a deployed run
+	github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2 v1.64.0 // target health before a deployed run
 	github.com/aws/aws-sdk-go-v2/service/s3 v1.114.7 // samples from the load tasks
 	github.com/aws/aws-sdk-go-v2/service/sfn v1.41.2 // the state machine that starts many load tasks at once
-	github.com/aws/aws-sdk-go-v2/service/sts v1.51.7 // names the account before anything costs money
+	github.com/aws/aws-sdk-go-v2/service/sts v1.52.0 // names the account before anything costs money
 	github.com/aws/constructs-go/constructs/v10 v10.6.0 // the CDK app's construct tree
 	github.com/aws/jsii-runtime-go v1.133.0 // runs the CDK's TypeScript from Go
-	github.com/aws/smithy-go v1.28.8 // AWS's error codes, and its protocols' forms for the local endpoint's answers
+	github.com/aws/smithy-go v1.28.9 // AWS's error codes, and its protocols' forms for the local endpoint's answers
 	github.com/cdklabs/cdk-nag-go/cdknag/v2 v2.35.0 // AWS's rule packs over the CDK app in tests
 	github.com/envoyproxy/go-control-plane v0.14.0 // the control plane of the Envoy in the agent's place
 	github.com/envoyproxy/go-control-plane/envoy v1.40.0 // Envoy's configuration as types, for the Envoy in the agent's place
@@ -58,12 +58,12 @@ require (
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.26 // indirect
 	github.com/aws/aws-sdk-go-v2/credentials v1.20.14 // indirect
 	github.com/aws/aws-sdk-go-v2/feature/ec2/imds v1.20.6 // indirect
-	github.com/aws/aws-sdk-go-v2/internal/configsources v1.5.9 // indirect
-	github.com/aws/aws-sdk-go-v2/internal/endpoints/v2 v2.8.9 // indirect
-	github.com/aws/aws-sdk-go-v2/internal/v4a v1.5.9 // indirect
-	github.com/aws/aws-sdk-go-v2/service/internal/accept-encoding v1.13.24 // indirect
+	github.com/aws/aws-sdk-go-v2/internal/configsources v1.5.12 // indirect
+	github.com/aws/aws-sdk-go-v2/internal/endpoints/v2 v2.8.12 // indirect
+	github.com/aws/aws-sdk-go-v2/internal/v4a v1.5.12 // indirect
+	github.com/aws/aws-sdk-go-v2/service/internal/accept-encoding v1.13.25 // indirect
 	github.com/aws/aws-sdk-go-v2/service/internal/checksum v1.11.10 // indirect
-	github.com/aws/aws-sdk-go-v2/service/internal/presigned-url v1.14.9 // indirect
+	github.com/aws/aws-sdk-go-v2/service/internal/presigned-url v1.14.12 // indirect
 	github.com/aws/aws-sdk-go-v2/service/internal/s3shared v1.20.9 // indirect
 	github.com/aws/aws-sdk-go-v2/service/signin v1.12.2 // indirect
 	github.com/aws/aws-sdk-go-v2/service/sso v1.39.2 // indirect
@@ -97,7 +97,6 @@ require (
 	golang.org/x/tools/godoc v0.1.0-deprecated // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 )
-
 
 ignore (
 	./cdk.out
