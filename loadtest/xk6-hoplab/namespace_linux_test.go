@@ -15,8 +15,10 @@ import (
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
-// elsewhere makes a network namespace with a server on 127.0.0.1, which answers
-// with a status of its own, and returns the namespace and the server's address.
+// elsewhere makes a network namespace with a server on an address of loopback on
+// which nobody else listens, so that only there is anybody at its port. It
+// answers with a status of its own. Returned are the namespace and the server's
+// address.
 func elsewhere(t *testing.T, status int) (namespace *os.File, addr string) {
 	t.Helper()
 	type made struct {
@@ -36,7 +38,7 @@ func elsewhere(t *testing.T, status int) (namespace *os.File, addr string) {
 			return
 		}
 		if m.namespace, m.err = os.Open("/proc/thread-self/ns/net"); m.err == nil {
-			m.listener, m.err = net.Listen("tcp4", "127.0.0.1:0")
+			m.listener, m.err = net.Listen("tcp4", "127.83.0.1:0")
 		}
 	}()
 	m := <-out
