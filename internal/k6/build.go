@@ -58,10 +58,14 @@ func Build(ctx context.Context, r *repo.Repo, progress io.Writer) (Binary, error
 		Digest: digest,
 		What:   "k6 " + Version + " with hoplab's extension",
 		Build: func(ctx context.Context, out string) error {
-			err := r.Run(ctx, goTool.Path, "tool", "-modfile="+r.Path("tools", "go.mod"), "xk6", "build", Version,
-				"--with", extension+"="+r.Path("loadtest", "xk6-hoplab"),
-				"--replace", samplefile+"="+r.Path("loadtest", "samplefile"),
-				"-o", out)
+			flags, err := asHoplab(ctx, goTool.Path)
+			if err != nil {
+				return err
+			}
+			err = r.Run(ctx, goTool.Path, append([]string{"tool", "-modfile=" + r.Path("tools", "go.mod"), "xk6", "build", Version,
+				"--with", extension + "=" + r.Path("loadtest", "xk6-hoplab"),
+				"--replace", samplefile + "=" + r.Path("loadtest", "samplefile"),
+				"-o", out}, flags...)...)
 			if err != nil {
 				return err
 			}
@@ -73,6 +77,17 @@ func Build(ctx context.Context, r *repo.Repo, progress io.Writer) (Binary, error
 		return Binary{}, err
 	}
 	return Binary{Path: path, Version: Version, Build: "k6 " + Version + ", xk6-hoplab " + digest}, nil
+}
+
+// asHoplab are the flags with which xk6 has k6 compiled as hoplab itself was: with
+// cgo or without, and no path rewritten. So a first run takes the standard library,
+// gRPC and what else both need from the build of hoplab.
+func asHoplab(ctx context.Context, goTool string) ([]string, error) {
+	cgo, err := exec.CommandContext(ctx, goTool, "env", "CGO_ENABLED").Output()
+	if err != nil {
+		return nil, fail.Newf(fail.Environment, "check the Go installation with `go version`", "%s env CGO_ENABLED: %w", goTool, err)
+	}
+	return []string{"--cgo=" + strings.TrimSpace(string(cgo)), "--build-flags=-buildvcs=false", "--build-flags=-ldflags=-s -w"}, nil
 }
 
 // Check returns the user's own k6, if it can run and lists both halves of the

@@ -66,7 +66,12 @@ func Install(ctx context.Context, hoplab string, progress io.Writer) (Binary, er
 			if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o600); err != nil {
 				return err
 			}
-			err := repo.RunIn(ctx, dir, goTool, "run", "-mod=mod", "go.k6.io/xk6", "build", Version, "--with", extension+"@"+version, "-o", out)
+			flags, err := asHoplab(ctx, goTool)
+			if err != nil {
+				return err
+			}
+			err = repo.RunIn(ctx, dir, goTool, append([]string{"run", "-mod=mod", "go.k6.io/xk6", "build", Version,
+				"--with", extension + "@" + version, "-o", out}, flags...)...)
 			if err != nil {
 				return err
 			}

@@ -69,14 +69,14 @@ tool (
 // What hoplab and its k6 both link of Go's own modules, gRPC and protobuf has one
 // version, so that a first run compiles it once.
 func TestK6SharesVersions(t *testing.T) {
-	own, k6 := required(t, "../../../go.mod"), required(t, "../../../loadtest/k6/go.mod")
+	own, k6 := required(t, "../../../go.mod"), required(t, "../../../loadtest/xk6-hoplab/go.mod")
 	shared := 0
 	for path, version := range own {
 		if k6[path] == "" || !strings.HasPrefix(path, "golang.org/x/") && !strings.HasPrefix(path, "google.golang.org/") {
 			continue
 		}
 		if shared++; k6[path] != version {
-			t.Errorf("%s is %s in go.mod and %s in loadtest/k6/go.mod; raise both, and that of loadtest/xk6-hoplab", path, version, k6[path])
+			t.Errorf("%s is %s in go.mod and %s in loadtest/xk6-hoplab/go.mod; raise both", path, version, k6[path])
 		}
 	}
 	if shared < 5 {
