@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"go.k6.io/k6/lib/netext"
-	"golang.org/x/net/http2"
 
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
@@ -200,7 +199,7 @@ func (c *client) connect(ctx context.Context, arm int, began time.Time) (*persis
 		}
 		cfg.ServerName, cfg.NextProtos = t.server, []string{"http/1.1"}
 		if t.model != nil {
-			cfg.NextProtos = []string{http2.NextProtoTLS}
+			cfg.NextProtos = []string{protoHTTP2}
 		}
 		secure := tls.Client(raw, cfg)
 		if err := secure.HandshakeContext(dialCtx); err != nil {
@@ -208,7 +207,7 @@ func (c *client) connect(ctx context.Context, arm int, began time.Time) (*persis
 			return nil, err
 		}
 		p.Conn = secure
-		if t.model != nil && secure.ConnectionState().NegotiatedProtocol != http2.NextProtoTLS {
+		if t.model != nil && secure.ConnectionState().NegotiatedProtocol != protoHTTP2 {
 			_ = raw.Close()
 			return nil, errors.New("the server does not speak HTTP/2")
 		}
@@ -228,14 +227,17 @@ func (c *client) drop(arm int) {
 	}
 }
 
+// protoHTTP2 is the name of HTTP/2 in a TLS handshake.
+const protoHTTP2 = "h2"
+
 // persistent is a connection and what was read from it.
 type persistent struct {
 	net.Conn
 	in      counter
-	br      *bufio.Reader     // of HTTP/1.1
-	h2      *http2.ClientConn // nil for HTTP/1.1
-	before  int64             // bytes consumed before the current response
-	closing bool              // the server will close after the last response
+	br      *bufio.Reader    // of HTTP/1.1
+	h2      *http.ClientConn // nil for HTTP/1.1
+	before  int64            // bytes consumed before the current response
+	closing bool             // the server will close after the last response
 }
 
 // counter counts the bytes read, which HTTP/2 does from a goroutine of its own.
@@ -275,7 +277,7 @@ func (p *persistent) bound(ctx context.Context, deadline time.Time) (bounded con
 // that nobody asked for, and the server has not said that it goes away.
 func (p *persistent) usable() bool {
 	if p.h2 != nil {
-		return p.h2.CanTakeNewRequest()
+		return p.h2.Available() > 0
 	}
 	return p.br.Buffered() == 0
 }

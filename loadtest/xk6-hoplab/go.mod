@@ -6,7 +6,6 @@ require (
 	github.com/grafana/sobek v0.0.0-20260429085637-a66d4790012b // the JavaScript values that k6 passes to an extension
 	github.com/hoplab/hoplab/loadtest/samplefile v0.1.0 // the sample format, shared with hoplab
 	go.k6.io/k6 v1.8.1 // what is extended; the version that internal/k6 builds
-	golang.org/x/net v0.62.0 // HTTP/2 to endpoints that the user names; k6 requires it already
 	golang.org/x/sys v0.49.0 // entering a network namespace: standard syscall lacks setns; k6 requires it already
 )
 
@@ -52,6 +51,7 @@ require (
 	go.opentelemetry.io/otel/trace v1.45.0 // indirect
 	go.opentelemetry.io/proto/otlp v1.10.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.14.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260817212433-ac3dfec99bb1 // indirect

@@ -14,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/http2"
-
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
@@ -115,9 +113,12 @@ type counted struct {
 
 func (c counted) Read(b []byte) (int, error) { return c.in.Read(b) }
 
-// multiplex begins HTTP/2 on a connection.
+// multiplex begins HTTP/2 on a connection, which has its TLS already.
 func (p *persistent) multiplex() error {
-	cc, err := (&http2.Transport{DisableCompression: true}).NewClientConn(counted{p.Conn, &p.in})
+	t := http.Transport{DisableCompression: true, Protocols: new(http.Protocols),
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return counted{p.Conn, &p.in}, nil }}
+	t.Protocols.SetUnencryptedHTTP2(true)
+	cc, err := t.NewClientConn(context.Background(), "http", p.RemoteAddr().String())
 	if err != nil {
 		_ = p.Close()
 		return err
