@@ -92,6 +92,26 @@ func TestChangedByClicking(t *testing.T) {
 	drive(t, job)
 }
 
+// TestNewsBeforeItsModel has a browser hear of another's change while the server
+// still reads what was made of it.
+func TestNewsBeforeItsModel(t *testing.T) {
+	layer.Full(t, "needs a browser")
+	l := quiet(topologytest.Healthy().Topology)
+	l.set(1, nil)
+	drive(t, map[string]any{"browser": labtest.Driven(t), "late": serve(t, slow{l})})
+}
+
+// slow is a lab whose changes take their time to be read.
+type slow struct{ *still }
+
+func (s slow) Source(ctx context.Context) (*live.Source, error) {
+	src, err := s.still.Source(ctx)
+	if err == nil && len(src.Changes) > 0 {
+		time.Sleep(2500 * time.Millisecond) // the lab is looked at every second
+	}
+	return src, err
+}
+
 // TestLabThatGoesAway takes a lab away under an open page.
 func TestLabThatGoesAway(t *testing.T) {
 	layer.Full(t, "needs a browser")

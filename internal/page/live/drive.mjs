@@ -1,5 +1,5 @@
 // Drives Chromium through the pages of running labs: {browser, sends: [{url,
-// sends: [{caller, url, want}]}], hop, rule, gone}, of which the last three are
+// sends: [{caller, url, want}]}], hop, rule, late, gone}, of which the last four are
 // the addresses of labs that are changed, or go away.
 import { readFileSync } from 'node:fs';
 import { accessible, browser, fits, has, job, picture, watched, wrong } from '../browser.mjs';
@@ -87,6 +87,14 @@ if (job.rule) {
   await put(a, { ...ask, want: ['status 200', 'Hello World', 'As predicted'] });
   await propose(a, 'AppService', 'desired count', '99');
   await has(a, 'a count that is too high', '[role=alert]', 'expected a count from 0 to 20');
+}
+
+// News of a change that comes before its model.
+if (job.late) {
+  const a = await open(job.late, desk), b = await open(job.late, phone);
+  await propose(a, 'app-service', 'desired count', '3');
+  await a.getByRole('button', { name: 'Apply to the lab' }).click();
+  await has(b, 'a browser that hears of a change early', '.changed', '→ 3', 15_000);
 }
 
 // A lab that goes away is said to, and its counters come when it is back.

@@ -117,17 +117,27 @@ function useChanges(model: Model, take: (m: Model) => void) {
     if (got.error) setFailed(got.hint ? `${got.error}: ${got.hint}` : got.error);
     return !got.error;
   };
-  // Another browser, or another command, has changed the lab.
+  // Another browser, or another command, has changed the lab. Its model may come
+  // later than the news, and is asked for again until it does; news that is told
+  // again, of what was before, is overtaken by the next.
+  const [tries, setTries] = useState(0);
   useEffect(() => {
     if (busy || !version || version === now.current) return;
+    let overtaken = false, again = 0;
     void (async () => {
       const got = await fetch('model').catch(() => undefined);
       const next = got?.ok ? ((await got.json()) as Model) : undefined;
-      if (!next || next.changing?.version === now.current) return; // an old event, told again
-      take(next);
-      setForecast(undefined);
+      if (overtaken) return;
+      if (next && next.changing?.version !== now.current) {
+        take(next);
+        setForecast(undefined);
+      } else again = window.setTimeout(() => setTries((n) => n + 1), 1000);
     })();
-  }, [version, busy]);
+    return () => {
+      overtaken = true;
+      window.clearTimeout(again);
+    };
+  }, [version, busy, tries]);
   return {
     forecast, asked, failed, busy, rolling,
     heard: (v: string, r: string[]) => { setVersion(v); setRolling(r); },
