@@ -15,7 +15,6 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/learn"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
@@ -40,18 +39,7 @@ func TestMain(m *testing.M) {
 
 func options(t *testing.T) learn.Options {
 	t.Helper()
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(context.Background(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, self := labtest.Programs(t)
 	o := learn.Options{App: []string{app}, Node: []string{self, "node"}, Fabric: *fabric}
 	if *agents == lab.AgentEnvoy {
 		o.Envoy = labtest.Envoy(t)

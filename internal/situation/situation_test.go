@@ -13,7 +13,6 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/situation"
 	"github.com/hoplab/hoplab/internal/test/differential"
 	"github.com/hoplab/hoplab/internal/test/labtest"
@@ -47,14 +46,7 @@ func TestMain(m *testing.M) {
 // go test ./internal/situation -run TestSituations -agent envoy -fabric netns -timeout 30m
 func TestSituations(t *testing.T) {
 	layer.Full(t, "starts labs")
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(context.Background(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, _ := labtest.Programs(t)
 	envoy, scale := "", 20.0
 	if *agent == lab.AgentEnvoy {
 		envoy, scale = labtest.Envoy(t), 1

@@ -17,7 +17,6 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/scenario"
 	"github.com/hoplab/hoplab/internal/test/differential"
 	"github.com/hoplab/hoplab/internal/test/labtest"
@@ -80,14 +79,7 @@ func appOf(c scenario.Config) func(*topology.Service) reach.App {
 func TestGeneratedDeployments(t *testing.T) {
 	layer.Full(t, "starts labs")
 	t.Parallel() // beside the deployments with Envoys, which wait in real time
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(context.Background(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, _ := labtest.Programs(t)
 	seed := *first
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano()) % 1e9

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/test/differential"
 	"github.com/hoplab/hoplab/internal/test/labtest"
@@ -39,18 +37,7 @@ func meshApp(s *topology.Service) reach.App {
 func compareMesh(t *testing.T, top *topology.Topology, seed uint64, share bool, scale float64, limit time.Duration,
 	ask ...differential.Question) []differential.Row {
 	t.Helper()
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(context.Background(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, self := labtest.Programs(t)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	x := topology.NewIndex(top)

@@ -3,17 +3,16 @@ package differential_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/test/differential"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -59,18 +58,7 @@ Resources:
 // lab's load balancer, and a name that nobody has against its resolver.
 func TestListenerOrder(t *testing.T) {
 	layer.Full(t, "starts a lab")
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(context.Background(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, self := labtest.Programs(t)
 	rule := func(id string, priority int, path, status string) string {
 		action := fmt.Sprintf("{Type: fixed-response, FixedResponseConfig: {StatusCode: '%s'}}", status)
 		if status == "" {

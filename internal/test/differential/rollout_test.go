@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -16,7 +15,6 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/rollout"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/scenario"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
@@ -229,18 +227,7 @@ func update(t *testing.T, steps []*topology.Topology, speed float64, anew bool) 
 
 func rolling(t *testing.T, topo *topology.Topology, speed float64) *lab.Lab {
 	t.Helper()
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(t.Context(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, self := labtest.Programs(t)
 	opts := lab.Options{
 		Topology: topo, App: lab.App{Command: []string{app}}, Node: []string{self, "node"}, Dir: filepath.Join(t.TempDir(), "lab"),
 		Fabric: *fabric, Scale: speed, Timing: lab.Timing{TaskStart: 20 * time.Second},

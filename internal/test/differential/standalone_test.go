@@ -2,14 +2,12 @@ package differential_test
 
 import (
 	"context"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/test/differential"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
@@ -20,18 +18,7 @@ import (
 // security groups that it was started with, in the prediction and in the lab.
 func TestStandaloneTasks(t *testing.T) {
 	layer.Full(t, "starts a lab")
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(context.Background(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, self := labtest.Programs(t)
 	top := labtest.Deployment(t, "load")
 	group := func(name string) *topology.SecurityGroup {
 		i := slices.IndexFunc(top.SecurityGroups, func(g *topology.SecurityGroup) bool { return strings.Contains(string(g.ID), "/"+name) })

@@ -14,7 +14,6 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/scenario"
 	"github.com/hoplab/hoplab/internal/test/differential"
 	"github.com/hoplab/hoplab/internal/test/labtest"
@@ -34,14 +33,7 @@ var errHeld = errors.New("a deployment does not complete")
 func TestUpdates(t *testing.T) {
 	layer.Full(t, "starts labs")
 	t.Parallel()
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(context.Background(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, _ := labtest.Programs(t)
 	seed := *first
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano()) % 1e9

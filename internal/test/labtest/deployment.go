@@ -56,6 +56,24 @@ func BuildService(dir string) (string, error) {
 	return path, nil
 }
 
+// Programs returns what a lab outside the fast layer is started with: the measured
+// app, built into the user's cache, and this test binary for the lab's nodes (see
+// Node).
+func Programs(t testing.TB) (app, self string) {
+	t.Helper()
+	r, err := repo.Find()
+	if err == nil {
+		app, err = r.BuildService(t.Context(), os.Stderr)
+	}
+	if err == nil {
+		self, err = os.Executable()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app, self
+}
+
 // Node is a node of a lab, and does not return, in a test binary that a lab
 // started as one; TestMain calls it first.
 func Node() {

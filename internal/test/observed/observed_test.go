@@ -100,18 +100,7 @@ func TestPredicted(t *testing.T) {
 // One observation: go test ./internal/test/observed -run 'TestReproduced/loopback/07'
 func TestReproduced(t *testing.T) {
 	layer.Full(t, "starts labs")
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(context.Background(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, self := labtest.Programs(t)
 	all := load(t)
 	for _, fabric := range []string{"loopback", "netns"} {
 		t.Run(fabric, func(t *testing.T) {

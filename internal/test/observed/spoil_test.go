@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/test/observed"
 )
@@ -110,18 +109,7 @@ func spoilWant(w *observed.Want) bool {
 // cannot fail shows nothing.
 func TestSpoiled(t *testing.T) {
 	layer.Full(t, "starts labs")
-	r, err := repo.Find()
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := r.BuildService(context.Background(), os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app, self := labtest.Programs(t)
 	for _, o := range load(t) {
 		if o.Status == observed.NotModelled || o.Fabric != "" && o.Fabric != "loopback" {
 			continue
