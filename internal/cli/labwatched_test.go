@@ -31,7 +31,7 @@ var watched = flag.Int("watched", 0, "pairs of blocks with which TestWatchedLab 
 // not measured and how long they are.
 const (
 	watchedRate = 60
-	watchedLead = 2 * time.Second
+	watchedLead = 4 * time.Second // the map's first movement ends before
 	watchedFor  = 5 * time.Second
 )
 
@@ -39,8 +39,8 @@ const (
 // blocks in which a browser watches the lab's page and blocks in which neither
 // browser nor page is there, by turns and in random order. The page has to show
 // them all. With -watched 20, on a machine that does nothing else, it also fails
-// when who watches makes half of the requests measurably slower (by chance once
-// in forty times); -update writes the table:
+// when who watches makes the median or the 90th percentile measurably longer (by
+// chance once in forty times, 1/80 for each); -update writes the table:
 //
 //	go test ./internal/cli -run TestWatchedLab -watched 20 -update -timeout 20m
 func TestWatchedLab(t *testing.T) {
@@ -64,11 +64,11 @@ func TestWatchedLab(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d pairs of blocks of %d s, %d requests/s; cores kept awake: %s; %s\n\n",
 		len(alone[0.5]), int(watchedFor.Seconds()), watchedRate, status, busy)
-	b.WriteString("| quantile | nobody watches, µs | watched − not, µs | 95 % interval, µs |\n| --- | --- | --- | --- |\n")
+	b.WriteString("| quantile | nobody watches, µs | watched − not, µs | 97.5 % interval, µs |\n| --- | --- | --- | --- |\n")
 	for _, q := range []float64{0.5, 0.9} {
-		d, was := stats.Student(differ[q], 0.95), stats.Student(alone[q], 0.95).Estimate
+		d, was := stats.Student(differ[q], 0.975), stats.Student(alone[q], 0.975).Estimate
 		fmt.Fprintf(&b, "| p%g | %.0f | %+.1f | %+.1f to %+.1f |\n", q*100, was, d.Estimate, d.Low, d.High)
-		if *watched > 1 && q == 0.5 && d.Low > 0 {
+		if *watched > 1 && d.Low > 0 {
 			t.Errorf("the page makes the lab slower: p%g by %+.1f µs [%+.1f, %+.1f] of %.0f", q*100, d.Estimate, d.Low, d.High, was)
 		}
 	}

@@ -19,6 +19,17 @@ async function hops(page) {
   if (!id || !(await stop('Alb').first().innerText()).includes(id)) wrong(`the agent's log has the request ${id}, which is not what the load balancer got`);
 }
 
+// rests wants the map to move, and to stop within the five seconds that WCAG 2.2.2
+// lets it: a page that moves for ever distracts, and takes a fifth of a core.
+async function rests(page) {
+  const [moved, rested] = await page.evaluate(async () => {
+    const moving = document.getAnimations(), late = new Promise((done) => setTimeout(done, 5000, 'late'));
+    return [moving.length, await Promise.race([Promise.all(moving.map((a) => a.finished)), late]) !== 'late'];
+  });
+  if (moved === 0) wrong('the map of a page that may move stands still');
+  if (!rested) wrong('the map still moves after 5 s');
+}
+
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 // Requests by clicking, while another window watches.
@@ -32,6 +43,7 @@ for (const given of job.sends ?? []) {
   await has(b, 'the other browser', '.live', /client agent of [^:]+: \d/, 15_000);
   await fits(b, 'a phone');
   await accessible(b, 'a phone');
+  await rests(await open(given.url, { ...desk, reducedMotion: 'no-preference' }));
 }
 
 // The needless hop, and the change that takes it away.

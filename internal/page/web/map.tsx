@@ -49,7 +49,7 @@ export function NetworkMap({ map, path, trip, arrive, selected, select, picked, 
               ))}
             </defs>
             {l.lines.map((e) => <path class={`line ${path ? 'dim' : ''}`} key={e.from + '>' + e.to} d={curve(e.points, l.down)} marker-end="url(#tip)" />)}
-            {path && steps(l, path).map((s) => <path class={`step ${s.state}`} key={s.n} d={curve(s.points, l.down)} marker-end={`url(#tip-${s.state})`} />)}
+            {path && steps(l, path).map((s) => <path class={`step ${s.state}`} key={`${path.id} ${s.n}`} d={curve(s.points, l.down)} marker-end={`url(#tip-${s.state})`} />)}
           </svg>
           {(map.hosts ?? []).map((h) => (
             <HostBox key={h.id} host={h} box={l.hosts.get(h.id)!} path={path} selected={selected === h.id} select={select} picked={selected === h.id ? picked : undefined} />
