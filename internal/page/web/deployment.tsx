@@ -76,15 +76,17 @@ export function Deployment({ first: model0 }: { first: Model }) {
             {path && <PathPanel path={path} />}
             {!path && <p class="panel">{missing ? `This file holds no prediction for ${missing} from this caller. hoplab explain with --from and --to makes one that does; the requests it holds stand above.` : 'No request is predicted.'}</p>}
           </div>
+          <div class="below">
+            {model.live && <Live changed={changing.heard} />}
+            <Ports rows={model.ports} />
+            {(model.notes?.length || model.left_out) ? (
+              <section><h2>What this leaves out</h2><ul class="notes">
+                {model.notes?.map((n) => <li>{n}</li>)}
+                {model.left_out ? <li>{model.left_out} further predictions; --from and --to choose which are here</li> : null}
+              </ul></section>
+            ) : null}
+          </div>
         </div>
-        {model.live && <Live changed={changing.heard} />}
-        <Ports rows={model.ports} />
-        {(model.notes?.length || model.left_out) ? (
-          <section><h2>What this leaves out</h2><ul class="notes">
-            {model.notes?.map((n) => <li>{n}</li>)}
-            {model.left_out ? <li>{model.left_out} further predictions; --from and --to choose which are here</li> : null}
-          </ul></section>
-        ) : null}
       </main>
       <footer>Made by hoplab. {model.live ? 'The page is served by this machine and asks nobody else.' : 'The page is one file and loads nothing.'}</footer>
     </>
