@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"os"
 	"slices"
 	"strings"
 
@@ -73,6 +72,9 @@ func Run(o Options) (*summary.Result, error) {
 		err = c.byTag(a)
 	} else {
 		err = c.sides(a, b)
+	}
+	if err == nil {
+		err = c.copies()
 	}
 	if err != nil {
 		return nil, err
@@ -236,13 +238,6 @@ func (c *comparison) sides(a, b []*input) error {
 	if names[0] == "A" && len(a)+len(b) == 2 {
 		c.name = a[0].path + " - " + b[0].path
 	}
-	c.same = sameFile(a[0].path, b[0].path) && len(a)+len(b) == 2
 	c.together = c.sharesClock()
 	return nil
-}
-
-func sameFile(a, b string) bool {
-	x, errA := os.Stat(a)
-	y, errB := os.Stat(b)
-	return errA == nil && errB == nil && os.SameFile(x, y)
 }

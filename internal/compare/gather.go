@@ -147,6 +147,7 @@ func (a *armData) gridUs() float64 {
 // recording is one file, or the files of one log.
 type recording struct {
 	in    *input
+	files []contents
 	found *found
 	arms  []*armData
 	prep  int64 // requests of setup() and teardown()
@@ -192,7 +193,8 @@ func (p *place) settle() {
 type gatherer struct {
 	o       *Options
 	r       *recording
-	whole   string // the arm of every request; "" with --by
+	print   fingerprint // of the file that is read
+	whole   string      // the arm of every request; "" with --by
 	places  map[*tagSet]*place
 	last    *tagSet
 	at      *place
@@ -217,9 +219,11 @@ func (o *Options) gather(files []*input, whole string) (*recording, error) {
 		w.tags = append(w.tags, f.tag)
 	}
 	for _, in := range files {
+		g.print = fingerprint{}
 		if err := in.read(w, r.found, g.take); err != nil {
 			return nil, err
 		}
+		r.files = append(r.files, contents{in, g.print})
 		if err := g.settle(); err != nil {
 			return nil, in.explain(err)
 		}
@@ -247,6 +251,7 @@ func (g *gatherer) take(e event) error {
 		g.waits = false
 		return g.count(&g.pending, e.kind == itFailed, "http_req_failed", true)
 	}
+	g.print.add(&e)
 	if g.waits {
 		if err := g.settle(); err != nil {
 			return err

@@ -39,7 +39,7 @@ const (
 	unlikeMix    reason = "the arms were asked for different mixes of requests"
 	oneFile      reason = "one replicate on a side has no spread"
 	noAnswer     reason = "no answered request"
-	sameInput    reason = "it is the same file twice"
+	sameInput    reason = "both sides hold the same requests"
 )
 
 // contrast compares two arms: all their requests, and where they were asked for

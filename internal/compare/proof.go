@@ -68,20 +68,27 @@ func (c *comparison) prove() error {
 		return err
 	}
 	byAgent := map[string][]seen{}
+	read := map[fingerprint]*input{}
 	for _, in := range agents {
+		var print fingerprint
 		if in.form != formAgent && in.form != formEvents {
 			return fail.Newf(fail.Usage, "give the log of the agent's container, in AWS's text or JSON format",
 				"%s is no access log of a Service Connect agent", in.path)
 		}
 		err := in.read(&wanted{metric: agentMetric, tags: []string{"client"}}, newFound(), func(e event) error {
+			print.add(&e)
 			v := e.tags.values
 			k := joinKey(v["method"], v["name"], v["status"], v["client"])
 			byAgent[k] = append(byAgent[k], seen{end: e.at.UnixMilli(), took: int32(e.latency.Milliseconds())})
 			return nil
 		})
+		if err == nil && print.requests > 0 && read[print] != nil {
+			err = sameRequests(read[print], in, print)
+		}
 		if err != nil {
 			return err
 		}
+		read[print] = in
 	}
 	byALB, arms, err := c.answeredByALB()
 	if err != nil {

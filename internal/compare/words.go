@@ -81,8 +81,6 @@ func because(why reason) string {
 	switch why {
 	case fewBlocks, fewTail, noAnswer:
 		return "there are " + string(why)
-	case sameInput:
-		return "both sides are one file"
 	}
 	return string(why)
 }
@@ -176,7 +174,7 @@ func (c *comparison) warnings(gridUs float64) []summary.Warning {
 	several := files > 1 || len(c.parts[len(c.parts)-1].files) > 1
 	switch {
 	case c.same:
-		add("same-file", "run", "Both sides are the same file.")
+		add("same-file", "run", "Both sides hold the same requests: it is one file, or a copy of it.")
 	case several:
 		if files < 6 || len(c.parts[len(c.parts)-1].files) < 6 {
 			add("few-replicates", "run",
