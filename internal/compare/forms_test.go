@@ -11,6 +11,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/compare"
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/report"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
@@ -184,5 +185,33 @@ func TestSummariesOfK6StandSideBySide(t *testing.T) {
 	if _, err := compare.Run(compare.Options{A: []string{last}, B: []string{last},
 		Metric: "nosuch"}); err == nil || !strings.Contains(fail.HintOf(err), "http_req_duration") {
 		t.Errorf("a metric that is not there: %v, %q", err, fail.HintOf(err))
+	}
+}
+
+// A summary has no quantiles of its own requests, and says how many failed.
+func TestASummaryShowsNoLatencyThatItDoesNotHold(t *testing.T) {
+	for form, text := range map[string]string{
+		"exported": `{"metrics":{"http_reqs":{"count":200,"rate":10},"http_req_failed":{"passes":50,"fails":150,"value":0.25},
+			"http_req_duration":{"avg":3.1,"med":3}}}`,
+		"handled": `{"metrics":{"http_reqs":{"type":"counter","values":{"count":200,"rate":10}},
+			"http_req_failed":{"type":"rate","values":{"rate":0.25,"passes":50,"fails":150}},
+			"http_req_duration":{"type":"trend","values":{"avg":3.1,"med":3}}}}`,
+		"machine-readable": `{"version":"1.0.0","results":{"metrics":[{"name":"http_reqs","values":{"count":200,"rate":10}},
+			{"name":"http_req_failed","values":{"rate":0.25,"matches":50,"total":200}},
+			{"name":"http_req_duration","values":{"avg":3.1,"med":3}}]}}`,
+	} {
+		r := must(t, compare.Options{A: []string{file(t, "a.json", []byte(text))}, B: []string{file(t, "b.json", []byte(text))}})
+		for _, a := range r.Summary.Arms {
+			if a.Requests != 200 || a.Failed != 50 {
+				t.Errorf("%s: %d requests, %d failed; want 200 and 50", form, a.Requests, a.Failed)
+			}
+		}
+		var page bytes.Buffer
+		if err := report.Text(&page, &r.Summary, report.TextOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if text := page.String(); strings.Contains(text, "0.0 µs  0.0 µs") || !strings.Contains(text, "50 of 200 requests failed") {
+			t.Errorf("%s:\n%s", form, text)
+		}
 	}
 }

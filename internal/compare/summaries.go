@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/analysis"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/quantity"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
@@ -103,19 +105,24 @@ func compareSummaries(a, b *input, metric string) (*summary.Result, error) {
 	out := &summary.Result{Summary: summary.Summary{
 		Schema: summary.Schema, Run: of, Target: analysis.TargetFiles, Verdict: summary.CannotTell,
 		NoiseFloorUs: map[string]float64{}, Differences: []summary.Difference{}, Warnings: []summary.Warning{},
-		Plan: summary.Plan{Profile: plan.ProfileCustom, Design: "summaries", Arms: names, KeepAlive: true},
+		Plan: summary.Plan{Profile: plan.ProfileCustom, Design: summary.DesignSummaries, Arms: names, KeepAlive: true},
 		Sentences: []string{"Summaries of k6 cannot tell a difference from chance: they hold no single requests. " +
 			"Their numbers stand side by side; run the tests again with k6 run --out json=FILE."},
 	}}
 	s := &out.Summary
 	for i, m := range []map[string]trend{x, y} {
 		requests := int64(m["http_reqs"]["count"])
-		s.Arms = append(s.Arms, summary.Arm{Name: names[i], Requests: requests, Failed: requests,
+		s.Arms = append(s.Arms, summary.Arm{Name: names[i], Requests: requests, Failed: failedOf(m, requests),
 			Evidence: summary.Evidence{AgentCounter: -1}})
-		s.Arms[i].Failed = 0
+		warn := func(code, text string) {
+			s.Warnings = append(s.Warnings, summary.Warning{Code: code, About: names[i], Text: text})
+		}
 		if requests == 0 {
-			s.Warnings = append(s.Warnings, summary.Warning{Code: "summary", About: names[i],
-				Text: "The summary does not say how many requests there were."})
+			warn("summary", "The summary does not say how many requests there were.")
+		}
+		if failed := s.Arms[i].Failed; failed > 0 {
+			warn("failures", fmt.Sprintf("%s of %s failed, and k6 counts their times in its statistics.",
+				quantity.Count(failed), countOf(requests, "request")))
 		}
 	}
 	for _, stat := range statsOf(x[metric], y[metric]) {
@@ -140,6 +147,16 @@ func compareSummaries(a, b *input, metric string) (*summary.Result, error) {
 	s.Round()
 	out.Detail.NotShown = []string{"Any interval: a summary holds no single requests."}
 	return out, nil
+}
+
+// failedOf is how many of the requests k6 called failed: older summaries have the
+// share as value, newer ones as rate.
+func failedOf(m map[string]trend, requests int64) int64 {
+	share, there := m[failedMetric]["rate"]
+	if !there {
+		share = m[failedMetric]["value"]
+	}
+	return int64(math.Round(share * float64(requests)))
 }
 
 // statsOf lists the statistics of either, in the order of k6's own summary.

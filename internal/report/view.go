@@ -176,7 +176,7 @@ func (v *view) latencyColumn(name string, of func(summary.LatencyUs) float64) []
 	texts := make([]string, len(values))
 	for i, a := range v.Summary.Arms {
 		texts[i] = "–"
-		if !v.Refused && a.Requests > a.Failed {
+		if !v.Refused && a.Requests > a.Failed && v.Summary.Plan.Design != summary.DesignSummaries {
 			texts[i] = unit.With(unit.Number(values[i], step))
 		}
 	}

@@ -78,6 +78,10 @@ type Plan struct {
 	EnvoyWorkers int    `json:"envoy_workers,omitempty"` // of each Envoy
 }
 
+// DesignSummaries is the Plan.Design of a comparison of k6's summaries, which hold
+// no single requests and so no quantiles of an arm.
+const DesignSummaries = "summaries"
+
 // Arm is one arm's latencies and proof.
 type Arm struct {
 	Name     string    `json:"name"`
@@ -90,7 +94,8 @@ type Arm struct {
 	Evidence Evidence  `json:"evidence"`
 }
 
-// LatencyUs holds quantiles of successful requests in microseconds; zero requests leave all fields 0.
+// LatencyUs holds quantiles of successful requests in microseconds; zero requests
+// leave all fields 0, and so do k6's summaries, which hold none.
 type LatencyUs struct {
 	Min  float64 `json:"min"`
 	P50  float64 `json:"p50"`
