@@ -6,30 +6,47 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hoplab/hoplab/internal/fail"
 )
 
 // agentEntry is one request in the access log of a Service Connect agent.
 // Fields of that log are AWS's (Amazon ECS Developer Guide, "Service Connect
-// access logs"); live agents call the duration "duration", AWS's page
-// "duration_ms". Both are whole milliseconds.
+// access logs"); live agents call two of them "duration" and "forwarded_for",
+// AWS's page "duration_ms" and "x_forwarded_for". Durations are number
+// milliseconds. Numbers may be written as text, as older Envoys did.
 type agentEntry struct {
 	StartTime    string          `json:"start_time"`
 	Method       *string         `json:"method"`
 	Path         *string         `json:"path"`
 	Protocol     *string         `json:"protocol"`
-	Code         int             `json:"response_code"`
-	Duration     *int64          `json:"duration"`
-	DurationMs   *int64          `json:"duration_ms"`
-	ForwardedFor *string         `json:"x_forwarded_for"`
+	Code         number          `json:"response_code"`
+	Duration     *number         `json:"duration"`
+	DurationMs   *number         `json:"duration_ms"`
+	ForwardedFor *string         `json:"forwarded_for"`
+	AsDocumented *string         `json:"x_forwarded_for"`
 	RequestID    *string         `json:"request_id"`
 	Authority    *string         `json:"authority"`
 	Upstream     *string         `json:"upstream_host"`
 	GRPC         json.RawMessage `json:"grpc_status"`
 	Flags        string          `json:"response_flags"`
+}
+
+// number is one that may stand in quotes.
+type number int64
+
+func (w *number) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
+	}
+	n, err := strconv.ParseInt(strings.Trim(string(text), `"`), 10, 64)
+	*w = number(n)
+	return err
 }
 
 // readAgentLog reads the access log of a Service Connect agent: in AWS's text or
@@ -39,8 +56,10 @@ type agentEntry struct {
 // name (the path), status and protocol. Responses of 500 and above, and requests
 // without one, count as failed.
 func readAgentLog(r io.Reader, w *wanted, f *found, emit sink) error {
-	tags := newTagCache(f)
-	f.saw(agentMetric, declaration{"trend", "time"})
+	tags, err := agentTags(w, f)
+	if err != nil {
+		return err
+	}
 	return inChunks(r, f, emit, func(lines []byte, events []event) ([]event, int64, error) {
 		n := int64(0)
 		for len(lines) > 0 {
@@ -63,10 +82,38 @@ func readAgentLog(r io.Reader, w *wanted, f *found, emit sink) error {
 // agentMetric is what an agent's log tells of time.
 const agentMetric = "duration"
 
+// agentTags begins the reading of an agent's log.
+func agentTags(w *wanted, f *found) (*tagCache, error) {
+	if w.metric != DefaultMetric && w.metric != agentMetric {
+		return nil, fail.Newf(fail.Usage, "compare its "+agentMetric, "an agent's access log holds no %s", w.metric)
+	}
+	f.saw(agentMetric, declaration{"trend", "time"})
+	return newTagCache(f), nil
+}
+
+// readAgentValues reads entries in JSON that do not stand on a line each: pretty
+// printed, or in an array.
+func readAgentValues(r io.Reader, w *wanted, f *found, emit sink) error {
+	tags, err := agentTags(w, f)
+	if err != nil {
+		return err
+	}
+	return eachValue(r, f, func(raw []byte) error {
+		e, ok, err := agentEvent(raw, tags, w, f)
+		if err != nil || !ok {
+			return err
+		}
+		return emit(e)
+	})
+}
+
 // readLogEvents reads the same entries from what `aws logs filter-log-events`
 // and `get-log-events` print: an object with a list of events.
 func readLogEvents(r io.Reader, w *wanted, f *found, emit sink) error {
-	tags := newTagCache(f)
+	tags, err := agentTags(w, f)
+	if err != nil {
+		return err
+	}
 	return eachValue(r, f, func(raw []byte) error {
 		var page struct {
 			Events []struct {
@@ -113,17 +160,17 @@ func agentEvent(line []byte, tags *tagCache, w *wanted, f *found) (e event, ok b
 	grpc := strings.Trim(string(entry.GRPC), `"`)
 	client := ""
 	if slices.Contains(w.tags, "client") { // no tag unless asked for: there are many
-		client = given(entry.ForwardedFor) // the load balancer adds the address that it saw at the end
+		client = firstOf(given(entry.ForwardedFor), given(entry.AsDocumented)) // the load balancer adds the address that it saw at the end
 		client = strings.TrimSpace(client[strings.LastIndexByte(client, ',')+1:])
 	}
 	t := tags.of([]string{"client", client, "authority", given(entry.Authority), "upstream_host", given(entry.Upstream),
 		"method", given(entry.Method), "name", path,
-		"status", strconv.Itoa(entry.Code), "protocol", given(entry.Protocol), "grpc_status", strings.Trim(grpc, "-")}, func(t *tagSet) {
+		"status", strconv.FormatInt(int64(entry.Code), 10), "protocol", given(entry.Protocol), "grpc_status", strings.Trim(grpc, "-")}, func(t *tagSet) {
 		switch {
 		case entry.Code == 0:
 			t.failed, t.why = true, "no response"
 		case entry.Code >= 500:
-			t.failed, t.why = true, "status "+strconv.Itoa(entry.Code)
+			t.failed, t.why = true, "status "+strconv.FormatInt(int64(entry.Code), 10)
 		case grpc != "" && grpc != "-" && grpc != "null" && grpc != "0" && grpc != "OK":
 			t.failed, t.why = true, "gRPC status "+grpc
 		}
@@ -144,15 +191,24 @@ func given(s *string) string {
 	return *s
 }
 
+// exported is a row of the CSV that the console of CloudWatch Logs exports: the
+// entry stands in a quoted field, each of its own quotes twice.
+var exported = regexp.MustCompile(`"(?:\{""|\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "")`)
+
 // parseAgent finds the entry in a line, behind whatever a log driver put before
 // it. ok is false for a line of another kind.
 func parseAgent(line []byte) (e agentEntry, ok bool, err error) {
-	if trimmed := bytes.TrimSpace(line); bytes.HasPrefix(trimmed, []byte("{")) && bytes.Contains(trimmed, []byte(`"log":"`)) {
+	if trimmed := bytes.TrimSpace(line); bytes.HasPrefix(trimmed, []byte("{")) && bytes.Contains(trimmed, []byte(`"log"`)) {
 		var wrapped struct {
 			Log string `json:"log"`
 		}
 		if json.Unmarshal(trimmed, &wrapped) == nil && wrapped.Log != "" {
-			line = []byte(wrapped.Log) // as FireLens wraps it
+			line = []byte(wrapped.Log) // as FireLens and Docker wrap it
+		}
+	} else if bytes.Contains(trimmed, []byte(`""`)) && exported.Match(trimmed) {
+		line = bytes.ReplaceAll(trimmed, []byte(`""`), []byte(`"`))
+		if end := bytes.LastIndexByte(line, '}'); end > 0 {
+			line = line[:end+1]
 		}
 	}
 	if i := bytes.Index(line, []byte(`"start_time"`)); i >= 0 {
@@ -190,9 +246,11 @@ func parseAgentText(s string) (e agentEntry, ok bool, err error) {
 		path, protocol = target[:i], target[i+1:]
 	}
 	e.Method, e.Path, e.Protocol = &method, &path, &protocol
-	if e.Code, err = strconv.Atoi(fields[1]); err != nil {
+	code, err := strconv.Atoi(fields[1])
+	if err != nil {
 		return e, false, fmt.Errorf("response code %.20q: expected a number", fields[1])
 	}
+	e.Code = number(code)
 	at := 2
 	if _, err := strconv.Atoi(fields[at]); err != nil {
 		e.Flags = fields[at]
@@ -211,13 +269,15 @@ func parseAgentText(s string) (e agentEntry, ok bool, err error) {
 	if err != nil {
 		return e, false, fmt.Errorf("duration %.20q: expected whole milliseconds", fields[at+2])
 	}
-	e.DurationMs = &ms
+	took := number(ms)
+	e.DurationMs = &took
 	last := fields[at+4:]
 	e.ForwardedFor, e.RequestID, e.Authority, e.Upstream = &last[0], &last[2], &last[3], &last[4]
 	return e, true, nil
 }
 
-// quotedFields splits at spaces outside of quotes.
+// quotedFields splits at spaces outside of quotes. A field whose quotes do not
+// end is none: the line was cut there.
 func quotedFields(s string) []string {
 	var out []string
 	for s = strings.TrimSpace(s); s != ""; s = strings.TrimLeft(s, " ") {
@@ -233,9 +293,10 @@ func quotedFields(s string) []string {
 			}
 			end++
 		}
-		end = min(end, len(s))
-		out = append(out, s[1:end])
-		s = s[min(end+1, len(s)):]
+		if end >= len(s) {
+			break
+		}
+		out, s = append(out, s[1:end]), s[end+1:]
 	}
 	return out
 }

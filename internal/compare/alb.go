@@ -34,8 +34,8 @@ const (
 	albTargetGroup
 	albTraceID
 	albDomain
-	albFields // how many are looked at
-	albLeast  = albTargetGroup + 1
+	albFields                  // how many are looked at
+	albLeast  = albTraceID + 1 // the oldest entries end here
 )
 
 // Times of an ALB access log that can be compared; the first is the default.
@@ -75,7 +75,8 @@ type albEntry struct {
 	n     int
 }
 
-// split cuts a line. Quoted fields may hold spaces and escaped quotes.
+// split cuts a line. Quoted fields may hold spaces and escaped quotes. One whose
+// quotes do not end is none: the line was cut there.
 func (e *albEntry) split(line []byte) {
 	e.n = 0
 	for len(line) > 0 && e.n < albFields {
@@ -88,7 +89,9 @@ func (e *albEntry) split(line []byte) {
 				}
 				end++
 			}
-			end = min(end, len(line))
+			if end >= len(line) {
+				break
+			}
 			e.field[e.n] = line[1:end]
 			end = min(end+2, len(line))
 		} else {
@@ -292,7 +295,7 @@ func (r *albReader) tags(e *albEntry) *tagSet {
 	}
 	t := &tagSet{values: map[string]string{"status": string(e.field[albStatus])}}
 	for i, of := range r.read {
-		if v := of(e); len(v) > 0 && (r.names[i] != "name" || len(r.paths) <= mostPaths) {
+		if v := of(e); len(v) > 0 && string(v) != "-" && (r.names[i] != "name" || len(r.paths) <= mostPaths) {
 			t.values[r.names[i]] = string(v)
 		}
 	}

@@ -23,12 +23,15 @@ const (
 	formVegetaCSV // vegeta encode --to csv
 	formALB       // access log of an Application Load Balancer
 	formAgent     // access log of a Service Connect agent: text or JSON
+	formAgentJSON // the same objects, pretty-printed or in an array
 	formEvents    // the same as CloudWatch Logs gives it: an object with events
 )
 
 // isLog reports whether a form is a log of production: files of one log belong
 // together and are no replicates.
-func (f form) isLog() bool { return f == formALB || f == formAgent || f == formEvents }
+func (f form) isLog() bool { return f == formALB || f.isAgent() }
+
+func (f form) isAgent() bool { return f == formAgent || f == formAgentJSON || f == formEvents }
 
 // otherTool is a file that is not read, by name, and what to do instead.
 type otherTool struct{ is, step string }
@@ -54,8 +57,9 @@ func formOf(head []byte, whole bool) (form, *otherTool) {
 			return 0, &otherTool{"an agent's access log of TCP connections, which knows no requests",
 				"give the log of a service whose appProtocol is http, http2 or grpc"}
 		}
-		if f := behindALog(text); f == formAgent {
-			return f, nil
+		isArray := bytes.HasPrefix(bytes.TrimLeft(text[1:], " \t\r\n"), []byte("{"))
+		if envoyLine.Match(text) || (!isArray && behindALog(text) == formAgent) {
+			return formAgent, nil
 		}
 		return formOfArray(text)
 	}
@@ -69,6 +73,9 @@ func formOf(head []byte, whole bool) (form, *otherTool) {
 	}
 	if summaryText.Match(text) {
 		return 0, &otherTool{"k6's summary as text, which holds no single requests", stepOutJSON}
+	}
+	if banner.Match(text) {
+		return 0, &otherTool{"what k6 prints, which holds no single requests", stepOutJSON}
 	}
 	return 0, &otherTool{fmt.Sprintf("no result file: it starts with %.20q", text),
 		"give k6's --out json or --out csv, vegeta encode, an access log of an ALB or a Service Connect agent, a hoplab sample file or a run directory"}
@@ -109,11 +116,18 @@ const (
 // textEntry is how an entry of an Envoy access log begins, in AWS's text format.
 var textEntry = regexp.MustCompile(`^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "`)
 
+// envoyLine is how a line of Envoy's own log begins. Entries of the access log
+// stand between such lines, the first behind all that is said of its start.
+var envoyLine = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d \d\d:\d\d:[\d.]+\]\[`)
+
 // connectionEntry is how an entry about a TCP connection begins there.
 var connectionEntry = regexp.MustCompile(`^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] \S+ \d+ \d+ \d+ \d+ `)
 
 // summaryText is a line of the summary that k6 prints.
 var summaryText = regexp.MustCompile(`(?m)^\s*[✓✗]?\s*(?:http_req_duration|http_reqs|iterations|iteration_duration|data_received|checks)[a-z_]*\.*: `)
+
+// banner is the first line that k6 prints; its summary may stand far behind.
+var banner = regexp.MustCompile(`^/\\\s+(?:\|‾‾\||Grafana)`)
 
 // textForms are told by how they begin, the first that matches.
 var textForms = []struct {
@@ -124,7 +138,10 @@ var textForms = []struct {
 	{`^metric_name[,;]`, formCSV, nil},
 	{`^(?:https?|h2|grpcs|wss?) \d{4}-\d\d-\d\dT\S+Z (?:app/)?\S+ \S+ \S+ -?[\d.]+ -?[\d.]+ -?[\d.]+ `, formALB, nil},
 	{`^\d{4}-\d\d-\d\dT\S+ (?:\S+ )?(?:\{"|\[\d{4}-\d\d-\d\dT)`, formAgent, nil},
+	{`^"?@?(?:timestamp|message|ingestionTime|logStream)"?,`, formAgent, nil}, // exported by CloudWatch Logs
 	{`^\d{16,19},\d{1,3},\d+,\d+,\d+,`, formVegetaCSV, nil},
+	{`^\d{4}-\d\d-\d\dT\S+Z [\da-f.:]+ \d+ \d+ (?:TLSv|- - )`, 0,
+		&otherTool{"a connection log of an Application Load Balancer, which knows no requests", "give its access log"}},
 	{`^tls \d+\.\d+ \d{4}-`, 0,
 		&otherTool{"an access log of a Network Load Balancer, which knows connections and no requests",
 			"give the access log of an Application Load Balancer"}},
@@ -231,6 +248,7 @@ var jsonForms = []struct {
 	{[]string{"start_time", "response_code"}, formAgent, nil},
 	{[]string{"log", "container_id"}, formAgent, nil}, // as FireLens wraps a line
 	{[]string{"log", "container_name"}, formAgent, nil},
+	{[]string{"log", "stream", "time"}, formAgent, nil}, // as Docker's json-file does
 	{[]string{"events", "searchedLogStreams"}, formEvents, nil},
 	{[]string{"events", "nextForwardToken"}, formEvents, nil},
 	{[]string{"metrics", "root_group"}, formSummary, nil},
@@ -277,6 +295,8 @@ func formOfObject(text []byte, whole bool) (form, *otherTool) {
 		return 0, o
 	case f == formNDJSON && pretty && !bytes.Contains(first, []byte(`"metric":`)):
 		return formJSON, nil
+	case f == formAgent && pretty:
+		return formAgentJSON, nil
 	case f != 0:
 		return f, nil
 	}
@@ -308,7 +328,7 @@ func arrayIn(keys []string, text []byte) string {
 			continue
 		}
 		inner, _ := keysOf(bytes.TrimLeft(rest[1:], " \t\r\n"))
-		if f, _ := byKeys(inner); f != 0 && f != formSummary {
+		if f, _ := byKeys(inner); f != 0 && f != formSummary && f != formEvents {
 			return k
 		}
 	}
@@ -322,7 +342,9 @@ func formOfArray(text []byte) (form, *otherTool) {
 		return 0, o
 	case f == formNDJSON:
 		return formJSON, nil
-	case f == formVegeta, f == formAgent:
+	case f == formAgent:
+		return formAgentJSON, nil
+	case f == formVegeta:
 		return 0, &otherTool{"a list of results", "write one to a line: jq -c '.[]' FILE > results.json"}
 	}
 	return 0, &otherTool{"a JSON list, but not of k6's results", stepOutJSON}

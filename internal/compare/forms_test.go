@@ -134,20 +134,25 @@ func TestOtherToolsAreNamed(t *testing.T) {
 		})
 	}
 	for name, c := range map[string][2]string{
-		"zstd":          {"\x28\xb5\x2f\xfdxxxx", "zstd"},
-		"xz":            {"\xfd7zXZ\x00xx", "xz"},
-		"zip":           {"PK\x03\x04xxxx", "zip"},
-		"sqlite":        {"SQLite format 3\x00xxx", "SQLite"},
-		"parquet":       {"PAR1xxxx", "Parquet"},
-		"wrapped":       {`{"points":[{"metric":"http_req_duration","type":"Point","data":{}}]}`, "a wrapped list of results"},
-		"vegeta list":   {`[{"attack":"","code":200,"timestamp":"2026-03-02T09:00:00Z","latency":1}]`, "a list of results"},
-		"unknown JSON":  {`{"foo":1,"bar":2}`, "its fields are foo, bar"},
-		"nginx":         {`10.0.0.1 - - [02/Mar/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5` + "\n", "web server"},
-		"k6's text":     {"\n  execution: local\n\n  ✓ checks....: 100.00%\n  http_req_duration....: avg=3.2ms\n", "k6's summary as text"},
-		"TCP":           {"[2026-03-02T09:00:00.002Z] 10.0.1.17 49152 5 5 10 - 127.0.0.1:8080\n", "TCP connections"},
-		"hey":           {"\nSummary:\n  Total:\t20.0 secs\n", "hey"},
-		"network LB":    {"tls 2.0 2026-03-02T09:00:00 net/x/1 a 10.0.0.1:1 10.0.0.2:443 5 2 1 1\n", "Network Load Balancer"},
-		"cut in line 1": {`{"metric":"http_req_durat`, "cut"},
+		"zstd":         {"\x28\xb5\x2f\xfdxxxx", "zstd"},
+		"xz":           {"\xfd7zXZ\x00xx", "xz"},
+		"zip":          {"PK\x03\x04xxxx", "zip"},
+		"sqlite":       {"SQLite format 3\x00xxx", "SQLite"},
+		"parquet":      {"PAR1xxxx", "Parquet"},
+		"wrapped":      {`{"points":[{"metric":"http_req_duration","type":"Point","data":{}}]}`, "a wrapped list of results"},
+		"vegeta list":  {`[{"attack":"","code":200,"timestamp":"2026-03-02T09:00:00Z","latency":1}]`, "a list of results"},
+		"unknown JSON": {`{"foo":1,"bar":2}`, "its fields are foo, bar"},
+		"nginx":        {`10.0.0.1 - - [02/Mar/2026:09:00:00 +0000] "GET / HTTP/1.1" 200 5` + "\n", "web server"},
+		"k6's text":    {"\n  execution: local\n\n  ✓ checks....: 100.00%\n  http_req_duration....: avg=3.2ms\n", "k6's summary as text"},
+		"k6's console": {"\n          /\\      |‾‾| /‾‾/   /‾‾/\n     /\\  /  \\     |  |/  /   /  /\n" +
+			strings.Repeat("time=\"2026-03-02T09:00:00Z\" level=info msg=hello\n", 2000), "what k6 prints"},
+		"newer console":   {"\n         /\\      Grafana   /‾‾/\n    /\\  /  \\     |\\  __   /  /\n", "what k6 prints"},
+		"ALB connections": {"2026-03-02T09:00:00.123456Z 10.0.1.17 49152 443 TLSv1.3 TLS_AES_128_GCM_SHA256 0.005 \"-\"\n", "a connection log"},
+		"a description":   {`{"services":[{"serviceName":"web","events":[{"message":"(service web) has started"}]}]}`, "its fields are services"},
+		"TCP":             {"[2026-03-02T09:00:00.002Z] 10.0.1.17 49152 5 5 10 - 127.0.0.1:8080\n", "TCP connections"},
+		"hey":             {"\nSummary:\n  Total:\t20.0 secs\n", "hey"},
+		"network LB":      {"tls 2.0 2026-03-02T09:00:00 net/x/1 a 10.0.0.1:1 10.0.0.2:443 5 2 1 1\n", "Network Load Balancer"},
+		"cut in line 1":   {`{"metric":"http_req_durat`, "cut"},
 	} {
 		_, err := compare.Run(compare.Options{A: []string{file(t, "x", []byte(c[0]))}, B: []string{sound}})
 		if err == nil || !strings.Contains(err.Error(), c[1]) || fail.HintOf(err) == "" {

@@ -152,7 +152,8 @@ type recording struct {
 	arms  []*armData
 	prep  int64 // requests of setup() and teardown()
 	early int64 // requests cut as warm-up
-	other int64 // requests that --where left out, or without the tag
+	other int64 // requests that --where or --values left out, or without the tag
+	bare  int64 // those without the tag
 }
 
 // arm finds an arm by name.
@@ -168,6 +169,7 @@ func (r *recording) arm(name string) *armData {
 // place is where requests with the same tags go.
 type place struct {
 	arm     *armData // nil when they are left out
+	bare    bool     // left out for they lack the tag
 	stratum *stratum
 	mix     [3]string
 	// requests counts those that are not yet in the arm's mix.
@@ -295,6 +297,9 @@ func (g *gatherer) count(e *event, failed bool, why string, known bool) error {
 	}
 	if g.at.arm == nil {
 		g.r.other++
+		if g.at.bare {
+			g.r.bare++
+		}
 		return nil
 	}
 	g.at.arm.add(e, g.at, failed, why, known)
@@ -339,7 +344,8 @@ func (g *gatherer) placeOf(t *tagSet) (*place, error) {
 	name := g.whole
 	if g.o.By != "" {
 		name = t.values[g.o.By]
-		if name == "" || (len(g.o.Values) > 0 && !slices.Contains(g.o.Values, name)) {
+		p.bare = name == ""
+		if p.bare || (len(g.o.Values) > 0 && !slices.Contains(g.o.Values, name)) {
 			return p, nil
 		}
 	}
@@ -409,6 +415,9 @@ func (o *Options) usable(r *recording) error {
 		return fail.Newf(fail.Usage, "choose among its tags: "+few(f.tagNames()), "%s: --where leaves nothing of it", path)
 	case r.prep > 0:
 		return fail.Newf(fail.Usage, stepOutJSON, "%s holds requests of setup() and teardown() alone", path)
+	case r.in.form.isAgent():
+		return fail.Newf(fail.Usage, "switch the log on: accessLogConfiguration beside the logConfiguration of Service Connect",
+			"%s holds no entry of an agent's access log", path)
 	}
 	step := "run the test again with k6 run --out json=FILE"
 	if names := f.times(); len(names) > 0 {
@@ -449,8 +458,9 @@ func most(counts map[string]int64, n int) []string {
 	return keys[:min(n, len(keys))]
 }
 
-// describe is a line about requests that were left out, or "".
-func (r *recording) describe() []string {
+// describe has a line for each kind of what was left out. by is the tag that
+// names the arms.
+func (r *recording) describe(by string) []string {
 	var out []string
 	name := r.in.name()
 	f := r.found
@@ -469,6 +479,9 @@ func (r *recording) describe() []string {
 	}
 	if r.early > 0 {
 		add("%s of the warm-up left out.", countOf(r.early, "request"))
+	}
+	if r.bare > 0 {
+		add("%s without the tag %s left out.", countOf(r.bare, "request"), by)
 	}
 	return out
 }

@@ -151,6 +151,8 @@ func (in *input) read(w *wanted, f *found, emit sink) error {
 		err = readALB(r, w, f, emit)
 	case formAgent:
 		err = readAgentLog(r, w, f, emit)
+	case formAgentJSON:
+		err = readAgentValues(r, w, f, emit)
 	case formEvents:
 		err = readLogEvents(r, w, f, emit)
 	default:

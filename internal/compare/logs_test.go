@@ -2,12 +2,14 @@ package compare
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -183,22 +185,22 @@ func TestEntriesOfEveryAgeAreRead(t *testing.T) {
 // agentLine is the same request in an agent's log, in one of its forms.
 func agentLine(form string, at time.Time, ms int, authority string) string {
 	when := at.Format("2006-01-02T15:04:05.000Z")
-	object := func(duration string) string {
-		return fmt.Sprintf(`{"start_time":%q,"method":"GET","path":"/items?id=1","protocol":"HTTP/1.1","response_code":200,"bytes_received":0,"bytes_sent":11,%q:%d,"upstream_service_time":"%d","x_forwarded_for":"10.0.1.17","user_agent":"k6","request_id":"r","authority":%q,"upstream_host":"127.0.0.1:8080"}`, when, duration, ms, ms, authority)
+	object := func(duration, forwardedFor string) string {
+		return fmt.Sprintf(`{"start_time":%q,"method":"GET","path":"/items?id=1","protocol":"HTTP/1.1","response_code":200,"bytes_received":0,"bytes_sent":11,%q:%d,"upstream_service_time":"%d",%q:"10.0.1.17","user_agent":"k6","request_id":"r","authority":%q,"upstream_host":"127.0.0.1:8080"}`, when, duration, ms, ms, forwardedFor, authority)
 	}
 	text := fmt.Sprintf(`[%s] "GET /items?id=1 HTTP/1.1" 200 0 11 %d %d "10.0.1.17" "k6" "r" %q "127.0.0.1:8080"`, when,
 		ms, ms, authority)
 	switch form {
 	case "json":
-		return object("duration")
+		return object("duration", "forwarded_for")
 	case "json as documented":
-		return object("duration_ms")
+		return object("duration_ms", "x_forwarded_for")
 	case "text":
 		return text
 	case "envoy's default":
 		return strings.Replace(text, " 200 0 11 ", " 200 - via_upstream - 0 11 ", 1)
 	case "behind the time of a tail":
-		return at.Format(time.RFC3339) + " " + object("duration")
+		return at.Format(time.RFC3339) + " " + object("duration", "forwarded_for")
 	case "wrapped by FireLens":
 		return fmt.Sprintf(`{"container_id":"x","container_name":"agent","log":%q,"source":"stdout"}`, text)
 	case "text behind a stream":
@@ -241,6 +243,12 @@ func TestTheLogOfAnAgentInEveryForm(t *testing.T) {
 
 // An agent's entries prove which of a load balancer's requests passed one.
 func TestAnAgentsLogProvesThePath(t *testing.T) {
+	for _, form := range []string{"json", "json as documented", "text"} {
+		t.Run(form, func(t *testing.T) { provesThePath(t, form) })
+	}
+}
+
+func provesThePath(t *testing.T, form string) {
 	rng := rand.New(rand.NewPCG(2, 1))
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	var alb, agent strings.Builder
@@ -252,7 +260,7 @@ func TestAnAgentsLogProvesThePath(t *testing.T) {
 		alb.WriteString(albLine(at, group, 1, "0.000", fmt.Sprintf("0.00%d", ms), "0.000", "200", "200") + "\n")
 		if group == "mesh" {
 			meshed++
-			agent.WriteString(agentLine("json", at.Add(-time.Duration(ms)*time.Millisecond), ms, "app.ns") + "\n")
+			agent.WriteString(agentLine(form, at.Add(-time.Duration(ms)*time.Millisecond), ms, "app.ns") + "\n")
 		}
 	}
 	o := Options{A: []string{write(t, "alb.log", alb.String())}, By: "target_group", AgentLog: []string{write(t,
@@ -312,5 +320,120 @@ func TestVegetasResults(t *testing.T) {
 	}
 	if q := quantityNamed(t, s, "failed: error dial tcp: refused"); *q.A != 20 || *q.B != 20 {
 		t.Errorf("refused: %v and %v; want 20", *q.A, *q.B)
+	}
+}
+
+// agentEntries are two discovery names in turn, each entry as a log driver or an
+// export leaves it.
+func agentEntries(n int, line func(at time.Time, ms int, authority string) string) string {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(line(at.Add(time.Duration(i)*20*time.Millisecond), 2+i%3, []string{"app.ns", "pay.ns"}[i%2]))
+	}
+	return b.String()
+}
+
+func TestAnAgentsLogAsToolsHandItOn(t *testing.T) {
+	object := func(at time.Time, ms int, authority string) string { return agentLine("json", at, ms, authority) }
+	quoted := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+	asText := regexp.MustCompile(`:(\d+)([,}])`)
+	for name, text := range map[string]string{
+		"numbers as text": agentEntries(400, func(at time.Time, ms int, authority string) string {
+			return asText.ReplaceAllString(object(at, ms, authority), `:"$1"$2`) + "\n"
+		}),
+		"pretty-printed": agentEntries(400, func(at time.Time, ms int, authority string) string {
+			var b bytes.Buffer
+			_ = json.Indent(&b, []byte(object(at, ms, authority)), "", "  ")
+			return b.String() + "\n"
+		}),
+		"an array": "[" + strings.TrimSuffix(agentEntries(400, func(at time.Time, ms int, authority string) string {
+			return object(at, ms, authority) + ","
+		}), ",") + "]",
+		"JSON wrapped by FireLens, with spaces": agentEntries(400, func(at time.Time, ms int, authority string) string {
+			return fmt.Sprintf("{\"source\": \"stdout\", \"log\": %q, \"container_id\": \"x\"}\n", object(at, ms, authority))
+		}),
+		"Docker's file": agentEntries(400, func(at time.Time, ms int, authority string) string {
+			return fmt.Sprintf("{\"log\":%q,\"stream\":\"stdout\",\"time\":\"2026-03-02T09:00:00Z\"}\n", agentLine("text", at, ms, authority)+"\n")
+		}),
+		"exported, of JSON": "timestamp,message\n" + agentEntries(400, func(at time.Time, ms int, authority string) string {
+			return fmt.Sprintf("%d,%s\n", at.UnixMilli(), quoted(object(at, ms, authority)))
+		}),
+		"exported, of text": "@timestamp,@message,@logStream\n" + agentEntries(400, func(at time.Time, ms int, authority string) string {
+			return fmt.Sprintf("2026-03-02 09:00:00.000,%s,agent/x/1\n", quoted(agentLine("text", at, ms, authority)))
+		}),
+		"far behind the agent's own lines": strings.Repeat("[2026-03-02 09:00:00.000][1][info][main] [source/x.cc:1] starting\n", 2000) +
+			agentEntries(400, func(at time.Time, ms int, authority string) string { return object(at, ms, authority) + "\n" }),
+	} {
+		r, err := Run(Options{A: []string{write(t, "agent.log", text)}, By: "authority"})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, a := range r.Summary.Arms {
+			if a.Requests != 200 || a.Failed != 0 || math.Abs(a.Latency.Mean-3000) > 20 {
+				t.Errorf("%s: %s has %d requests, %d failed, mean %v; want 200, 0, about 3000", name, a.Name, a.Requests, a.Failed, a.Latency.Mean)
+			}
+		}
+	}
+}
+
+func TestALogWithoutAnEntryOfAnAgent(t *testing.T) {
+	for name, text := range map[string]string{
+		"the agent's own lines": "[2026-03-02 09:00:00.000][1][info][main] [source/server/server.cc:1] starting\n",
+		"events of a service":   `{"events":[{"id":"1","message":"(service web) has reached a steady state."}],"nextForwardToken":"f/1"}`,
+	} {
+		_, err := Run(Options{A: []string{write(t, "x.log", text)}, By: "authority"})
+		if fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), "holds no entry of an agent's access log") ||
+			!strings.Contains(fail.HintOf(err), "accessLogConfiguration") {
+			t.Errorf("%s: %v, hint %q", name, err, fail.HintOf(err))
+		}
+	}
+	entry := write(t, "agent.log", agentLine("text", time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), 2, "app.ns")+"\n")
+	if _, err := Run(Options{A: []string{entry}, By: "authority", Metric: "nosuch"}); err == nil || !strings.Contains(err.Error(), "no nosuch") {
+		t.Errorf("a time that it does not hold: %v", err)
+	}
+}
+
+// A line that was cut inside its last field would name a target or a target group
+// that there is not.
+func TestALogCutInsideAField(t *testing.T) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	whole := albLine(at, "shop", 1, "0.000", "0.003", "0.000", "200", "200") + "\n" +
+		albLine(at, "mesh", 1, "0.000", "0.003", "0.000", "200", "200") + "\n"
+	last := albLine(at, "shop", 1, "0.000", "0.003", "0.000", "200", "200")
+	inGroup := strings.Index(last, "targetgroup/") + len("targetgroup/sh")
+	agent := agentLine("text", at, 2, "a.ns") + "\n" + agentLine("text", at, 2, "b.ns") + "\n"
+	for name, c := range map[string]struct{ text, by string }{
+		"a target group": {whole + last[:inGroup], "target_group"},
+		"an upstream":    {agent + strings.TrimSuffix(agentLine("text", at, 2, "a.ns"), `80"`), "authority"},
+	} {
+		r, err := Run(Options{A: []string{write(t, "x.log", c.text)}, By: c.by})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		all := int64(0)
+		for _, a := range r.Summary.Arms {
+			all += a.Requests
+		}
+		if len(r.Summary.Arms) != 2 || all != 2 || !strings.Contains(fmt.Sprint(r.Summary.Warnings), "the file was cut") {
+			t.Errorf("%s: %d arms, %d requests, %v; want 2 of each", name, len(r.Summary.Arms), all, r.Summary.Warnings)
+		}
+	}
+}
+
+// What a load balancer answers by itself belongs to no target group.
+func TestAnswersOfTheLoadBalancerAreNoTargetGroup(t *testing.T) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	group := regexp.MustCompile(`arn:aws:elasticloadbalancing:\S+`)
+	redirect := group.ReplaceAllString(albLine(at, "shop", 1, "-1", "-1", "-1", "301", "-"), "-")
+	text := albLine(at, "shop", 1, "0.000", "0.003", "0.000", "200", "200") + "\n" +
+		albLine(at, "mesh", 1, "0.000", "0.003", "0.000", "200", "200") + "\n" + redirect + "\n"
+	r, err := Run(Options{A: []string{write(t, "alb.log", text)}, By: "target_group"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := fmt.Sprint(r.Summary.Warnings); len(r.Summary.Arms) != 2 || !strings.Contains(said, "1 request without the tag target_group left out") {
+		t.Errorf("%d arms, %s", len(r.Summary.Arms), said)
 	}
 }

@@ -71,7 +71,7 @@ func (c *comparison) prove() error {
 	read := map[fingerprint]*input{}
 	for _, in := range agents {
 		var print fingerprint
-		if in.form != formAgent && in.form != formEvents {
+		if !in.form.isAgent() {
 			return fail.Newf(fail.Usage, "give the log of the agent's container, in AWS's text or JSON format",
 				"%s is no access log of a Service Connect agent", in.path)
 		}

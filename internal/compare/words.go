@@ -197,7 +197,7 @@ func (c *comparison) warnings(gridUs float64) []summary.Warning {
 			"The times are multiples of %s. No interval of a quantile is narrower than that; means and shares above a limit see more.", timeOf(gridUs))
 	}
 	for _, r := range c.recordings {
-		for _, text := range r.describe() {
+		for _, text := range r.describe(c.o.By) {
 			add("left-out", "run", "%s", upper(text))
 		}
 	}
