@@ -36,6 +36,7 @@ const (
 	fewBlocks    reason = "too few independent stretches of time for an interval"
 	drifting     reason = "what moved lasted too long for the length of the run"
 	fewTail      reason = "too few slow requests"
+	unlikeTimes  reason = "the times of the two sides are not of the same stretch of a request"
 	unlikeMix    reason = "the arms were asked for different mixes of requests"
 	oneFile      reason = "one replicate on a side has no spread"
 	noAnswer     reason = "no answered request"
@@ -46,7 +47,16 @@ const (
 // different mixes also each kind by itself and both weighed to one mix.
 func (c *comparison) contrast(a, b *part, u *unlikeness) []*line {
 	l := &line{of: a.name + " - " + b.name, a: a, b: b, gridUs: max(gridOf(a), gridOf(b))}
+	mix := u.mixed(a.name, b.name)
+	unlike := noReason
+	switch {
+	case u.times:
+		unlike = unlikeTimes
+	case mix != nil:
+		unlike = unlikeMix
+	}
 	if len(a.files) > 1 || len(b.files) > 1 {
+		l.why = unlike
 		c.overFiles(l)
 		return []*line{l}
 	}
@@ -70,9 +80,8 @@ func (c *comparison) contrast(a, b *part, u *unlikeness) []*line {
 	}
 	sampleA, sampleB, sidesA, sidesB := join(x, y, together)
 	estimate := func(q float64) float64 { return x.hist.QuantileUs(q) - y.hist.QuantileUs(q) }
-	mix := u.mixed(a.name, b.name)
-	if mix != nil && l.why == noReason {
-		l.why = unlikeMix
+	if l.why == noReason {
+		l.why = unlike
 	}
 	l.cmp = pooled.Compare(whole(sampleA, sidesA), whole(sampleB, sidesB), c.quantiles, c.o.Level)
 	c.fill(l, estimate, x.hist.Count(), y.hist.Count())
@@ -209,7 +218,7 @@ func (l *line) onGrid(estimate, low, high float64) (float64, float64) {
 // counterpart in the same stretch of time, else unpaired (Welch).
 func (c *comparison) overFiles(l *line) {
 	a, b := l.a.files, l.b.files
-	why := noReason
+	why := l.why
 	paired := c.together && len(a) == len(b)
 	if c.o.By != "" {
 		for i := range a {

@@ -14,6 +14,7 @@ import (
 type unlikeness struct {
 	sentences []string
 	mixes     map[[2]string]*mix
+	times     bool // the sides' times are of different stretches of a request
 }
 
 // mix is two arms that were asked for different shares of the same kinds of
@@ -49,6 +50,7 @@ func (c *comparison) unlike() *unlikeness {
 			c.unlikeRate(u, a, b)
 		}
 	}
+	c.unlikeTimes(u)
 	c.unlikeDrops(u)
 	return u
 }
@@ -188,6 +190,36 @@ func (p *part) rate() float64 {
 		return 0
 	}
 	return n / s
+}
+
+// unlikeTimes says when files measure different stretches of a request, such as a
+// load balancer's log beside results of k6.
+func (c *comparison) unlikeTimes(u *unlikeness) {
+	first := c.recordings[0]
+	for _, r := range c.recordings[1:] {
+		if x, y := first.measures(c.o.Metric), r.measures(c.o.Metric); x != y {
+			u.times = true
+			u.say("another time. `%s` holds %s and `%s` %s.", first.in.name(), x, r.in.name(), y)
+			return
+		}
+	}
+}
+
+// measures is what a file's times are of, in words.
+func (r *recording) measures(metric string) string {
+	switch {
+	case r.in.form == formALB && metric == DefaultMetric:
+		return albTargetMetric + " of a load balancer"
+	case r.in.form == formALB:
+		return metric + " of a load balancer"
+	case r.in.form.isAgent():
+		return agentMetric + " of an agent"
+	case r.in.form == formVegeta || r.in.form == formVegetaCSV:
+		return "the latency of vegeta, which counts connecting"
+	case r.in.form == formSample:
+		return DefaultMetric
+	}
+	return metric
 }
 
 func (c *comparison) unlikeDrops(u *unlikeness) {
