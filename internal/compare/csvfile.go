@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -24,12 +25,13 @@ func readCSV(r *bufio.Reader, metric string, f *found, emit sink) error {
 	if head, _ := r.Peek(len(byteOrderMark)); bytes.Equal(head, byteOrderMark) {
 		_, _ = r.Discard(len(byteOrderMark))
 	}
+	comma, err := separator(r)
+	if err != nil {
+		return err
+	}
 	limit := &rowLimit{r: r}
 	c := csv.NewReader(limit)
-	c.ReuseRecord = true
-	if head, _ := r.Peek(64); bytes.HasPrefix(head, []byte("metric_name;")) {
-		c.Comma = ';' // written again by a spreadsheet
-	}
+	c.ReuseRecord, c.Comma = true, comma
 	head, err := c.Read()
 	if err != nil {
 		return fmt.Errorf("line 1: %w", csvError(err))
@@ -38,6 +40,7 @@ func readCSV(r *bufio.Reader, metric string, f *found, emit sink) error {
 	if err != nil {
 		return fmt.Errorf("line 1: %w", err)
 	}
+	col.commas = comma != ','
 	tags := map[string]*tagSet{}
 	var key []byte
 	for {
@@ -113,6 +116,25 @@ func readCSV(r *bufio.Reader, metric string, f *found, emit sink) error {
 	}
 }
 
+// csvHead is how k6's CSV begins, also when a spreadsheet has saved it.
+var csvHead = regexp.MustCompile(`^(?:sep=.\r?\n)?"?metric_name"?([,;\t])`)
+
+// separator is what stands between the columns. It consumes a line before the
+// head that names it, as spreadsheets write.
+func separator(r *bufio.Reader) (rune, error) {
+	head, _ := r.Peek(64)
+	m := csvHead.FindSubmatch(head)
+	if m == nil {
+		return ',', nil // whoever needs the columns says what is missing
+	}
+	if bytes.HasPrefix(head, []byte("sep=")) {
+		if _, err := r.ReadSlice('\n'); err != nil {
+			return 0, err
+		}
+	}
+	return rune(m[1][0]), nil
+}
+
 func csvError(err error) error {
 	if err == io.EOF {
 		return errors.New("the file is empty")
@@ -126,6 +148,7 @@ type columns struct {
 	extra             int // -1 when there is none
 	tag               []int
 	tagName           []string
+	commas            bool // a decimal point may be a comma
 }
 
 func columnsOf(head []string) (columns, error) {
@@ -162,6 +185,9 @@ func (c *columns) tags(row []string) (map[string]string, error) {
 		if i != c.extra {
 			if row[i] != "" {
 				values[c.tagName[k]] = strings.Clone(row[i])
+			}
+			if v := values[expectedTag]; v == "TRUE" || v == "FALSE" {
+				values[expectedTag] = strings.ToLower(v) // saved by a spreadsheet
 			}
 			continue
 		}
@@ -205,7 +231,11 @@ func (c *columns) event(row []string) (e event, v float64, err error) {
 	if e.at, err = csvTime(row[c.time]); err != nil {
 		return e, 0, err
 	}
-	if v, err = strconv.ParseFloat(row[c.value], 64); err != nil {
+	value := row[c.value]
+	if c.commas && strings.Count(value, ",") == 1 {
+		value = strings.Replace(value, ",", ".", 1)
+	}
+	if v, err = strconv.ParseFloat(value, 64); err != nil {
 		return e, 0, fmt.Errorf("metric_value %.60q: expected a number", row[c.value])
 	}
 	return e, v, nil
@@ -218,6 +248,9 @@ func csvTime(s string) (time.Time, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
 		t, err := time.Parse(time.RFC3339Nano, s)
+		if _, rounded := strconv.ParseFloat(s, 64); err != nil && rounded == nil && strings.ContainsAny(s, "Ee") {
+			return t, fmt.Errorf("timestamp %.60q: a spreadsheet has rounded it; only the file as k6 wrote it will do", s)
+		}
 		if err != nil {
 			return t, fmt.Errorf("timestamp %.60q: expected Unix time or RFC 3339", s)
 		}

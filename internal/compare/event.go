@@ -43,6 +43,10 @@ type tagSet struct {
 	prepares bool
 }
 
+// expectedTag is where k6 says what the script's response callback thought of an
+// answer.
+const expectedTag = "expected_response"
+
 // newTagSet reads from k6's system tags whether a request failed. What the
 // script's response callback said (expected_response) counts before everything
 // else: k6 keeps error_code on responses that were expected.
@@ -55,13 +59,13 @@ func newTagSet(values map[string]string, metric string) *tagSet {
 		if status != "" && status != "0" {
 			t.failed, t.why = true, "gRPC status "+status
 		}
-	case values["expected_response"] == "true":
-	case values["expected_response"] == "false" && status == "0", err == "" && hasStatus && status == "0":
+	case values[expectedTag] == "true":
+	case values[expectedTag] == "false" && status == "0", err == "" && hasStatus && status == "0":
 		t.failed, t.why = true, "no response"
 		if err != "" {
 			t.why = "error " + err
 		}
-	case values["expected_response"] == "false":
+	case values[expectedTag] == "false":
 		t.failed, t.why = true, "status "+firstOf(status, "not expected")
 	case err != "":
 		t.failed, t.why = true, "error "+err

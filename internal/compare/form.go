@@ -135,7 +135,10 @@ var textForms = []struct {
 	form   form
 	other  *otherTool
 }{
-	{`^metric_name[,;]`, formCSV, nil},
+	{csvHead.String(), formCSV, nil},
+	{`^(?:http_req|http_reqs|data|iteration|iterations|checks|vus|group|ws|grpc|browser)(?:_\w+)?,\d{9,19},-?\d+\.\d+,`, 0,
+		&otherTool{"k6's CSV without its first line, which names the columns",
+			"put that line back; it begins with metric_name,timestamp,metric_value"}},
 	{`^(?:https?|h2|grpcs|wss?) \d{4}-\d\d-\d\dT\S+Z (?:app/)?\S+ \S+ \S+ -?[\d.]+ -?[\d.]+ -?[\d.]+ `, formALB, nil},
 	{`^\d{4}-\d\d-\d\dT\S+ (?:\S+ )?(?:\{"|\[\d{4}-\d\d-\d\dT)`, formAgent, nil},
 	{`^"?@?(?:timestamp|message|ingestionTime|logStream)"?,`, formAgent, nil}, // exported by CloudWatch Logs

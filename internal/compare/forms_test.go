@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -47,6 +48,11 @@ func TestFormsOfASoundFile(t *testing.T) {
 	sheet := unzipped(t, filepath.Join(cases, "sound.csv.gz"))
 	want := must(t, compare.Options{A: []string{file(t, "a.json", good)}, B: []string{file(t, "b.json", good)}}).Summary.Arms[0]
 	rows := must(t, compare.Options{A: []string{file(t, "a.csv", sheet)}, B: []string{file(t, "b.csv", sheet)}}).Summary.Arms[0]
+	saved := func(separator string) []byte { // as a spreadsheet does where the decimal point is a comma
+		text := regexp.MustCompile(`(,\d+)\.(\d+,)`).ReplaceAllString(strings.ReplaceAll(string(sheet), ",true,", ",TRUE,"), "$1\x00$2")
+		return []byte(strings.NewReplacer(",", separator, "\x00", ",", "\n", "\r\n").Replace(text))
+	}
+	quoted := regexp.MustCompile(`(?m)^(.+)$`).ReplaceAll(bytes.ReplaceAll(sheet, []byte(","), []byte(`","`)), []byte(`"$1"`))
 	for _, c := range []struct {
 		name string
 		data []byte
@@ -62,6 +68,7 @@ func TestFormsOfASoundFile(t *testing.T) {
 		{"log line in JSON", between(`{"level":"warning","msg":"Request Failed","time":"2026-03-02T09:00:12Z"}` + "\n"),
 			want, 0, "1 line skipped"},
 		{"banner first", join([]byte("\n     execution: local\n\n"), good), want, 0, "1 line skipped"},
+		{"k6's banner first", join([]byte("\n         /\\      Grafana   /‾‾/\n    /\\  /  \\     |\\  __   /  /\n"), good), want, 0, "2 lines skipped"},
 		{"log line in JSON first", join([]byte(`{"level":"info","msg":"starting"}`+"\n"), good), want, 0, "1 line skipped"},
 		{"summary at the end", join(good, []byte("\n  TOTAL RESULTS\n    http_req_duration....: avg=3.2ms\n")), want, 0,
 			"2 lines skipped"},
@@ -72,6 +79,10 @@ func TestFormsOfASoundFile(t *testing.T) {
 		{"array without an end", array.Bytes()[:array.Len()-300], want, -1, "was cut"},
 		{"negative",
 			between(strings.Replace(string(lines[1]), `"value":`, `"value":-`, 1)), want, 0, "1 value left out"},
+		{"csv with semicolons and decimal commas", saved(";"), rows, 0, ""},
+		{"csv behind the name of its separator", join([]byte("sep=;\r\n"), saved(";")), rows, 0, ""},
+		{"csv with tabs", saved("\t"), rows, 0, ""},
+		{"csv, all quoted", quoted, rows, 0, ""},
 		{"csv with a byte order mark", join([]byte("\xef\xbb\xbf"), sheet), rows, 0, ""},
 		{"csv with semicolons", bytes.ReplaceAll(sheet, []byte(","), []byte(";")), rows, 0, ""},
 		{"csv cut in gzip", zipped(sheet)[:len(zipped(sheet))*9/10], rows, -1, "was cut"},
@@ -149,6 +160,7 @@ func TestOtherToolsAreNamed(t *testing.T) {
 		"newer console":   {"\n         /\\      Grafana   /‾‾/\n    /\\  /  \\     |\\  __   /  /\n", "what k6 prints"},
 		"ALB connections": {"2026-03-02T09:00:00.123456Z 10.0.1.17 49152 443 TLSv1.3 TLS_AES_128_GCM_SHA256 0.005 \"-\"\n", "a connection log"},
 		"a description":   {`{"services":[{"serviceName":"web","events":[{"message":"(service web) has started"}]}]}`, "its fields are services"},
+		"no first line":   {"http_req_duration,1772442000,3.067000,,,,true,,GET,http://app.test/,HTTP/1.1,default,,200\n", "without its first line"},
 		"TCP":             {"[2026-03-02T09:00:00.002Z] 10.0.1.17 49152 5 5 10 - 127.0.0.1:8080\n", "TCP connections"},
 		"hey":             {"\nSummary:\n  Total:\t20.0 secs\n", "hey"},
 		"network LB":      {"tls 2.0 2026-03-02T09:00:00 net/x/1 a 10.0.0.1:1 10.0.0.2:443 5 2 1 1\n", "Network Load Balancer"},
@@ -218,5 +230,25 @@ func TestASummaryShowsNoLatencyThatItDoesNotHold(t *testing.T) {
 		if text := page.String(); strings.Contains(text, "0.0 µs  0.0 µs") || !strings.Contains(text, "50 of 200 requests failed") {
 			t.Errorf("%s:\n%s", form, text)
 		}
+	}
+}
+
+// A spreadsheet writes k6's true and false in capitals, and whole numbers of ten
+// digits rounded.
+func TestACSVThatASpreadsheetSaved(t *testing.T) {
+	row := func(at string, outcome string) string {
+		return "http_req_duration," + at + ",3.067000,1404," + outcome + ",404\n"
+	}
+	const head = "metric_name,timestamp,metric_value,error_code,expected_response,status\n"
+	text := head + row("1772442000", "TRUE") + row("1772442001", "TRUE") + row("1772442002", "FALSE")
+	sound := []byte(head + row("1772442000", "true") + row("1772442001", "true") + row("1772442003", "true"))
+	r := must(t, compare.Options{A: []string{file(t, "a.csv", []byte(text))}, B: []string{file(t, "b.csv", sound)}})
+	if a := r.Summary.Arms[0]; a.Requests != 3 || a.Failed != 1 {
+		t.Errorf("%d requests, %d failed; want 3 and 1", a.Requests, a.Failed)
+	}
+	rounded := head + row("1.77244E+09", "TRUE")
+	_, err := compare.Run(compare.Options{A: []string{file(t, "a.csv", []byte(rounded))}, B: []string{file(t, "b.csv", sound)}})
+	if err == nil || !strings.Contains(err.Error(), "line 2") || !strings.Contains(err.Error(), "a spreadsheet has rounded it") {
+		t.Errorf("rounded: %v", err)
 	}
 }
