@@ -1,7 +1,9 @@
 package pooled
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/stats"
@@ -78,17 +80,34 @@ func (c *Comparison) Apart() bool { return c.a.blocks.Apart && c.b.blocks.Apart 
 // given by who counted the values more finely than the bins.
 func (c *Comparison) Quantile(q, estimate float64) stats.Interval {
 	if c.a.draws == nil && c.Fewest() >= stats.FewestBlocks {
-		c.a.draws = stats.NewDraws(c.a.pool.Windows, c.a.blocks, 1)
-		c.b.draws = c.a.draws
-		if !c.paired {
-			c.b.draws = stats.NewDraws(c.b.pool.Windows, c.b.blocks, 2)
-		}
+		c.draw()
 	}
 	if c.a.draws == nil {
 		return stats.BlockInterval(estimate, 0, nil, 0, 0, c.level)
 	}
 	drawn := less(c.a.draws.Quantiles(c.a.pool, q), c.b.draws.Quantiles(c.b.pool, q))
 	return stats.BlockInterval(estimate, c.Pooled(q), drawn, c.Fewest(), c.acceleration(q), c.level)
+}
+
+// draw draws blocks for both sides. Those of a side depend on what it holds and
+// not on which side it is: b - a is the mirror image of a - b.
+func (c *Comparison) draw() {
+	if c.paired {
+		c.a.draws = stats.NewDraws(c.a.pool.Windows, c.a.blocks, 1)
+		c.b.draws = c.a.draws
+		return
+	}
+	first, second := &c.a, &c.b
+	if c.b.before(&c.a.table) {
+		first, second = second, first
+	}
+	first.draws = stats.NewDraws(first.pool.Windows, first.blocks, 1)
+	second.draws = stats.NewDraws(second.pool.Windows, second.blocks, 2)
+}
+
+// before is an order of tables by what they hold.
+func (t *table) before(u *table) bool {
+	return cmp.Or(cmp.Compare(t.total, u.total), cmp.Compare(t.totalSum, u.totalSum), slices.Compare(t.sum, u.sum)) < 0
 }
 
 // acceleration is that of the difference of q-quantiles.

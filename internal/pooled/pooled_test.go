@@ -132,3 +132,31 @@ func TestAMixIsWeighed(t *testing.T) {
 		t.Errorf("p75 differs by %v; want 8000", d)
 	}
 }
+
+// Who swaps the sides must read the same interval with the other sign.
+func TestSwappedSidesAreTheMirrorImage(t *testing.T) {
+	for seed := range uint64(8) {
+		runs := make([]*pooled.Sample, 2)
+		for k := range runs {
+			rng := rand.New(rand.NewPCG(seed, uint64(k)))
+			var arm pooled.Arm
+			for i := range 900 + 300*k {
+				slow := 0.0
+				if rng.IntN(60) == 0 {
+					slow = 200_000 * rng.ExpFloat64()
+				}
+				arm.Add(1_772_442_000_000+int64(i)*50, int64(30_000*math.Exp(0.3*rng.NormFloat64())+slow))
+			}
+			runs[k] = pooled.Join(&arm)
+		}
+		one := pooled.Compare(runs[0].Of(0), runs[1].Of(0), []float64{0.5}, 0.95)
+		other := pooled.Compare(runs[1].Of(0), runs[0].Of(0), []float64{0.5}, 0.95)
+		for _, q := range []float64{0.5, 0.9, 0.99} {
+			i, j := one.Quantile(q, one.Pooled(q)), other.Quantile(q, other.Pooled(q))
+			off := max(math.Abs(i.Estimate+j.Estimate), math.Abs(i.Low+j.High), math.Abs(i.High+j.Low))
+			if i.High <= i.Low || off > 1e-9*(i.High-i.Low) {
+				t.Errorf("seed %d, q %v: %v [%v, %v] and swapped %v [%v, %v]", seed, q, i.Estimate, i.Low, i.High, j.Estimate, j.Low, j.High)
+			}
+		}
+	}
+}
