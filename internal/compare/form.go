@@ -71,6 +71,9 @@ func formOf(head []byte, whole bool) (form, *otherTool) {
 	if f := behindALog(text); f != 0 {
 		return f, nil
 	}
+	if o := behindACommand(text); o != nil {
+		return 0, o
+	}
 	if summaryText.Match(text) {
 		return 0, &otherTool{"k6's summary as text, which holds no single requests", stepOutJSON}
 	}
@@ -85,6 +88,7 @@ const sampleMagic = "\x89HOPSMP\n" // how a hoplab sample file begins
 
 func binaryTool(head []byte) *otherTool {
 	for _, b := range []struct{ magic, is, step string }{
+		{"\x1f\x8b", "compressed twice", "decompress it once first: gzip -dc FILE > results"},
 		{"\x28\xb5\x2f\xfd", "compressed with zstd", "decompress it first: zstd -d FILE"},
 		{"\xfd7zXZ\x00", "compressed with xz", "decompress it first: xz -d FILE"},
 		{"\x04\x22\x4d\x18", "compressed with lz4", "decompress it first: lz4 -d FILE"},
@@ -194,6 +198,23 @@ func behindALog(text []byte) form {
 		}
 	}
 	return 0
+}
+
+// behindACommand names the tool whose output stands behind the lines of a shell
+// that started it, a few at most.
+func behindACommand(text []byte) *otherTool {
+	for range 5 {
+		_, rest, more := bytes.Cut(text, []byte("\n"))
+		if text = rest; !more {
+			return nil
+		}
+		for _, t := range textForms {
+			if t.other != nil && regexp.MustCompile(t.begins).Match(text) {
+				return t.other
+			}
+		}
+	}
+	return nil
 }
 
 // keysOf are the keys of the first object of a text, as far as it goes, and of

@@ -160,6 +160,8 @@ func TestOtherToolsAreNamed(t *testing.T) {
 		"newer console":   {"\n         /\\      Grafana   /‾‾/\n    /\\  /  \\     |\\  __   /  /\n", "what k6 prints"},
 		"ALB connections": {"2026-03-02T09:00:00.123456Z 10.0.1.17 49152 443 TLSv1.3 TLS_AES_128_GCM_SHA256 0.005 \"-\"\n", "a connection log"},
 		"a description":   {`{"services":[{"serviceName":"web","events":[{"message":"(service web) has started"}]}]}`, "its fields are services"},
+		"a command first": {"$ wrk -t4 -c100 -d10s http://app.test/\n\nRunning 10s test @ http://app.test/\n  4 threads\n", "the output of wrk"},
+		"gzip twice":      {string(zipped(zipped([]byte("metric_name,timestamp\n")))), "compressed twice"},
 		"no first line":   {"http_req_duration,1772442000,3.067000,,,,true,,GET,http://app.test/,HTTP/1.1,default,,200\n", "without its first line"},
 		"TCP":             {"[2026-03-02T09:00:00.002Z] 10.0.1.17 49152 5 5 10 - 127.0.0.1:8080\n", "TCP connections"},
 		"hey":             {"\nSummary:\n  Total:\t20.0 secs\n", "hey"},

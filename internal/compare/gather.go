@@ -404,13 +404,15 @@ func (o *Options) usable(r *recording) error {
 	switch {
 	case r.early > 0:
 		return fail.Newf(fail.Usage, "skip less", "%s: every request lies in the first %v s that --skip leaves out", path, o.SkipS)
-	case r.other > 0 && o.By != "":
+	case r.other > 0 && o.By != "" && (len(o.Where) == 0 || r.bare > 0):
 		names := f.tagNames()
 		if slices.Contains(names, o.By) {
 			return fail.Newf(fail.Usage, "see its values with --by "+o.By+" and without --values and --where",
 				"%s: no request has %s = %s", path, o.By, strings.Join(o.Values, " or "))
 		}
 		return fail.Newf(fail.Usage, "choose one of its tags: "+few(names), "%s: no request has a tag %q", path, o.By)
+	case r.other > 0 && len(o.Values) > 0:
+		return fail.Newf(fail.Usage, "choose among its tags: "+few(f.tagNames()), "%s: --where and --values leave nothing of it", path)
 	case r.other > 0:
 		return fail.Newf(fail.Usage, "choose among its tags: "+few(f.tagNames()), "%s: --where leaves nothing of it", path)
 	case r.prep > 0:

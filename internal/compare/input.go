@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"compress/gzip"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -41,7 +42,10 @@ func openInput(path string) (*input, error) {
 	}
 	in := &input{path: path}
 	if info.IsDir() {
-		in.run, err = run.Open(path)
+		if in.run, err = run.Open(path); errors.Is(err, run.ErrNoRun) {
+			return nil, fail.Newf(fail.Usage, "give the result files in it, or the directory of a run of hoplab",
+				"%s is a directory without a %s", path, run.PlanFile)
+		}
 		return in, err
 	}
 	r, done, err := in.open()

@@ -163,3 +163,30 @@ func unzipped(t *testing.T, path string) []byte {
 	}
 	return data
 }
+
+// An error names what left nothing over.
+func TestNothingIsLeft(t *testing.T) {
+	in := file(t, "a.json", ndjson(mixed.requests(1)[:200]))
+	where := func(text string) []compare.Filter {
+		f, err := compare.ParseFilter(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []compare.Filter{f}
+	}
+	dir := t.TempDir()
+	for name, c := range map[string]struct {
+		o    compare.Options
+		want string
+	}{
+		"a filter":            {compare.Options{A: []string{in}, By: "arm", Where: where("status=500")}, "--where leaves nothing of it"},
+		"a filter and values": {compare.Options{A: []string{in}, By: "arm", Values: []string{"x", "y"}, Where: where("status=200")}, "--where and --values leave nothing"},
+		"no such tag":         {compare.Options{A: []string{in}, By: "colour", Where: where("status=200")}, `no request has a tag "colour"`},
+		"no such value":       {compare.Options{A: []string{in}, By: "arm", Values: []string{"x", "y"}}, "no request has arm = x or y"},
+		"a directory":         {compare.Options{A: []string{dir}, B: []string{in}}, "is a directory without a plan.json"},
+	} {
+		if _, err := compare.Run(c.o); fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), c.want) || fail.HintOf(err) == "" {
+			t.Errorf("%s: %v, hint %q; want %q", name, err, fail.HintOf(err), c.want)
+		}
+	}
+}

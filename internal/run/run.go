@@ -103,6 +103,9 @@ func Create(path string, p plan.Plan, env Environment) (*Dir, error) {
 	return d, d.SetState(State{Status: Running})
 }
 
+// ErrNoRun is what Open finds in a directory that no run was written to.
+var ErrNoRun = errors.New("it has no " + PlanFile)
+
 // Open reads the plan and environment of a run directory.
 func Open(path string) (*Dir, error) {
 	d := &Dir{Path: path}
@@ -111,8 +114,11 @@ func Open(path string) (*Dir, error) {
 		if info, serr := os.Stat(path); serr == nil && !info.IsDir() {
 			return nil, fail.Newf(fail.Usage, hint, "%s is not a run directory: it is a file", path)
 		}
+		if _, serr := os.Stat(path); errors.Is(serr, fs.ErrNotExist) {
+			return nil, fail.Newf(fail.Usage, hint, "%s is not a run directory: it does not exist", path)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fail.Newf(fail.Usage, hint, "%s is not a run directory: it has no %s", path, PlanFile)
+			return nil, fail.Newf(fail.Usage, hint, "%s is not a run directory: %w", path, ErrNoRun)
 		}
 		return nil, err
 	}
