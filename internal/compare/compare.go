@@ -7,6 +7,7 @@ import (
 	"github.com/hoplab/hoplab/internal/analysis"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
+	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/summary"
 )
 
@@ -133,6 +134,9 @@ func (o *Options) special(a, b []*input, budgets []budget) (*summary.Result, err
 			return nil, fail.Newf(fail.Usage, "compare two run directories, or result files",
 				"%s is a run directory and another is not, or there are more than two", all[i].path)
 		}
+		if sameRun(a[0].run, b[0].run) {
+			return nil, fail.Newf(fail.Usage, "give two runs", "%s and %s are the same run", a[0].path, b[0].path)
+		}
 		limits, err := planBudgets(budgets)
 		if err != nil {
 			return nil, err
@@ -146,6 +150,11 @@ func (o *Options) special(a, b []*input, budgets []budget) (*summary.Result, err
 		return compareSummaries(a[0], b[0], o.Metric)
 	}
 	return nil, nil
+}
+
+// sameRun reports whether two directories hold one run, the one or a copy.
+func sameRun(a, b *run.Dir) bool {
+	return a.Path == b.Path || a.Env.Run == b.Env.Run && a.Env.StartedUTC == b.Env.StartedUTC && a.Env.StartedUTC != ""
 }
 
 // reported are the quantiles to report: the usual ones and those of budgets.

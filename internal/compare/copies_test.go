@@ -3,6 +3,8 @@ package compare_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -52,6 +54,21 @@ func TestACopyIsNoReplicate(t *testing.T) {
 		r := must(t, compare.Options{A: []string{a1}, B: []string{copied}, AssumeSteady: true})
 		if !warned(&r.Summary, "same-file") || r.Summary.Verdict != summary.CannotTell {
 			t.Errorf("%s beside its copy: verdict %q, %s", copied, r.Summary.Verdict, words(&r.Summary))
+		}
+	}
+}
+
+// A run beside itself would be within every budget.
+func TestARunIsNotComparedWithItself(t *testing.T) {
+	sample := filepath.Join("..", "..", "docs", "sample-run")
+	copied := filepath.Join(t.TempDir(), "renamed")
+	if err := os.CopyFS(copied, os.DirFS(sample)); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{sample, copied} {
+		_, err := compare.Run(compare.Options{A: []string{sample}, B: []string{other}, Budgets: []string{"p99 <= 1ms"}})
+		if fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), "are the same run") {
+			t.Errorf("%s: %v", other, err)
 		}
 	}
 }
