@@ -254,3 +254,25 @@ func TestACSVThatASpreadsheetSaved(t *testing.T) {
 		t.Errorf("rounded: %v", err)
 	}
 }
+
+// A summary's numbers have the unit that it declares, and none that it does not.
+func TestASummaryDeclaresItsUnits(t *testing.T) {
+	handled := `{"metrics":{"queue":{"type":"trend","contains":"default","values":{"med":4}},
+		"body":{"type":"trend","contains":"data","values":{"med":4}},"login":{"type":"trend","contains":"time","values":{"med":4}},
+		"http_req_duration{scenario:a}":{"type":"trend","contains":"time","values":{"med":4}},"http_reqs":{"values":{"count":1}}}}`
+	readable := `{"version":"1.0.0","results":{"metrics":[{"name":"queue","type":"trend","contains":"default","values":{"med":4}},
+		{"name":"login","type":"trend","contains":"time","values":{"med":4}}]}}`
+	exported := `{"metrics":{"http_reqs":{"count":1},"login":{"med":4},"http_req_duration{scenario:a}":{"med":4}}}`
+	for _, c := range []struct{ text, metric, unit string }{
+		{handled, "queue", summary.UnitCount}, {handled, "body", summary.UnitCount}, {handled, "login", summary.UnitUs},
+		{handled, "http_req_duration{scenario:a}", summary.UnitUs}, {readable, "queue", summary.UnitCount}, {readable, "login", summary.UnitUs},
+		{exported, "login", summary.UnitCount}, {exported, "http_req_duration{scenario:a}", summary.UnitUs},
+	} {
+		in := []string{file(t, "a.json", []byte(c.text))}
+		r := must(t, compare.Options{A: in, B: in, Metric: c.metric})
+		want := map[string]float64{summary.UnitCount: 4, summary.UnitUs: 4000}[c.unit]
+		if q := r.Summary.Quantities[0]; q.Unit != c.unit || *q.A != want {
+			t.Errorf("%.30s… %s: %v %s; want %v %s", c.text, c.metric, *q.A, q.Unit, want, c.unit)
+		}
+	}
+}

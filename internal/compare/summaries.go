@@ -22,7 +22,9 @@ type trend map[string]float64
 // metrics hold their statistics themselves; handleSummary's data, which holds
 // them in values; and the machine-readable one of k6 1.5 and later, with a list
 // of metrics.
-func summaryMetrics(in *input) (map[string]trend, error) {
+//
+// f gets what the file declares of them; --summary-export declares nothing.
+func summaryMetrics(in *input, f *found) (map[string]trend, error) {
 	r, done, err := in.open()
 	if err != nil {
 		return nil, err
@@ -32,8 +34,10 @@ func summaryMetrics(in *input) (map[string]trend, error) {
 		Metrics map[string]map[string]json.RawMessage `json:"metrics"`
 		Results struct {
 			Metrics []struct {
-				Name   string                     `json:"name"`
-				Values map[string]json.RawMessage `json:"values"`
+				Name     string                     `json:"name"`
+				Type     string                     `json:"type"`
+				Contains string                     `json:"contains"`
+				Values   map[string]json.RawMessage `json:"values"`
 			} `json:"metrics"`
 		} `json:"results"`
 	}
@@ -42,6 +46,7 @@ func summaryMetrics(in *input) (map[string]trend, error) {
 	}
 	out := map[string]trend{}
 	for name, m := range doc.Metrics {
+		f.saw(name, declaration{word(m["type"]), word(m["contains"])})
 		if raw, ok := m["values"]; ok {
 			var values map[string]json.RawMessage
 			if json.Unmarshal(raw, &values) == nil {
@@ -51,12 +56,19 @@ func summaryMetrics(in *input) (map[string]trend, error) {
 		out[name] = numbers(m)
 	}
 	for _, m := range doc.Results.Metrics {
+		f.saw(m.Name, declaration{m.Type, m.Contains})
 		out[m.Name] = numbers(m.Values)
 	}
 	if len(out) == 0 {
 		return nil, in.unreadable(errors.New("a summary of k6 without metrics"))
 	}
 	return out, nil
+}
+
+// word is a JSON text, or "" when it is none.
+func word(raw json.RawMessage) (s string) {
+	_ = json.Unmarshal(raw, &s)
+	return s
 }
 
 // numbers takes the statistics among a metric's fields, under the names of k6's
@@ -79,11 +91,12 @@ func numbers(fields map[string]json.RawMessage) trend {
 // compareSummaries puts two summaries of k6 side by side. They hold no requests,
 // so nothing can be said of chance.
 func compareSummaries(a, b *input, metric string) (*summary.Result, error) {
-	x, err := summaryMetrics(a)
+	f := newFound()
+	x, err := summaryMetrics(a, f)
 	if err != nil {
 		return nil, err
 	}
-	y, err := summaryMetrics(b)
+	y, err := summaryMetrics(b, f)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +139,7 @@ func compareSummaries(a, b *input, metric string) (*summary.Result, error) {
 		}
 	}
 	for _, stat := range statsOf(x[metric], y[metric]) {
-		q := summary.Quantity{Of: of, What: metric + " " + stat, Unit: unitOf(metric, stat), Verdict: summary.CannotTell}
+		q := summary.Quantity{Of: of, What: metric + " " + stat, Unit: unitOf(metric, stat, f), Verdict: summary.CannotTell}
 		scale := 1.0
 		if q.Unit == summary.UnitUs {
 			scale = 1e3
@@ -185,11 +198,34 @@ func statsOf(x, y trend) []string {
 	return out
 }
 
-// unitOf is a statistic's unit: k6's times are milliseconds.
-func unitOf(metric, stat string) string {
-	d, own := kinds[metric]
-	if stat == "count" || stat == "rate" || stat == "passes" || stat == "fails" || stat == "value" || (own && d != declaration{"trend", "time"}) {
+// unitOf is a statistic's unit. Times are milliseconds; what is not known to be
+// one is a plain number.
+func unitOf(metric, stat string, f *found) string {
+	switch stat {
+	case "count", "rate", "passes", "fails", "value":
 		return summary.UnitCount
 	}
-	return summary.UnitUs
+	d := f.metrics[metric]
+	if d.Type == "" {
+		d = declaredByK6(metric)
+	}
+	if d == (declaration{"trend", "time"}) {
+		return summary.UnitUs
+	}
+	return summary.UnitCount
+}
+
+// declaredByK6 is what k6 says of its own metrics and of their parts, such as
+// http_req_duration{scenario:a}.
+func declaredByK6(metric string) declaration {
+	name, _, _ := strings.Cut(metric, "{")
+	if d, known := kinds[name]; known {
+		return d
+	}
+	for _, own := range []string{"http_req_", "iteration_duration", "group_duration", "ws_", "grpc_", "browser_"} {
+		if strings.HasPrefix(name, own) {
+			return declaration{"trend", "time"}
+		}
+	}
+	return declaration{}
 }
