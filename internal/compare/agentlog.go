@@ -160,12 +160,14 @@ func agentEvent(line []byte, tags *tagCache, w *wanted, f *found) (e event, ok b
 	grpc := strings.Trim(string(entry.GRPC), `"`)
 	client := ""
 	if slices.Contains(w.tags, "client") { // no tag unless asked for: there are many
-		client = firstOf(given(entry.ForwardedFor), given(entry.AsDocumented)) // the load balancer adds the address that it saw at the end
+		// The load balancer adds the address that it saw at the end.
+		client = firstOf(given(entry.ForwardedFor), given(entry.AsDocumented))
 		client = strings.TrimSpace(client[strings.LastIndexByte(client, ',')+1:])
 	}
 	t := tags.of([]string{"client", client, "authority", given(entry.Authority), "upstream_host", given(entry.Upstream),
 		"method", given(entry.Method), "name", path,
-		"status", strconv.FormatInt(int64(entry.Code), 10), "protocol", given(entry.Protocol), "grpc_status", strings.Trim(grpc, "-")}, func(t *tagSet) {
+		"status", strconv.FormatInt(int64(entry.Code), 10), "protocol", given(entry.Protocol),
+		"grpc_status", strings.Trim(grpc, "-")}, func(t *tagSet) {
 		switch {
 		case entry.Code == 0:
 			t.failed, t.why = true, "no response"

@@ -68,7 +68,8 @@ func TestFormsOfASoundFile(t *testing.T) {
 		{"log line in JSON", between(`{"level":"warning","msg":"Request Failed","time":"2026-03-02T09:00:12Z"}` + "\n"),
 			want, 0, "1 line skipped"},
 		{"banner first", join([]byte("\n     execution: local\n\n"), good), want, 0, "1 line skipped"},
-		{"k6's banner first", join([]byte("\n         /\\      Grafana   /‾‾/\n    /\\  /  \\     |\\  __   /  /\n"), good), want, 0, "2 lines skipped"},
+		{"k6's banner first", join(
+			[]byte("\n         /\\      Grafana   /‾‾/\n    /\\  /  \\     |\\  __   /  /\n"), good), want, 0, "2 lines skipped"},
 		{"log line in JSON first", join([]byte(`{"level":"info","msg":"starting"}`+"\n"), good), want, 0, "1 line skipped"},
 		{"summary at the end", join(good, []byte("\n  TOTAL RESULTS\n    http_req_duration....: avg=3.2ms\n")), want, 0,
 			"2 lines skipped"},
@@ -162,7 +163,7 @@ func TestOtherToolsAreNamed(t *testing.T) {
 		"a description":   {`{"services":[{"serviceName":"web","events":[{"message":"(service web) has started"}]}]}`, "its fields are services"},
 		"a command first": {"$ wrk -t4 -c100 -d10s http://app.test/\n\nRunning 10s test @ http://app.test/\n  4 threads\n", "the output of wrk"},
 		"gzip twice":      {string(zipped(zipped([]byte("metric_name,timestamp\n")))), "compressed twice"},
-		"no first line":   {"http_req_duration,1772442000,3.067000,,,,true,,GET,http://app.test/,HTTP/1.1,default,,200\n", "without its first line"},
+		"no first line":   {"http_req_duration,1772442000,3.067000,,,,true,,GET,http://app.test/,HTTP/1.1,default\n", "without its first line"},
 		"TCP":             {"[2026-03-02T09:00:00.002Z] 10.0.1.17 49152 5 5 10 - 127.0.0.1:8080\n", "TCP connections"},
 		"hey":             {"\nSummary:\n  Total:\t20.0 secs\n", "hey"},
 		"network LB":      {"tls 2.0 2026-03-02T09:00:00 net/x/1 a 10.0.0.1:1 10.0.0.2:443 5 2 1 1\n", "Network Load Balancer"},
@@ -274,5 +275,34 @@ func TestASummaryDeclaresItsUnits(t *testing.T) {
 		if q := r.Summary.Quantities[0]; q.Unit != c.unit || *q.A != want {
 			t.Errorf("%.30s… %s: %v %s; want %v %s", c.text, c.metric, *q.A, q.Unit, want, c.unit)
 		}
+	}
+}
+
+// A long name costs a row its place in the table, and not its difference.
+func TestALongNameKeepsItsDifference(t *testing.T) {
+	text := func(v string) []byte {
+		return []byte(`{"metrics":{"http_reqs":{"count":1},"http_req_duration":{"p(99.9)":` + v + `}}}`)
+	}
+	r := must(t, compare.Options{A: []string{file(t, "a.json", text("8"))}, B: []string{file(t, "b.json", text("9.5"))}})
+	var page bytes.Buffer
+	if err := report.Text(&page, &r.Summary, report.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "http_req_duration p(99.9): 8.00 ms and 9.50 ms, −1.50 ms no interval"; !strings.Contains(page.String(), want) {
+		t.Errorf("%s\nwant %q", page.String(), want)
+	}
+}
+
+// A count is written whole: 2,048 are not 2,050, and one failure is not 1.0.
+func TestCountsAreWrittenWhole(t *testing.T) {
+	text := []byte(`{"metrics":{"http_reqs":{"count":2048,"rate":10.25}}}`)
+	r := must(t, compare.Options{A: []string{file(t, "a.json", text)}, B: []string{file(t, "b.json", text)}, Metric: "http_reqs"})
+	var page bytes.Buffer
+	if err := report.Text(&page, &r.Summary, report.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := page.String(); !regexp.MustCompile(`http_reqs count +2,048 +2,048 +0 `).MatchString(got) ||
+		!regexp.MustCompile(`http_reqs rate +10.3 `).MatchString(got) {
+		t.Error(got)
 	}
 }

@@ -179,11 +179,12 @@ func TestNothingIsLeft(t *testing.T) {
 		o    compare.Options
 		want string
 	}{
-		"a filter":            {compare.Options{A: []string{in}, By: "arm", Where: where("status=500")}, "--where leaves nothing of it"},
-		"a filter and values": {compare.Options{A: []string{in}, By: "arm", Values: []string{"x", "y"}, Where: where("status=200")}, "--where and --values leave nothing"},
-		"no such tag":         {compare.Options{A: []string{in}, By: "colour", Where: where("status=200")}, `no request has a tag "colour"`},
-		"no such value":       {compare.Options{A: []string{in}, By: "arm", Values: []string{"x", "y"}}, "no request has arm = x or y"},
-		"a directory":         {compare.Options{A: []string{dir}, B: []string{in}}, "is a directory without a plan.json"},
+		"a filter": {compare.Options{A: []string{in}, By: "arm", Where: where("status=500")}, "--where leaves nothing of it"},
+		"a filter and values": {compare.Options{A: []string{in}, By: "arm", Values: []string{"x", "y"}, Where: where("status=200")},
+			"--where and --values leave nothing"},
+		"no such tag":   {compare.Options{A: []string{in}, By: "colour", Where: where("status=200")}, `no request has a tag "colour"`},
+		"no such value": {compare.Options{A: []string{in}, By: "arm", Values: []string{"x", "y"}}, "no request has arm = x or y"},
+		"a directory":   {compare.Options{A: []string{dir}, B: []string{in}}, "is a directory without a plan.json"},
 	} {
 		if _, err := compare.Run(c.o); fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), c.want) || fail.HintOf(err) == "" {
 			t.Errorf("%s: %v, hint %q; want %q", name, err, fail.HintOf(err), c.want)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/quantity"
@@ -41,6 +42,11 @@ func quantities(s *summary.Summary) []quantityView {
 	return rows
 }
 
+// wholeNumbers reports whether values are counts of something.
+func wholeNumbers(values []float64) bool {
+	return !slices.ContainsFunc(values, func(v float64) bool { return v != math.Trunc(v) })
+}
+
 func newQuantityView(q summary.Quantity) quantityView {
 	scale := 1.0
 	if q.Unit == summary.UnitShare {
@@ -65,8 +71,11 @@ func newQuantityView(q summary.Quantity) quantityView {
 		largest = max(largest, math.Abs(v))
 	}
 	step := quantity.SignificantStep(largest, 3)
-	if q.Level > 0 {
+	if q.Level > 0 && high > low { // two copies have no width
 		step = min(step, quantity.Step(low, high))
+	}
+	if q.Unit == summary.UnitCount && wholeNumbers(append(values, estimate)) {
+		step = 1
 	}
 	write := func(number string) string { return strings.TrimSpace(unit.With(number)) }
 	one := func(v *float64) string {

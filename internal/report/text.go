@@ -127,7 +127,7 @@ func (p *page) quantities(v *view) {
 			p.gap()
 		}
 		for _, q := range long {
-			p.hanging(styleNone, "  ", fmt.Sprintf("%s: %s and %s", q.What, q.A, q.B))
+			p.hanging(styleNone, "  ", fmt.Sprintf("%s: %s and %s, %s %s", q.What, q.A, q.B, q.Estimate, q.Interval))
 		}
 		p.gap()
 	}
