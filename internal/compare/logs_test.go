@@ -282,6 +282,11 @@ func provesThePath(t *testing.T, form string) {
 	if a := r.Summary.Arms[0].Evidence.AgentHops["1"] + r.Summary.Arms[1].Evidence.AgentHops["1"]; a != meshed {
 		t.Errorf("%d requests were proved; the agent has %d entries", a, meshed)
 	}
+	twice := o
+	twice.AgentLog = append(twice.AgentLog, write(t, "copy.log", agent.String()))
+	if _, err := Run(twice); fail.CodeOf(err) != fail.Usage || !strings.Contains(err.Error(), "hold the same") {
+		t.Errorf("an agent's log twice: %v", err)
+	}
 	o.By, o.B = "", o.A
 	if _, err := Run(o); fail.CodeOf(err) != fail.Usage {
 		t.Errorf("without --by: %v", err)
