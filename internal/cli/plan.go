@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/analysis"
+	"github.com/hoplab/hoplab/internal/awsrun"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
@@ -31,8 +33,11 @@ func newPlan(s streams) *cobra.Command {
 difference that it would tell from zero in four of five runs, at each quantile.
 Without --like the machine is the simulator's: a 3 ms service under hostile
 noise. With --like it is as an earlier run found this one.`,
-		Example: "  hoplab plan\n  hoplab plan --like runs/20261121-093000 --replicates 10\n  hoplab plan --replicates 10 --duration 20s --arms agent,bypass,mesh\n  hoplab plan --format json >plan.json",
-		Args:    noArgs,
+		Example: `  hoplab plan
+  hoplab plan --like runs/20261121-093000 --replicates 10
+  hoplab plan --replicates 10 --duration 20s --arms agent,bypass,mesh
+  hoplab plan --format json >plan.json`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "text", "json", "k6-operator"); err != nil {
 				return err
@@ -45,7 +50,7 @@ noise. With --like it is as an earlier run found this one.`,
 			case "json":
 				return writeJSON(s, p)
 			case "k6-operator":
-				return k6Operator(s, p)
+				return awsrun.K6Operator(s.out, p)
 			}
 			m, err := machineLike(like, &p)
 			if err != nil {
@@ -84,13 +89,7 @@ func printPlan(s streams, p *plan.Plan, m plan.Machine) error {
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "arm\tshare\tpath")
 	for i, a := range p.Arms {
-		path := ""
-		for k, stop := range a.Path {
-			if k > 0 {
-				path += " → "
-			}
-			path += stop
-		}
+		path := strings.Join(a.Path, " → ")
 		if a.TwinOf != "" {
 			path += "  (A/A twin of " + a.TwinOf + ")"
 		}

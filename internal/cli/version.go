@@ -12,6 +12,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/diagnose"
+	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/learn"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
@@ -20,9 +21,6 @@ import (
 	"github.com/hoplab/hoplab/internal/summary"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
-
-// k6Version is the k6 that hoplab builds.
-const k6Version = "v1.8.1"
 
 type versionInfo struct {
 	Hoplab string `json:"hoplab"`
@@ -48,7 +46,7 @@ func readVersion() versionInfo {
 // proxy has no commit of its own, but the version of one between releases
 // ends in its first twelve digits.
 func versionOf(info *debug.BuildInfo) versionInfo {
-	v := versionInfo{Hoplab: "devel", Commit: "unknown", Go: runtime.Version(), K6: k6Version, Formats: schemas()}
+	v := versionInfo{Hoplab: "devel", Commit: "unknown", Go: runtime.Version(), K6: k6.Version, Formats: schemas()}
 	if m := info.Main.Version; m != "" && m != "(devel)" {
 		v.Hoplab = m
 		switch plain, _, dirty := strings.Cut(m, "+"); {
