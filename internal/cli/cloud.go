@@ -35,9 +35,9 @@ func newCloud(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cloud",
 		Short: "A local AWS account for cdk deploy, with the lab behind it",
-		Long: `Answer the CDK CLI and the aws CLI on this machine, without an AWS account, Docker
-or network: what they deploy runs in a lab. hoplab cloud up starts it beside the
-shell, and hoplab lab's commands work on its lab.`,
+		Long: `Answer the CDK CLI and the aws CLI on this machine, without an AWS account,
+Docker or network: what they deploy runs in a lab. hoplab cloud up starts it
+beside the shell, and hoplab lab's commands work on its lab.`,
 		Example: `  hoplab cloud up
   eval "$(hoplab cloud env)"
   npx cdk deploy --all
@@ -46,7 +46,7 @@ shell, and hoplab lab's commands work on its lab.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which lab, when several are up")
+	cmd.PersistentFlags().StringVar(&f.name, "name", "default", "which account, when several are up")
 	cmd.AddCommand(newCloudUp(s, &f), newCloudServe(s, &f), newCloudEnv(s, &f), newCloudStatus(s, &f), newCloudDown(s, &f))
 	for _, sub := range cmd.Commands() {
 		run := sub.RunE

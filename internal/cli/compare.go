@@ -27,15 +27,15 @@ func newCompare(s streams) *cobra.Command {
 		Use:   "compare A B | --a F… --b F… | --by TAG F…",
 		Short: "Compare result files that anybody made, access logs, or two runs: A − B",
 		Long: `Compare results: files of plain k6 (--out json or --out csv), of vegeta encode,
-access logs of an Application Load Balancer and of Service Connect agents, sample
-files and run directories of hoplab. The report is A − B, with an interval of the
-same quantity.
+access logs of an Application Load Balancer and of Service Connect agents,
+sample files and run directories of hoplab. The report is A − B, with an
+interval of the same quantity.
 
-Two runs, one after the other, cannot tell a change from drift: their numbers are
-shown and the verdict is "cannot tell" (exit 3). Several files a side are
-replicates and carry a verdict; so do the values of a tag inside one file (--by),
-if their requests took turns, and one run a side with --assume-steady, if you
-vouch that nothing drifted.`,
+Two runs, one after the other, cannot tell a change from drift: their numbers
+are shown and the verdict is "cannot tell" (exit 3). Several files a side are
+replicates and carry a verdict; so do the values of a tag inside one file
+(--by), if their requests took turns, and one run a side with --assume-steady,
+if you vouch that nothing drifted.`,
 		Example: `  hoplab compare with-agent.json without-agent.json
   hoplab compare --a with-*.json --b without-*.json --budget 'p99 <= +1ms'
   hoplab compare result.json.gz --by arm --values agent,bypass

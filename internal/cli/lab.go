@@ -86,7 +86,7 @@ func (f *labFlags) registerRunning(cmd *cobra.Command) {
 		"SERVICE=COMMAND: a command of this machine in the place of the service's image; it listens on $LISTEN_ADDRESS and $PORT (Linux; may repeat)")
 	fl.StringVar(&f.profile, "profile", "", "times of starts and pauses: fargate, as they were seen there; without it at once")
 	fl.DurationVar(&f.timing.TaskStart, "task-start", 0, "from the decision to start a task until its containers run")
-	fl.DurationVar(&f.timing.AgentReady, "agent-ready", 0, "what the agent then takes until its clusters are there")
+	fl.DurationVar(&f.timing.AgentReady, "agent-ready", 0, "from running containers until the agent has its clusters")
 	fl.DurationVar(&f.timing.Register, "register", 0, "from a running task until its callers' agents know it")
 	fl.DurationVar(&f.timing.Deregister, "drain", 0, "from the order to stop a task until its callers' agents know; it serves them until then")
 }
@@ -97,9 +97,14 @@ func newLabUp(s streams, f *labFlags) *cobra.Command {
 		Annotations: map[string]string{cleansUp: "yes"},
 		Use:         "up [PATH...]",
 		Short:       "Start a lab beside the shell",
-		Long: "Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as for check) and leave it running.\n" +
-			"A deployment that AWS refuses, or that never starts there, is not run unless --anyway is given.\n\n" + appHelp,
-		Example: "  hoplab lab up cdk.out\n  hoplab lab up . -c ingressPortOverride=8080 --name override\n  hoplab lab up --situation override-sg-closed --scale 20",
+		Long: `Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as
+for check) and leave it running. A deployment that AWS refuses, or that never
+starts there, is not run unless --anyway is given.
+
+` + appHelp,
+		Example: `  hoplab lab up cdk.out
+  hoplab lab up . -c ingressPortOverride=8080 --name override
+  hoplab lab up --situation override-sg-closed --scale 20`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := labctl.At(f.name)
 			if err != nil {
@@ -315,11 +320,14 @@ else does not. The exit code is curl's own.`,
   hoplab lab curl -i http://internal-alb/        # as a host of the VPC without Service Connect`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			caller, err := f.caller(from)
-			if err != nil {
+			if err := oneOf("format", format, "text", "json"); err != nil {
 				return err
 			}
 			if err := oneOf("lookup", lookup, "all", string(call.LookupFirst), string(call.LookupDNS)); err != nil {
+				return err
+			}
+			caller, err := f.caller(from)
+			if err != nil {
 				return err
 			}
 			if lookup != "all" {

@@ -13,11 +13,11 @@ func newLabApply(s streams, f *labFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply [PATH...]",
 		Short: "Make a running lab that of another template, as an update does",
-		Long: `Make a running lab that of another template, cloud assembly, CDK app or Terraform
-(PATH as for lab up). Security groups and listeners change at once, while
-connections that are up stay up. Services whose tasks would differ get a new
-deployment, which rolls within minimum and maximum percent; the command waits
-until it is through. One that fails is exit code 1.`,
+		Long: `Make a running lab that of another template, cloud assembly, CDK app or
+Terraform (PATH as for lab up). Security groups and listeners change at once,
+while connections that are up stay up. Services whose tasks would differ get a
+new deployment, which rolls within minimum and maximum percent; the command
+waits until it is through. One that fails is exit code 1.`,
 		Example: `  hoplab lab apply cdk.out
   hoplab lab apply . -c ingressPortOverride=8080
   hoplab lab apply other.yaml --wait=false`,

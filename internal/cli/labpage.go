@@ -27,14 +27,17 @@ func newLabPage(s streams, f *labFlags) *cobra.Command {
 		Short: "Serve the lab's map in a browser: send requests, see where they go, change it",
 		Long: `Serve a page of the running lab on a loopback address until Ctrl-C: the map of
 explain --format html, on which requests are really sent. Beside what the caller
-saw, hop by hop with the headers in and out and the line of its access log, stands
-what was predicted, and whether the two differ. A host that is chosen on the map
-can be changed: ports, rules, health checks, counts.
-What a change would do is predicted first; then it is applied as by lab apply,
-and can be taken back or copied as CDK, CloudFormation or Terraform. The source
-stays as it is. The targets' health and each hop's counters are shown live. The
-address has a token in it: who knows it can use and change the lab. It stays the
-same while the lab goes down and one of that name comes up again.`,
+saw, hop by hop with the headers in and out and the line of its access log,
+stands what was predicted, and whether the two differ. The targets' health and
+each hop's counters are shown live.
+
+A host that is chosen on the map can be changed: ports, rules, health checks,
+counts. What a change would do is predicted first; then it is applied as by lab
+apply, and can be taken back or copied as CDK, CloudFormation or Terraform. The
+source stays as it is.
+
+The address has a token in it: who knows it can use and change the lab. It stays
+the same while the lab goes down and one of that name comes up again.`,
 		Example: "  hoplab lab page",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -35,9 +35,10 @@ func newLearn(s streams) *cobra.Command {
 		Long: `Take a lesson: a short story, a question, then the deployment runs in the lab
 and shows what happens, hop by hop, and why. On a terminal the lesson asks for
 your prediction first; in a pipe it runs without questions. Without LESSON the
-command lists the lessons. --page serves them as a page on a loopback address: say
-on the map where the request will stop, then see. With --agent envoy the agents are real Envoys, whose
-clock is the real one: most lessons take a minute or two then.
+command lists the lessons. --page serves them as a page on a loopback address:
+say on the map where the request will stop, then see. With --agent envoy the
+agents are real Envoys, whose clock is the real one: most lessons take a minute
+or two then.
 
 The exit code is 4 when the run did not show what is documented.`,
 		Example: `  hoplab learn                          # the list

@@ -59,10 +59,10 @@ into the user's cache. The agents are real Envoys, fetched once if there is none
 (hoplab envoy); where none can be had they are the lab's own, and the result
 says so. With CI=true the run fails instead.
 
-With --arm the arms are any two to six addresses, which hoplab did not start: what
-tells their responses apart is looked up, held for every request, and asked for
-before load goes to another machine. --dry-run sends ten requests to each and
-shows what they say.
+With --arm the arms are any two to six addresses, which hoplab did not start.
+What tells their responses apart is looked up, and held for every request.
+Before load goes to another machine you are asked. --dry-run sends ten requests
+to each and shows what they say.
 
 The result goes to a run directory (--out), with a page to open. The exit code
 is the verdict's: 0 measured or within budget, 1 over budget, 3 cannot tell,

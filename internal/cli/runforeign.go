@@ -34,7 +34,7 @@ var withForeign = []string{"service", "path", "load-bucket", "load-role", "load-
 func (f *foreignFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.stack, "stack", "",
 		"with --target aws: a stack that is not hoplab's own; says which arms it has and how to have the other, and measures both")
-	fl.StringVar(&f.cluster, "cluster", "", "with --target aws: the same of services of this ECS cluster, however they were deployed")
+	fl.StringVar(&f.cluster, "cluster", "", "with --target aws: like --stack, for services of this ECS cluster, however they were deployed")
 	fl.StringArrayVar(&f.services, "service", nil, "with --cluster: a service to look at (may repeat; default all)")
 	fl.StringVar(&f.path, "path", "/", "with --stack or --cluster: path of every request")
 	f.loan.register(fl)

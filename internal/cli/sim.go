@@ -14,8 +14,8 @@ func newSim(s streams) *cobra.Command {
 		Long: `Simulate many experiments with a known delay under drift, heavy tails and an
 offset of each start, and count how often the interval holds the truth: for
 hoplab's design, the article's, two parallel scenarios and plain blocks, and for
-files as hoplab compare reads them, with effects that come clustered in time. The
-exit code is 1 when a promise of hoplab's is missed.`,
+files as hoplab compare reads them, with effects that come clustered in time.
+The exit code is 1 when a promise of hoplab's is missed.`,
 		Example: "  hoplab sim\n  hoplab sim --runs 1000 --format markdown",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
