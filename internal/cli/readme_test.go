@@ -80,17 +80,57 @@ func prepareLab(t *testing.T) {
 	}
 }
 
-// TestManualLinks checks that every relative link of the README leads somewhere.
+// TestManualLinks checks that every relative link of a document leads somewhere,
+// and to one heading only.
 func TestManualLinks(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+	links := 0
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			for _, m := range regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]+))?\)`).FindAllStringSubmatch(read(t, file), -1) {
+				links++
+				to := file
+				if m[1] != "" {
+					to = filepath.Join(filepath.Dir(file), m[1])
+				}
+				if _, err := os.Stat(to); err != nil {
+					t.Errorf("%s links to %s, which is not there", file, m[1])
+				} else if m[2] != "" && anchors(read(t, to))[m[2]] != 1 {
+					t.Errorf("%s links to %s#%s, which is not one heading", file, m[1], m[2])
+				}
+			}
+		}
+	}
+	if links < 80 {
+		t.Errorf("found %d links; expected 80 or more", links)
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(string(text), -1) {
-		if _, err := os.Stat(filepath.Join("../..", m[1])); err != nil {
-			t.Errorf("the README links to %s, which is not there", m[1])
-		}
+	return string(text)
+}
+
+var (
+	heading     = regexp.MustCompile("(?m)^#+ (.*)$")
+	notInAnchor = regexp.MustCompile(`[^\pL\pN_ -]`)
+)
+
+// anchors counts the headings of a document by the anchor that GitHub gives them.
+func anchors(markdown string) map[string]int {
+	out := map[string]int{}
+	for _, m := range heading.FindAllStringSubmatch(markdown, -1) {
+		bare := notInAnchor.ReplaceAllString(strings.ToLower(m[1]), "")
+		out[strings.ReplaceAll(bare, " ", "-")]++
 	}
+	return out
 }
 
 // elsewhere matches what would tell a reader where the sample run was recorded.
