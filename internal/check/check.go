@@ -114,19 +114,12 @@ func Run(t *topology.Topology, o Options) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	return with(p, o.Suppress, o.Before), nil
-}
-
-// With applies every rule to what p predicts, as Run does.
-func With(p *reach.Predictor, suppress []SuppressEntry) []Finding { return with(p, suppress, nil) }
-
-func with(p *reach.Predictor, suppress []SuppressEntry, before *topology.Topology) []Finding {
 	var old *topology.Index
-	if before != nil {
-		old = topology.NewIndex(before)
+	if o.Before != nil {
+		old = topology.NewIndex(o.Before)
 	}
 	c := newChecker(p, old)
-	c.suppressions = suppress
+	c.suppressions = o.Suppress
 	c.out = findings(p, old)
 	if s := p.Variants(); s != nil {
 		c.out = conditional(p, old, s, c.out)
@@ -140,7 +133,7 @@ func with(p *reach.Predictor, suppress []SuppressEntry, before *topology.Topolog
 		c.out[i].kind = kindOfFinding(&c.out[i], names)
 	}
 	slices.SortStableFunc(c.out, order)
-	return c.out
+	return c.out, nil
 }
 
 // order puts findings in the order in which they are written, the worst first.

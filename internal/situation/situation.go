@@ -5,7 +5,6 @@ package situation
 
 import (
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/hoplab/hoplab/internal/call"
@@ -52,16 +51,6 @@ var (
 	byName      = &Call{FromClient: true, To: "name", Path: "/"}
 	byNameAlone = &Call{To: "name", Path: "/"}
 )
-
-// Names lists the situations by name.
-func Names() []string {
-	var out []string
-	for _, s := range catalogue {
-		out = append(out, s.Name)
-	}
-	sort.Strings(out)
-	return out
-}
 
 // Find returns the situation of that name.
 func Find(name string) (Situation, bool) {

@@ -2,7 +2,6 @@ package module
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -390,5 +389,3 @@ func listOrSelf(e hcl.Expression) []hcl.Expression {
 	}
 	return []hcl.Expression{e}
 }
-
-func (b *blockDecl) String() string { return fmt.Sprintf("%s %s", b.typ, strings.Join(b.labels, " ")) }
