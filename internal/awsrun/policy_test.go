@@ -3,9 +3,7 @@ package awsrun_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -16,12 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/hoplab/hoplab/internal/awsrun"
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 //go:generate go test . -run TestPolicyIsWhatTheCodeCalls -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite docs/aws-policy.json")
 
 // Resources that the policy names. Names that CloudFormation makes up begin
 // with the stack or with the construct.
@@ -188,17 +185,7 @@ func holdPolicy(t *testing.T, called map[string]bool) {
 			t.Errorf("the policy would grant %s, which no run calls", op)
 		}
 	}
-	want := policy(slices.Sorted(maps.Keys(called)))
-	const path = "../../docs/aws-policy.json"
-	if *update {
-		if err := os.WriteFile(path, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("docs/aws-policy.json is not what the code calls (%v); renew it with -update", err)
-	}
+	golden.Check(t, "../../docs/aws-policy.json", policy(slices.Sorted(maps.Keys(called))))
 }
 
 // TestOnlyUsedClientsAreImported: each client of the SDK makes the command

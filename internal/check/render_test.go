@@ -3,7 +3,6 @@ package check_test
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/reach/render"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
 // fromTestdata is where the article's templates are for a test that runs in
@@ -39,7 +39,7 @@ func TestGolden(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				golden(t, in.name+suffix, b.Bytes())
+				golden.Check(t, in.name+suffix, b.Bytes())
 				b.Reset()
 			}
 			out(".check.txt", check.Text(&b, fs, render.TextOptions{}))
@@ -49,24 +49,6 @@ func TestGolden(t *testing.T) {
 			out(".check.json", check.JSON(&b, top.Name, fs))
 			out(".sarif", check.SARIF(&b, fs, check.SARIFOptions{Version: "1.2.3", Root: "../.."}))
 		})
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := name
-	if *check.Update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v (write it with -update)", err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; got:\n%s", file, got)
 	}
 }
 

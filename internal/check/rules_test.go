@@ -2,20 +2,17 @@ package check
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/test/topologytest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 //go:generate go test . -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite golden files and docs/rules.md")
 
 func check(t *testing.T, f *topologytest.Fixture, o Options) []Finding {
 	t.Helper()
@@ -79,7 +76,6 @@ func TestHealthyHasNoFindings(t *testing.T) {
 // TestRulesDoc keeps docs/rules.md equal to the registry; the findings in it
 // are those of the examples.
 func TestRulesDoc(t *testing.T) {
-	const file = "../../docs/rules.md"
 	var b bytes.Buffer
 	fmt.Fprint(&b, "# Rules of hoplab check\n\nGenerated from the registry by `go test ./internal/check -run TestRulesDoc -update`; the findings are what the\nexamples really produce. \"semantics\" is the fact sheet of Service Connect behaviour that hoplab works from.\n\n")
 	fmt.Fprint(&b, "Suppress a finding in the template (`Metadata: {hoplab: {suppress: [{rule, reason}]}}` on the resource) or in\n`"+SuppressFile+"` (a list `suppress` of `rule`, `resource` pattern and `reason`). A reason is required; a\nsuppression that matches nothing is itself reported.\n\n")
@@ -102,19 +98,7 @@ func TestRulesDoc(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "  >\n  > Fix: %s\n", got[0].Fix)
 	}
-	if *update {
-		if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(want, b.Bytes()) {
-		t.Errorf("%s is not what the registry says; run this test with -update", file)
-	}
+	golden.Check(t, "../../docs/rules.md", b.Bytes())
 }
 
 func TestSuppression(t *testing.T) {

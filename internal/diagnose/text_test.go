@@ -3,16 +3,13 @@ package diagnose
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/reach/render"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
 //go:generate go test . -run 'TestText|TestJSON' -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite the golden files under testdata")
 
 func TestText(t *testing.T) {
 	for _, tc := range []struct {
@@ -37,20 +34,7 @@ func TestText(t *testing.T) {
 		if err := Text(&b, ds, render.TextOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		file := "testdata/" + tc.file
-		if *update {
-			if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatalf("%v (write it with -update)", err)
-		}
-		if !bytes.Equal(want, b.Bytes()) {
-			t.Errorf("%s differs; got:\n%s", file, b.Bytes())
-		}
+		golden.Check(t, "testdata/"+tc.file, b.Bytes())
 	}
 }
 

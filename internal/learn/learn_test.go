@@ -15,13 +15,12 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/learn"
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 //go:generate go test . -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite the golden files and docs/lessons.md")
 
 // fabric runs the lessons elsewhere than on loopback, as root:
 // go test ./internal/learn -run TestLessons -fabric netns
@@ -109,7 +108,7 @@ func TestLessons(t *testing.T) {
 			if o.Envoy != "" {
 				return // the file tells of the faster clock
 			}
-			golden(t, l.ID+".txt", settled(out.Bytes()))
+			golden.Check(t, filepath.Join("testdata", l.ID+".txt"), settled(out.Bytes()))
 		})
 	}
 }
@@ -125,29 +124,6 @@ func TestLessonsWithEnvoy(t *testing.T) {
 	t.Parallel()
 	labtest.Envoy(t)
 	labtest.Again(t, "TestLessons", "-agent=envoy", "-test.parallel=8", "-test.skip=TestLessons/slow-app")
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("differs from %s (rewrite with -update)", path)
-		have, wanted := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
-		for i := range min(len(have), len(wanted)) {
-			if have[i] != wanted[i] {
-				t.Errorf("line %d is\n%s\nwant\n%s", i+1, have[i], wanted[i])
-			}
-		}
-	}
 }
 
 func TestCatalogue(t *testing.T) {

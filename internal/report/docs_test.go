@@ -1,7 +1,6 @@
 package report_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,7 +8,10 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/report"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
+
+//go:generate go test . -run 'Golden|TestDocs' -count=1 -update
 
 const docs = "../../docs"
 
@@ -31,15 +33,7 @@ func TestDocsSamples(t *testing.T) {
 	if count < 6 {
 		t.Errorf("only %d samples were found", count)
 	}
-	switch {
-	case bytes.Equal(have, want):
-	case *update:
-		if err := os.WriteFile(path, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	default:
-		t.Errorf("%s does not show what hoplab writes; run go test ./internal/report -update", path)
-	}
+	golden.Check(t, path, want)
 }
 
 // rendering is a sample with the fence around it.
@@ -67,21 +61,6 @@ func TestDocsPictures(t *testing.T) {
 			t.Fatalf("the page has no picture %s", name)
 		}
 		svg = strings.Replace(svg, "</desc>\n", "</desc>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n", 1) + "\n"
-		path := filepath.Join(docs, "report", name+".svg")
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(svg), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		have, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if string(have) != svg {
-			t.Errorf("%s is not the picture of the page; run go test ./internal/report -update", path)
-		}
+		golden.Check(t, filepath.Join(docs, "report", name+".svg"), []byte(svg))
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/report"
 	"github.com/hoplab/hoplab/internal/summary"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
 var pages = flag.String("pages", "", "a directory to which TestHTMLPages writes every page, to look at")
@@ -28,7 +29,7 @@ func page(t *testing.T, r *summary.Result) []byte {
 }
 
 func TestHTMLGolden(t *testing.T) {
-	checkGolden(t, "four-arms/report.html", page(t, fixtureNamed("four-arms")))
+	golden.Check(t, "testdata/four-arms/report.html", page(t, fixtureNamed("four-arms")))
 }
 
 // Every page is small, loads nothing, has unique ids and well-formed pictures.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/report"
 	"github.com/hoplab/hoplab/internal/summary"
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
@@ -56,7 +57,7 @@ func TestJSONMatchesItsSchemaAndComesBack(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			s := &f.build().Summary
 			data := jsonOf(t, s)
-			checkGolden(t, f.name+"/summary.json", data)
+			golden.Check(t, "testdata/"+f.name+"/summary.json", data)
 			if err := validate(t, schema, data); err != nil {
 				t.Errorf("not valid: %v", err)
 			}

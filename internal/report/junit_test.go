@@ -7,6 +7,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/report"
 	"github.com/hoplab/hoplab/internal/summary"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
 func junit(t *testing.T, s *summary.Summary) []byte {
@@ -21,7 +22,7 @@ func junit(t *testing.T, s *summary.Summary) []byte {
 func TestJUnitGolden(t *testing.T) {
 	for _, f := range fixtures() {
 		t.Run(f.name, func(t *testing.T) {
-			checkGolden(t, f.name+"/junit.xml", junit(t, &f.build().Summary))
+			golden.Check(t, "testdata/"+f.name+"/junit.xml", junit(t, &f.build().Summary))
 		})
 	}
 }

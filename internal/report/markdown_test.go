@@ -7,6 +7,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/report"
 	"github.com/hoplab/hoplab/internal/summary"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
 func markdown(t *testing.T, r *summary.Result) string {
@@ -22,7 +23,7 @@ func TestMarkdownGolden(t *testing.T) {
 	for _, f := range fixtures() {
 		t.Run(f.name, func(t *testing.T) {
 			got := markdown(t, f.build())
-			checkGolden(t, f.name+"/report.md", []byte(got))
+			golden.Check(t, "testdata/"+f.name+"/report.md", []byte(got))
 			// GitHub cuts comments at 65,536 characters.
 			if len(got) > 20_000 {
 				t.Errorf("%d bytes are too many for a comment", len(got))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/report"
 	"github.com/hoplab/hoplab/internal/summary"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
 func text(t *testing.T, s *summary.Summary, opts report.TextOptions) string {
@@ -21,15 +22,15 @@ func text(t *testing.T, s *summary.Summary, opts report.TextOptions) string {
 func TestTextGolden(t *testing.T) {
 	for _, f := range fixtures() {
 		t.Run(f.name, func(t *testing.T) {
-			checkGolden(t, f.name+"/text.txt", []byte(text(t, &f.build().Summary, report.TextOptions{})))
+			golden.Check(t, "testdata/"+f.name+"/text.txt", []byte(text(t, &f.build().Summary, report.TextOptions{})))
 		})
 	}
 	wide := report.TextOptions{Width: 160}
-	checkGolden(t, "different/text-wide.txt", []byte(text(t, &fixtureNamed("different").Summary, wide)))
+	golden.Check(t, "testdata/different/text-wide.txt", []byte(text(t, &fixtureNamed("different").Summary, wide)))
 	narrow := report.TextOptions{Width: 40}
-	checkGolden(t, "different/text-narrow.txt", []byte(text(t, &fixtureNamed("different").Summary, narrow)))
+	golden.Check(t, "testdata/different/text-narrow.txt", []byte(text(t, &fixtureNamed("different").Summary, narrow)))
 	color := report.TextOptions{Color: true}
-	checkGolden(t, "different/text-color.txt", []byte(text(t, &fixtureNamed("different").Summary, color)))
+	golden.Check(t, "testdata/different/text-color.txt", []byte(text(t, &fixtureNamed("different").Summary, color)))
 }
 
 // The widest line of every case fits the terminal, except where one word is

@@ -2,9 +2,7 @@ package situation_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,11 +10,10 @@ import (
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/situation"
 	"github.com/hoplab/hoplab/internal/test/differential"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
 //go:generate go test . -run TestSituations -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite docs/situations.md")
 
 // page is docs/situations.md: the three columns for people.
 type page struct {
@@ -69,18 +66,5 @@ func (p *page) compare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(r.Root, "docs", "situations.md")
-	got := append([]byte(head), p.rows.Bytes()...)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("docs/situations.md is not what was seen (rewrite it with -update):\n%s", got)
-	}
+	golden.Check(t, filepath.Join(r.Root, "docs", "situations.md"), append([]byte(head), p.rows.Bytes()...))
 }

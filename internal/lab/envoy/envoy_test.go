@@ -2,9 +2,7 @@ package envoy
 
 import (
 	"encoding/json"
-	"flag"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,12 +20,11 @@ import (
 	"github.com/hoplab/hoplab/internal/lab/agent"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 //go:generate go test . -run TestGolden$ -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // config is what the lab tells the agent of a service in a golden assembly;
 // addresses stand for what a lab draws.
@@ -94,7 +91,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, c.file, b)
+			check(t, c.file, b)
 		})
 	}
 }
@@ -107,28 +104,16 @@ func TestDynamic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "dynamic", b)
+	check(t, "dynamic", b)
 }
 
-func golden(t *testing.T, file string, b *bootstrapv3.Bootstrap) {
+func check(t *testing.T, file string, b *bootstrapv3.Bootstrap) {
 	t.Helper()
 	got, err := YAML(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join("testdata", file+".yaml")
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("%s differs; run with -update if that is right. Now:\n%s", path, got)
-	}
+	golden.Check(t, filepath.Join("testdata", file+".yaml"), got)
 }
 
 // aliases gives each client alias an address, as a fabric without redirects does.
@@ -149,7 +134,7 @@ func TestMapped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "mapped", b)
+	check(t, "mapped", b)
 	delete(at.Aliases, cfg.Egress[0].At)
 	if _, err := Bootstrap(cfg, hosts, at); err == nil || !strings.Contains(err.Error(), "there is no address for http.ns:80") {
 		t.Errorf("%v", err)

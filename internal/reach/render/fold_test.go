@@ -3,6 +3,7 @@ package render_test
 import (
 	"bytes"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/test/cfntest"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
 // many is what explain is given of a deployment of many services.
@@ -62,7 +64,7 @@ func TestFiftyServices(t *testing.T) {
 			if n := strings.Count(text, "\n"); n >= 200 {
 				t.Errorf("%d lines", n)
 			}
-			golden(t, name+".explain.txt", []byte(text))
+			golden.Check(t, filepath.Join("testdata", name+".explain.txt"), []byte(text))
 		})
 	}
 }

@@ -3,8 +3,6 @@ package render_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,12 +14,11 @@ import (
 	"github.com/hoplab/hoplab/internal/reach/rollout"
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 //go:generate go test . -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite the golden files under testdata")
 
 const article = "../../source/cfn/deployment/testdata/article/"
 
@@ -48,24 +45,6 @@ func report(t testing.TB, top *topology.Topology) *reach.Report {
 	return r
 }
 
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v (write it with -update)", err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; got:\n%s", file, got)
-	}
-}
-
 // inputs are the article's template in its three forms and our own two arms.
 var inputs = []struct{ name, path string }{
 	{"article-default", article + "default.template.json"},
@@ -85,7 +64,7 @@ func TestGolden(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				golden(t, in.name+suffix, b.Bytes())
+				golden.Check(t, filepath.Join("testdata", in.name+suffix), b.Bytes())
 				b.Reset()
 			}
 			out(".explain.txt", render.Explain(&b, r, slices.Values(r.Predictions), render.TextOptions{}))
@@ -175,7 +154,7 @@ func TestRollout(t *testing.T) {
 		if err := render.Rollout(&text, timeline, render.TextOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "rollout-"+name+".txt", text.Bytes())
+		golden.Check(t, filepath.Join("testdata", "rollout-"+name+".txt"), text.Bytes())
 		if err := render.RolloutJSON(&doc, timeline); err != nil {
 			t.Fatal(err)
 		}

@@ -1,9 +1,7 @@
 package terraform_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,29 +9,10 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/source/terraform"
+	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
 //go:generate go test . -run TestFixtures -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite the golden files under testdata")
-
-// golden compares got with a file, or writes it with -update.
-func golden(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v (write it with -update)", err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; got:\n%s", file, got)
-	}
-}
 
 // fixtures are read with the variables that they name, or as they stand.
 // Each is a directory of .tf files, or a plan, under testdata; the golden
@@ -69,7 +48,7 @@ func TestFixtures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Join("testdata", c.Case+".golden"), dump(t, top))
+			golden.Check(t, filepath.Join("testdata", c.Case+".golden"), dump(t, top))
 		})
 	}
 }

@@ -1,19 +1,15 @@
 package healthpatterns
 
 import (
-	"bytes"
-	"errors"
-	"flag"
 	"os"
 	"testing"
 
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 )
 
 //go:generate go test . -run TestPage$ -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite docs/health-checks.md")
 
 // service is the measured app, built once for all tests.
 var service string
@@ -52,17 +48,5 @@ func TestPatterns(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	const path = "../../../docs/health-checks.md"
-	if *update {
-		if err := os.WriteFile(path, []byte(Page()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, []byte(Page())) {
-		t.Errorf("%s is not what the table says; run go test ./internal/test/healthpatterns -run TestPage -update", path)
-	}
+	golden.Check(t, "../../../docs/health-checks.md", []byte(Page()))
 }

@@ -2,8 +2,6 @@ package hopcost_test
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,13 +11,12 @@ import (
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/sim"
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/test/hopcost"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
 
 //go:generate go test . -run TestPage$ -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite docs/hop-cost.md")
 
 // TestKeptFiles: of a run stands in the repository what its figures are computed
 // from, and nothing that hoplab report makes of it again.
@@ -39,19 +36,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(docs, "hop-cost.md")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(have) != got {
-		t.Errorf("docs/hop-cost.md is not what the kept runs say (rewrite it with -update):\n%s", got)
-	}
+	golden.Check(t, filepath.Join(docs, "hop-cost.md"), []byte(got))
 }
 
 // recorded writes a simulated run with a hop of 400 µs into dir/name.

@@ -1,7 +1,6 @@
 package observed_test
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/repo"
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
 	"github.com/hoplab/hoplab/internal/test/observed"
@@ -21,7 +21,6 @@ import (
 //go:generate go test . -run TestPage -count=1 -update
 
 var (
-	update = flag.Bool("update", false, "rewrite docs/observed.md")
 	// impossible is why the kernel's network cannot be used here.
 	impossible error
 )
@@ -67,15 +66,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, got := filepath.Join(r.Root, "docs", "observed.md"), observed.Page(all)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("docs/observed.md is not what the files say (rewrite it with -update): %v", err)
-	}
+	golden.Check(t, filepath.Join(r.Root, "docs", "observed.md"), observed.Page(all))
 }
 
 // TestPredicted holds the observations that need no lab against predictions and rules.

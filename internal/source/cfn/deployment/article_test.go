@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -25,7 +26,7 @@ func TestArticle(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			file := filepath.Join("testdata/article", tt.name)
 			top := build(t, nil, file+".template.json")
-			golden(t, file+".golden", dump(top))
+			golden.Check(t, file+".golden", dump(top))
 
 			app := topology.NewIndex(top).Service(named(t, top, "sample-ecs-app"))
 			if n := len(app.Connect.Endpoints); n != 1 {

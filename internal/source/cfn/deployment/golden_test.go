@@ -1,20 +1,17 @@
 package deployment_test
 
 import (
-	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/source/cfn"
 	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 //go:generate go test . -run 'TestShapes|TestArticle' -count=1 -update
-
-var update = flag.Bool("update", false, "rewrite the golden files under testdata")
 
 // build loads templates and builds their topology.
 func build(t testing.TB, params map[string]string, paths ...string) *topology.Topology {
@@ -28,24 +25,6 @@ func build(t testing.TB, params map[string]string, paths ...string) *topology.To
 		t.Fatal(err)
 	}
 	return top
-}
-
-// golden compares got with a file, or writes it with -update.
-func golden(t *testing.T, file string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v (write it with -update)", err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; got:\n%s", file, got)
-	}
 }
 
 // TestShapes builds every shape under testdata/shapes, a file or a directory
@@ -74,7 +53,7 @@ func TestShapes(t *testing.T) {
 				}
 			}
 			top := build(t, nil, paths...)
-			golden(t, filepath.Join("testdata/shapes", e.Name()+".golden"), dump(top))
+			golden.Check(t, filepath.Join("testdata/shapes", e.Name()+".golden"), dump(top))
 		})
 	}
 	if n < 15 {

@@ -1,4 +1,0 @@
-package check
-
-// Update is the flag -update, for the tests outside the package.
-var Update = update
