@@ -359,8 +359,7 @@ func (l *Lab) note(text string) {
 	}
 }
 
-// remarks are the notes so far, those of a kind together: tasks that start side
-// by side note what they find in any order.
+// remarks are the notes so far.
 func (l *Lab) remarks() []string {
 	l.notesMu.Lock()
 	defer l.notesMu.Unlock()
