@@ -84,25 +84,8 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 	if !set("seed") {
 		p.Seed = draw()
 	}
-	p.Fabric = f.fabric
-	if p.Target == plan.TargetAWS {
-		if set("fabric") {
-			return p, fail.Newf(fail.Usage, "leave --fabric out", "--fabric %s: the target aws has its own network", f.fabric)
-		}
-		if set("agent") {
-			return p, fail.Newf(fail.Usage, "leave --agent out", "--agent %s: the target aws has its own agents", f.agent)
-		}
-		p.ForAWS()
-		if set("envoy-workers") {
-			p.EnvoyWorkers = f.workers // refused below
-		}
-	} else if p.Target == plan.TargetEndpoints {
-		p.ForEndpoints()
-		p.SetEndpoints(f.endpoints, !f.noTwin)
-	} else if p.Agent, err = f.chooseAgent(set("agent")); err != nil {
+	if err := f.place(&p, set); err != nil {
 		return p, err
-	} else if p.Agent == plan.AgentEnvoy || set("envoy-workers") {
-		p.EnvoyWorkers = f.workers
 	}
 	if p.RequestBytes, err = parseBody("request-body", f.request); err != nil {
 		return p, err
@@ -112,6 +95,61 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 	}
 	p.AppProtocol, p.AccessLog = f.protocol, strings.ToUpper(f.accessLog)
 	custom := slices.ContainsFunc([]string{"request-body", "response-body", "app-protocol", "access-log", "envoy-workers"}, set)
+	custom = f.design(&p, set) || custom
+	if set("arms") || set("no-aa") && p.Target != plan.TargetEndpoints {
+		names := f.arms
+		if !set("arms") {
+			names = []string{plan.ArmAgent, plan.ArmBypass}
+		}
+		if err := p.SetArms(names, !f.noTwin && p.Design == plan.DesignRandom); err != nil {
+			return p, err
+		}
+		custom = true
+	}
+	if err := f.claims(&p); err != nil {
+		return p, err
+	}
+	if custom || p.StopAt != nil {
+		p.Profile = plan.ProfileCustom
+	}
+	if p.Target == plan.TargetLab && p.Generators > 1 {
+		return p, fail.Newf(fail.Usage, "leave --generators out, or add --target aws", "--generators %d: the lab has one load generator", p.Generators)
+	}
+	return p, p.Validate()
+}
+
+// place says where the plan runs, and with which agents.
+func (f *planFlags) place(p *plan.Plan, set func(flag string) bool) (err error) {
+	p.Fabric = f.fabric
+	switch p.Target {
+	case plan.TargetAWS:
+		if set("fabric") {
+			return fail.Newf(fail.Usage, "leave --fabric out", "--fabric %s: the target aws has its own network", f.fabric)
+		}
+		if set("agent") {
+			return fail.Newf(fail.Usage, "leave --agent out", "--agent %s: the target aws has its own agents", f.agent)
+		}
+		p.ForAWS()
+		if set("envoy-workers") {
+			p.EnvoyWorkers = f.workers // Validate refuses it
+		}
+	case plan.TargetEndpoints:
+		p.ForEndpoints()
+		p.SetEndpoints(f.endpoints, !f.noTwin)
+	default:
+		if p.Agent, err = f.chooseAgent(set("agent")); err != nil {
+			return err
+		}
+		if p.Agent == plan.AgentEnvoy || set("envoy-workers") {
+			p.EnvoyWorkers = f.workers
+		}
+	}
+	return nil
+}
+
+// design puts single values in the place of the profile's, and reports whether
+// there are any.
+func (f *planFlags) design(p *plan.Plan, set func(flag string) bool) (custom bool) {
 	for _, c := range []struct {
 		flag  string
 		apply func()
@@ -132,36 +170,25 @@ func (f *planFlags) plan(cmd *cobra.Command, draw func() uint64) (plan.Plan, err
 			custom = true
 		}
 	}
-	if set("arms") || set("no-aa") && p.Target != plan.TargetEndpoints {
-		names := f.arms
-		if !set("arms") {
-			names = []string{plan.ArmAgent, plan.ArmBypass}
-		}
-		if err := p.SetArms(names, !f.noTwin && p.Design == plan.DesignRandom); err != nil {
-			return p, err
-		}
-		custom = true
-	}
+	return custom
+}
+
+// claims adds the budgets, and the interval at which the run may stop.
+func (f *planFlags) claims(p *plan.Plan) (err error) {
 	for _, b := range f.budgets {
 		if err := p.AddBudget(b); err != nil {
-			return p, err
+			return err
 		}
 	}
-	if f.stopAt != "" {
-		if p.StopAt, err = parseStop(f.stopAt); err != nil {
-			return p, err
-		}
-		p.StopAt.MinimumReps = min(p.StopAt.MinimumReps, p.Replicates)
-		p.AddQuantile(p.StopAt.Quantile)
-		custom = true
+	if f.stopAt == "" {
+		return nil
 	}
-	if custom {
-		p.Profile = plan.ProfileCustom
+	if p.StopAt, err = parseStop(f.stopAt); err != nil {
+		return err
 	}
-	if p.Target == plan.TargetLab && p.Generators > 1 {
-		return p, fail.Newf(fail.Usage, "leave --generators out, or add --target aws", "--generators %d: the lab has one load generator", p.Generators)
-	}
-	return p, p.Validate()
+	p.StopAt.MinimumReps = min(p.StopAt.MinimumReps, p.Replicates)
+	p.AddQuantile(p.StopAt.Quantile)
+	return nil
 }
 
 // chooseAgent is the agent that was asked for, else Envoy.
