@@ -218,6 +218,14 @@ func wrongCount(cmd *cobra.Command, want string, got []string) error {
 	return fail.Newf(fail.Usage, "write "+cmd.UseLine(), "expected %s, got %s", want, have)
 }
 
+// checkPort checks the flag of a page's port.
+func checkPort(port int) error {
+	if port < 0 || port > 65535 {
+		return fail.Newf(fail.Usage, "0 is any that is free", "--port %d: expected 0 to 65535", port)
+	}
+	return nil
+}
+
 // oneOf checks a flag that takes one of several words.
 func oneOf(flag, value string, words ...string) error {
 	for _, w := range words {

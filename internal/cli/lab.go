@@ -1,24 +1,18 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"github.com/hoplab/hoplab/internal/call"
-	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/envoybin"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
-	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // labFlags say which lab is meant and what a new one is made of.
@@ -89,62 +83,6 @@ func (f *labFlags) registerRunning(cmd *cobra.Command) {
 	fl.DurationVar(&f.timing.AgentReady, "agent-ready", 0, "from running containers until the agent has its clusters")
 	fl.DurationVar(&f.timing.Register, "register", 0, "from a running task until its callers' agents know it")
 	fl.DurationVar(&f.timing.Deregister, "drain", 0, "from the order to stop a task until its callers' agents know; it serves them until then")
-}
-
-func newLabUp(s streams, f *labFlags) *cobra.Command {
-	var healthy, anyway bool
-	cmd := &cobra.Command{
-		Annotations: map[string]string{cleansUp: "yes"},
-		Use:         "up [PATH...]",
-		Short:       "Start a lab beside the shell",
-		Long: `Start a lab from a template, a cloud assembly, a CDK app or Terraform (PATH as
-for check) and leave it running. A deployment that AWS refuses, or that never
-starts there, is not run unless --anyway is given.
-
-` + appHelp,
-		Example: `  hoplab lab up cdk.out
-  hoplab lab up . -c ingressPortOverride=8080 --name override
-  hoplab lab up --situation override-sg-closed --scale 20`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := labctl.At(f.name)
-			if err != nil {
-				return err
-			}
-			if err := f.check(); err != nil {
-				return err
-			}
-			// Reading the source here gives its errors at once, and only once.
-			t, err := f.deployment(cmd.Context(), s, args)
-			if err != nil {
-				return err
-			}
-			if _, err := f.chosen(t); err != nil {
-				return err
-			}
-			if err := refused(t); err != nil && !anyway && f.situation == "" {
-				return err
-			}
-			if err := f.findEnvoy(cmd, s); err != nil {
-				return err
-			}
-			log, err := p.Make()
-			if err != nil {
-				return err
-			}
-			defer log.Close()
-			if err := detach(cmd, p, log, args); err != nil {
-				return errors.Join(err, p.Remove())
-			}
-			if err := afterUp(cmd.Context(), s, p, healthy); err != nil {
-				return err
-			}
-			return f.tellSituation(s)
-		},
-	}
-	f.registerUp(cmd)
-	cmd.Flags().BoolVar(&healthy, waitFlag, true, "wait until the first health checks have come to a result")
-	cmd.Flags().BoolVar(&anyway, anywayFlag, false, "run what AWS refuses too, as if it did not")
-	return cmd
 }
 
 // check refuses what no lab can be made of, before anything is read.
@@ -232,50 +170,6 @@ func (f *labFlags) findEnvoy(cmd *cobra.Command, s streams) error {
 // maxScale is where the lab's timers reach their least, a millisecond for each second.
 const maxScale = 1000
 
-// serveArgs are the arguments with which serve, beside cmd, owns the lab that
-// cmd, up, was called for: every flag that was given, but for those of up alone.
-func serveArgs(cmd *cobra.Command, args []string) []string {
-	argv := []string{cmd.Parent().Name(), "serve"}
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name == waitFlag || f.Name == anywayFlag {
-			return
-		}
-		values := []string{f.Value.String()}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
-		}
-		for _, v := range values {
-			argv = append(argv, "--"+f.Name+"="+v)
-		}
-	})
-	return append(append(argv, "--"), args...)
-}
-
-// The flags that lab up has and lab serve has not.
-const (
-	waitFlag   = "wait"
-	anywayFlag = "anyway"
-)
-
-// refused is the error of a deployment that check finds AWS to refuse, so that
-// nothing is shown running which does not run there; nil for any other.
-func refused(t *topology.Topology) error {
-	findings, err := check.Run(t, check.Options{})
-	if err != nil {
-		return err
-	}
-	list := check.Refusals(findings)
-	if len(list) == 0 {
-		return nil
-	}
-	more := ""
-	if n := len(list) - 1; n > 0 {
-		more = fmt.Sprintf(" (and %d more)", n)
-	}
-	return fail.Newf(fail.Usage, "mend what hoplab check names, or run it all the same with --anyway",
-		"%s does not run in AWS: %s: %s%s", t.Name, list[0].Rule, list[0].Message, more)
-}
-
 func newLabStatus(s streams, f *labFlags) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
@@ -299,56 +193,6 @@ func newLabStatus(s streams, f *labFlags) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
-	return cmd
-}
-
-func newLabCurl(s streams, f *labFlags) *cobra.Command {
-	var (
-		from    string
-		lookup  string
-		timeout time.Duration
-		include bool
-		format  string
-	)
-	cmd := &cobra.Command{
-		Use:   "curl URL",
-		Short: "Make one GET request as a caller of the lab, and print what curl would",
-		Long: `Make one GET request as a caller inside the lab. Names, rules and ports are what
-that caller has: a Service Connect client resolves endpoint names, everybody
-else does not. The exit code is curl's own.`,
-		Example: `  hoplab lab curl --from client-service http://app.sample-namespace:80
-  hoplab lab curl -i http://internal-alb/        # as a host of the VPC without Service Connect`,
-		Args: exactly(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if err := oneOf("format", format, "text", "json"); err != nil {
-				return err
-			}
-			if err := oneOf("lookup", lookup, "all", string(call.LookupFirst), string(call.LookupDNS)); err != nil {
-				return err
-			}
-			caller, err := f.caller(from)
-			if err != nil {
-				return err
-			}
-			if lookup != "all" {
-				caller.Lookup = call.Lookup(lookup)
-			}
-			var o call.Observation
-			if err := f.call(labctl.Request{Op: labctl.OpCurl, Caller: caller, URL: args[0], Timeout: timeout}, &o); err != nil {
-				return err
-			}
-			if format == "json" {
-				return errors.Join(writeJSON(s, o), answer(fail.Code(o.Exit)))
-			}
-			return printObservation(s, o, include)
-		},
-	}
-	fl := cmd.Flags()
-	fl.StringVar(&from, "from", "", "the calling service or instance, by name or id; without it a host of the VPC without Service Connect")
-	fl.StringVar(&lookup, "lookup", "all", "how the caller looks the host up: all addresses as curl does, first (and no other), or dns (the VPC's resolver only)")
-	fl.DurationVarP(&timeout, "max-time", "m", 0, "give up after this time")
-	fl.BoolVarP(&include, "include", "i", false, "print the response's status and headers too")
-	fl.StringVar(&format, "format", "text", "text or json")
 	return cmd
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hoplab/hoplab/internal/change"
-	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
 	"github.com/hoplab/hoplab/internal/page/live"
@@ -41,8 +40,8 @@ the same while the lab goes down and one of that name comes up again.`,
 		Example: "  hoplab lab page",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if port < 0 || port > 65535 {
-				return fail.Newf(fail.Usage, "0 is any that is free", "--port %d: expected 0 to 65535", port)
+			if err := checkPort(port); err != nil {
+				return err
 			}
 			srv, err := live.New(cmd.Context(), runningLab{f, s})
 			if err != nil {

@@ -124,9 +124,8 @@ func newLabServe(s streams, f *labFlags) *cobra.Command {
 		Short:       "Own a lab; started by lab up",
 		Hidden:      true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			// The fabric may need this program to run elsewhere.
-			if code, done, err := lab.Enter(f.fabric); done || err != nil {
-				return errors.Join(err, answer(fail.Code(code)))
+			if elsewhere, err := runElsewhere(f.fabric); elsewhere {
+				return err
 			}
 			p, err := labctl.At(f.name)
 			if err != nil {

@@ -20,14 +20,17 @@ import (
 	"github.com/hoplab/hoplab/internal/printable"
 )
 
+// learnFlags say which lesson is taken, and how.
+type learnFlags struct {
+	lab    labFlags // of which only the fabric and the agents are asked for
+	choice int
+	format string
+	onPage bool
+	port   int
+}
+
 func newLearn(s streams) *cobra.Command {
-	var (
-		choice int
-		f      labFlags // of which only the fabric and the agents are asked for
-		format string
-		onPage bool
-		port   int
-	)
+	var f learnFlags
 	cmd := &cobra.Command{
 		Annotations: map[string]string{cleansUp: "yes"},
 		Use:         "learn [LESSON]",
@@ -48,87 +51,95 @@ The exit code is 4 when the run did not show what is documented.`,
   hoplab learn slow-app --agent envoy   # in real time: two minutes`,
 		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("format", format, "text", "json"); err != nil {
+			if err := f.check(cmd, args); err != nil {
 				return err
 			}
-			if cmd.Flags().Changed("port") && !onPage || onPage && (len(args) > 0 || cmd.Flags().Changed("answer") || format != "text") {
-				return fail.Newf(fail.Usage, "lessons and answers are chosen on the page", "--page serves all lessons; expected no more than --port beside it")
+			switch {
+			case f.onPage:
+				return f.page(cmd, s)
+			case len(args) == 0:
+				return listLessons(s, f.format)
 			}
-			if len(args) == 0 && !onPage {
-				if cmd.Flags().Changed("answer") {
-					return fail.Newf(fail.Usage, "name a lesson", "--answer needs a lesson")
-				}
-				return listLessons(s, format)
-			}
-			if err := oneOf("fabric", f.fabric, plan.FabricLoopback, plan.FabricNetns); err != nil {
-				return err
-			}
-			if err := f.checkAgent(); err != nil {
-				return err
-			}
-			var l learn.Lesson
-			var err error
-			if !onPage {
-				if l, err = lesson(args[0]); err != nil {
-					return err
-				}
-			}
-			// The fabric may need this program to run elsewhere.
-			if code, done, err := lab.Enter(f.fabric); done || err != nil {
-				return errors.Join(err, answer(fail.Code(code)))
-			}
-			if onPage {
-				return lessonsPage(cmd, s, &f, port)
-			}
-			ask, err := asker(s, &l, choice, cmd.Flags().Changed("answer"), format)
-			if err != nil {
-				return err
-			}
-			o, err := lessonOptions(cmd, s, &f)
-			if err != nil {
-				return err
-			}
-			o.Ask = ask
-			if format == "text" {
-				o.Out, o.Text = s.out, renderOptions(s)
-			}
-			r, err := learn.Run(cmd.Context(), l, o)
-			if err != nil {
-				return err
-			}
-			if format == "json" {
-				err = writeJSON(s, r)
-			} else {
-				err = afterLesson(s, l.ID)
-			}
-			if err == nil && len(r.Differs) > 0 {
-				err = answer(fail.Refused)
-			}
-			return err
+			return f.take(cmd, s, args[0])
 		},
 	}
 	fl := cmd.Flags()
-	fl.IntVar(&choice, "answer", 0, "your prediction, without being asked")
-	fl.StringVar(&f.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
-	fl.StringVar(&f.agent, "agent", lab.AgentLab, "what runs as the agents: lab (its own) or envoy (a real one, in real time)")
-	registerEnvoy(cmd, &f.envoy)
-	fl.BoolVar(&onPage, "page", false, "serve the lessons, and the situations, as a page in a browser until Ctrl-C")
-	fl.IntVar(&port, "port", 0, "the port of --page; 0 for any that is free")
-	fl.StringVar(&format, "format", "text", "text or json")
+	fl.IntVar(&f.choice, "answer", 0, "your prediction, without being asked")
+	fl.StringVar(&f.lab.fabric, "fabric", "loopback", "the network under the lab: loopback or netns")
+	fl.StringVar(&f.lab.agent, "agent", lab.AgentLab, "what runs as the agents: lab (its own) or envoy (a real one, in real time)")
+	registerEnvoy(cmd, &f.lab.envoy)
+	fl.BoolVar(&f.onPage, "page", false, "serve the lessons, and the situations, as a page in a browser until Ctrl-C")
+	fl.IntVar(&f.port, "port", 0, "the port of --page; 0 for any that is free")
+	fl.StringVar(&f.format, "format", "text", "text or json")
 	return cmd
 }
 
-// lessonsPage serves the lessons until Ctrl-C.
-func lessonsPage(cmd *cobra.Command, s streams, f *labFlags, port int) error {
-	if port < 0 || port > 65535 {
-		return fail.Newf(fail.Usage, "0 is any that is free", "--port %d: expected 0 to 65535", port)
+// check refuses flags and arguments that do not go together.
+func (f *learnFlags) check(cmd *cobra.Command, args []string) error {
+	set := cmd.Flags().Changed
+	if err := oneOf("format", f.format, "text", "json"); err != nil {
+		return err
 	}
-	o, err := lessonOptions(cmd, s, f)
+	if set("port") && !f.onPage || f.onPage && (len(args) > 0 || set("answer") || f.format != "text") {
+		return fail.Newf(fail.Usage, "lessons and answers are chosen on the page", "--page serves all lessons; expected no more than --port beside it")
+	}
+	if len(args) == 0 && set("answer") {
+		return fail.Newf(fail.Usage, "name a lesson", "--answer needs a lesson")
+	}
+	if err := oneOf("fabric", f.lab.fabric, plan.FabricLoopback, plan.FabricNetns); err != nil {
+		return err
+	}
+	return errors.Join(f.lab.checkAgent(), checkPort(f.port))
+}
+
+// take runs one lesson, and answers with Refused when it did not show what is
+// documented.
+func (f *learnFlags) take(cmd *cobra.Command, s streams, id string) error {
+	l, err := lesson(id)
+	if err != nil {
+		return err
+	}
+	if elsewhere, err := runElsewhere(f.lab.fabric); elsewhere {
+		return err
+	}
+	ask, err := asker(s, &l, f.choice, cmd.Flags().Changed("answer"), f.format)
+	if err != nil {
+		return err
+	}
+	o, err := lessonOptions(cmd, s, &f.lab)
+	if err != nil {
+		return err
+	}
+	o.Ask = ask
+	if f.format == "text" {
+		o.Out, o.Text = s.out, renderOptions(s)
+	}
+	r, err := learn.Run(cmd.Context(), l, o)
+	if err != nil {
+		return err
+	}
+	if f.format == "json" {
+		err = writeJSON(s, r)
+	} else {
+		err = afterLesson(s, l.ID)
+	}
+	if err == nil && len(r.Differs) > 0 {
+		err = answer(fail.Refused)
+	}
+	return err
+}
+
+// page serves the lessons until Ctrl-C.
+func (f *learnFlags) page(cmd *cobra.Command, s streams) error {
+	if elsewhere, err := runElsewhere(f.lab.fabric); elsewhere {
+		return err
+	}
+	o, err := lessonOptions(cmd, s, &f.lab)
 	if err != nil {
 		return err
 	}
 	var said error
-	err = lessons.New(o).Serve(cmd.Context(), strconv.Itoa(port), func(url string) { said = say(s, "%s", url) })
+	err = lessons.New(o).Serve(cmd.Context(), strconv.Itoa(f.port), func(url string) { said = say(s, "%s", url) })
 	return errors.Join(said, err)
 }
 

@@ -7,7 +7,9 @@ import (
 	"os"
 
 	"github.com/hoplab/hoplab/internal/carried"
+	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/k6"
+	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/repo"
 	"github.com/hoplab/hoplab/internal/source/synth"
 )
@@ -47,6 +49,14 @@ func loadGenerator(ctx context.Context, path string, progress io.Writer) (k6.Bin
 		return k6.Check(ctx, path)
 	}
 	return k6.Install(ctx, readVersion().Hoplab, progress)
+}
+
+// runElsewhere runs this program again where the fabric needs it to run, if that
+// is elsewhere: then err is how it ended there, and nothing is left to do here.
+// Where it cannot, elsewhere is true as well.
+func runElsewhere(fabric string) (elsewhere bool, err error) {
+	code, done, err := lab.Enter(fabric)
+	return done || err != nil, errors.Join(err, answer(fail.Code(code)))
 }
 
 // ownTemplates returns the cloud assembly of this repository's own stacks with

@@ -5,29 +5,20 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/hoplab/hoplab/internal/analysis"
 	"github.com/hoplab/hoplab/internal/experiment"
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/k6"
-	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/quiet"
 	"github.com/hoplab/hoplab/internal/run"
-	"github.com/hoplab/hoplab/internal/source"
-	"github.com/hoplab/hoplab/internal/source/synth"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -130,8 +121,8 @@ func (f *runFlags) run(cmd *cobra.Command, s streams) error {
 	if p.Target == plan.TargetAWS {
 		return runAWS(cmd, s, f, p)
 	}
-	if code, done, err := lab.Enter(p.Fabric); done || err != nil {
-		return errors.Join(err, answer(fail.Code(code)))
+	if elsewhere, err := runElsewhere(p.Fabric); elsewhere {
+		return err
 	}
 	out, name, err := f.directory()
 	if err != nil {
@@ -176,68 +167,6 @@ func (f *runFlags) directory() (out, name string, err error) {
 		name = filepath.Base(filepath.Clean(out))
 	}
 	return out, name, run.Free(out)
-}
-
-// resumeRun finishes a broken run: its plan, its directory, the same deployment.
-func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
-	var also []string
-	cmd.Flags().Visit(func(fl *pflag.Flag) {
-		switch fl.Name {
-		case "resume", "k6", "envoy", "format", "assembly", "yes", "restart-app", "account":
-		default:
-			also = append(also, "--"+fl.Name)
-		}
-	})
-	if len(also) > 0 {
-		return fail.Newf(fail.Usage, "leave "+strings.Join(also, ", ")+" out", "--resume takes the plan of the run as it stands")
-	}
-	dir, err := run.Open(f.resume)
-	if err != nil {
-		return err
-	}
-	p := dir.Plan
-	p.Arms = slices.Clone(p.Arms) // deployment describes them again; the run's plan stays as it is
-	switch p.Target {
-	case plan.TargetAWS:
-		return resumeAWS(cmd.Context(), s, f, dir)
-	case plan.TargetEndpoints:
-		return resumeEndpoints(cmd.Context(), s, f, dir)
-	}
-	if dir.Left() == 0 {
-		printable.Fprintf(s.err, "%s is complete; this renders it again\n", dir.Path)
-		return f.show(s, dir)
-	}
-	if code, done, err := lab.Enter(p.Fabric); done || err != nil {
-		return errors.Join(err, answer(fail.Code(code)))
-	}
-	unlock, err := dir.Lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	deployed, err := f.deployment(cmd.Context(), s, &p)
-	if err != nil {
-		return err
-	}
-	if p.Topology != dir.Plan.Topology {
-		return fail.Newf(fail.Usage, "give the templates of that run with --assembly, or start a new run",
-			"the templates changed since that run: topology %s, expected %s", p.Topology, dir.Plan.Topology)
-	}
-	tools, err := f.tools(cmd.Context(), s, func(ctx context.Context, s streams) (string, error) {
-		return f.sameEnvoy(ctx, s, dir)
-	})
-	if err != nil {
-		return err
-	}
-	if tools.k6.Build != dir.Env.K6 {
-		return fail.Newf(fail.Usage, "start a new run, or use the build of that run with --k6",
-			"the load generator changed since that run: %s, expected %s", tools.k6.Build, dir.Env.K6)
-	}
-	inject, err := parseInjections(dir.Env.Inject)
-	if err != nil {
-		return err
-	}
-	return f.carryOut(cmd.Context(), s, dir, deployed.topology, tools, inject)
 }
 
 // carryOut runs the experiment and renders whatever it left.
@@ -312,81 +241,6 @@ func (f *runFlags) broken(ctx context.Context, s streams, dir *run.Dir, cause er
 		code = c
 	}
 	return fail.Newf(code, again, "the run in %s is partial: %w", dir.Path, cause)
-}
-
-// deployed is what the lab runs, and where it was read from.
-type deployed struct {
-	topology *topology.Topology
-	source   string
-}
-
-// deployment reads the templates that the plan's arms need and notes their
-// digest in the plan.
-func (f *runFlags) deployment(ctx context.Context, s streams, p *plan.Plan) (deployed, error) {
-	if slices.Contains(f.assembly, "") {
-		return deployed{}, fail.Newf(fail.Usage, "leave it out for this repository's own templates", `--assembly "": expected a template or a cloud assembly`)
-	}
-	paths, from := made(f.assembly), "given: "+strings.Join(f.assembly, ", ")
-	if len(paths) == 0 {
-		a, err := ownTemplates(ctx, s.err)
-		if err != nil {
-			return deployed{}, err
-		}
-		paths, from = []string{a.Dir}, a.Source
-	}
-	t, err := source.Load(ctx, paths, source.Options{NoSynth: true})
-	if err != nil {
-		return deployed{}, err
-	}
-	if p.Topology, err = synth.Digest(paths); err != nil {
-		return deployed{}, err
-	}
-	if err := experiment.Vary(t, p); err != nil {
-		return deployed{}, err
-	}
-	return deployed{t, from}, experiment.Describe(t, p)
-}
-
-// made puts a CDK app's cdk.out in the app's place, so that what is read and
-// what the plan's digest is of are the same.
-func made(paths []string) []string {
-	var out []string
-	for _, p := range paths {
-		out = append(out, source.Made(p))
-	}
-	return out
-}
-
-// tools are the programs that a run starts beside hoplab itself.
-type tools struct {
-	k6    k6.Binary
-	app   []string // command line
-	envoy string   // path; empty for the lab's own agent
-}
-
-// tools finds, builds or fetches what the run starts, side by side: a first run
-// waits for the network and for the compiler at once. The first failure ends the
-// rest and is the error.
-func (f *runFlags) tools(ctx context.Context, s streams, envoy func(context.Context, streams) (string, error)) (t tools, err error) {
-	s.err = &sharedWriter{to: s.err}
-	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() (err error) { t.envoy, err = envoy(ctx, s); return err })
-	all.Go(func() (err error) { t.app, err = measuredApp(ctx, s.err); return err })
-	all.Go(func() (err error) { t.k6, err = loadGenerator(ctx, f.k6, s.err); return err })
-	err = all.Wait()
-	return t, err
-}
-
-// sharedWriter takes lines from several goroutines, a whole one at a time.
-type sharedWriter struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-func (w *sharedWriter) Write(line []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(line)
 }
 
 func hoplabBuild() string {
