@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -60,6 +61,10 @@ func (f *cloudFlags) registerCloud(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:0", "the endpoint's address, on loopback; port 0 for any that is free")
 }
 
+// regionName is the form of a region's name. What cloud env prints of it goes
+// through a shell.
+var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+
 func newCloudUp(s streams, f *cloudFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Annotations: map[string]string{cleansUp: "yes"},
@@ -79,6 +84,9 @@ IAM is not enforced.`,
 			}
 			if err := f.check(); err != nil {
 				return err
+			}
+			if !regionName.MatchString(f.region) {
+				return fail.Newf(fail.Usage, "", "--region %q: expected a region such as eu-west-1", f.region)
 			}
 			if err := f.findEnvoy(cmd, s); err != nil {
 				return err
