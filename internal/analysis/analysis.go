@@ -45,8 +45,9 @@ type study struct {
 
 // leftOut is a replicate that does not count.
 type leftOut struct {
-	index int
-	why   string
+	index   int
+	why     string
+	dropped float64 // share of its requests that the load generator left out, where that is why
 }
 
 // Options adjust an analysis. The zero value is usable.
@@ -128,7 +129,7 @@ func read(d *run.Dir) (*study, error) {
 			if why == "" {
 				why = "it did not finish"
 			}
-			s.missing = append(s.missing, leftOut{r.Index, why})
+			s.missing = append(s.missing, leftOut{index: r.Index, why: why})
 			continue
 		}
 		wg.Add(1)
@@ -175,7 +176,7 @@ func newStudy(p *plan.Plan) *study {
 func (s *study) take(r *replicate) {
 	s.merging.Lock()
 	defer s.merging.Unlock()
-	if s.unfit(r) == "" {
+	if s.unfit(r).why == "" {
 		s.merge(r)
 		s.anyFit = true
 	} else if s.anyFit {
@@ -208,8 +209,8 @@ func (s *study) sameExperiment() error {
 // now. When none does, all are used and nothing may be claimed.
 func (s *study) choose() {
 	for _, r := range s.all {
-		if why := s.unfit(r); why != "" {
-			s.missing = append(s.missing, leftOut{r.index, why})
+		if out := s.unfit(r); out.why != "" {
+			s.missing = append(s.missing, out)
 			continue
 		}
 		s.used = append(s.used, r)
@@ -255,24 +256,27 @@ func (s *study) lostPower() string {
 		n, planned, sees)
 }
 
-// unfit says why a complete replicate does not count, or "".
-func (s *study) unfit(r *replicate) string {
+// unfit says why a complete replicate does not count; why is "" when it does.
+func (s *study) unfit(r *replicate) leftOut {
+	out := leftOut{index: r.index}
 	counted := len(r.counted())
 	switch {
 	case !s.answered(r):
 		for i, a := range r.arms {
 			if r.n[i] == 0 {
-				return fmt.Sprintf("no request of `%s` was answered as planned (%s)", s.plan.Arms[i].Name, orNone(most(a.byStatus)))
+				out.why = fmt.Sprintf("no request of `%s` was answered as planned (%s)", s.plan.Arms[i].Name, orNone(most(a.byStatus)))
+				break
 			}
 		}
 	case r.trailer.Interrupted:
-		return "the load generator was told to stop before its end"
+		out.why = "the load generator was told to stop before its end"
 	case r.planned > 0 && float64(r.trailer.Dropped) > missingDrops*float64(r.planned):
-		return fmt.Sprintf("the load generator left out %.1f %% of its requests", 100*float64(r.trailer.Dropped)/float64(r.planned))
+		out.dropped = float64(r.trailer.Dropped) / float64(r.planned)
+		out.why = fmt.Sprintf("the load generator left out %.1f %% of its requests", 100*out.dropped)
 	case 2*counted < len(r.windows):
-		return fmt.Sprintf("only %d of its %d windows count", counted, len(r.windows))
+		out.why = fmt.Sprintf("only %d of its %d windows count", counted, len(r.windows))
 	}
-	return ""
+	return out
 }
 
 func orNone(s string) string {

@@ -90,12 +90,12 @@ func (s *study) cannotTell(l *line, about string) string {
 	head := fmt.Sprintf("At %s this run cannot tell%s: ", plan.QuantileName(l.Quantile), about)
 	u, step := units(l)
 	switch {
+	case s.forced != "" && s.plan.Design != plan.DesignArticle:
+		return head + "too little of it counts (see the warnings)."
 	case l.Level == 0:
 		return head + fmt.Sprintf("it saw %s, and its windows are too few for an interval.", us(l.EstimateUs))
 	case s.plan.Design == plan.DesignArticle:
 		return head + fmt.Sprintf("it saw %s, and arms that ran one after the other cannot separate the hop from drift.", u.With(u.Signed(l.EstimateUs, step)))
-	case s.forced != "":
-		return head + "too little of it counts (see the warnings)."
 	}
 	between := fmt.Sprintf("the difference lies between %s and %s", u.Signed(l.LowUs, step), u.With(u.Signed(l.HighUs, step)))
 	if l.LowUs > 0 || l.HighUs < 0 {

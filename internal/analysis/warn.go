@@ -111,9 +111,56 @@ func (s *study) warnReplicates(w *warnings) {
 	case n < fewReplicates && s.plan.Design != plan.DesignArticle:
 		w.add("few-replicates", "run", "Only %d replicates: the interval is wide and leans on their spread being normal; %d or more are better.", n, fewReplicates)
 	}
+	s.warnLeftOut(w)
+}
+
+// warnLeftOut says which replicates do not count and why, each reason once, and
+// what to do where the machine could not send the load.
+func (s *study) warnLeftOut(w *warnings) {
+	const dropped = "the load generator left out requests"
+	var reasons []string
+	of := map[string][]leftOut{}
 	for _, m := range s.missing {
-		w.add("replicate-left-out", "run", "Replicate %d does not count: %s.", m.index, m.why)
+		why := m.why
+		if m.dropped > 0 {
+			why = dropped
+		}
+		if of[why] == nil {
+			reasons = append(reasons, why)
+		}
+		of[why] = append(of[why], m)
 	}
+	for _, why := range reasons {
+		out := of[why]
+		if why == dropped {
+			why = droppedShares(out) + ". Something else kept the machine busy, or the rate is too high for it: run again when it is quiet, or with a lower --rate"
+		}
+		w.add("replicate-left-out", "run", "%s: %s.", doNotCount(out), why)
+	}
+}
+
+// doNotCount names the replicates of out, which is not empty.
+func doNotCount(out []leftOut) string {
+	if len(out) == 1 {
+		return fmt.Sprintf("Replicate %d does not count", out[0].index)
+	}
+	var names []string
+	for _, m := range out {
+		names = append(names, fmt.Sprint(m.index))
+	}
+	return fmt.Sprintf("Replicates %s and %s do not count", strings.Join(names[:len(names)-1], ", "), names[len(names)-1])
+}
+
+// droppedShares says which share of the requests the load generator left out.
+func droppedShares(out []leftOut) string {
+	if len(out) == 1 {
+		return out[0].why
+	}
+	low, high := out[0].dropped, out[0].dropped
+	for _, m := range out {
+		low, high = min(low, m.dropped), max(high, m.dropped)
+	}
+	return fmt.Sprintf("the load generator left out %.1f to %.1f %% of their requests", 100*low, 100*high)
 }
 
 func (s *study) warnLoad(w *warnings) {
