@@ -12,6 +12,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/reach/render"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
@@ -31,7 +32,7 @@ func TestGolden(t *testing.T) {
 	t.Chdir("testdata")
 	for _, in := range inputs {
 		t.Run(in.name, func(t *testing.T) {
-			top := read(t, in.path)
+			top := cfntest.Read(t, in.path)
 			fs := checkAll(t, top)
 			var b bytes.Buffer
 			out := func(suffix string, err error) {
@@ -55,7 +56,7 @@ func TestGolden(t *testing.T) {
 func TestTextKeepsItsWidth(t *testing.T) {
 	t.Chdir("testdata")
 	for _, in := range inputs {
-		fs := checkAll(t, read(t, in.path))
+		fs := checkAll(t, cfntest.Read(t, in.path))
 		for _, width := range []int{0, 80, 100, 200} {
 			limit := min(max(width, 80), 100)
 			var b bytes.Buffer
@@ -76,7 +77,7 @@ func TestTextKeepsItsWidth(t *testing.T) {
 
 func TestColour(t *testing.T) {
 	t.Chdir("testdata")
-	top := read(t, inputs[1].path)
+	top := cfntest.Read(t, inputs[1].path)
 	var plain, colour bytes.Buffer
 	if err := check.Text(&plain, checkAll(t, top), render.TextOptions{}); err != nil {
 		t.Fatal(err)
@@ -98,7 +99,7 @@ func TestColour(t *testing.T) {
 func TestSARIF(t *testing.T) {
 	t.Chdir("testdata")
 	for _, in := range inputs {
-		fs := checkAll(t, read(t, in.path))
+		fs := checkAll(t, cfntest.Read(t, in.path))
 		var b bytes.Buffer
 		if err := check.SARIF(&b, fs, check.SARIFOptions{Root: "../../.."}); err != nil {
 			t.Fatal(err)

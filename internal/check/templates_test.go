@@ -9,9 +9,8 @@ import (
 
 	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/source/terraform"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -20,20 +19,6 @@ const (
 	article = "../source/cfn/deployment/testdata/article"
 	shapes  = "../source/cfn/deployment/testdata/shapes"
 )
-
-// read builds the topology of templates.
-func read(t testing.TB, paths ...string) *topology.Topology {
-	t.Helper()
-	a, err := cfn.Load(paths, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return top
-}
 
 func checkAll(t testing.TB, top *topology.Topology) []check.Finding {
 	t.Helper()
@@ -60,7 +45,7 @@ func TestOurStacks(t *testing.T) {
 		}
 		t.Run(d.Name(), func(t *testing.T) {
 			var open, hops []string
-			for _, f := range checkAll(t, read(t, filepath.Join(stacks, d.Name()))) {
+			for _, f := range checkAll(t, cfntest.Read(t, filepath.Join(stacks, d.Name()))) {
 				switch {
 				case f.Rule == "needless-agent-hop":
 					hops = append(hops, f.Label)
@@ -105,7 +90,7 @@ func TestArticle(t *testing.T) {
 	} {
 		t.Run(tc.file, func(t *testing.T) {
 			got := map[string]check.Finding{}
-			for _, f := range checkAll(t, read(t, filepath.Join(article, tc.file+".template.json"))) {
+			for _, f := range checkAll(t, cfntest.Read(t, filepath.Join(article, tc.file+".template.json"))) {
 				got[f.Rule] = f
 				if _, ok := tc.want[f.Rule]; !ok && f.Severity == check.Error {
 					t.Errorf("error %s: %s", f.Rule, f.Message)
@@ -183,7 +168,7 @@ func TestShapes(t *testing.T) {
 		}
 		n++
 		t.Run(e.Name(), func(t *testing.T) {
-			top := read(t, templates(t, filepath.Join(shapes, e.Name()))...)
+			top := cfntest.Read(t, templates(t, filepath.Join(shapes, e.Name()))...)
 			r, err := reach.Predict(top, reach.Options{})
 			if err != nil {
 				t.Fatal(err)

@@ -8,8 +8,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -26,14 +25,7 @@ type system struct {
 
 func article(t *testing.T, variant string) *system {
 	t.Helper()
-	a, err := cfn.Load([]string{"../source/cfn/deployment/testdata/article/" + variant + ".template.json"}, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	top := cfntest.Read(t, "../source/cfn/deployment/testdata/article/"+variant+".template.json")
 	s := &system{Topology: top, tg: top.TargetGroups[0], alb: top.LoadBalancers[0]}
 	for _, v := range top.Services {
 		if len(v.LoadBalancers) > 0 {

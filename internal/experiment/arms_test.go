@@ -8,22 +8,13 @@ import (
 
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 func golden(t *testing.T, variant string) *topology.Topology {
 	t.Helper()
-	a, err := cfn.Load([]string{filepath.Join("..", "..", "stacks", "testdata", "golden", variant)}, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return top
+	return cfntest.Read(t, filepath.Join("..", "..", "stacks", "testdata", "golden", variant))
 }
 
 func routes(t *testing.T, top *topology.Topology) map[string]Route {

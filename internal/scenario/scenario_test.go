@@ -7,27 +7,12 @@ import (
 	"testing"
 
 	"github.com/hoplab/hoplab/internal/scenario"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
-	"github.com/hoplab/hoplab/internal/topology"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 )
-
-func read(t *testing.T, c *scenario.Config) *topology.Topology {
-	t.Helper()
-	a, err := cfn.Parse("scenario.json", c.Template(), cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return top
-}
 
 func TestDefaultLeavesNothingOpen(t *testing.T) {
 	c := scenario.Default()
-	top := read(t, &c)
+	top := cfntest.Parse(t, "scenario.json", c.Template())
 	for _, n := range top.Unknowns {
 		t.Errorf("unknown: %s: %s", n.Origin.ID, n.Text)
 	}
@@ -42,7 +27,7 @@ func TestRandomIsReproducibleAndReadable(t *testing.T) {
 		if !bytes.Equal(a.Template(), b.Template()) {
 			t.Fatalf("seed %d gives two different templates", seed)
 		}
-		read(t, &a)
+		cfntest.Parse(t, "scenario.json", a.Template())
 	}
 }
 

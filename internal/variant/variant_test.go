@@ -5,22 +5,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/topology"
 	"github.com/hoplab/hoplab/internal/variant"
 )
 
 func read(t *testing.T, text string) (*topology.Topology, map[string]topology.Origin) {
 	t.Helper()
-	a, err := cfn.Parse("t.yaml", []byte(text), cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	top := cfntest.Parse(t, "t.yaml", []byte(text))
 	of := map[string]topology.Origin{}
 	for _, g := range top.SecurityGroups {
 		of[string(g.ID)[2:]] = g.Origin

@@ -18,8 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/hoplab/hoplab/internal/lab/agent"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -30,14 +29,7 @@ import (
 // addresses stand for what a lab draws.
 func config(t *testing.T, variant string, client bool) (agent.Config, agent.Update, Addresses) {
 	t.Helper()
-	a, err := cfn.Load([]string{filepath.Join("../../../stacks/testdata/golden", variant)}, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	topo, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	topo := cfntest.Read(t, filepath.Join("../../../stacks/testdata/golden", variant))
 	at := Addresses{Outbound: addr("127.0.0.1:40001"), Admin: "/tmp/envoy_admin.sock"}
 	cfg := agent.Config{Task: "0123abcd", AccessLog: &agent.AccessLog{Format: "TEXT"}}
 	hosts := agent.Update{Hosts: map[string][]netip.AddrPort{}}

@@ -10,8 +10,6 @@ import (
 
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/test/golden"
 )
@@ -24,14 +22,7 @@ func many(t testing.TB, s cfntest.Fleet, maxPairs int) *reach.Predictor {
 
 func predictor(t testing.TB, text []byte, maxPairs int) *reach.Predictor {
 	t.Helper()
-	a, err := cfn.Parse("many.json", text, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	top := cfntest.Parse(t, "many.json", text)
 	p, err := reach.New(top, reach.Options{MaxPairs: maxPairs})
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 )
 
 // The lines that a flowchart of ours may consist of. A quoted string holds no
@@ -74,7 +75,7 @@ func TestMermaid(t *testing.T) {
 	for _, in := range inputs {
 		for _, all := range []bool{false, true} {
 			var b bytes.Buffer
-			if err := render.Mermaid(&b, slices.Values(report(t, read(t, in.path)).Predictions), all); err != nil {
+			if err := render.Mermaid(&b, slices.Values(report(t, cfntest.Read(t, in.path)).Predictions), all); err != nil {
 				t.Fatal(err)
 			}
 			parseMermaid(t, b.String())

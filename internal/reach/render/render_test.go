@@ -12,8 +12,7 @@ import (
 	"github.com/hoplab/hoplab/internal/reach"
 	"github.com/hoplab/hoplab/internal/reach/render"
 	"github.com/hoplab/hoplab/internal/reach/rollout"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/test/golden"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -21,20 +20,6 @@ import (
 //go:generate go test . -count=1 -update
 
 const article = "../../source/cfn/deployment/testdata/article/"
-
-// read builds the topology of templates.
-func read(t testing.TB, paths ...string) *topology.Topology {
-	t.Helper()
-	a, err := cfn.Load(paths, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return top
-}
 
 func report(t testing.TB, top *topology.Topology) *reach.Report {
 	t.Helper()
@@ -56,7 +41,7 @@ var inputs = []struct{ name, path string }{
 func TestGolden(t *testing.T) {
 	for _, in := range inputs {
 		t.Run(in.name, func(t *testing.T) {
-			top := read(t, in.path)
+			top := cfntest.Read(t, in.path)
 			r := report(t, top)
 			var b bytes.Buffer
 			out := func(suffix string, err error) {
@@ -79,7 +64,7 @@ func TestGolden(t *testing.T) {
 
 func TestTextKeepsItsWidth(t *testing.T) {
 	for _, in := range inputs {
-		top := read(t, in.path)
+		top := cfntest.Read(t, in.path)
 		for _, width := range []int{0, 80, 100, 200} {
 			limit := min(max(width, 80), 100)
 			var b bytes.Buffer
@@ -101,7 +86,7 @@ func TestTextKeepsItsWidth(t *testing.T) {
 }
 
 func TestJSONSaysEverything(t *testing.T) {
-	top := read(t, inputs[1].path)
+	top := cfntest.Read(t, inputs[1].path)
 	var b bytes.Buffer
 	r := report(t, top)
 	if err := render.ExplainJSON(&b, r, slices.Values(r.Predictions)); err != nil {
@@ -143,7 +128,7 @@ func TestJSONSaysEverything(t *testing.T) {
 // TestRollout: an update that succeeds and then breaks, and one that nobody notices.
 func TestRollout(t *testing.T) {
 	stack := func(variant string) *topology.Topology {
-		return read(t, "../../../stacks/testdata/golden/"+variant)
+		return cfntest.Read(t, "../../../stacks/testdata/golden/"+variant)
 	}
 	for name, to := range map[string]string{"no-egress": "no-egress", "override": "bypass"} {
 		timeline, err := rollout.Follow(stack("agent"), stack(to), reach.Options{})
@@ -175,7 +160,7 @@ func TestRollout(t *testing.T) {
 }
 
 func TestRolloutOfNothing(t *testing.T) {
-	top := read(t, "../../../stacks/testdata/golden/agent")
+	top := cfntest.Read(t, "../../../stacks/testdata/golden/agent")
 	timeline, err := rollout.Follow(top, top, reach.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -42,7 +40,7 @@ func TestAmong(t *testing.T) {
 	if err := os.WriteFile(path, now, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	before, after := read(t, golden), read(t, dir)
+	before, after := cfntest.Read(t, golden), cfntest.Read(t, dir)
 	if got, want := len(after.Services), len(before.Services)+*more; got != want {
 		t.Errorf("%d services, want %d", got, want)
 	}
@@ -59,17 +57,4 @@ func TestAmong(t *testing.T) {
 			t.Errorf("%s knows the names of %d of %d", s.ID, known, *more)
 		}
 	}
-}
-
-func read(t *testing.T, dir string) *topology.Topology {
-	t.Helper()
-	a, err := cfn.Load([]string{dir}, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return top
 }

@@ -9,8 +9,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/reach"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/test/differential"
 	"github.com/hoplab/hoplab/internal/test/labtest"
 	"github.com/hoplab/hoplab/internal/test/layer"
@@ -69,14 +68,7 @@ func TestListenerOrder(t *testing.T) {
 	}
 	rules := rule("Exact", 1, "/", "401") + rule("X", 2, "/x", "402") + rule("Deep", 5, "/shop/new/*", "403") + rule("Shop", 10, "/shop/*", "405") +
 		rule("Never", 20, "/shop/old/*", "406") + rule("All", 30, "/*", "")
-	a, err := cfn.Parse("orders.yaml", fmt.Appendf(nil, orders, rules), cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	top := cfntest.Parse(t, "orders.yaml", fmt.Appendf(nil, orders, rules))
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	rows, err := differential.Compare(ctx, top, differential.Options{

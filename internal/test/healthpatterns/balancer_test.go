@@ -10,8 +10,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/lab/alb"
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -32,14 +31,7 @@ func behind(t *testing.T, path string, env map[string]string) *system {
 func deployed(t *testing.T, path string, env map[string]string, keepUnhealthy bool) *system {
 	t.Helper()
 	t.Parallel()
-	a, err := cfn.Load([]string{"../../../stacks/testdata/golden/bypass"}, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	topo, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	topo := cfntest.Read(t, "../../../stacks/testdata/golden/bypass")
 	g := topo.TargetGroups[0]
 	g.Health = topology.HealthCheck{Path: topology.Known(path), IntervalSeconds: topology.Known(5), TimeoutSeconds: topology.Known(4),
 		UnhealthyThreshold: topology.Known(2)}

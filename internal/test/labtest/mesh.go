@@ -6,8 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
 	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -19,15 +17,7 @@ func Mesh(t testing.TB, m cfntest.Mesh) *topology.Topology {
 	if err := os.WriteFile(path, m.Template(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	a, err := cfn.Load([]string{path}, cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	topo, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return topo
+	return cfntest.Read(t, path)
 }
 
 // AllKnown makes every service know every other's names, as after a second

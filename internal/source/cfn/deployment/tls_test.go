@@ -4,8 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/source/cfn"
-	"github.com/hoplab/hoplab/internal/source/cfn/deployment"
+	"github.com/hoplab/hoplab/internal/test/cfntest"
 )
 
 // TestTLS: an endpoint has TLS when its entry has the object, whatever is in
@@ -35,14 +34,7 @@ Resources:
           - {PortName: p, DiscoveryName: secure, Tls: {IssuerCertificateAuthority: {AwsPcaAuthorityArn: !Ref Authority}}}
           - {PortName: p, DiscoveryName: open, Tls: !If [IsSecure, {IssuerCertificateAuthority: {AwsPcaAuthorityArn: !Ref Authority}}, !Ref "AWS::NoValue"]}
 `
-	a, err := cfn.Parse("tls.yaml", []byte(template), cfn.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	topo, err := deployment.FromTemplates(a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	topo := cfntest.Parse(t, "tls.yaml", []byte(template))
 	want := map[string]string{"plain": "absent", "secure": "true", "open": "unknown"}
 	for _, e := range topo.Services[0].Connect.Endpoints {
 		got := "absent"
