@@ -3,6 +3,7 @@ package planfile
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
@@ -172,24 +173,34 @@ func (r *reader) reserved() error {
 // staticPath drops the instance keys from a module address.
 func staticPath(address string) string {
 	var b strings.Builder
-	depth, quoted := 0, false
-	for i := 0; i < len(address); i++ {
-		c := address[i]
-		switch {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[':
-			depth++
-		case c == ']':
-			depth--
-		case depth == 0:
-			b.WriteByte(c)
-		}
+	for _, c := range outsideKeys(address) {
+		b.WriteByte(c)
 	}
 	return b.String()
+}
+
+// outsideKeys yields the bytes of an address that are in no instance key, with
+// their places. A key may have brackets and quotes of its own.
+func outsideKeys(address string) iter.Seq2[int, byte] {
+	return func(yield func(int, byte) bool) {
+		depth, quoted := 0, false
+		for i := 0; i < len(address); i++ {
+			c := address[i]
+			switch {
+			case quoted && c == '\\':
+				i++
+			case c == '"':
+				quoted = !quoted
+			case quoted:
+			case c == '[':
+				depth++
+			case c == ']':
+				depth--
+			case depth == 0 && !yield(i, c):
+				return
+			}
+		}
+	}
 }
 
 // body reads the planned values of a resource.

@@ -303,25 +303,11 @@ func (f *follower) moduleInstances(static, call, index string) []string {
 
 // parentAddress drops the last module step of an instance address.
 func parentAddress(address string) string {
-	depth, quoted, cut := 0, false, -1
-	for i := 0; i < len(address); i++ {
-		c := address[i]
-		switch {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[':
-			depth++
-		case c == ']':
-			depth--
-		case c == '.' && depth == 0 && strings.HasPrefix(address[i:], ".module."):
+	cut := 0
+	for i, c := range outsideKeys(address) {
+		if c == '.' && strings.HasPrefix(address[i:], ".module.") {
 			cut = i
 		}
-	}
-	if cut < 0 {
-		return ""
 	}
 	return address[:cut]
 }

@@ -103,23 +103,7 @@ func scalar[T any](a Attr, name string, want cty.Type, kind string) topology.Opt
 
 // Strings returns the elements of a list or set of strings. A list that is
 // unknown as a whole is one unknown element; null elements are left out.
-func (b *Body) Strings(name string) []topology.Opt[string] {
-	a, ok := b.Attrs[name]
-	if !ok {
-		return nil
-	}
-	elems, why := elements(a, name)
-	if why != "" {
-		return []topology.Opt[string]{topology.Unknown[string](why)}
-	}
-	var out []topology.Opt[string]
-	for _, e := range elems {
-		if s := b.stringOf(a, name, e); !s.IsAbsent() {
-			out = append(out, s)
-		}
-	}
-	return out
-}
+func (b *Body) Strings(name string) []topology.Opt[string] { return b.each(name, b.stringOf) }
 
 // Ref returns the symbol that an attribute refers to, as the pair of address
 // and attribute joined by Symbol, or the literal string when it is written out.
@@ -132,7 +116,11 @@ func (b *Body) Ref(name string) topology.Opt[string] {
 }
 
 // Refs returns what the elements of a list attribute refer to, as Ref does.
-func (b *Body) Refs(name string) []topology.Opt[string] {
+func (b *Body) Refs(name string) []topology.Opt[string] { return b.each(name, b.refOf) }
+
+// each returns what of makes of the elements of a list attribute. A list that is
+// unknown as a whole is one unknown element; absent elements are left out.
+func (b *Body) each(name string, of func(a Attr, name string, v cty.Value) topology.Opt[string]) []topology.Opt[string] {
 	a, ok := b.Attrs[name]
 	if !ok {
 		return nil
@@ -143,8 +131,8 @@ func (b *Body) Refs(name string) []topology.Opt[string] {
 	}
 	var out []topology.Opt[string]
 	for _, e := range elems {
-		if r := b.refOf(a, name, e); !r.IsAbsent() {
-			out = append(out, r)
+		if v := of(a, name, e); !v.IsAbsent() {
+			out = append(out, v)
 		}
 	}
 	return out
