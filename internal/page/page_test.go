@@ -185,19 +185,8 @@ func written(t testing.TB, top *topology.Topology) string {
 // drive runs drive.mjs and returns what it found wrong.
 func drive(t *testing.T, pages []driven) []string {
 	t.Helper()
-	job := map[string]any{"browser": labtest.Driven(t), "pages": pages}
-	in, err := json.Marshal(job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "drive.mjs")
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("node drive.mjs: %v\n%s", err, out)
-	}
 	var found []string
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(labtest.Drive(t, "drive.mjs", map[string]any{"browser": labtest.Driven(t), "pages": pages})) {
 		var text string
 		if err := json.Unmarshal([]byte(line), &text); err != nil {
 			t.Fatalf("drive.mjs printed %q: %v", line, err)

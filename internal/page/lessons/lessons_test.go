@@ -1,13 +1,11 @@
 package lessons_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -150,17 +148,7 @@ func TestStrangers(t *testing.T) {
 // refuses, and a situation.
 func TestTakenByClicking(t *testing.T) {
 	layer.Full(t, "needs a browser, starts labs")
-	in, err := json.Marshal(map[string]string{"browser": labtest.Driven(t), "url": serve(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "drive.mjs")
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("node drive.mjs: %v\n%s", err, out)
-	}
-	if len(out) > 0 {
-		t.Errorf("%s", out)
+	if found := labtest.Drive(t, "drive.mjs", map[string]string{"browser": labtest.Driven(t), "url": serve(t)}); found != "" {
+		t.Error(found)
 	}
 }

@@ -1,11 +1,7 @@
 package live_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -138,18 +134,8 @@ func known(t *testing.T, name string) (situation.Situation, *topology.Topology) 
 // drive runs drive.mjs and reports what it found wrong.
 func drive(t *testing.T, job map[string]any) {
 	t.Helper()
-	in, err := json.Marshal(job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "node", "drive.mjs")
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("node drive.mjs: %v\n%s", err, out)
-	}
-	if len(out) > 0 {
-		t.Errorf("%s", out)
+	if found := labtest.Drive(t, "drive.mjs", job); found != "" {
+		t.Error(found)
 	}
 }
 

@@ -1,6 +1,8 @@
 package labtest
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,23 @@ func Browser(t testing.TB) string {
 	}
 	layer.Lacking(t, "no browser: the pages are looked at in Chromium; install chromium")
 	return ""
+}
+
+// Drive runs a script of the test's package with Node, hands it the job as JSON
+// and returns what it prints: what it found wrong.
+func Drive(t testing.TB, script string, job any) (found string) {
+	t.Helper()
+	in, err := json.Marshal(job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", script)
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("node %s: %v\n%s", script, err, out)
+	}
+	return string(out)
 }
 
 // Driven is Browser for a test that drives it with Playwright.
