@@ -11,7 +11,7 @@ import (
 	"github.com/hoplab/hoplab/internal/test/golden"
 )
 
-//go:generate go test . -run 'Golden|TestDocs' -count=1 -update
+//go:generate go test . -run 'Golden|TestDocs|TestJSONMatches' -count=1 -update
 
 const docs = "../../docs"
 

@@ -23,7 +23,7 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-//go:generate go test . -run TestGolden$ -count=1 -update
+//go:generate go test . -run 'TestGolden$|TestDynamic|TestMapped' -count=1 -update
 
 // config is what the lab tells the agent of a service in a golden assembly;
 // addresses stand for what a lab draws.

@@ -14,7 +14,7 @@ import (
 // FuzzFromTemplates builds topologies of mutated templates: no panic, every
 // unknown with a reason, and the same result each time. Run it for longer with
 //
-//	go test ./internal/topology -run '^$' -fuzz FuzzFromTemplates -fuzztime 5m -fuzzminimizetime 50x
+//	go test ./internal/source/cfn/deployment -run '^$' -fuzz FuzzFromTemplates -fuzztime 5m -fuzzminimizetime 50x
 func FuzzFromTemplates(f *testing.F) {
 	for _, pattern := range []string{"testdata/shapes/*.yaml", "testdata/shapes/*.json", "testdata/article/*.json",
 		"testdata/shapes/cdk-fargate-pattern/*.template.json"} {
