@@ -12,6 +12,7 @@ import (
 	"github.com/hoplab/hoplab/internal/lab"
 	"github.com/hoplab/hoplab/internal/labctl"
 	"github.com/hoplab/hoplab/internal/printable"
+	"github.com/hoplab/hoplab/internal/reach/render"
 )
 
 func newLabKill(s streams, f *labFlags) *cobra.Command {
@@ -119,7 +120,7 @@ func newLabScale(s streams, f *labFlags) *cobra.Command {
 			if err := f.call(labctl.Request{Op: labctl.OpScale, Service: c.Service, Count: n}, nil); err != nil {
 				return err
 			}
-			return say(s, "%s wants %d %s", args[0], n, tasks(n))
+			return say(s, "%s wants %s", args[0], render.Plural(n, "task"))
 		},
 	}
 }
@@ -189,13 +190,6 @@ func choose(names []string) string {
 		return "see hoplab lab status"
 	}
 	return "choose from " + strings.Join(names, ", ")
-}
-
-func tasks(n int) string {
-	if n == 1 {
-		return "task"
-	}
-	return "tasks"
 }
 
 func say(s streams, format string, args ...any) error {

@@ -1,10 +1,6 @@
 package page_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,19 +24,10 @@ func BenchmarkFirstMap(b *testing.B) {
 		file := written(b, c.top)
 		for _, width := range []int{1280, 390} {
 			b.Run(c.name+"/"+strconv.Itoa(width), func(b *testing.B) {
-				in, err := json.Marshal(map[string]any{"browser": labtest.Driven(b), "file": file, "times": b.N,
+				out := labtest.Drive(b, "first.mjs", map[string]any{"browser": labtest.Driven(b), "file": file, "times": b.N,
 					"view": map[string]any{"viewport": map[string]int{"width": width, "height": 900}}})
-				if err != nil {
-					b.Fatal(err)
-				}
-				cmd := exec.CommandContext(b.Context(), "node", "first.mjs")
-				cmd.Stdin, cmd.Stderr = bytes.NewReader(in), os.Stderr
-				out, err := cmd.Output()
-				if err != nil {
-					b.Fatal(err)
-				}
 				var took []float64
-				for _, word := range strings.Fields(string(out)) {
+				for _, word := range strings.Fields(out) {
 					ms, err := strconv.ParseFloat(word, 64)
 					if err != nil {
 						b.Fatal(err)

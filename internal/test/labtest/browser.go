@@ -25,8 +25,8 @@ func Browser(t testing.TB) string {
 }
 
 // Drive runs a script of the test's package with Node, hands it the job as JSON
-// and returns what it prints: what it found wrong.
-func Drive(t testing.TB, script string, job any) (found string) {
+// and returns what it prints.
+func Drive(t testing.TB, script string, job any) (printed string) {
 	t.Helper()
 	in, err := json.Marshal(job)
 	if err != nil {
