@@ -42,50 +42,18 @@ func Runs(a, b *run.Dir, budgets []plan.Budget) (*summary.Result, error) {
 		Plan: planOf(&p), Differences: []summary.Difference{}, NoiseFloorUs: map[string]float64{}, Warnings: []summary.Warning{}}}
 	sum := &out.Summary
 	sum.Plan.Hash = ""
-	refused := false
-	for _, side := range []struct {
-		label string
-		dir   *run.Dir
-		s     *study
-	}{{"A", a, sa}, {"B", b, sb}} {
-		state, err := side.dir.State()
-		if err != nil {
-			return nil, err
-		}
-		cs := side.s.contradictions(state.Refused)
-		for _, c := range cs {
-			c.Arm = side.label + ": " + c.Arm
-			sum.Contradictions = append(sum.Contradictions, c)
-		}
-		for _, arm := range side.s.armResults(len(cs) > 0) {
-			arm.Name = side.label + ": " + arm.Name
-			if arm.TwinOf != "" {
-				arm.TwinOf = side.label + ": " + arm.TwinOf
-			}
-			sum.Arms = append(sum.Arms, arm)
-		}
-		for i := range side.s.plan.Arms {
-			c := side.s.curve(i, side.label+": "+side.s.plan.Arms[i].Name)
-			out.Detail.Curves = append(out.Detail.Curves, c)
-		}
-		refused = refused || len(cs) > 0
-		for _, w := range side.s.runWarnings() {
-			w.Text = "In " + side.label + ": " + w.Text
-			sum.Warnings = append(sum.Warnings, w)
-		}
+	refusedA, err := addSide(out, "A", a, sa)
+	if err != nil {
+		return nil, err
+	}
+	refusedB, err := addSide(out, "B", b, sb)
+	if err != nil {
+		return nil, err
 	}
 	sum.Warnings = append(sum.Warnings, summary.Warning{Code: "separate-runs", About: "run",
 		Text: "Separate runs: drift between them cancels in a difference of differences, and not in the difference of one arm."})
-	if refused {
-		sum.Verdict, out.Detail.Curves = summary.Refused, nil
-		for i := range sum.Arms {
-			sum.Arms[i].Latency = summary.LatencyUs{}
-		}
-		total := map[string]int64{}
-		for _, arm := range sum.Arms {
-			total[arm.Name] = arm.Requests - arm.Failed
-		}
-		sum.Sentences = []string{refusal(&p, sum.Contradictions, total)}
+	if refusedA || refusedB {
+		refuse(out, &p)
 		return out, nil
 	}
 	s.used = append(append([]*replicate{}, sa.used...), sb.used...)
@@ -111,6 +79,49 @@ func Runs(a, b *run.Dir, budgets []plan.Budget) (*summary.Result, error) {
 	out.Detail.Method = "Each replicate gives one quantile per arm, and one difference; the two runs' replicates are compared unpaired, with Welch's t interval."
 	out.Detail.NotShown = []string{"What changed between the two runs beside the thing under test."}
 	return out, nil
+}
+
+// addSide adds what one run has to say by itself, under its label, and reports
+// whether its evidence contradicts its plan.
+func addSide(out *summary.Result, label string, dir *run.Dir, s *study) (refused bool, err error) {
+	state, err := dir.State()
+	if err != nil {
+		return false, err
+	}
+	sum := &out.Summary
+	label += ": "
+	cs := s.contradictions(state.Refused)
+	for _, c := range cs {
+		c.Arm = label + c.Arm
+		sum.Contradictions = append(sum.Contradictions, c)
+	}
+	for _, arm := range s.armResults(len(cs) > 0) {
+		arm.Name = label + arm.Name
+		if arm.TwinOf != "" {
+			arm.TwinOf = label + arm.TwinOf
+		}
+		sum.Arms = append(sum.Arms, arm)
+	}
+	for i, arm := range s.plan.Arms {
+		out.Detail.Curves = append(out.Detail.Curves, s.curve(i, label+arm.Name))
+	}
+	for _, w := range s.runWarnings() {
+		w.Text = "In " + label + w.Text
+		sum.Warnings = append(sum.Warnings, w)
+	}
+	return len(cs) > 0, nil
+}
+
+// refuse makes a comparison one that says its contradictions and no latency.
+func refuse(out *summary.Result, p *plan.Plan) {
+	sum := &out.Summary
+	sum.Verdict, out.Detail.Curves = summary.Refused, nil
+	total := map[string]int64{}
+	for i := range sum.Arms {
+		sum.Arms[i].Latency = summary.LatencyUs{}
+		total[sum.Arms[i].Name] = sum.Arms[i].Requests - sum.Arms[i].Failed
+	}
+	sum.Sentences = []string{refusal(p, sum.Contradictions, total)}
 }
 
 // unpaired makes the lines of a comparison of two runs and sets s.contrasts to
