@@ -32,7 +32,7 @@ func gridFor(reported []float64) []float64 {
 // point is the place of a quantile in the grid, or -1.
 func (s *study) point(q float64) int { return slices.Index(s.grid, q) }
 
-// value at a reported quantile is found through its place in the grid.
+// at is the place in the grid of a reported quantile.
 func (s *study) at(q int) int { return s.point(s.plan.Quantiles[q]) }
 
 // picture fills in what the pictures draw.

@@ -23,7 +23,7 @@ type armData struct {
 	failed   int64
 	unknown  int64 // requests of which nothing says whether they failed
 	byWhy    map[string]int64
-	mix      map[string]map[string]int64 // requests by value of each mixTag
+	mix      map[string]map[string]int64 // requests by value of each of mixTags
 	first    int64                       // Unix ms of the first and last request
 	last     int64
 	grid     int64 // the largest power of ten, in hist.Unit, of which all values are multiples

@@ -5,8 +5,7 @@
 // first.
 //
 // It works from the source alone, and better with live evidence that the
-// caller observed: the lab, AWS, or a shell in the task. It imports neither
-// the lab nor the command line; they hand it an Evidence value.
+// caller observed: AWS, or a shell in the task. FromLab observes a running lab.
 package diagnose
 
 import (

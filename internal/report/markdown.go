@@ -173,7 +173,6 @@ func (m *markdown) command(title, command string) {
 	}
 }
 
-// mdSpecial is what Markdown, HTML inside it, or a forge's mention and issue links read as more than text.
 // mdText escapes text so that it is shown as it is.
 func mdText(text string) string { return printable.Markdown(text) }
 

@@ -62,7 +62,7 @@ func (rec *Recording) Write(path string) (*run.Dir, error) {
 // restartS is how long a restart of everything takes, for drift to move on.
 const restartS = 5
 
-// Load is what the load generators of replicate i would have been told.
+// load is what the load generators of replicate i would have been told.
 func (rec *Recording) load(i, generator int) samplefile.Load {
 	p := rec.Plan
 	l := samplefile.Load{Schema: samplefile.LoadSchema, PlanHash: p.Hash(), Run: "simulated", Target: p.Target, Replicate: i, Seed: p.Seed,

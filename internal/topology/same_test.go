@@ -7,12 +7,12 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
-// TestSame: what two templates say alike is the same, whatever the lines it
-// stands on; anything else is not.
 func unknown(why, symbol string) topology.Opt[string] {
 	return topology.Symbolic[string](symbol, why)
 }
 
+// TestSame: what two templates say alike is the same, whatever the lines it
+// stands on; anything else is not.
 func TestSame(t *testing.T) {
 	make := func(change func(*topology.Service)) *topology.Service {
 		s := &topology.Service{Name: topology.Known("app"), Task: &topology.TaskDefinition{Containers: []topology.Container{{Name: "web",

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// page is the load balancer's own error page.
+// pageOf is the load balancer's own error page.
 func pageOf(title string) string {
 	return "<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n"
 }

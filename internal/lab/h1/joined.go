@@ -1,8 +1,7 @@
 package h1
 
 // numIDs bounds the IDs. The first ones are those of the constants; those of
-// the fields that matter to Envoy's grammar alone follow, in the order of
-// onlyEnvoy.
+// the fields that matter to Envoy's grammar alone follow.
 const numIDs = 128
 
 // FromEnvoys is the ID of the fields by which Envoys instruct each other. Who

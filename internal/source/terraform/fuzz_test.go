@@ -93,7 +93,7 @@ func seeds(f *testing.F, add func(path string, src []byte)) {
 	}
 }
 
-// check loads a path twice: it must answer in time, the same both times,
+// agree loads a path twice: it must answer in time, the same both times,
 // with an error for the user or a topology in which no symbol is left.
 func agree(t *testing.T, path string) {
 	t.Helper()

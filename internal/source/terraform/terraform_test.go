@@ -14,9 +14,9 @@ import (
 
 //go:generate go test . -run TestFixtures -count=1 -update
 
-// fixtures are read with the variables that they name, or as they stand.
-// Each is a directory of .tf files, or a plan, under testdata; the golden
-// file beside it carries the name of the case.
+// fixture is read with the variables that it names, or as it stands: a directory
+// of .tf files, or a plan, under testdata. The golden file beside it carries the
+// name of the case.
 type fixture struct {
 	Case     string
 	Path     string

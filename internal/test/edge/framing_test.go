@@ -147,7 +147,7 @@ func twoFramings(head string) string {
 // machine that is not stuck takes so long.
 const patience = 2 * time.Second
 
-// outcome sends an attempt and says in a word what came of it: the status, and
+// outcomeOf sends an attempt and says in a word what came of it: the status, and
 // whether the connection serves another request, if the answer does not say.
 func outcomeOf(addr, raw string) string {
 	conn, err := net.Dial("tcp", addr)

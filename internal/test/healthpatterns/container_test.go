@@ -59,7 +59,8 @@ func hangingProcessAsked(t *testing.T) {
 	agree(t, "hanging", check(t, "-healthcheck", a.url("/healthz")), status("tcp", a.address, a.url("/")), false, 0)
 }
 
-// Another address of this machine stands for the task's network interface.
+// loopbackOnly lets another address of this machine stand for the task's network
+// interface.
 func loopbackOnly(t *testing.T) {
 	a := startApp(t)
 	_, port, err := net.SplitHostPort(a.address)

@@ -11,7 +11,7 @@ func told(kind string, parts ...any) exchange {
 	return exchange{kind: kind, client: []any{"GET / HTTP/1.1\nHost: a\n\n"}, answers: []answer{parts}}
 }
 
-// answers are the exchanges whose answer is what is tried.
+// answersOfOrigins are the exchanges whose answer is what is tried.
 func answersOfOrigins() (out []exchange) {
 	add := func(xs ...exchange) { out = append(out, xs...) }
 	const body = "\nContent-Length: 2\n\nok"

@@ -19,7 +19,7 @@ const (
 
 var routes = []string{through, both}
 
-// place of an exchange in a fleet: an origin and an endpoint for each route.
+// station is the place of an exchange in a fleet: an origin and an endpoint for each route.
 type station struct {
 	addr   map[string]netip.AddrPort
 	origin map[string]*origin

@@ -301,7 +301,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		list(r.Header), len(b), err, list(r.Trailer))
 }
 
-// client speaks HTTP/2 with prior knowledge, or HTTP/1.1.
+// clientOf speaks HTTP/2 with prior knowledge, or HTTP/1.1.
 func clientOf(two bool) *http.Client {
 	tr := &http.Transport{Protocols: &http.Protocols{}, DisableCompression: true}
 	tr.Protocols.SetUnencryptedHTTP2(two)
