@@ -63,13 +63,18 @@ func runAWS(cmd *cobra.Command, s streams, f *runFlags, p plan.Plan) error {
 	if err := f.confirm(s, site, &p, p.Replicates); err != nil {
 		return err
 	}
-	env := run.Environment{Run: name, StartedUTC: time.Now().UTC().Format(time.RFC3339), Hoplab: hoplabBuild(), K6: "k6 " + k6.Version,
-		Go: quiet.Machine().Go, Source: "stacks deployed in " + placeOf(site), Command: repeatCommand(cmd, p.Seed), AWS: site.Facts()}
-	dir, err := run.Create(out, p, env)
+	dir, err := run.Create(out, p, taskEnvironment(name, "stacks deployed in "+placeOf(site), repeatCommand(cmd, p.Seed), site))
 	if err != nil {
 		return err
 	}
 	return f.carryOutAWS(ctx, s, dir, site)
+}
+
+// taskEnvironment is the environment of a run whose load comes from load tasks, of
+// which this machine knows what the site tells.
+func taskEnvironment(name, source, command string, site *awsrun.Site) run.Environment {
+	return run.Environment{Run: name, StartedUTC: time.Now().UTC().Format(time.RFC3339), Hoplab: hoplabBuild(), K6: "k6 " + k6.Version,
+		Go: quiet.Machine().Go, Source: source, Command: command, AWS: site.Facts()}
 }
 
 // placeOf is where a site is deployed.

@@ -193,9 +193,8 @@ func resumeEndpoints(ctx context.Context, s streams, f *runFlags, dir *run.Dir) 
 	if err != nil {
 		return err
 	}
-	if generator.Build != dir.Env.K6 {
-		return fail.Newf(fail.Usage, "start a new run, or use the build of that run with --k6",
-			"the load generator changed since that run: %s, expected %s", generator.Build, dir.Env.K6)
+	if err := sameGenerator(dir, generator); err != nil {
+		return err
 	}
 	return f.carryOutEndpoints(ctx, s, dir, generator)
 }

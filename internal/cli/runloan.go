@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,9 +14,7 @@ import (
 	"github.com/hoplab/hoplab/internal/awsrun/foreign"
 	"github.com/hoplab/hoplab/internal/endpoint"
 	"github.com/hoplab/hoplab/internal/fail"
-	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/plan"
-	"github.com/hoplab/hoplab/internal/quiet"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/loadtest/samplefile"
 )
@@ -95,10 +92,8 @@ func runFromTask(cmd *cobra.Command, s streams, f *runFlags, calls []foreign.Cal
 	if err := f.confirm(s, site, &p, p.Replicates); err != nil {
 		return err
 	}
-	env := run.Environment{Run: name, StartedUTC: time.Now().UTC().Format(time.RFC3339), Hoplab: hoplabBuild(), K6: "k6 " + k6.Version,
-		Go: quiet.Machine().Go, Source: "deployed in " + placeOf(site) + ": " + places(&p), Command: repeatCommand(cmd, p.Seed),
-		AWS: site.Facts()}
-	dir, err := run.Create(out, p, env)
+	source := "deployed in " + placeOf(site) + ": " + places(&p)
+	dir, err := run.Create(out, p, taskEnvironment(name, source, repeatCommand(cmd, p.Seed), site))
 	if err != nil {
 		return err
 	}

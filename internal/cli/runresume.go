@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hoplab/hoplab/internal/fail"
+	"github.com/hoplab/hoplab/internal/k6"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
 	"github.com/hoplab/hoplab/internal/run"
@@ -65,13 +66,22 @@ func (f *runFlags) resumeRun(cmd *cobra.Command, s streams) error {
 	if err != nil {
 		return err
 	}
-	if tools.k6.Build != dir.Env.K6 {
-		return fail.Newf(fail.Usage, "start a new run, or use the build of that run with --k6",
-			"the load generator changed since that run: %s, expected %s", tools.k6.Build, dir.Env.K6)
+	if err := sameGenerator(dir, tools.k6); err != nil {
+		return err
 	}
 	inject, err := parseInjections(dir.Env.Inject)
 	if err != nil {
 		return err
 	}
 	return f.carryOut(cmd.Context(), s, dir, deployed.topology, tools, inject)
+}
+
+// sameGenerator refuses to go on with another build of the load generator than
+// the run was begun with.
+func sameGenerator(dir *run.Dir, now k6.Binary) error {
+	if now.Build == dir.Env.K6 {
+		return nil
+	}
+	return fail.Newf(fail.Usage, "start a new run, or use the build of that run with --k6",
+		"the load generator changed since that run: %s, expected %s", now.Build, dir.Env.K6)
 }
