@@ -15,6 +15,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/plan"
 	"github.com/hoplab/hoplab/internal/printable"
+	"github.com/hoplab/hoplab/internal/quantity"
 	"github.com/hoplab/hoplab/internal/run"
 	"github.com/hoplab/hoplab/internal/sim"
 )
@@ -83,9 +84,11 @@ func machineLike(dir string, p *plan.Plan) (plan.Machine, error) {
 }
 
 func printPlan(s streams, p *plan.Plan, m plan.Machine) error {
-	printable.Fprintf(s.out, "%s, design %s: %d replicates of %g s after %g s of warm-up, windows of %g s\n", p.Profile, p.Design, p.Replicates, p.ReplicateS, p.WarmupS, p.WindowS)
-	printable.Fprintf(s.out, "%g requests/s over %d arms, %.0f measured requests in all; about %s\n\n",
-		p.RatePerS, len(p.Arms), p.Requests(), time.Duration((p.Seconds()+float64(p.Replicates)*restartS)*float64(time.Second)).Round(time.Second))
+	printable.Fprintf(s.out, "%s, design %s: %d replicates of %g s after %g s of warm-up, windows of %g s\n",
+		p.Profile, p.Design, p.Replicates, p.ReplicateS, p.WarmupS, p.WindowS)
+	took := time.Duration((p.Seconds() + float64(p.Replicates)*restartS) * float64(time.Second)).Round(time.Second)
+	printable.Fprintf(s.out, "%g requests/s over %d arms, %s measured requests in all; about %s\n\n",
+		p.RatePerS, len(p.Arms), quantity.Count(int64(p.Requests())), took)
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "arm\tshare\tpath")
 	for i, a := range p.Arms {
@@ -121,7 +124,8 @@ func printSight(s streams, p *plan.Plan, m plan.Machine) error {
 			if v.ByStarts {
 				limit = "more replicates narrow it, more requests do not"
 			}
-			printable.Fprintf(tw, "  %s\tinterval ± %s\tsees %s in four of five runs\t%s\n", name, micros(v.HalfWidthUs), micros(v.SmallestUs), limit)
+			printable.Fprintf(tw, "  %s\tinterval ± %s\tsees %s in four of five runs\t%s\n",
+				name, micros(v.HalfWidthUs), micros(v.SmallestUs), limit)
 		}
 	}
 	return tw.Flush()
