@@ -14,15 +14,18 @@ import (
 	"github.com/hoplab/hoplab/internal/report"
 )
 
+// compareFlags are what compare is asked for beside its files.
+type compareFlags struct {
+	o      compare.Options
+	sides  sideFlags
+	where  []string
+	skip   time.Duration
+	format string
+	page   string
+}
+
 func newCompare(s streams) *cobra.Command {
-	var (
-		o      compare.Options
-		format string
-		page   string
-		where  []string
-		skip   time.Duration
-		sides  sideFlags
-	)
+	var f compareFlags
 	cmd := &cobra.Command{
 		Use:   "compare A B | --a F… --b F… | --by TAG F…",
 		Short: "Compare result files that anybody made, access logs, or two runs: A − B",
@@ -42,64 +45,74 @@ if you vouch that nothing drifted.`,
   hoplab compare --by target_group alb.log.gz --agent-log agent.log
   hoplab compare runs/monday runs/friday`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("format", format, formats...); err != nil {
+			if err := f.read(cmd, args); err != nil {
 				return err
 			}
-			if cmd.Flags().Changed("level") && !(o.Level >= 0.5 && o.Level < 1) {
-				return fail.Newf(fail.Usage, "0.95 is 95 %", "--level %v: expected 0.5 or more, below 1", o.Level)
-			}
-			if skip < 0 {
-				return fail.Newf(fail.Usage, "e.g. --skip 30s", "--skip %v: expected a time of 0 or more", skip)
-			}
-			o.SkipS = skip.Seconds()
-			for _, text := range where {
-				f, err := compare.ParseFilter(text)
-				if err != nil {
-					return err
-				}
-				o.Where = append(o.Where, f)
-			}
-			if err := sides.deal(args, &o); err != nil {
-				return err
-			}
-			// What is kept is small beside what is read: collecting twice as often
-			// costs little, and memory is what a large file is feared for.
-			defer debug.SetGCPercent(debug.SetGCPercent(50))
-			result, err := compare.Run(o)
-			if err != nil {
-				return err
-			}
-			if page != "" {
-				var b bytes.Buffer
-				if err := report.HTML(&b, result); err != nil {
-					return err
-				}
-				if err := os.WriteFile(page, b.Bytes(), 0o644); err != nil {
-					return fail.Newf(fail.Environment, "choose another --html", "cannot write the page: %w", err)
-				}
-			}
-			return printResult(s, result, format)
+			return f.run(s)
 		},
 	}
 	fl := cmd.Flags()
-	sides.flags = fl
-	fl.Var(sideFlag{&sides, 0}, "a", "files of side A, each a replicate; more may follow as F…")
-	fl.Var(sideFlag{&sides, 1}, "b", "files of side B, which the others are compared with")
-	fl.StringVar(&o.By, "by", "", "the tag that names the arm of each request; several files are replicates, or the parts of one log")
-	fl.StringSliceVar(&o.Values, "values", nil, "values of --by in order; the last is what the others are compared with")
-	fl.StringVar(&o.Metric, "metric", compare.DefaultMetric,
+	f.sides.flags = fl
+	fl.Var(sideFlag{&f.sides, 0}, "a", "files of side A, each a replicate; more may follow as F…")
+	fl.Var(sideFlag{&f.sides, 1}, "b", "files of side B, which the others are compared with")
+	fl.StringVar(&f.o.By, "by", "", "the tag that names the arm of each request; several files are replicates, or the parts of one log")
+	fl.StringSliceVar(&f.o.Values, "values", nil, "values of --by in order; the last is what the others are compared with")
+	fl.StringVar(&f.o.Metric, "metric", compare.DefaultMetric,
 		"the metric to compare: of k6 a trend of times, of an ALB's log one of its times")
-	fl.StringArrayVar(&where, "where", nil, "keep only requests with tag=value, or tag!=value (may repeat)")
-	fl.DurationVar(&skip, "skip", 0, "leave out the beginning of each file, e.g. 30s of warm-up")
-	fl.BoolVar(&o.AssumeSteady, "assume-steady", false, "vouch that nothing drifted between separate runs; the report says so")
-	fl.StringArrayVar(&o.AgentLog, "agent-log", nil,
+	fl.StringArrayVar(&f.where, "where", nil, "keep only requests with tag=value, or tag!=value (may repeat)")
+	fl.DurationVar(&f.skip, "skip", 0, "leave out the beginning of each file, e.g. 30s of warm-up")
+	fl.BoolVar(&f.o.AssumeSteady, "assume-steady", false, "vouch that nothing drifted between separate runs; the report says so")
+	fl.StringArrayVar(&f.o.AgentLog, "agent-log", nil,
 		"access log of Service Connect agents that proves which requests of an ALB's log passed one (may repeat)")
-	fl.Float64Var(&o.Level, "level", 0, "confidence level (default 0.95)")
-	fl.StringArrayVar(&o.Budgets, "budget", nil,
+	fl.Float64Var(&f.o.Level, "level", 0, "confidence level (default 0.95)")
+	fl.StringArrayVar(&f.o.Budgets, "budget", nil,
 		"a limit on the difference: 'p99 <= +2ms', 'mean <= +200us' or 'above 5ms <= +0.5%' (may repeat)")
-	fl.StringVar(&format, "format", "text", "text, json, markdown or junit")
-	fl.StringVar(&page, "html", "", "write the page to this file too")
+	fl.StringVar(&f.format, "format", "text", "text, json, markdown or junit")
+	fl.StringVar(&f.page, "html", "", "write the page to this file too")
 	return cmd
+}
+
+// read checks the flags and fills in the options.
+func (f *compareFlags) read(cmd *cobra.Command, args []string) error {
+	if err := oneOf("format", f.format, formats...); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("level") && !(f.o.Level >= 0.5 && f.o.Level < 1) {
+		return fail.Newf(fail.Usage, "0.95 is 95 %", "--level %v: expected 0.5 or more, below 1", f.o.Level)
+	}
+	if f.skip < 0 {
+		return fail.Newf(fail.Usage, "e.g. --skip 30s", "--skip %v: expected a time of 0 or more", f.skip)
+	}
+	f.o.SkipS = f.skip.Seconds()
+	for _, text := range f.where {
+		filter, err := compare.ParseFilter(text)
+		if err != nil {
+			return err
+		}
+		f.o.Where = append(f.o.Where, filter)
+	}
+	return f.sides.deal(args, &f.o)
+}
+
+// run compares, writes the page if one is wanted, and prints the result.
+func (f *compareFlags) run(s streams) error {
+	// What is kept is small beside what is read: collecting twice as often
+	// costs little, and memory is what a large file is feared for.
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	result, err := compare.Run(f.o)
+	if err != nil {
+		return err
+	}
+	if f.page != "" {
+		var b bytes.Buffer
+		if err := report.HTML(&b, result); err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.page, b.Bytes(), 0o644); err != nil {
+			return fail.Newf(fail.Environment, "choose another --html", "cannot write the page: %w", err)
+		}
+	}
+	return printResult(s, result, f.format)
 }
 
 // sideFlags collects --a F… --b F…: a flag takes the file after it, and the
