@@ -20,16 +20,19 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
+// checkFlags are what check is asked for beside its paths.
+type checkFlags struct {
+	from     sourceFlags
+	format   string
+	failOn   string
+	suppress string
+	before   string
+	show     string
+	all      bool
+}
+
 func newCheck(s streams) *cobra.Command {
-	var (
-		from     sourceFlags
-		format   string
-		failOn   string
-		suppress string
-		before   string
-		show     string
-		all      bool
-	)
+	var f checkFlags
 	cmd := &cobra.Command{
 		Use:   "check [PATH...]",
 		Short: "Find what is wrong with a deployment, before it is deployed",
@@ -54,48 +57,50 @@ that hoplab checks.`,
   hoplab check . -c arms=both --fail-on warning
   hoplab check infra/ --var enable_alb_egress=true
   hoplab check cdk.out --before deployed/cdk.out`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(oneOf("format", format, "text", "json", "sarif", "markdown"),
-				oneOf("fail-on", failOn, "error", "warning"), oneOf("show", show, "note", "warning", "error")); err != nil {
-				return err
-			}
-			entries, err := suppressions(suppress, args)
-			if err != nil {
-				return err
-			}
-			t, err := from.load(cmd.Context(), s, args)
-			if err != nil {
-				return err
-			}
-			o := check.Options{Suppress: entries}
-			if before != "" {
-				if o.Before, err = from.loadBefore(cmd.Context(), s, before, t, args); err != nil {
-					return err
-				}
-			}
-			findings, err := check.Run(t, o)
-			if err != nil {
-				return err
-			}
-			if err := writeFindings(s, t, atLeast(findings, show), format, all); err != nil {
-				return err
-			}
-			if len(findings) == 0 && check.Nothing(t) {
-				return fail.Newf(fail.CannotTell, "give the templates or the module that declare it; what was not read is listed above",
-					"nothing to check was found in %s: hoplab looks for %s", t.Name, check.Looked)
-			}
-			return answer(findingsCode(findings, failOn))
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, s, args) },
 	}
-	from.register(cmd)
+	f.from.register(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&format, "format", "text", "text, json, sarif, or markdown (for a comment)")
-	fl.StringVar(&failOn, "fail-on", "error", "the severity that fails the check: error or warning")
-	fl.StringVar(&suppress, "suppress", "", "file of accepted findings (default "+check.SuppressFile+" beside the first PATH)")
-	fl.StringVar(&before, "before", "", "PATH of the source of what is deployed now, to check the change")
-	fl.StringVar(&show, "show", "note", "the least severity to print: note, warning or error")
-	fl.BoolVar(&all, "all", false, "show suppressed findings too")
+	fl.StringVar(&f.format, "format", "text", "text, json, sarif, or markdown (for a comment)")
+	fl.StringVar(&f.failOn, "fail-on", "error", "the severity that fails the check: error or warning")
+	fl.StringVar(&f.suppress, "suppress", "", "file of accepted findings (default "+check.SuppressFile+" beside the first PATH)")
+	fl.StringVar(&f.before, "before", "", "PATH of the source of what is deployed now, to check the change")
+	fl.StringVar(&f.show, "show", "note", "the least severity to print: note, warning or error")
+	fl.BoolVar(&f.all, "all", false, "show suppressed findings too")
 	return cmd
+}
+
+func (f *checkFlags) run(cmd *cobra.Command, s streams, args []string) error {
+	if err := errors.Join(oneOf("format", f.format, "text", "json", "sarif", "markdown"),
+		oneOf("fail-on", f.failOn, "error", "warning"), oneOf("show", f.show, "note", "warning", "error")); err != nil {
+		return err
+	}
+	entries, err := suppressions(f.suppress, args)
+	if err != nil {
+		return err
+	}
+	t, err := f.from.load(cmd.Context(), s, args)
+	if err != nil {
+		return err
+	}
+	o := check.Options{Suppress: entries}
+	if f.before != "" {
+		if o.Before, err = f.from.loadBefore(cmd.Context(), s, f.before, t, args); err != nil {
+			return err
+		}
+	}
+	findings, err := check.Run(t, o)
+	if err != nil {
+		return err
+	}
+	if err := writeFindings(s, t, atLeast(findings, f.show), f.format, f.all); err != nil {
+		return err
+	}
+	if len(findings) == 0 && check.Nothing(t) {
+		return fail.Newf(fail.CannotTell, "give the templates or the module that declare it; what was not read is listed above",
+			"nothing to check was found in %s: hoplab looks for %s", t.Name, check.Looked)
+	}
+	return answer(findingsCode(findings, f.failOn))
 }
 
 // atLeast leaves out findings below a severity; they count for nothing else.

@@ -18,15 +18,18 @@ import (
 // callerKinds are the callers without Service Connect that --caller accepts.
 var callerKinds = []reach.CallerKind{reach.CallerStandalone, reach.CallerLambda, reach.CallerCloudShell, reach.CallerWithoutAgent}
 
+// explainFlags are what explain is asked for beside its paths.
+type explainFlags struct {
+	from    sourceFlags
+	format  string
+	callers []string
+	want    reach.Selection
+	all     bool
+	before  string
+}
+
 func newExplain(s streams) *cobra.Command {
-	var (
-		from    sourceFlags
-		format  string
-		callers []string
-		want    reach.Selection
-		all     bool
-		before  string
-	)
+	var f explainFlags
 	cmd := &cobra.Command{
 		Use:   "explain [PATH...]",
 		Short: "Print the three ports of each service, and the predicted path of every caller",
@@ -53,59 +56,61 @@ are replaced, and what was removed goes last.
   hoplab explain cdk.out --before deployed/cdk.out
   hoplab explain cdk.out --caller run-task --format mermaid
   hoplab explain cdk.out --format html > map.html`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("format", format, "text", "json", "mermaid", "html"); err != nil {
-				return err
-			}
-			named, err := namedCallers(callers)
-			if err != nil {
-				return err
-			}
-			t, err := from.load(cmd.Context(), s, args)
-			if err != nil {
-				return err
-			}
-			if before != "" {
-				if format == "mermaid" || format == "html" || len(want.From)+len(want.To) > 0 || want.OnlyFailures {
-					return fail.Newf(fail.Usage, "leave them out", "--before explains an update as text or JSON, without --from, --to and --only-failures")
-				}
-				old, err := from.loadBefore(cmd.Context(), s, before, t, args)
-				if err != nil {
-					return err
-				}
-				return explainUpdate(s, old, t, reach.Options{Callers: named, MaxPairs: maxPairs}, format, all)
-			}
-			p, err := reach.New(t, reach.Options{Callers: named, MaxPairs: maxPairs})
-			if err != nil {
-				return err
-			}
-			paths, err := p.Select(p.All(), want)
-			if err != nil {
-				return err
-			}
-			switch format {
-			case "json":
-				return render.ExplainJSON(s.out, p.Outline(), paths)
-			case "mermaid":
-				return render.Mermaid(s.out, paths, all)
-			case "html":
-				return page.HTML(s.out, page.New(topology.NewIndex(t), p, paths))
-			}
-			o := renderOptions(s)
-			o.All = all
-			return render.Explain(s.out, outline(p, want), paths, o)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, s, args) },
 	}
-	from.register(cmd)
+	f.from.register(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&format, "format", "text", "text, json, mermaid or html")
-	fl.StringArrayVar(&callers, "caller", nil, "a caller without Service Connect, KIND[:NAME]; KIND is "+kindWords()+" (may repeat)")
-	fl.StringArrayVar(&want.From, "from", nil, "only the paths of this caller: a service, or a kind such as admitted (may repeat)")
-	fl.StringArrayVar(&want.To, "to", nil, "only the paths to this service, name or load balancer (may repeat)")
-	fl.BoolVar(&want.OnlyFailures, "only-failures", false, "only the paths that do not work, or may not")
-	fl.StringVar(&before, "before", "", "PATH of the source of what is deployed now, to explain the update")
-	fl.BoolVar(&all, "all", false, "show the paths that nobody is likely to use too")
+	fl.StringVar(&f.format, "format", "text", "text, json, mermaid or html")
+	fl.StringArrayVar(&f.callers, "caller", nil, "a caller without Service Connect, KIND[:NAME]; KIND is "+kindWords()+" (may repeat)")
+	fl.StringArrayVar(&f.want.From, "from", nil, "only the paths of this caller: a service, or a kind such as admitted (may repeat)")
+	fl.StringArrayVar(&f.want.To, "to", nil, "only the paths to this service, name or load balancer (may repeat)")
+	fl.BoolVar(&f.want.OnlyFailures, "only-failures", false, "only the paths that do not work, or may not")
+	fl.StringVar(&f.before, "before", "", "PATH of the source of what is deployed now, to explain the update")
+	fl.BoolVar(&f.all, "all", false, "show the paths that nobody is likely to use too")
 	return cmd
+}
+
+func (f *explainFlags) run(cmd *cobra.Command, s streams, args []string) error {
+	if err := oneOf("format", f.format, "text", "json", "mermaid", "html"); err != nil {
+		return err
+	}
+	named, err := namedCallers(f.callers)
+	if err != nil {
+		return err
+	}
+	t, err := f.from.load(cmd.Context(), s, args)
+	if err != nil {
+		return err
+	}
+	if f.before != "" {
+		if f.format == "mermaid" || f.format == "html" || len(f.want.From)+len(f.want.To) > 0 || f.want.OnlyFailures {
+			return fail.Newf(fail.Usage, "leave them out", "--before explains an update as text or JSON, without --from, --to and --only-failures")
+		}
+		old, err := f.from.loadBefore(cmd.Context(), s, f.before, t, args)
+		if err != nil {
+			return err
+		}
+		return explainUpdate(s, old, t, reach.Options{Callers: named, MaxPairs: maxPairs}, f.format, f.all)
+	}
+	p, err := reach.New(t, reach.Options{Callers: named, MaxPairs: maxPairs})
+	if err != nil {
+		return err
+	}
+	paths, err := p.Select(p.All(), f.want)
+	if err != nil {
+		return err
+	}
+	switch f.format {
+	case "json":
+		return render.ExplainJSON(s.out, p.Outline(), paths)
+	case "mermaid":
+		return render.Mermaid(s.out, paths, f.all)
+	case "html":
+		return page.HTML(s.out, page.New(topology.NewIndex(t), p, paths))
+	}
+	o := renderOptions(s)
+	o.All = f.all
+	return render.Explain(s.out, outline(p, f.want), paths, o)
 }
 
 // explainUpdate writes what callers see while old becomes t.
