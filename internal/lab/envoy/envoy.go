@@ -22,7 +22,6 @@ import (
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -182,32 +181,6 @@ func JSON(m proto.Message) ([]byte, error) {
 	}
 	b.WriteByte('\n')
 	return b.Bytes(), nil
-}
-
-// YAML writes a message as most Envoy configurations are written.
-func YAML(m proto.Message) ([]byte, error) {
-	raw, err := JSON(m)
-	if err != nil {
-		return nil, err
-	}
-	var n yaml.Node // JSON is YAML; the node keeps the order
-	if err := yaml.Unmarshal(raw, &n); err != nil {
-		return nil, err
-	}
-	block(&n)
-	var b bytes.Buffer
-	e := yaml.NewEncoder(&b)
-	e.SetIndent(2)
-	err = e.Encode(&n)
-	return b.Bytes(), err
-}
-
-// block sets block style on all nodes: YAML parses JSON in flow style.
-func block(n *yaml.Node) {
-	n.Style = 0
-	for _, c := range n.Content {
-		block(c)
-	}
 }
 
 // name makes an Envoy name of an endpoint's.

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"path/filepath"
@@ -101,11 +102,37 @@ func TestDynamic(t *testing.T) {
 
 func check(t *testing.T, file string, b *bootstrapv3.Bootstrap) {
 	t.Helper()
-	got, err := YAML(b)
+	got, err := inYAML(b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden.Check(t, filepath.Join("testdata", file+".yaml"), got)
+}
+
+// inYAML writes a message as most Envoy configurations are written.
+func inYAML(m proto.Message) ([]byte, error) {
+	raw, err := JSON(m)
+	if err != nil {
+		return nil, err
+	}
+	var n yaml.Node // JSON is YAML; the node keeps the order
+	if err := yaml.Unmarshal(raw, &n); err != nil {
+		return nil, err
+	}
+	block(&n)
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	err = e.Encode(&n)
+	return b.Bytes(), err
+}
+
+// block sets block style on all nodes: YAML parses JSON in flow style.
+func block(n *yaml.Node) {
+	n.Style = 0
+	for _, c := range n.Content {
+		block(c)
+	}
 }
 
 // aliases gives each client alias an address, as a fabric without redirects does.
@@ -246,7 +273,7 @@ func TestSameBothWays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y, err := YAML(b)
+	y, err := inYAML(b)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,7 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"time"
 
@@ -361,12 +359,3 @@ func (x *Exchange) Payloads() (request, response int64) {
 	}
 	return request, response
 }
-
-// eof maps the ways in which a peer ends a connection onto one.
-func eof(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-}
-
-// Ended reports whether err is an orderly end of the peer's side of the
-// connection, and not a reset or a timeout.
-func Ended(err error) bool { return eof(err) }

@@ -258,8 +258,8 @@ func TestErrors(t *testing.T) {
 			if !errors.As(o.err, &e) || e.Side != c.side || e.Phase != c.phase || e.Timeout != c.timeout {
 				t.Fatalf("got %+v (%v), want side %d, phase %d, timeout %v", e, o.err, c.side, c.phase, c.timeout)
 			}
-			if relay.Ended(o.err) != c.ended {
-				t.Errorf("%v: ended %v, want %v", o.err, relay.Ended(o.err), c.ended)
+			if ended := errors.Is(o.err, io.EOF) || errors.Is(o.err, io.ErrUnexpectedEOF); ended != c.ended {
+				t.Errorf("%v: ended %v, want %v", o.err, ended, c.ended)
 			}
 			if !c.leave {
 				if got, err := io.ReadAll(client); err != nil || !bytes.HasSuffix(got, []byte(c.gets)) {
