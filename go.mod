@@ -38,7 +38,7 @@ require (
 	github.com/zclconf/go-cty-yaml v1.2.0 // Terraform's YAML functions
 	go.yaml.in/yaml/v3 v3.0.4 // YAML with line numbers: templates, suppressions, manifests
 	golang.org/x/mod v0.41.0 // orders versions of Envoy; tests hold the form of go.mod
-	golang.org/x/net v0.62.0 // DNS messages of the lab's resolver
+	golang.org/x/net v0.62.0 // DNS messages of the lab's resolver; header blocks of its HTTP/2
 	golang.org/x/sync v0.24.0 // what a run needs is found, built and fetched side by side, and one failure ends the rest
 	golang.org/x/sys v0.49.0 // system calls: namespaces, CPU affinity
 	golang.org/x/term v0.47.0 // whether there is a terminal, and how wide

@@ -97,7 +97,7 @@ func (a *Agent) startIngress(in Ingress) (netip.AddrPort, error) {
 			if w.tcp != nil {
 				w.tcp.secure = ep.secure
 			} else {
-				w.route.scheme = "x-forwarded-proto: https\r\n"
+				w.route.scheme = secureScheme
 			}
 		}
 	}

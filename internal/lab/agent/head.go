@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hoplab/hoplab/internal/lab/h1"
+	"github.com/hoplab/hoplab/internal/lab/h2"
 	"github.com/hoplab/hoplab/internal/lab/relay"
 )
 
@@ -14,12 +15,19 @@ import (
 // Host first, connection fields gone, and its own fields at the end.
 // X-Forwarded-For is left as it came (use_remote_address is off). Fields that
 // ask to upgrade the connection stay where they are.
-func (r *route) requestHead(dst []byte, req *h1.Request, line *logLine) []byte {
-	dst = append(dst, req.Method...)
-	dst = append(dst, ' ')
-	dst = append(dst, req.Target...)
-	dst = append(dst, " HTTP/1.1\r\n"...)
-	dst = h1.AppendField(dst, "host", req.Host)
+func (r *route) requestHead(dst []byte, x *relay.Exchange, line *logLine) []byte {
+	req := &x.Req
+	appendField := appendLowerField
+	if r.http2 {
+		appendField = h1.AppendEscaped
+		dst = h2.AppendRequestLine(dst, req.Method, req.Target, req.Host, r.schemeOf(x))
+	} else {
+		dst = append(dst, req.Method...)
+		dst = append(dst, ' ')
+		dst = append(dst, req.Target...)
+		dst = append(dst, " HTTP/1.1\r\n"...)
+		dst = h1.AppendField(dst, "host", req.Host)
+	}
 	var proto, id bool
 	for i := range req.Fields {
 		f := &req.Fields[i]
@@ -41,6 +49,15 @@ func (r *route) requestHead(dst []byte, req *h1.Request, line *logLine) []byte {
 				}
 				continue
 			}
+		case h1.ContentLength:
+			if r.http2 {
+				dst = h2.AppendLength(dst, req.Method, req.Length, f.Value)
+				continue
+			}
+		case h1.Trailer:
+			if r.http2 && !req.Chunked { // or net/http would drop it
+				dst = append(dst, h1.Escape...)
+			}
 		case h1.XForwardedProto:
 			proto = true
 		case h1.XRequestID:
@@ -50,7 +67,7 @@ func (r *route) requestHead(dst []byte, req *h1.Request, line *logLine) []byte {
 				continue
 			}
 		}
-		dst = appendLowerField(dst, f)
+		dst = appendField(dst, f)
 	}
 	if !proto {
 		dst = append(dst, r.scheme...)
@@ -63,10 +80,30 @@ func (r *route) requestHead(dst []byte, req *h1.Request, line *logLine) []byte {
 	case req.Upgrade || req.Length >= 0:
 	case req.Chunked:
 		dst = append(dst, "transfer-encoding: chunked\r\n"...)
+	case r.http2:
+		dst = h2.AppendLength(dst, req.Method, -1, nil)
 	case !bodiless(req.Method):
 		dst = append(dst, "content-length: 0\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// schemeOf returns the :scheme of a request to an HTTP/2 upstream: the client's, if it
+// is one of HTTP's, else what X-Forwarded-Proto says, else the connection's.
+func (r *route) schemeOf(x *relay.Exchange) []byte {
+	said := x.Req.Scheme
+	if said == nil && x.OfStream() {
+		return []byte("http")
+	}
+	for _, s := range [][]byte{said, x.Req.Get(h1.XForwardedProto)} {
+		if s = bytes.ToLower(s); string(s) == "http" || string(s) == "https" {
+			return s
+		}
+	}
+	if r.scheme == secureScheme {
+		return []byte("https")
+	}
+	return []byte("http")
 }
 
 // bodiless reports whether a request without a body says nothing about it.
@@ -179,7 +216,11 @@ func (r *route) responseHead(dst []byte, x *relay.Exchange, f relay.Framing, kee
 				continue
 			}
 		}
-		dst = appendLowerField(dst, fd)
+		if x.OfStream() {
+			dst = h1.AppendEscaped(dst, fd)
+		} else {
+			dst = appendLowerField(dst, fd)
+		}
 	}
 	if complete && !timed {
 		dst = r.appendServiceTime(dst, served)

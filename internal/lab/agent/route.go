@@ -40,7 +40,13 @@ var (
 	// streamLimits are for what the HTTP/2 codecs have made HTTP/1.1 of.
 	streamLimits = h1.Limits{Head: maxHead, Fields: maxFields, Join: true}
 	// streamRequestLimits leave room for the fields that become the request line.
-	streamRequestLimits = h1.Limits{Head: maxHead, Fields: maxFields - 3, Join: true}
+	streamRequestLimits = h1.Limits{Head: maxHead, Fields: maxFields - 3, Join: true, Escaped: true}
+)
+
+// The values of route.scheme.
+const (
+	plainScheme  = "x-forwarded-proto: http\r\n"
+	secureScheme = "x-forwarded-proto: https\r\n"
 )
 
 // Envoy's listener_filters_timeout, delayed_close_timeout and drain_timeout.
@@ -57,7 +63,7 @@ const (
 func (a *Agent) newRoute(c *cluster, worker int, p Protocol, t Timeouts, s *stats, ingress bool) *route {
 	r := &route{
 		agent: a, cluster: c, protocol: p, worker: worker, stats: s, ingress: ingress,
-		scheme:     "x-forwarded-proto: http\r\n",
+		scheme:     plainScheme,
 		perRequest: a.clock.Real(t.PerRequest), idle: a.clock.Real(t.Idle),
 	}
 	if !ingress {
@@ -71,7 +77,7 @@ func (a *Agent) newRoute(c *cluster, worker int, p Protocol, t Timeouts, s *stat
 	ofStreams := streamRequestLimits
 	if !c.http2 {
 		ofStreams = limits // framed anew for the app, who need not understand trailers
-		ofStreams.AnyMethod, ofStreams.Fields = true, streamRequestLimits.Fields
+		ofStreams.AnyMethod, ofStreams.Escaped, ofStreams.Fields = true, true, streamRequestLimits.Fields
 	}
 	for server, lim := range map[*relay.Server]h1.Limits{&r.server: limits, &r.streams: ofStreams} {
 		server.Handler, server.Limits, server.Idle = r, lim, r.idle
@@ -173,18 +179,18 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 		}
 		return l.send(x, keep), l.status, 0
 	}
-	if reply != nil {
-		x.CloseLater()
-		return local(reply)
-	}
-	if x.Req.Expect100 {
+	if x.Req.Expect100 && reply != replyUnsafe { // even if what follows is a refusal
 		r.stats.codes[1].Add(1)
 		if x.Continue() != nil {
 			r.stats.answer(0, 0)
 			return false, 0, 0
 		}
 	}
-	x.Out = r.requestHead(x.Out[:0], &x.Req, line)
+	if reply != nil {
+		x.CloseLater()
+		return local(reply)
+	}
+	x.Out = r.requestHead(x.Out[:0], x, line)
 	r.agent.spin.Wait()
 	var tries attempt
 	defer r.endRetry(&tries)

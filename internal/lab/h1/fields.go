@@ -41,9 +41,24 @@ const (
 // The names of StreamLength and StreamError, and the value of the first for a
 // message that ended with its head and said no length.
 const (
-	StreamLengthName = "x-hoplab-stream-length"
-	StreamErrorName  = "x-hoplab-stream-error"
+	StreamLengthName = streamPrefix + "length"
+	StreamErrorName  = streamPrefix + "error"
+	streamPrefix     = "x-hoplab-stream-"
 	NoLength         = "none"
+)
+
+// Escape begins the names of fields that the HTTP/2 codecs and a hop hide from
+// net/http, which would change them: the field's own name follows, or one of the
+// four below for what HTTP/1.1 says elsewhere or cannot say. A field whose own name
+// begins so is hidden too.
+const Escape = "x-hoplab-as-"
+
+// What an escaped field of a request may stand for beside a field.
+const (
+	EscapedPath   = Escape + "path"   // the target
+	EscapedHost   = Escape + "host"   // the authority
+	EscapedScheme = Escape + "scheme" // :scheme, when it is not http
+	EscapedLength = Escape + "length" // NoLength: there is no Content-Length
 )
 
 var names = map[string]ID{

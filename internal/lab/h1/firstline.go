@@ -134,7 +134,7 @@ func (r *Request) splitTargetEnvoy() error {
 	if portOf(host) == -1 {
 		return bad("host %.60q in a URL", host)
 	}
-	r.Absolute, r.Host, r.Target = true, host, path
+	r.Absolute, r.Scheme, r.Host, r.Target = true, schemeOf(r.Target), host, path
 	return nil
 }
 
@@ -167,6 +167,9 @@ func portOf(host []byte) int {
 	}
 	return int(port)
 }
+
+// IsAuthority reports whether a host consists of what Envoy takes in one.
+func IsAuthority(host []byte) bool { return all(host, &isAuthority) }
 
 var isPrint, isLetter, isHostName, isIPv6, isAuthority [256]bool
 

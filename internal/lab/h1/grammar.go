@@ -35,6 +35,11 @@ func (c *Conn) readRequestEnvoy(req *Request, lim Limits) error {
 	if err := req.parseFieldsEnvoy(head, c.lines); err != nil {
 		return err
 	}
+	if lim.Escaped {
+		if err := req.unescape((*Head).noteEnvoy); err != nil {
+			return err
+		}
+	}
 	return req.settleEnvoy(lim)
 }
 

@@ -99,6 +99,9 @@ type Request struct {
 	Expect100 bool
 	// Absolute is set when the target came in absolute form.
 	Absolute bool
+	// Scheme is what the target says or, of a stream, its :scheme if it is not http;
+	// else nil.
+	Scheme []byte
 }
 
 // Response is a response head.
@@ -120,6 +123,8 @@ type Limits struct {
 	Join bool
 	// AnyMethod lets every method pass that is a token, as those of HTTP/2 are.
 	AnyMethod bool
+	// Escaped makes a reader take requests as the HTTP/2 codecs write them.
+	Escaped bool
 }
 
 // ParseError is a message that must be refused; Status says how.
@@ -155,6 +160,11 @@ func (c *Conn) ReadRequest(req *Request, lim Limits) error {
 	}
 	if err := req.parseFields(head, c.lines, lim); err != nil {
 		return err
+	}
+	if lim.Escaped {
+		if err := req.unescape((*Head).noteStrict); err != nil {
+			return err
+		}
 	}
 	if lim.Join {
 		req.join(&inlineInRequests)

@@ -71,7 +71,7 @@ func (r *Request) splitTarget() error {
 			return bad("request target %.60q is neither a path nor a URL", r.Target)
 		}
 	}
-	r.Absolute = true
+	r.Absolute, r.Scheme = true, schemeOf(r.Target)
 	i := bytes.IndexAny(rest, "/?")
 	switch {
 	case i < 0:
@@ -88,6 +88,9 @@ func (r *Request) splitTarget() error {
 }
 
 var slash = []byte("/")
+
+// schemeOf returns the scheme of a URL, which has one.
+func schemeOf(url []byte) []byte { return url[:bytes.IndexByte(url, ':')] }
 
 func version(p []byte) (minor int, ok bool) {
 	if len(p) != 8 || string(p[:7]) != "HTTP/1." || p[7] < '0' || p[7] > '9' {
@@ -138,7 +141,7 @@ func (h *Head) parseFields(head []byte, ends []int, lim Limits) error {
 			return err
 		}
 		h.Fields = append(h.Fields, f)
-		if err := h.note(f); err != nil {
+		if err := h.noteStrict(&h.Fields[len(h.Fields)-1]); err != nil {
 			return err
 		}
 	}
@@ -168,8 +171,8 @@ func trim(v []byte) []byte {
 	return v
 }
 
-// note records what a field says about framing and the connection.
-func (h *Head) note(f Field) error {
+// noteStrict records what a field says about framing and the connection.
+func (h *Head) noteStrict(f *Field) error {
 	switch f.ID {
 	case ContentLength:
 		n, ok := parseLength(f.Value)

@@ -38,6 +38,8 @@ type DownstreamCodec struct {
 	idle time.Duration
 	in   *memListener
 	srv  *http.Server
+	// envoy makes it read requests as an Envoy does; see AsEnvoy.
+	envoy bool
 
 	mu         sync.Mutex
 	transports map[net.Conn]*http.Transport // by HTTP/2 connection
@@ -62,7 +64,17 @@ func NewDownstreamCodec(take ConnHandler, idle time.Duration) *DownstreamCodec {
 
 // Serve serves a connection that speaks HTTP/2: with prior knowledge, or a
 // *tls.Conn whose handshake has settled on it.
-func (d *DownstreamCodec) Serve(c net.Conn) { d.in.give(c) }
+func (d *DownstreamCodec) Serve(c net.Conn) {
+	if d.envoy {
+		c = &edited{Conn: c, in: fromClient()}
+	}
+	d.in.give(c)
+}
+
+// AsEnvoy makes the codec take requests as an Envoy does, and hide from net/http what
+// that would change of them: the hop must read them with h1.Limits.Escaped. Call it
+// before the codec is used.
+func (d *DownstreamCodec) AsEnvoy() { d.envoy = true }
 
 // Close closes all HTTP/2 connections.
 func (d *DownstreamCodec) Close() {
@@ -109,7 +121,16 @@ func (d *DownstreamCodec) track(c net.Conn, s http.ConnState) {
 }
 
 func (d *DownstreamCodec) forward(w http.ResponseWriter, r *http.Request) {
-	forward(w, r, r.Context().Value(transportKey{}).(*http.Transport).RoundTrip, false)
+	trip := r.Context().Value(transportKey{}).(*http.Transport).RoundTrip
+	if d.envoy {
+		frameAsCame(r)
+		if r.Header.Get(h1.Escape+"expect") != "" {
+			trip = continuing(w, trip)
+		}
+	} else {
+		wantTrailers(r)
+	}
+	forward(w, r, trip, false)
 }
 
 // UpstreamCodec dials connections that speak HTTP/1.1 with the hop and HTTP/2
@@ -155,6 +176,7 @@ func (u *UpstreamCodec) forward(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
+	wantTrailers(r)
 	forward(w, r, cc.RoundTrip, u.explain)
 }
 
@@ -335,11 +357,22 @@ func (l *memListener) Addr() net.Addr { return &net.UnixAddr{Name: "in memory", 
 // quiet discards net/http's log: a lab breaks connections on purpose.
 var quiet = log.New(io.Discard, "", 0)
 
+// roundTrip carries out a request.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+// wantTrailers says so in a gRPC request that has come through a hop which has dropped
+// that with the other connection fields.
+func wantTrailers(r *http.Request) {
+	if IsGRPC(r.Header.Get("Content-Type")) {
+		r.Header.Set("Te", "trailers")
+	}
+}
+
 // forward sends r on and the response back, streaming both ways, with the
 // response's trailers and those of the request that its Trailer field
 // announces; net/http shows no others. An upstream that fails before its
 // response aborts the exchange.
-func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Request) (*http.Response, error), explain bool) {
+func forward(w http.ResponseWriter, r *http.Request, trip roundTrip, explain bool) {
 	out := r.Clone(r.Context())
 	out.RequestURI, out.URL.Scheme = "", "http"
 	if out.URL.Host = r.Host; out.URL.Host == "" {
@@ -358,10 +391,7 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 	for _, h := range []string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"} {
 		out.Header.Del(h)
 	}
-	if IsGRPC(out.Header.Get("Content-Type")) {
-		out.Header.Set("Te", "trailers") // the hop between has dropped it with the other connection fields
-	}
-	resp, err := roundTrip(out)
+	resp, err := trip(out)
 	if err != nil {
 		if text, _ := streamError(err); explain && text != "" {
 			w.Header().Set(h1.StreamErrorName, text)
@@ -376,6 +406,10 @@ func forward(w http.ResponseWriter, r *http.Request, roundTrip func(*http.Reques
 		switch k {
 		case "Connection", "Keep-Alive", "Transfer-Encoding":
 			continue
+		}
+		if own, hidden := strings.CutPrefix(strings.ToLower(k), h1.Escape); hidden && !explain {
+			k = http.CanonicalHeaderKey(own)
+			h.Del(k) // which net/http may have made of it
 		}
 		h[k] = v
 	}

@@ -3,6 +3,7 @@ package h2
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"slices"
@@ -55,17 +56,41 @@ const maxHead = 60 << 10
 // after UpstreamCodec.Explain. A connection without streams ends after idle (real
 // time; 0: never).
 func NewSessions(dial relay.Dialer, config *tls.Config, idle time.Duration) *Sessions {
-	s := &Sessions{codec: NewUpstreamCodec(dial, config), idle: idle}
+	s := &Sessions{codec: NewUpstreamCodec(dial, nil), idle: idle}
 	s.codec.Explain()
 	s.codec.tr.MaxResponseHeaderBytes = maxHead
 	connect := s.codec.tr.DialContext
 	s.codec.tr.DialContext = func(ctx context.Context, network, addr string) (c net.Conn, err error) {
+		c, err = connect(ctx, network, addr)
+		if err == nil && config != nil {
+			c, err = secure(ctx, c, config)
+		}
+		if err != nil {
+			return nil, err
+		}
 		h := ctx.Value(heardKey{}).(*heard)
-		h.Conn, err = connect(ctx, network, addr)
-		return h, err
+		h.Conn = c
+		return &edited{Conn: h, out: toUpstream()}, nil
 	}
 	return s
 }
+
+// secure puts TLS over a connection, for HTTP/2. It is not left to net/http: what is
+// edited is what TLS carries.
+func secure(ctx context.Context, c net.Conn, config *tls.Config) (net.Conn, error) {
+	t := tls.Client(c, config)
+	err := t.HandshakeContext(ctx)
+	if err == nil && t.ConnectionState().NegotiatedProtocol != "h2" {
+		err = errNoHTTP2
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+var errNoHTTP2 = errors.New("the upstream does not speak HTTP/2")
 
 // Open makes a connection within timeout (real time). next returns streams of it,
 // as many as the upstream can be thought to take before it has said how many, then

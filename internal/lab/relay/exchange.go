@@ -155,7 +155,7 @@ func (x *Exchange) OfStream() bool { return x.Down.InMemory() }
 func (x *Exchange) Tunnel(head []byte, idle time.Duration) {
 	x.broken, x.started = true, true
 	if x.heads != nil {
-		x.keep(responseOut, written(head))
+		x.keep(responseOut, h1.Shown(head))
 	}
 	up := x.Up
 	if x.upload == nil && x.write(head) == nil {
@@ -179,9 +179,9 @@ func (x *Exchange) RequestComplete() bool {
 }
 
 // Continue answers an Expect: 100-continue, so that the client sends its body.
-// In Envoy's grammar it does so even if the body is there.
+// In Envoy's grammar, and to a stream, it does so even if the body is there.
 func (x *Exchange) Continue() error {
-	if !x.bare() && (x.body.Done() || x.Down.Buffered() > 0) {
+	if !x.bare() && !x.OfStream() && (x.body.Done() || x.Down.Buffered() > 0) {
 		return nil
 	}
 	return x.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
@@ -191,7 +191,7 @@ func (x *Exchange) Continue() error {
 // empty line. It reports whether the connection may carry another exchange.
 func (x *Exchange) Reply(head, body []byte) bool {
 	if x.heads != nil {
-		x.keep(responseOut, written(head))
+		x.keep(responseOut, h1.Shown(head))
 	}
 	x.Out = append(append(x.Out[:0], head...), body...)
 	x.started = true
@@ -237,7 +237,7 @@ func (x *Exchange) Send(head []byte) error {
 	}
 	x.BytesIn += int64(len(p))
 	if x.heads != nil {
-		x.keep(requestOut, written(head))
+		x.keep(requestOut, h1.Shown(head))
 	}
 	head = x.frameRequest(head, p)
 	x.Out = head

@@ -92,7 +92,7 @@ func (x *Exchange) Deliver(head []byte, f Framing, until time.Time, idle time.Du
 	x.respBody = h1.ResponseBody(&x.Resp, x.isHead)
 	x.dechunker = h1.Dechunker{}
 	if x.heads != nil {
-		x.keep(responseOut, written(head))
+		x.keep(responseOut, h1.Shown(head))
 	}
 	b := &x.respBody
 	if x.WantTrailers {

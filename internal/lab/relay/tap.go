@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -96,9 +95,6 @@ func requestOut(h *Heads) *string  { return &h.RequestOut }
 func responseIn(h *Heads) *string  { return &h.ResponseIn }
 func responseOut(h *Heads) *string { return &h.ResponseOut }
 
-// written is a head that was built with its empty line.
-func written(head []byte) string { return string(bytes.TrimSuffix(head, []byte("\r\n"))) }
-
 func requestText(r *h1.Request) string {
 	b := append(append([]byte(nil), r.Method...), ' ')
 	return fieldsText(append(b, r.Target...), " HTTP/1."+strconv.Itoa(r.Minor), r.Fields)
@@ -113,6 +109,9 @@ func responseText(r *h1.Response) string {
 func fieldsText(first []byte, end string, fields []h1.Field) string {
 	b := append(append(first, end...), "\r\n"...)
 	for i := range fields {
+		if id := fields[i].ID; id == h1.StreamLength || id == h1.StreamError {
+			continue // are between codec and hop
+		}
 		b = append(append(append(b, fields[i].Name...), ": "...), fields[i].Value...)
 		b = append(b, "\r\n"...)
 	}

@@ -28,13 +28,18 @@ var allowances = []allowance{
 		reason: "The agent's HTTP/2 is net/http's, which keeps fields in a map. Fields, values, bodies, trailers and how a stream ends are the same.",
 	},
 	{
-		name: "Messages that HTTP/2 forbids",
+		name: "Answers, bodies and trailers that HTTP/2 forbids",
 		reason: "net/http judges them: it ends a stream where Envoy ends its connection, and passes over blanks around values and bodies " +
-			"where none may be. Only what is broken sends them.",
+			"where none may be. Only what is broken sends them. What a request's head may be is judged as Envoy does.",
 	},
 	{
 		name:   "Bytes counted on HTTP/2 connections",
 		reason: "They are of other frames: settings, windows and compressed fields differ by implementation.",
+	},
+	{
+		name: "Trailers that a request over HTTP/2 has not announced",
+		reason: "net/http drops those that its trailer field does not name, and writes the names in that field in its own letters. gRPC's clients " +
+			"send none.",
 	},
 	{
 		name:   "A host without a route",

@@ -228,6 +228,13 @@ func requests() (out []exchange) {
 			client:  []any{"POST / HTTP/1.1\nHost: a\nExpect: 100-continue\nContent-Length: 3\n\n"},
 			answers: []answer{{"HTTP/1.1 417 Expectation Failed\nContent-Length: 0\n\n"}}})
 
+	for _, l := range []string{"GET /# HTTP/1.1\nHost: a", "GET / HTTP/1.1", "CONNECT a:80 HTTP/1.1\nHost: a", "QUERY / HTTP/1.1\nHost: a",
+		"GET / HTTP/1.1\nHost: a", "GET / HTTP/1.1\nHost: a\nConnection: upgrade\nUpgrade: x", "OPTIONS * HTTP/1.1\nHost: a",
+		"GET / HTTP/1.1\nHost: a\nX-Forwarded-Proto:", "GET / HTTP/1.1\nHost: a\nConnection: x-forwarded-for",
+		"GET / HTTP/1.1\nHost: a\nConnection: close", "GET / HTTP/1.0\nHost: a", "GET / HTTP/1.1\nHost: a b"} {
+		add(ask("expect", l+"\nExpect: 100-continue\n\n"))
+	}
+
 	const ws = "GET / HTTP/1.1\nHost: a\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13\n\n"
 	const accept = "HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n\n"
 	up := func(request string, a answer, more ...any) exchange {
