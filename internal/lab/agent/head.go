@@ -50,7 +50,11 @@ func (r *route) requestHead(dst []byte, x *relay.Exchange, line *logLine) []byte
 				continue
 			}
 		case h1.ContentLength:
-			if r.http2 {
+			switch {
+			case r.http2 && req.Upgrade: // is passed on, and means nothing
+				dst = h1.AppendField(dst, h1.Escape+"content-length", f.Value)
+				continue
+			case r.http2:
 				dst = h2.AppendLength(dst, req.Method, req.Length, f.Value)
 				continue
 			}

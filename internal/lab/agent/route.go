@@ -339,13 +339,14 @@ func (r *route) refusalFor(x *relay.Exchange, err error) *localReply {
 }
 
 // upgrade takes the app's answer to a request for a WebSocket: a tunnel, or a
-// refusal, after which Envoy closes. It keeps nothing of a 2xx but the status.
+// refusal, after which Envoy closes. It keeps nothing of a 2xx of HTTP/1.1 but the
+// status.
 func (r *route) upgrade(x *relay.Exchange) (keep bool, status int, served time.Duration) {
 	status = x.Resp.Status
 	switch {
 	case x.Resp.Upgrade:
 		x.Tunnel(r.responseHead(x.Out[:0], x, relay.AsIs, true, 0, false), r.idle)
-	case status < 300:
+	case status < 300 && !r.http2:
 		x.Drop()
 		framing := "content-length: 0\r\n"
 		if status < 200 {

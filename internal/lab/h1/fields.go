@@ -48,8 +48,8 @@ const (
 )
 
 // Escape begins the names of fields that the HTTP/2 codecs and a hop hide from
-// net/http, which would change them: the field's own name follows, or one of the
-// four below for what HTTP/1.1 says elsewhere or cannot say. A field whose own name
+// net/http, which would change them: the field's own name follows, or one of
+// those below for what HTTP/1.1 says elsewhere or cannot say. A field whose own name
 // begins so is hidden too.
 const Escape = "x-hoplab-as-"
 
@@ -59,6 +59,9 @@ const (
 	EscapedHost   = Escape + "host"   // the authority
 	EscapedScheme = Escape + "scheme" // :scheme, when it is not http
 	EscapedLength = Escape + "length" // NoLength: there is no Content-Length
+	// EscapedProtocol is what a stream is to become (RFC 8441). It is between a codec's
+	// two sides alone, and never in what a hop writes.
+	EscapedProtocol = Escape + "protocol"
 )
 
 var names = map[string]ID{

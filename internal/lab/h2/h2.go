@@ -169,7 +169,11 @@ type sessionKey struct{}
 func (u *UpstreamCodec) forward(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).EnableFullDuplex()
 	if s := r.Context().Value(sessionKey{}).(*session); s != nil {
-		forward(w, r, s.roundTrip, u.explain)
+		if r.Header.Get("Upgrade") != "" {
+			tunnel(w, r, s.roundTrip)
+		} else {
+			forward(w, r, s.roundTrip, u.explain)
+		}
 		return
 	}
 	cc, err := u.conn(time.Minute)
@@ -373,11 +377,7 @@ func wantTrailers(r *http.Request) {
 // announces; net/http shows no others. An upstream that fails before its
 // response aborts the exchange.
 func forward(w http.ResponseWriter, r *http.Request, trip roundTrip, explain bool) {
-	out := r.Clone(r.Context())
-	out.RequestURI, out.URL.Scheme = "", "http"
-	if out.URL.Host = r.Host; out.URL.Host == "" {
-		out.URL.Host = "unnamed"
-	}
+	out := outgoing(r)
 	if len(r.Trailer) > 0 {
 		out.Trailer = r.Trailer // filled in when the body has been read
 		out.ContentLength = -1  // HTTP/1.1 has trailers in chunked bodies only
@@ -385,21 +385,42 @@ func forward(w http.ResponseWriter, r *http.Request, trip roundTrip, explain boo
 	} else if r.ContentLength == 0 {
 		out.Body = nil
 	}
+	resp, err := trip(out)
+	if err != nil {
+		fail(w, err, explain)
+		return
+	}
+	deliver(w, resp, explain)
+}
+
+// outgoing returns r as a request to send, without what concerns its connection.
+func outgoing(r *http.Request) *http.Request {
+	out := r.Clone(r.Context())
+	out.RequestURI, out.URL.Scheme = "", "http"
+	if out.URL.Host = r.Host; out.URL.Host == "" {
+		out.URL.Host = "unnamed"
+	}
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header.Set("User-Agent", "") // or the transport would name itself
 	}
 	for _, h := range []string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"} {
 		out.Header.Del(h)
 	}
-	resp, err := trip(out)
-	if err != nil {
-		if text, _ := streamError(err); explain && text != "" {
-			w.Header().Set(h1.StreamErrorName, text)
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
+	return out
+}
+
+// fail tells the hop of an upstream that failed before its response.
+func fail(w http.ResponseWriter, err error, explain bool) {
+	text, _ := streamError(err)
+	if !explain || text == "" {
 		panic(http.ErrAbortHandler)
 	}
+	w.Header().Set(h1.StreamErrorName, text)
+	w.WriteHeader(http.StatusBadGateway)
+}
+
+// deliver sends a response back.
+func deliver(w http.ResponseWriter, resp *http.Response, explain bool) {
 	defer resp.Body.Close()
 	h := w.Header()
 	for k, v := range resp.Header {

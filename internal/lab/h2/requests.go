@@ -286,6 +286,9 @@ func restore(fields []hpack.HeaderField) []hpack.HeaderField {
 			said[":scheme"] = f.Value
 		case f.Name == h1.EscapedHost:
 			said[":authority"] = f.Value
+		case f.Name == h1.EscapedProtocol:
+			said[":method"] = http.MethodConnect
+			out = slices.Insert(out, 1, hpack.HeaderField{Name: ":protocol", Value: f.Value})
 		case f.Name == h1.EscapedLength, own == "content-length":
 			said["content-length"] = f.Value
 		default:
