@@ -43,8 +43,7 @@ func (a *Agent) newEndpoint(name string, p Protocol, t Timeouts, local bool) (*e
 		case HTTP, HTTP2, GRPC:
 			ep.hosts.http2 = p != HTTP
 			w.route = a.newRoute(ep.hosts, i, p, t, ep.stats, local)
-			w.codec = h2.NewDownstreamCodec(w.route.streams.Take, w.route.idle)
-			w.codec.AsEnvoy()
+			w.codec = h2.NewEnvoyCodec(w.route.streams.Take, w.route.idle, a.clock.Real(drainTimeout))
 			w.route.server.HTTP2 = w.codec.Serve
 		case TCP:
 			w.tcp = &tcpProxy{agent: a, hosts: ep.hosts, worker: i, stats: ep.stats, idle: a.clock.Real(t.Idle)}

@@ -254,9 +254,9 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 		f = relay.AsIs // without its trailers the body is as long as it says
 	}
 	head := r.responseHead(x.Out[:0], x, f, keep, served, complete)
-	var until time.Time
-	if r.perRequest > 0 {
-		until = x.Start.Add(r.perRequest)
+	var until time.Time // Envoy's limit begins when the request is complete
+	if r.perRequest > 0 && !x.Complete.IsZero() {
+		until = x.Complete.Add(r.perRequest)
 	}
 	var outcome []byte
 	if x.WantTrailers = grpc && line != nil; x.WantTrailers {
@@ -265,6 +265,9 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 	x.Return(pool)
 	err := x.Deliver(head, f, until, r.idle)
 	x.Finish(pool)
+	if e := (*relay.Error)(nil); errors.As(err, &e) && e.Timeout && !until.IsZero() && !time.Now().Before(until) {
+		r.stats.upstream[timedOut].Add(1)
+	}
 	if x.WantTrailers {
 		line.grpcEnded(x.Trailers(), outcome, x.Resp.Status)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -20,8 +22,12 @@ type edited struct {
 	buf       []byte // of Read
 	ready     []byte // was read and edited
 	unread    []byte // of ready
-	written   []byte // of Write
 	forbidden bool   // the peer has broken the protocol
+
+	writing sync.Mutex
+	written []byte // of Write
+	at      boundary
+	notice  *time.Timer // tells the peer that the connection is idle
 }
 
 // Read ends the connection when the peer sends what no Envoy takes.
@@ -53,7 +59,10 @@ func (e *edited) Read(p []byte) (int, error) {
 }
 
 func (e *edited) Write(p []byte) (int, error) {
+	e.writing.Lock()
+	defer e.writing.Unlock()
 	if e.out == nil {
+		e.at.wrote(p)
 		return e.Conn.Write(p)
 	}
 	var err error
@@ -66,6 +75,58 @@ func (e *edited) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// boundary follows the frames that are written over a connection.
+type boundary struct {
+	head  []byte // of the frame that has begun
+	pass  int    // bytes of it that are to come
+	block bool   // a header block goes on in the next frame
+}
+
+func (b *boundary) wrote(p []byte) {
+	for len(p) > 0 {
+		if n := min(b.pass, len(p)); n > 0 {
+			p, b.pass = p[n:], b.pass-n
+			continue
+		}
+		n := min(frameHead-len(b.head), len(p))
+		b.head = append(b.head, p[:n]...)
+		if p = p[n:]; len(b.head) < frameHead {
+			return
+		}
+		switch http2.FrameType(b.head[3]) {
+		case http2.FrameHeaders, http2.FrameContinuation:
+			b.block = !http2.Flags(b.head[4]).Has(http2.FlagHeadersEndHeaders)
+		}
+		b.pass, b.head = frameLength(b.head), b.head[:0]
+	}
+}
+
+// here reports whether another frame may begin.
+func (b *boundary) here() bool { return b.pass == 0 && len(b.head) == 0 && !b.block }
+
+// idle notes whether the connection, a client's, has no streams. After it has been so
+// for a time it says that it will go away, as Envoy does first: no stream is refused yet.
+func (e *edited) idle(is bool, after time.Duration) {
+	e.writing.Lock()
+	defer e.writing.Unlock()
+	if e.notice != nil {
+		e.notice.Stop()
+		e.notice = nil
+	}
+	if !is {
+		return
+	}
+	var t *time.Timer
+	t = time.AfterFunc(after, func() {
+		e.writing.Lock()
+		defer e.writing.Unlock()
+		if e.notice == t && e.at.here() {
+			http2.NewFramer(e.Conn, nil).WriteGoAway(1<<31-1, http2.ErrCodeNo, nil)
+		}
+	})
+	e.notice = t
 }
 
 // edit returns a header block's fields as they are to be; end says that the block ends
@@ -140,7 +201,10 @@ func (b *blocks) missing() int {
 	return frameHead + b.length() - len(b.frame)
 }
 
-func (b *blocks) length() int { return int(b.frame[0])<<16 | int(b.frame[1])<<8 | int(b.frame[2]) }
+func (b *blocks) length() int { return frameLength(b.frame) }
+
+// frameLength is how many bytes follow the head of a frame.
+func frameLength(head []byte) int { return int(head[0])<<16 | int(head[1])<<8 | int(head[2]) }
 
 // take deals with a frame whose head is there.
 func (b *blocks) take(dst []byte) ([]byte, error) {

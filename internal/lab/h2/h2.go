@@ -32,13 +32,14 @@ type ConnHandler func(c net.Conn, peer, local net.Addr)
 type Peer struct{ net.Addr }
 
 // DownstreamCodec accepts HTTP/2 connections and gives each request to an
-// HTTP/1.1 ConnHandler. Use NewDownstreamCodec. It is safe for concurrent use.
+// HTTP/1.1 ConnHandler. Use NewDownstreamCodec or NewEnvoyCodec. It is safe for
+// concurrent use.
 type DownstreamCodec struct {
 	take ConnHandler
 	idle time.Duration
 	in   *memListener
 	srv  *http.Server
-	// envoy makes it read requests as an Envoy does; see AsEnvoy.
+	// envoy makes it read requests as an Envoy does; see NewEnvoyCodec.
 	envoy bool
 
 	mu         sync.Mutex
@@ -49,7 +50,23 @@ type DownstreamCodec struct {
 // NewDownstreamCodec returns a running codec. It closes a connection that had
 // no stream for idle (real time; 0: never).
 func NewDownstreamCodec(take ConnHandler, idle time.Duration) *DownstreamCodec {
-	d := &DownstreamCodec{take: take, idle: idle, in: newMemListener()}
+	return startDownstream(&DownstreamCodec{take: take, idle: idle}, idle)
+}
+
+// NewEnvoyCodec returns a running codec that takes requests as an Envoy does, and hides
+// from net/http what that would change of them: the hop must read them with
+// h1.Limits.Escaped. A connection that has had no stream for idle is told so, and closed
+// when it has none for drain longer (real time; 0 for idle: never).
+func NewEnvoyCodec(take ConnHandler, idle, drain time.Duration) *DownstreamCodec {
+	end := idle
+	if idle > 0 {
+		end += drain
+	}
+	return startDownstream(&DownstreamCodec{take: take, idle: idle, envoy: true}, end)
+}
+
+func startDownstream(d *DownstreamCodec, idle time.Duration) *DownstreamCodec {
+	d.in = newMemListener()
 	d.srv = &http.Server{
 		Protocols: &http.Protocols{}, IdleTimeout: idle, ErrorLog: quiet,
 		Handler:     http.HandlerFunc(d.forward),
@@ -70,11 +87,6 @@ func (d *DownstreamCodec) Serve(c net.Conn) {
 	}
 	d.in.give(c)
 }
-
-// AsEnvoy makes the codec take requests as an Envoy does, and hide from net/http what
-// that would change of them: the hop must read them with h1.Limits.Escaped. Call it
-// before the codec is used.
-func (d *DownstreamCodec) AsEnvoy() { d.envoy = true }
 
 // Close closes all HTTP/2 connections.
 func (d *DownstreamCodec) Close() {
@@ -108,6 +120,9 @@ func (d *DownstreamCodec) open(ctx context.Context, c net.Conn) context.Context 
 }
 
 func (d *DownstreamCodec) track(c net.Conn, s http.ConnState) {
+	if e, ok := c.(*edited); ok && d.idle > 0 {
+		e.idle(s == http.StateIdle || s == http.StateNew, d.idle)
+	}
 	if s != http.StateClosed && s != http.StateHijacked {
 		return
 	}
@@ -421,7 +436,8 @@ func fail(w http.ResponseWriter, err error, explain bool) {
 
 // deliver sends a response back.
 func deliver(w http.ResponseWriter, resp *http.Response, explain bool) {
-	defer resp.Body.Close()
+	// Closing waits for a request that is not complete, and this response is.
+	defer func() { go resp.Body.Close() }()
 	h := w.Header()
 	for k, v := range resp.Header {
 		switch k {

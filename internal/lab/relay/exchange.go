@@ -21,6 +21,8 @@ type Exchange struct {
 	Start, Began time.Time
 	// Sent is when the whole request had been sent upstream; zero before.
 	Sent time.Time
+	// Complete is when the whole request had been read; zero before.
+	Complete time.Time
 	// Out is scratch space for heads; a hop builds one in it and passes it on.
 	Out []byte
 	// Target is for the hop's own use: where it sent the request, for its log.
@@ -98,7 +100,7 @@ func (x *Exchange) begin() {
 		x.Began = x.Start
 	}
 	x.Down.Since = time.Time{}
-	x.Sent = time.Time{}
+	x.Sent, x.Complete = time.Time{}, time.Time{}
 	x.Up, x.Target, x.WantTrailers = nil, "", false
 	x.isHead = string(x.Req.Method) == "HEAD"
 	x.body = h1.RequestBody(&x.Req)
@@ -245,7 +247,9 @@ func (x *Exchange) Send(head []byte) error {
 		return &Error{Side: Upstream, Phase: Sending, Err: err}
 	}
 	if x.body.Done() {
-		x.Sent = time.Now()
+		if x.Sent = time.Now(); x.Complete.IsZero() {
+			x.Complete = x.Start
+		}
 		return nil
 	}
 	x.startUpload()

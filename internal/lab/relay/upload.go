@@ -75,7 +75,7 @@ func (x *Exchange) settleIfDone() {
 		}
 	}
 	if last, done, err := x.upload.progress(); done && err == nil {
-		x.Sent = last
+		x.Sent, x.Complete = last, last
 		x.settleUpload()
 	}
 }

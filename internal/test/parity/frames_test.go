@@ -186,7 +186,7 @@ func (s *stage) frames(send func(f *framed)) {
 	f := newFramed(c)
 	f.write(func(fr *http2.Framer) { fr.WriteSettings() })
 	go send(f)
-	body := map[uint32]string{}
+	body, reset := map[uint32]string{}, map[uint32]bool{}
 	for {
 		got, err := f.fr.ReadFrame()
 		if err != nil {
@@ -210,7 +210,10 @@ func (s *stage) frames(send func(f *framed)) {
 				s.note("%d: %d bytes %.1000q", got.StreamID, len(body[got.StreamID]), body[got.StreamID])
 			}
 		case *http2.RSTStreamFrame:
-			s.note("%d: %s", got.StreamID, got.ErrCode)
+			if !reset[got.StreamID] { // net/http answers each frame that comes after it
+				s.note("%d: %s", got.StreamID, got.ErrCode)
+			}
+			reset[got.StreamID] = true
 		case *http2.GoAwayFrame:
 			s.note("goes away: %d %s", got.LastStreamID, got.ErrCode)
 		}
