@@ -21,6 +21,9 @@ const (
 	maxChain = 400
 	// maxText bounds a string that functions build, in bytes.
 	maxText = 1 << 20
+	// maxWritten bounds what the loops of an assembly write out: values, and
+	// units of textPerValue bytes of the items put into them.
+	maxWritten = 1 << 20
 	// maxItems bounds a list that functions build.
 	maxItems = 10000
 	// workBase and workPerValue bound the evaluation of an assembly; a value

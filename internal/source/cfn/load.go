@@ -79,7 +79,7 @@ func newLoader(name string, opts Options) *loader {
 	return &loader{
 		asm: &Assembly{
 			Name: name, params: opts.Params,
-			busy: map[scoped]bool{}, memo: map[scoped]Value{}, work: workBase,
+			busy: map[scoped]bool{}, memo: map[scoped]Value{}, work: workBase, writes: maxWritten,
 		},
 		parsed: map[string]*node{},
 		names:  map[string]bool{},

@@ -1,8 +1,11 @@
 package cfn
 
 import (
+	"iter"
 	"strings"
 	"unicode"
+
+	"github.com/hoplab/hoplab/internal/fail"
 )
 
 // loopPrefix begins the name of a loop of the transform AWS::LanguageExtensions.
@@ -14,9 +17,11 @@ func isLoop(name string) bool { return strings.HasPrefix(name, "Fn::ForEach") }
 
 // expand returns n with the loops below it written out. A loop whose collection
 // is not settled stays as it is. Nodes without loops are shared, not copied.
+// Loops that multiply beyond maxWritten are an error of the load, and nothing
+// more is written out.
 // Source of the form: the language reference's page on Fn::ForEach.
 func (s *Stack) expand(n *node, depth int) *node {
-	if n == nil || n.kind == nScalar || n.kind == nNull || depth > maxDepth || !hasLoop(n, 0) {
+	if s.asm.failure != nil || n == nil || n.kind == nScalar || n.kind == nNull || depth > maxDepth || !hasLoop(n, 0) {
 		return n
 	}
 	out := &node{kind: n.kind, line: n.line, text: n.text}
@@ -36,7 +41,7 @@ func (s *Stack) expand(n *node, depth int) *node {
 			out.add(k, n.kids[i])
 			continue
 		}
-		for _, r := range rounds {
+		for r := range rounds {
 			made := s.expand(r, depth+1)
 			for j := range made.keys {
 				out.add(made.keys[j], made.kids[j])
@@ -64,8 +69,8 @@ func hasLoop(n *node, depth int) bool {
 	return false
 }
 
-// rounds returns the body of a loop once for each item of its collection.
-func (s *Stack) rounds(n *node) ([]*node, bool) {
+// rounds yields the body of a loop once for each item of its collection.
+func (s *Stack) rounds(n *node) (iter.Seq[*node], bool) {
 	if n == nil || n.kind != nList || len(n.kids) != 3 || n.kids[2].kind != nMap {
 		return nil, false
 	}
@@ -74,25 +79,55 @@ func (s *Stack) rounds(n *node) ([]*node, bool) {
 	if !ok || list.kind != List {
 		return nil, false
 	}
-	var out []*node
+	var texts []string
 	for _, item := range list.Items() {
 		text, ok := item.Text()
 		if !ok {
 			return nil, false
 		}
-		c := copier{id: id, text: text, left: &s.asm.work}
-		out = append(out, c.copy(n.kids[2], 0))
-		if s.asm.work < 0 {
-			return nil, false
-		}
+		texts = append(texts, text)
 	}
-	return out, true
+	return func(yield func(*node) bool) {
+		for _, text := range texts {
+			made := newCopier(id, text, &s.asm.writes).copy(n.kids[2], 0)
+			if s.asm.writes < 0 {
+				s.tooManyRounds(n.line)
+				return
+			}
+			if !yield(made) || s.asm.failure != nil {
+				return
+			}
+		}
+	}, true
 }
 
-// copier copies a loop's body and puts the item in the place of its name.
+func (s *Stack) tooManyRounds(line int32) {
+	if s.asm.failure == nil {
+		s.asm.failure = fail.Newf(fail.Usage, "write fewer items, or loops inside each other",
+			"%s:%d: Fn::ForEach writes out more than %d values, or text of as much", s.File, line, maxWritten)
+	}
+}
+
+// copier copies a loop's body and puts the item in the place of its name. It
+// takes one of left for a value and for each textPerValue bytes of text.
 type copier struct {
 	id, text string
+	put      *strings.Replacer
 	left     *int
+}
+
+const textPerValue = 64
+
+// newCopier puts the item as it is in the place of ${id}, and its letters and
+// digits alone in that of &{id}.
+func newCopier(id, text string, left *int) *copier {
+	plain := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, text)
+	return &copier{id, text, strings.NewReplacer("${"+id+"}", text, "&{"+id+"}", plain), left}
 }
 
 func (c *copier) copy(n *node, depth int) *node {
@@ -119,17 +154,12 @@ func (c *copier) copy(n *node, depth int) *node {
 	return out
 }
 
-// replace puts the item into a string: as it is for ${Name}, its letters and
-// digits alone for &{Name}.
+// replace puts the item into a string; what would be longer than what is left
+// stays as it is.
 func (c *copier) replace(s string) string {
-	if !strings.Contains(s, "{"+c.id+"}") {
+	places := strings.Count(s, "{"+c.id+"}")
+	if *c.left -= places * (1 + len(c.text)/textPerValue); places == 0 || *c.left < 0 {
 		return s
 	}
-	plain := strings.Map(func(r rune) rune {
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return r
-		}
-		return -1
-	}, c.text)
-	return strings.NewReplacer("${"+c.id+"}", c.text, "&{"+c.id+"}", plain).Replace(s)
+	return c.put.Replace(s)
 }

@@ -1,8 +1,12 @@
 package cfn
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hoplab/hoplab/internal/fail"
 )
 
 // TestLoopsAreWrittenOut takes loops of the language extensions in the places
@@ -54,5 +58,37 @@ Resources:
 	}
 	if len(a.Unread) != 1 || !a.Unread[0].Makes("AWS::EC2::SecurityGroupIngress") || a.Unread[0].Makes("AWS::ECS::Service") {
 		t.Errorf("unread: %+v", a.Unread)
+	}
+}
+
+// TestLoopsAreBounded: loops multiply what a short template says, in values
+// and in text; beyond the limit that is an error with its place, at once.
+func TestLoopsAreBounded(t *testing.T) {
+	inside := func(depth int, body string) string {
+		for i := range depth {
+			body = fmt.Sprintf(`{"Fn::ForEach::L%d":["i%d",["0","1","2","3","4","5","6","7","8","9"],%s]}`, i, i, body)
+		}
+		return body
+	}
+	long := strings.Repeat("y", maxText-10)
+	of := func(id, properties string) string {
+		return fmt.Sprintf(`{"Fn::ForEach::L":["x",[{"Ref":"P"}],{"R":{"Type":"AWS::SQS::Queue","%s":%s}}]}`, id, properties)
+	}
+	for name, resources := range map[string]string{
+		"loops in loops":        inside(8, `{"R${i0}${i7}":{"Type":"AWS::SQS::Queue"}}`),
+		"loops without a body":  inside(12, `{}`),
+		"a long item in a text": of("Properties", `{"D":"`+strings.Repeat("${x}", 50_000)+`"}`),
+		"a long item in texts":  of("Properties", `["${x}"`+strings.Repeat(`,"&{x}"`, 50_000)+`]`),
+		"a long item in a name": of(strings.Repeat("${x}", 50_000), `{}`),
+	} {
+		text := `{"Parameters":{"P":{"Type":"String","Default":"` + long + `"}},"Resources":` + resources + `}`
+		start := time.Now()
+		_, err := Parse("t.json", []byte(text), Options{})
+		if fail.CodeOf(err) != fail.Usage || !strings.Contains(fmt.Sprint(err), "t.json:1: Fn::ForEach writes out more than") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := time.Since(start); took > 20*time.Second {
+			t.Errorf("%s: took %v", name, took)
+		}
 	}
 }

@@ -22,10 +22,11 @@ type Assembly struct {
 
 	params     map[string]string
 	work       int              // units of evaluation left
+	writes     int              // of maxWritten left
 	depth      int              // references followed to reach the current value
 	busy       map[scoped]bool  // expressions under evaluation, to notice cycles
 	memo       map[scoped]Value // results of shared expressions
-	failure    error            // the first cycle met
+	failure    error            // the first cycle met, or loops beyond maxWritten
 	exports    map[string][]*output
 	unnamed    []*output         // exports whose name is not settled
 	writers    map[string]scoped // what CDK carries between regions, by name
@@ -152,6 +153,9 @@ func (s *Stack) Metadata(names ...string) Value {
 func (s *Stack) read(root *node) error {
 	s.root = root
 	root = s.expand(root, 0)
+	if s.asm.failure != nil {
+		return s.asm.failure
+	}
 	s.root = root
 	res := root.get("Resources")
 	if root.kind != nMap || res == nil {

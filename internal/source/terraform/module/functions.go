@@ -190,6 +190,7 @@ func (r *reader) call(name string, f function.Function, inspects bool, args []ct
 	touched := false
 	for i, a := range args {
 		r.meter.weigh(a)
+		r.meter.weighType(a.Type())
 		touched = touched || (inspects || name == "lookup" && i == 1) && resource.HasSymbol(a)
 		want := f.VarParam()
 		if params := f.Params(); i < len(params) {

@@ -43,6 +43,7 @@ type overrun struct{ err error }
 const (
 	costCall = 200 // a function call or a round of a loop, beside the size of its values
 	costNode = 8   // an element of a collection
+	costType = 64  // a type that holds others
 )
 
 func (m *meter) spend(n int64) {
@@ -67,14 +68,16 @@ func (m *meter) check() {
 	}
 }
 
-// weigh spends the size of v and refuses numbers that are too long to write.
+// weigh spends the size of v, of its type where there is no more of it, and
+// refuses numbers that are too long to write.
 func (m *meter) weigh(v cty.Value) {
 	m.spend(costNode)
 	v, _ = v.Unmark()
+	t := v.Type()
 	if v.IsNull() || !v.IsKnown() {
+		m.weighType(t)
 		return
 	}
-	t := v.Type()
 	switch {
 	case t == cty.String:
 		m.spend(int64(len(v.AsString())))
@@ -87,6 +90,28 @@ func (m *meter) weigh(v cty.Value) {
 				m.weigh(k)
 			}
 			m.weigh(e)
+		}
+	}
+}
+
+// weighType spends the size of a type, which is what two values cost that are
+// made one type. It may double with every reference, also where nothing is known
+// of the values.
+func (m *meter) weighType(t cty.Type) {
+	switch {
+	case t.IsCollectionType():
+		m.spend(costType)
+		m.weighType(t.ElementType())
+	case t.IsTupleType():
+		m.spend(costType)
+		for _, e := range t.TupleElementTypes() {
+			m.weighType(e)
+		}
+	case t.IsObjectType():
+		m.spend(costType)
+		for name, e := range t.AttributeTypes() {
+			m.spend(costNode + int64(len(name)))
+			m.weighType(e)
 		}
 	}
 }

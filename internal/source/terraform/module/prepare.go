@@ -49,6 +49,8 @@ func (l *loader) preparePart(n hclsyntax.Node) {
 		if op := l.operation(e.Op); op != nil {
 			e.Op = op
 		}
+	case *hclsyntax.ConditionalExpr: // makes its results one type
+		e.TrueResult, e.FalseResult = l.metered(e.TrueResult), l.metered(e.FalseResult)
 	case *hclsyntax.ForExpr:
 		e.ValExpr = l.metered(e.ValExpr)
 		if e.CondExpr != nil {
@@ -93,6 +95,7 @@ func (l *loader) metered(e hclsyntax.Expression) hclsyntax.Expression {
 func (m *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	v, diags := m.ParenthesesExpr.Expression.Value(ctx)
 	m.meter.spend(costCall + int64(len(diags))*costCall)
+	m.meter.weighType(v.Type())
 	if u, _ := v.Unmark(); u.IsKnown() && !u.IsNull() && u.Type().IsPrimitiveType() {
 		m.meter.weigh(u)
 	}

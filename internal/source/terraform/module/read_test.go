@@ -274,6 +274,9 @@ resource "aws_security_group" "b" {
 			Inputs{}, "nest deeper than 100"},
 		{"large file", memory{"main.tf": strings.Repeat("#\n", 600_000)}, Inputs{}, "main.tf: larger than 1024 KiB"},
 		{"doubling", used(doubling()), Inputs{}, "the configuration takes more work to evaluate than the limit of 20 million units"},
+		{"doubling type", used(doublingType("local.l > 0")), Inputs{}, "takes more work"},
+		{"doubling type, chosen", used(doublingType("true")), Inputs{}, "takes more work"},
+		{"doubling type, unknown", used("variable \"u\" {}\n" + doublingType("var.u")), Inputs{}, "takes more work"},
 		{"long loop", used("locals {\n a = [for x in range(1000) : [for y in range(1000) : [for z in range(1000) : z]]]\n}"),
 			Inputs{}, "takes more work"},
 		{"setproduct", used("locals {\n r = range(1000)\n a = length(setproduct(local.r, local.r, local.r, local.r))\n}"),
@@ -322,6 +325,18 @@ func doubling() string {
 	b.WriteString("locals {\n l0 = \"0123456789\"\n")
 	for i := 1; i < 60; i++ {
 		fmt.Fprintf(&b, " l%d = \"${local.l%[2]d}${local.l%[2]d}\"\n", i, i-1)
+	}
+	b.WriteString(" a = local.l59\n}\n")
+	return b.String()
+}
+
+// doublingType makes types that double: Terraform makes the two results of a
+// conditional one type, whichever it takes.
+func doublingType(condition string) string {
+	var b strings.Builder
+	b.WriteString("locals {\n l = 1\n l0 = {x = 1}\n")
+	for i := 1; i < 60; i++ {
+		fmt.Fprintf(&b, " l%d = %s ? {l = local.l%[3]d, r = local.l%[3]d} : {l = local.l%[3]d, r = local.l%[3]d}\n", i, condition, i-1)
 	}
 	b.WriteString(" a = local.l59\n}\n")
 	return b.String()
