@@ -13,7 +13,7 @@ import (
 // A comment mentions nobody and holds no tag and no link of a template's, and
 // stays short however much there is.
 func TestMarkdownOfHostileNames(t *testing.T) {
-	hostile := "@everyone <img src=x> [a](http://evil.example) `code`\n# title"
+	hostile := "@everyone <img src=x> [a](http://evil.example) `code` https://evil.example www.evil.example #12\n# title"
 	var all []check.Finding
 	for i := range 80 {
 		all = append(all, check.Finding{Rule: "ingress-port-closed", Severity: check.Error, Label: hostile,
@@ -27,7 +27,7 @@ func TestMarkdownOfHostileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := b.String()
-	for _, bad := range []string{"@everyone", "<img", "[a](", "\n# title", "not shown", "--all"} {
+	for _, bad := range []string{"@everyone", "<img", "[a](", "\n# title", "://evil", "www.evil", "#12", "&#64;everyone", "not shown", "--all"} {
 		if strings.Contains(got, bad) {
 			t.Errorf("%q is in the comment:\n%.600s", bad, got)
 		}
