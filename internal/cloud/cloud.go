@@ -89,7 +89,7 @@ func Start(ctx context.Context, opts Options) (*Cloud, error) {
 	c.api = api.New(c, api.Options{Load: opts.Load, Put: store.Put, Period: opts.Period, Scale: opts.Lab.Scale})
 	c.api.Register(&server)
 	server.Header = c.api.Header()
-	c.http = &http.Server{Handler: &server, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	c.http = &http.Server{Handler: &server, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	c.wg.Go(func() { _ = c.http.Serve(ln) }) // ends with Close
 	c.wg.Go(c.journal.run)
 	c.wg.Go(c.api.Follow)

@@ -4,7 +4,6 @@ package objects
 
 import (
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,20 +19,34 @@ import (
 // standard run a quarter.
 const MaxBytes = 48 << 20
 
+// MaxEntries bounds the buckets, objects and parts of uploads together: each
+// takes up to 3 KB with its name and metadata, however small it is.
+const MaxEntries = 2000
+
 // Store is the buckets of an account. Its methods are safe for concurrent use.
 type Store struct {
 	backend *s3mem.Backend
 	s3      http.Handler
 
-	mu     sync.Mutex
-	parts  map[string]int64 // of uploads in parts, by their ids
-	coming int64            // of requests under way
+	mu      sync.Mutex
+	uploads map[string]held // in parts, by their ids: begun and not completed
+	coming  held            // by requests under way
 }
+
+// held is what is kept, or is about to be.
+type held struct {
+	bytes   int64
+	entries int
+}
+
+func (h *held) add(o held) { h.bytes, h.entries = h.bytes+o.bytes, h.entries+o.entries }
+
+func (h held) minus() held { return held{-h.bytes, -h.entries} }
 
 // New makes a store without buckets.
 func New() *Store {
 	b := s3mem.New()
-	return &Store{backend: b, s3: gofakes3.New(b, gofakes3.WithTimeSkewLimit(0)).Server(), parts: map[string]int64{}}
+	return &Store{backend: b, s3: gofakes3.New(b, gofakes3.WithTimeSkewLimit(0)).Server(), uploads: map[string]held{}}
 }
 
 // Make makes a bucket.
@@ -97,54 +110,48 @@ func (s *Store) Get(bucket, key string, most int64) ([]byte, error) {
 	return io.ReadAll(o.Contents)
 }
 
-// size is how many bytes the buckets hold.
-func (s *Store) size() (n int64, err error) {
+// held is what the buckets and the uploads hold and what is coming. s.mu is locked.
+func (s *Store) held() (h held, err error) {
+	h = s.coming
+	for _, u := range s.uploads {
+		h.add(u)
+	}
 	buckets, err := s.backend.ListBuckets()
 	if err != nil {
-		return 0, err
+		return held{}, err
 	}
 	for _, b := range buckets {
 		list, err := s.backend.ListBucket(b.Name, nil, gofakes3.ListBucketPage{})
 		if err != nil {
-			return 0, err
+			return held{}, err
 		}
+		h.entries += 1 + len(list.Contents)
 		for _, c := range list.Contents {
-			n += c.Size
+			h.bytes += c.Size
 		}
 	}
-	return n, nil
+	return h, nil
 }
 
-var errFull = errors.New("full")
+var errFull = fmt.Errorf("hoplab cloud keeps at most %d bytes and %d buckets, objects and parts", int64(MaxBytes), MaxEntries)
 
-// reserve takes room for a request's body; release gives it back, when the
+// reserve takes room for what a request brings; release gives it back, when the
 // object counts itself.
-func (s *Store) reserve(r *http.Request) (release func(), err error) {
+func (s *Store) reserve(more held) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, err := s.size()
+	h, err := s.held()
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range s.parts {
-		n += p
-	}
-	if r.ContentLength > MaxBytes || n+s.coming+r.ContentLength > MaxBytes {
+	if more.bytes > MaxBytes || h.bytes+more.bytes > MaxBytes || more.entries > 0 && h.entries+more.entries > MaxEntries {
 		return nil, errFull
 	}
-	s.coming += r.ContentLength
-	upload := r.URL.Query().Get("uploadId")
+	s.coming.add(more)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.coming -= r.ContentLength
-		switch {
-		case upload == "":
-		case r.Method == http.MethodPut:
-			s.parts[upload] += r.ContentLength
-		default: // completed or given up
-			delete(s.parts, upload)
-		}
+		s.coming.add(more.minus())
 	}, nil
 }
 
@@ -154,19 +161,85 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.encryption(w, r)
 		return
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		if r.ContentLength < 0 {
-			refuse(w, http.StatusLengthRequired, "MissingContentLength", "hoplab cloud wants the length of an upload")
-			return
-		}
-		release, err := s.reserve(r)
-		if err != nil {
-			refuse(w, http.StatusBadRequest, "EntityTooLarge", fmt.Sprintf("hoplab cloud keeps at most %d bytes of objects", int64(MaxBytes)))
-			return
-		}
-		defer release()
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		s.s3.ServeHTTP(w, r)
+		return
 	}
-	s.s3.ServeHTTP(w, r)
+	if r.ContentLength < 0 {
+		refuse(w, http.StatusLengthRequired, "MissingContentLength", "hoplab cloud wants the length of an upload")
+		return
+	}
+	query := r.URL.Query()
+	if _, versions := query["versioning"]; versions || r.Header.Get("X-Amz-Copy-Source") != "" {
+		refuse(w, http.StatusNotImplemented, "NotImplemented", "hoplab cloud keeps no versions and copies no objects")
+		return
+	}
+	brings := held{bytes: r.ContentLength}
+	_, begins := query["uploads"]
+	if begins || r.Method == http.MethodPut {
+		brings.entries = 1
+	}
+	release, err := s.reserve(brings)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "EntityTooLarge", err.Error())
+		return
+	}
+	defer release()
+	answer := &answered{ResponseWriter: w}
+	s.s3.ServeHTTP(answer, r)
+	s.count(r.Method, query.Get("uploadId"), answer, brings)
+}
+
+// count keeps account of an upload in parts, as far as it was answered well. id
+// is that of the request, "" when it begins one or has to do with none.
+func (s *Store) count(method, id string, a *answered, brings held) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	so, known := s.uploads[id]
+	switch {
+	case a.failed:
+	case id == "":
+		if begun := a.begun(); begun != "" {
+			s.uploads[begun] = brings
+		}
+	case known && method == http.MethodPut:
+		so.add(brings)
+		s.uploads[id] = so
+	default: // completed or given up
+		delete(s.uploads, id)
+	}
+}
+
+// answered notes how a request is answered.
+type answered struct {
+	http.ResponseWriter
+	failed bool
+	text   []byte // of which maxNoted bytes at most
+}
+
+// maxNoted is more than the answer to who begins an upload has.
+const maxNoted = 16 << 10
+
+func (a *answered) WriteHeader(status int) {
+	a.failed = a.failed || status >= 400
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answered) Write(p []byte) (int, error) {
+	a.text = append(a.text, p[:min(len(p), maxNoted-len(a.text))]...)
+	return a.ResponseWriter.Write(p)
+}
+
+// begun is the id of the upload that the answer begins, "" if it begins none.
+func (a *answered) begun() string {
+	var begun struct {
+		XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
+		UploadID string   `xml:"UploadId"`
+	}
+	if xml.Unmarshal(a.text, &begun) != nil {
+		return ""
+	}
+	return begun.UploadID
 }
 
 // encryption answers GetBucketEncryption, which gofakes3 does not know, as a

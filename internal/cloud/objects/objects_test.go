@@ -1,6 +1,7 @@
 package objects_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -100,5 +101,66 @@ func TestFull(t *testing.T) {
 	send(t, s, http.MethodDelete, "/b-one/c?uploadId="+id, 0)
 	if !put("/b-one/d", most/2) {
 		t.Error("an upload that was given up still counts")
+	}
+}
+
+// TestEntriesAreBounded: what takes no bytes takes room all the same.
+func TestEntriesAreBounded(t *testing.T) {
+	for what, path := range map[string]string{"objects": "/b-one/k%d", "buckets": "/b-%d", "uploads in parts": "/b-one/k%d?uploads", "parts": ""} {
+		s := objects.New()
+		if err := s.Make("b-one"); err != nil {
+			t.Fatal(err)
+		}
+		method, size := http.MethodPut, int64(0)
+		switch what {
+		case "uploads in parts":
+			method = http.MethodPost
+		case "parts":
+			_, body := send(t, s, http.MethodPost, "/b-one/k?uploads", 0)
+			_, rest, _ := strings.Cut(body, "<UploadId>")
+			id, _, _ := strings.Cut(rest, "</UploadId>")
+			path, size = "/b-one/k?partNumber=1&x=%d&uploadId="+id, 1
+		}
+		n, code, body := 0, 200, ""
+		for ; n <= objects.MaxEntries && code == 200; n++ {
+			code, body = send(t, s, method, fmt.Sprintf(path, n), size)
+		}
+		if code != 400 || !strings.Contains(body, "keeps at most") || n < objects.MaxEntries-2 {
+			t.Errorf("%s: %d of them, then %d %s", what, n, code, body)
+		}
+		if err := s.Put("b-one", "own", nil); err == nil {
+			t.Errorf("%s: full, and one more fits", what)
+		}
+		send(t, s, http.MethodDelete, "/b-one/k1", 0)
+		if code, body := send(t, s, http.MethodPut, "/b-one/another", 0); what == "objects" && code != 200 {
+			t.Errorf("%s: an object was deleted and no other fits: %d %s", what, code, body)
+		}
+	}
+}
+
+// TestNothingGrowsUnasked: only an upload that was begun is remembered, and a
+// version or a copy, whose size no request says, is not kept.
+func TestNothingGrowsUnasked(t *testing.T) {
+	s := objects.New()
+	if err := s.Make("b-one"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if code, _ := send(t, s, http.MethodPut, fmt.Sprintf("/b-one/k?partNumber=1&uploadId=9%d", i), objects.MaxBytes); code != 404 {
+			t.Errorf("a part of no upload: %d", code)
+		}
+	}
+	if code, body := send(t, s, http.MethodPut, "/b-one?versioning", 10); code != http.StatusNotImplemented {
+		t.Errorf("versions: %d %s", code, body)
+	}
+	if code, body := send(t, s, http.MethodPut, "/b-one/a", 10); code != 200 {
+		t.Fatalf("%d %s", code, body)
+	}
+	r := httptest.NewRequest(http.MethodPut, "http://localhost/b-one/copy", nil)
+	r.Header.Set("X-Amz-Copy-Source", "/b-one/a")
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if w.Code != http.StatusNotImplemented {
+		t.Errorf("a copy: %d %s", w.Code, w.Body)
 	}
 }

@@ -11,6 +11,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -20,6 +21,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/smithy-go"
 )
@@ -30,6 +32,10 @@ const (
 	MaxBody   = 1 << 20
 	MaxObject = 256 << 20 // of a request to the handler of objects: a zip of CDK's assets
 )
+
+// bodyWithin is how long a client may take to send a body: all of it, on this
+// machine. Who stalls would hold the room that was reserved for it.
+const bodyWithin = time.Minute
 
 // Codes of the errors that the server itself gives.
 const (
@@ -53,6 +59,8 @@ type Server struct {
 	Objects http.Handler
 	// Header is added to every answer, so that a client can tell who answers.
 	Header http.Header
+	// BodyWithin bounds how long a body may take to come; 0 is a minute.
+	BodyWithin time.Duration
 }
 
 // Handle registers a handler of an operation. The service is the name that
@@ -102,6 +110,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if service == "ec2" {
 		p = ec2Protocol{}
 	}
+	connection := http.NewResponseController(w) // an error of a deadline shows at the read
+	_ = connection.SetReadDeadline(time.Now().Add(cmp.Or(s.BodyWithin, bodyWithin)))
 	if service == "s3" && s.Objects != nil {
 		r.Body = http.MaxBytesReader(w, r.Body, MaxObject)
 		s.Objects.ServeHTTP(w, r)
@@ -117,6 +127,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, p, id, status, refusal(CodeMalformed, "%v", err))
 		return
 	}
+	_ = connection.SetReadDeadline(time.Time{}) // it would end what takes long; until here, it ends the wait for the rest of a body
 	s.answer(r.Context(), w, call{protocol: p, service: service, id: id, request: r, body: body})
 }
 

@@ -3,7 +3,9 @@ package wire_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -289,6 +291,44 @@ func TestObjectsAreBounded(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestStalledBody: who sends a head and no body is not waited for, neither by an
+// operation nor by the handler of objects; what takes long after its body is.
+func TestStalledBody(t *testing.T) {
+	const within = 200 * time.Millisecond
+	s := wire.Server{BodyWithin: within, Objects: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			w.WriteHeader(http.StatusRequestTimeout)
+		}
+	})}
+	wire.Handle(&s, "ecs", "ListTasks", func(ctx context.Context, _ *ecs.ListTasksInput) (*ecs.ListTasksOutput, error) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(3 * within):
+			return &ecs.ListTasksOutput{TaskArns: []string{"late"}}, nil
+		}
+	})
+	server := httptest.NewServer(&s)
+	defer server.Close()
+	for service, want := range map[string]string{"ecs": "HTTP/1.1 400", "s3": "HTTP/1.1 408"} {
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"+
+			"Authorization: AWS4-HMAC-SHA256 Credential=K/20260101/r/%s/aws4_request\r\n\r\n{", service)
+		c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		answer := make([]byte, len(want))
+		if _, err := io.ReadFull(c, answer); err != nil || string(answer) != want {
+			t.Errorf("%s: %q, %v; want %s", service, answer, err, want)
+		}
+	}
+	if text, _ := send(t, &s, "ecs", "AmazonEC2ContainerServiceV20141113.ListTasks", "{}"); !strings.Contains(text, "late") {
+		t.Errorf("an answer that takes long: %s", text)
+	}
+}
 
 func TestListenOnlyOnLoopback(t *testing.T) {
 	for _, address := range []string{":0", "0.0.0.0:0", "192.0.2.1:80", "[::]:0", "localhost"} {

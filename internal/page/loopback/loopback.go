@@ -20,7 +20,7 @@ import (
 const MaxBody = 256 << 10
 
 // bodyWithin is how long a browser may take to send a body.
-const bodyWithin = 10 * time.Second
+var bodyWithin = 10 * time.Second // shorter in tests
 
 // Serve answers what mux has below /{token}/ until ctx ends. ready is told the
 // page's address, the token in it. port 0 is any that is free.
@@ -31,6 +31,7 @@ func Serve(ctx context.Context, mux *http.ServeMux, port string, ready func(url 
 	}
 	token := rand.Text()
 	srv := &http.Server{Handler: guarded(mux, ln.Addr().String(), token), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10,
+		IdleTimeout: time.Minute, // also of who has no token
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
@@ -88,16 +89,17 @@ func JSON[Q, A any](answer func(context.Context, Q) (A, error)) http.HandlerFunc
 
 // Read reads the body as a Q, or answers that it is none.
 func Read[Q any](w http.ResponseWriter, r *http.Request) (q Q, ok bool) {
-	// A deadline for the body alone: one for the connection would end answers that take long.
+	// A deadline for the body alone: one for the connection would end answers that
+	// take long. It stays after an error, or the server would wait for the rest.
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Now().Add(bodyWithin)) // an error shows at the read
-	defer connection.SetReadDeadline(time.Time{})
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&q); err != nil {
 		http.Error(w, "the body is not what this address takes as JSON", http.StatusBadRequest)
 		return q, false
 	}
+	_ = connection.SetReadDeadline(time.Time{})
 	return q, true
 }
 
