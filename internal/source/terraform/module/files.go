@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hoplab/hoplab/internal/bounded"
 	"github.com/hoplab/hoplab/internal/fail"
 )
 
@@ -17,8 +18,12 @@ import (
 type files interface {
 	// list returns the names of the files directly in dir, sorted.
 	list(dir string) ([]string, error)
-	// read returns a file's content.
+	// read returns the content of a file that the user named.
 	read(path string) ([]byte, error)
+	// readOwn returns the content of a file of a configuration in dir. A link may
+	// lead out of dir from one .tf file to another, as sources of modules do;
+	// what else is outside is refused, for it may be a secret of the user's.
+	readOwn(dir, path string) ([]byte, error)
 	// readBelow returns the file at path if, links followed, it lies below dir.
 	readBelow(dir, path string) ([]byte, error)
 }
@@ -54,25 +59,23 @@ func (disk) read(path string) ([]byte, error) {
 	return readAll(f, path)
 }
 
+func (d disk) readOwn(dir, path string) ([]byte, error) {
+	src, err := d.readBelow(dir, path)
+	if !errors.Is(err, bounded.ErrOutside) {
+		return src, err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil && IsFile(filepath.Base(path)) && IsFile(filepath.Base(real)) {
+		return d.readBelow(filepath.Dir(real), real)
+	}
+	return nil, err
+}
+
 func (disk) readBelow(dir, path string) ([]byte, error) {
-	rel, err := filepath.Rel(dir, path)
-	if err != nil {
-		return nil, err
+	src, err := bounded.ReadBelow(dir, path, maxFileBytes)
+	if errors.Is(err, bounded.ErrTooLarge) {
+		return nil, tooLarge(path)
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	if info, err := root.Stat(rel); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := root.Open(rel)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readAll(f, path)
+	return src, err
 }
 
 // readAll reads a file of at most maxFileBytes.
@@ -86,9 +89,13 @@ func readAll(f io.Reader, path string) ([]byte, error) {
 
 func checkSize(src []byte, path string) error {
 	if len(src) > maxFileBytes {
-		return fail.Newf(fail.Usage, "split the file", "%s: larger than %d KiB", path, maxFileBytes>>10)
+		return tooLarge(path)
 	}
 	return nil
+}
+
+func tooLarge(path string) error {
+	return fail.Newf(fail.Usage, "split the file", "%s: larger than %d KiB", path, maxFileBytes>>10)
 }
 
 // memory is a configuration in a map from slash-separated path to content.
@@ -115,6 +122,8 @@ func (m memory) read(path string) ([]byte, error) {
 	}
 	return []byte(s), checkSize([]byte(s), path)
 }
+
+func (m memory) readOwn(_, path string) ([]byte, error) { return m.read(path) }
 
 func (m memory) readBelow(dir, path string) ([]byte, error) {
 	rel, err := filepath.Rel(dir, path)

@@ -57,8 +57,13 @@ func (r *reader) inputs(c *config, in Inputs) (map[string]input, error) {
 			paths = append(paths, filepath.Join(c.dir, name))
 		}
 	}
-	for _, path := range append(paths, in.VarFiles...) {
-		if err := r.varFile(c, path, out); err != nil {
+	for _, path := range paths {
+		if err := r.varFile(c, c.dir, path, out); err != nil {
+			return nil, err
+		}
+	}
+	for _, path := range in.VarFiles {
+		if err := r.varFile(c, "", path, out); err != nil {
 			return nil, err
 		}
 	}
@@ -87,10 +92,10 @@ func declaredHint(c *config) string {
 	return "it declares " + strings.Join(names, ", ")
 }
 
-// varFile reads a tfvars file. Values for undeclared variables are noted,
+// varFile reads a tfvars file: of dir, or, if that is "", one that the user named. Values for undeclared variables are noted,
 // not refused, as Terraform does.
-func (r *reader) varFile(c *config, path string, out map[string]input) error {
-	src, err := r.loader.source(path)
+func (r *reader) varFile(c *config, dir, path string, out map[string]input) error {
+	src, err := r.loader.source(dir, path)
 	if err != nil {
 		return err
 	}

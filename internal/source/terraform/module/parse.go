@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2/json"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/hoplab/hoplab/internal/bounded"
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/source/terraform/resource"
 )
@@ -95,7 +96,7 @@ func (l *loader) config(dir string) (*config, error) {
 }
 
 func (l *loader) file(c *config, path string, override bool) error {
-	src, err := l.source(path)
+	src, err := l.source(c.dir, path)
 	if err != nil {
 		return err
 	}
@@ -126,12 +127,22 @@ func (l *loader) file(c *config, path string, override bool) error {
 	return nil
 }
 
-// source reads a file and keeps count of all that was read.
-func (l *loader) source(path string) ([]byte, error) {
-	src, err := l.files.read(path)
+// source reads a file of the configuration in dir, or, if that is "", one that
+// the user named, and keeps count of all that was read.
+func (l *loader) source(dir, path string) ([]byte, error) {
+	var src []byte
+	var err error
+	if dir == "" {
+		src, err = l.files.read(path)
+	} else {
+		src, err = l.files.readOwn(dir, path)
+	}
 	if err != nil {
 		if fail.CodeOf(err) == fail.Usage {
 			return nil, err
+		}
+		if errors.Is(err, bounded.ErrOutside) {
+			return nil, fail.Newf(fail.Usage, "put a copy of the file there; name variables with --var-file", "%w", err)
 		}
 		return nil, fail.Newf(fail.Usage, "check the path and its permissions", "%s: %w", path, err)
 	}

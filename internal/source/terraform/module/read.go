@@ -86,7 +86,7 @@ func workspace(f files, dir string, env []string) string {
 			return name
 		}
 	}
-	if src, err := f.read(filepath.Join(dir, ".terraform", "environment")); err == nil {
+	if src, err := f.readBelow(dir, filepath.Join(dir, ".terraform", "environment")); err == nil {
 		if name := strings.TrimSpace(string(src)); name != "" && resource.IsSettled(name) {
 			return name
 		}

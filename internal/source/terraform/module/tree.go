@@ -79,7 +79,7 @@ func moduleKey(path string) string {
 // installed reads the manifest of modules that `terraform init` downloaded.
 // Without one, remote modules are unknown.
 func (l *loader) installed(dir string) map[string]string {
-	src, err := l.files.read(filepath.Join(dir, ".terraform", "modules", "modules.json"))
+	src, err := l.files.readBelow(dir, filepath.Join(dir, ".terraform", "modules", "modules.json"))
 	if err != nil {
 		return nil
 	}
