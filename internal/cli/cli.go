@@ -39,11 +39,12 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		<-ctx.Done()
 		stop() // from here on the default action of a second signal applies
 	}()
-	s := streams{in: stdin, out: stdout, err: stderr}
+	out := &output{Writer: stdout}
+	s := streams{in: stdin, out: out, err: stderr}
 	root := newRoot(s)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	type result struct {
 		cmd *cobra.Command
@@ -52,7 +53,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	done := make(chan result, 1)
 	go func() {
 		cmd, err := root.ExecuteContextC(ctx)
-		done <- result{cmd, err}
+		done <- result{cmd, out.lost(err)}
 	}()
 	select {
 	case r := <-done:

@@ -128,7 +128,7 @@ func (f *labFlags) exec(ctx context.Context, s streams, caller lab.Caller, argv,
 // ownFiles are the command's streams as files that can be handed over.
 func ownFiles(s streams) ([]*os.File, error) {
 	in, ok1 := s.in.(*os.File)
-	out, ok2 := s.out.(*os.File)
+	out, ok2 := fileOf(s.out)
 	errOut, ok3 := s.err.(*os.File)
 	if !ok1 || !ok2 || !ok3 {
 		return nil, fail.Newf(fail.Environment, "", "exec: standard input, output and error are not files")

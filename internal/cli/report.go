@@ -104,7 +104,7 @@ func printResult(s streams, result *summary.Result, format string) error {
 // textOptions asks for colour only on a terminal, and never when NO_COLOR is set.
 func textOptions(w io.Writer) report.TextOptions {
 	o := report.TextOptions{Width: 80}
-	f, ok := w.(*os.File)
+	f, ok := fileOf(w)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return o
 	}
