@@ -16,6 +16,7 @@ type env struct {
 	known                map[string]bool // conditions that are evaluated
 	busy                 map[string]bool // and those that are being evaluated
 	resources            map[string]bool // that there are
+	made                 int             // bytes of text that functions have built
 	refs                 refs
 }
 

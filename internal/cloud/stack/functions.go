@@ -19,20 +19,38 @@ func init() { // a variable initialiser would be a cycle
 	}
 }
 
-// maxText bounds a string that functions build, in bytes.
-const maxText = 1 << 20
+// maxText bounds a string that functions build, maxMade all that those of one
+// template build, in bytes.
+const (
+	maxText = 1 << 20
+	maxMade = 16 << 20
+)
 
-func fnJoin(_ *env, arg any) (any, error) {
+// make takes room for a text of so many bytes that a function is about to build.
+func (e *env) make(function string, size int) error {
+	if size > maxText {
+		return invalid("Template error: %s makes a text of more than %d bytes", function, maxText)
+	}
+	if e.made += size; e.made > maxMade {
+		return invalid("Template error: the functions make more than %d bytes of text", maxMade)
+	}
+	return nil
+}
+
+func fnJoin(e *env, arg any) (any, error) {
 	list, _ := arg.([]any)
 	if len(list) == 2 {
 		sep, ok := list[0].(string)
 		items, isList := list[1].([]any)
 		if texts, all := allTexts(items); ok && isList && all {
-			s := strings.Join(texts, sep)
-			if len(s) > maxText {
-				return nil, invalid("Template error: Fn::Join makes a text of more than %d bytes", maxText)
+			size := len(sep) * max(len(texts)-1, 0)
+			for _, t := range texts {
+				size += len(t)
 			}
-			return s, nil
+			if err := e.make("Fn::Join", size); err != nil {
+				return nil, err
+			}
+			return strings.Join(texts, sep), nil
 		}
 	}
 	return nil, invalid("Template error: every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to be joined")
@@ -92,12 +110,16 @@ func fnSelect(_ *env, arg any) (any, error) {
 	return nil, invalid("Template error: every Fn::Select object must have two values: an integer index and a list")
 }
 
-func fnSplit(_ *env, arg any) (any, error) {
+func fnSplit(e *env, arg any) (any, error) {
 	list, _ := arg.([]any)
 	if len(list) == 2 {
 		sep, ok1 := list[0].(string)
 		text, ok2 := list[1].(string)
 		if ok1 && ok2 && sep != "" {
+			// An item takes more room than its text.
+			if err := e.make("Fn::Split", len(text)+32*strings.Count(text, sep)); err != nil {
+				return nil, err
+			}
 			var out []any
 			for _, s := range strings.Split(text, sep) {
 				out = append(out, s)
@@ -123,10 +145,13 @@ func fnFindInMap(e *env, arg any) (any, error) {
 	return v, nil
 }
 
-func fnBase64(_ *env, arg any) (any, error) {
+func fnBase64(e *env, arg any) (any, error) {
 	s, ok := arg.(string)
 	if !ok {
 		return nil, invalid("Template error: every Fn::Base64 object must have a String-typed value.")
+	}
+	if err := e.make("Fn::Base64", base64.StdEncoding.EncodedLen(len(s))); err != nil {
+		return nil, err
 	}
 	return base64.StdEncoding.EncodeToString([]byte(s)), nil
 }
@@ -192,7 +217,34 @@ func fnLength(_ *env, arg any) (any, error) {
 	return strconv.Itoa(len(list)), nil
 }
 
-func fnToJSON(_ *env, arg any) (any, error) {
+// fnToJSON writes JSON, in which a byte of a text may take six.
+func fnToJSON(e *env, arg any) (any, error) {
+	if err := e.make("Fn::ToJsonString", size(arg, maxText)); err != nil {
+		return nil, err
+	}
 	b, err := json.Marshal(arg)
-	return string(b), err
+	if err != nil {
+		return nil, err
+	}
+	return string(b), e.make("Fn::ToJsonString", len(b))
+}
+
+// size counts the texts in a value and what is around them, in bytes: up to
+// more than most, for a value may hold another one often.
+func size(v any, most int) (n int) {
+	switch v := v.(type) {
+	case string:
+		return len(v) + 2
+	case []any:
+		for i := 0; i < len(v) && n <= most; i++ {
+			n += 1 + size(v[i], most-n)
+		}
+	case map[string]any:
+		for k, x := range v {
+			if n += len(k) + 4 + size(x, most-n); n > most {
+				break
+			}
+		}
+	}
+	return n + 2
 }

@@ -444,10 +444,28 @@ func TestBounds(t *testing.T) {
 	}
 	long := `{"Parameters": {"P": {"Type": "String", "Default": "` + strings.Repeat("x", 4096) + `"}}, "Resources": {"R": {"Type": "AWS::IAM::Role",
 		"Properties": {"Path": {"Fn::Sub": "` + strings.Repeat("${P}", 300) + `"}}}}}`
+	resource := func(value string) string {
+		return `{"Parameters": {"P": {"Type": "String", "Default": "` + strings.Repeat("x", 4096) + `"}}, "Resources": {"R": {"Type": "AWS::IAM::Role",
+			"Properties": {"Path": ` + value + `}}}}`
+	}
+	nested := func(function, text string, depth int) string {
+		return resource(strings.Repeat(`{"`+function+`": `, depth) + text + strings.Repeat("}", depth))
+	}
+	big := `{"Fn::Sub": "` + strings.Repeat("${P}", 250) + `"}`
+	aliases := "a: &a [x, x, x, x, x, x, x, x]\n"
+	for c := 'a'; c < 'f'; c++ {
+		aliases += fmt.Sprintf("%[2]c: &%[2]c [*%[1]c, *%[1]c, *%[1]c, *%[1]c, *%[1]c, *%[1]c, *%[1]c, *%[1]c]\n", c, c+1)
+	}
 	for name, c := range map[string]struct{ template, says string }{
-		"bytes":     {strings.Repeat(" ", stack.MaxTemplate+1), "may not exceed"},
-		"resources": {many + "}}", "Number of resources"},
-		"text":      {long, "Fn::Join makes a text of more than"},
+		"JSON in JSON": {nested("Fn::ToJsonString", `["\""]`, 100), "Fn::ToJsonString makes a text of more than"},
+		"base 64":      {nested("Fn::Base64", `"x"`, 150), "Fn::Base64 makes a text of more than"},
+		"separators":   {resource(`{"Fn::Join": [` + big + `, ["a"` + strings.Repeat(`,"a"`, 100_000) + `]]}`), "Fn::Join makes a text of more than"},
+		"many texts":   {resource(`[` + strings.TrimSuffix(strings.Repeat(big+",", 100), ",") + `]`), "the functions make more than"},
+		"split":        {resource(`[` + strings.TrimSuffix(strings.Repeat(`{"Fn::Split": ["x", `+big+`]},`, 50), ",") + `]`), "Fn::Split makes a text of more"},
+		"aliases":      {aliases + "Resources: {R: {Type: 'AWS::IAM::Role', Properties: {Path: *f}}}\n", "more than 262144 values"},
+		"bytes":        {strings.Repeat(" ", stack.MaxTemplate+1), "may not exceed"},
+		"resources":    {many + "}}", "Number of resources"},
+		"text":         {long, "Fn::Join makes a text of more than"},
 	} {
 		if _, err := a.Put(stack.Input{Stack: "s", Kind: "CREATE", Template: c.template}, false); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v; want %q", name, err, c.says)

@@ -13,6 +13,9 @@ const (
 	maxDepth = 200
 	// maxExpanded bounds the number of values after YAML aliases are followed.
 	maxExpanded = 4 << 20
+	// maxPlain bounds the values of a template that is taken as data, a copy of
+	// each. The largest that CloudFormation takes, 1 MB, has some 50,000.
+	maxPlain = 1 << 18
 	// maxStacks bounds the stacks of an assembly, nested ones included, and
 	// maxNesting how deep they nest.
 	maxStacks  = 2000

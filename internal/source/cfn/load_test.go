@@ -97,13 +97,14 @@ func laughs(levels, width int) string {
 // TestCostIsBounded gives the evaluator what multiplies without aliases.
 func TestCostIsBounded(t *testing.T) {
 	long := strings.Repeat("x,", 1<<19)
-	text := "Parameters:\n  P: {Type: String, Default: \"" + long + "\"}\nResources:\n  A:\n    Type: X\n    Properties:\n      S: !Split [\",\", !Ref P]\n      J: !Join [\"\", [" + strings.Repeat("!Ref P, ", 5000) + "]]\n"
+	text := "Parameters:\n  P: {Type: String, Default: \"" + long + "\"}\nResources:\n  A:\n    Type: X\n    Properties:\n      S: !Split [\",\", !Ref P]\n      J: !Join [\"\", [" + strings.Repeat("!Ref P, ", 5000) + "]]\n" +
+		"      B: " + strings.Repeat("{\"Fn::Base64\": ", 100) + "x" + strings.Repeat("}", 100) + "\n"
 	a, err := Parse("t.yaml", []byte(text), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := a.Stacks[0].Resource("A")
-	for _, p := range []string{"S", "J"} {
+	for _, p := range []string{"S", "J", "B"} {
 		if v := r.Prop(p); !v.IsUnknown() {
 			t.Errorf("%s: %s; want unknown", p, v.describe())
 		}

@@ -1,5 +1,7 @@
 package cfn
 
+import "github.com/hoplab/hoplab/internal/fail"
+
 // Template is a template in memory, and where it is deployed.
 type Template struct {
 	Name            string // of the stack
@@ -27,29 +29,39 @@ func Templates(list []Template, opts Options) (*Assembly, error) {
 // Plain reads a template, JSON or YAML, as data: maps are map[string]any, lists
 // []any, null is nil and every other scalar its text, as CloudFormation takes 80
 // and "80" alike. Functions of YAML's short form have their long one, and
-// nothing is evaluated. file names the template in messages.
+// nothing is evaluated. Aliases of YAML are written out, to at most maxPlain
+// values. file names the template in messages.
 func Plain(file string, data []byte) (any, error) {
 	root, err := parse(file, data)
 	if err != nil {
 		return nil, err
 	}
-	return root.plain(), nil
+	left := maxPlain
+	v := root.plain(&left)
+	if left < 0 {
+		return nil, fail.Newf(fail.Usage, "use fewer aliases", "%s: more than %d values", file, maxPlain)
+	}
+	return v, nil
 }
 
-func (n *node) plain() any {
+// plain takes one of left for each value, and stops when there is none.
+func (n *node) plain(left *int) any {
+	if *left--; *left < 0 {
+		return nil
+	}
 	switch n.kind {
 	case nScalar:
 		return n.text
 	case nList:
 		out := make([]any, len(n.kids))
 		for i, k := range n.kids {
-			out[i] = k.plain()
+			out[i] = k.plain(left)
 		}
 		return out
 	case nMap:
 		out := make(map[string]any, len(n.kids))
 		for i := range n.keys {
-			out[n.keys[i].name] = n.kids[i].plain()
+			out[n.keys[i].name] = n.kids[i].plain(left)
 		}
 		return out
 	}

@@ -221,6 +221,9 @@ func (s *Stack) cut(parts []Value, delim string, line int32) Value {
 func (s *Stack) fnBase64(arg *node, line int32) Value {
 	v := s.eval(arg)
 	if t, ok := v.Text(); ok {
+		if base64.StdEncoding.EncodedLen(len(t)) > maxText {
+			return s.unknown(line, "", "Fn::Base64 builds more than %d bytes", maxText)
+		}
 		s.asm.work -= len(t) / 16
 		return s.known(line, base64.StdEncoding.EncodeToString([]byte(t)))
 	}
