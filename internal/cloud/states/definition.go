@@ -98,6 +98,11 @@ func parse(text string) (*machine, error) {
 	if !strings.HasSuffix(each.ResultWriter.Resource, ":states:::s3:putObject") {
 		return nil, fmt.Errorf("its results go to %q; hoplab cloud writes them by s3:putObject", each.ResultWriter.Resource)
 	}
+	for _, r := range task.Retry {
+		if r.IntervalSeconds < 0 || r.BackoffRate < 0 || r.attempts() < 0 {
+			return nil, errors.New("a retrier's IntervalSeconds, BackoffRate or MaxAttempts is below 0")
+		}
+	}
 	m := &machine{mapName: top.StartAt, itemsPath: each.ItemsPath, slots: each.MaxConcurrency, tolerated: each.ToleratedFailurePercentage,
 		bucket: each.ResultWriter.Parameters.Bucket, prefix: each.ResultWriter.Parameters.Prefix, timeout: task.TimeoutSeconds,
 		retry: task.Retry, parameters: task.Parameters}

@@ -61,6 +61,9 @@ func (e *Engine) startExecution(_ context.Context, in *sfn.StartExecutionInput) 
 		}
 		return nil, &types.ExecutionAlreadyExists{Message: aws.String("Execution Already Exists: '" + x.arn + "'")}
 	}
+	if e.running() >= maxRunning {
+		return nil, &types.ExecutionLimitExceeded{Message: aws.String(fmt.Sprintf("hoplab cloud runs %d executions at a time, no more", maxRunning))}
+	}
 	if e.ctx.Err() != nil {
 		return nil, e.ctx.Err()
 	}

@@ -47,10 +47,14 @@ type Engine struct {
 	executions []*execution // the oldest first
 }
 
-// maxExecutions bounds those that are remembered, maxItems those of one execution.
+// maxExecutions bounds those that are remembered, items' among them, maxRunning
+// those that were started and run, maxItems the items of one, and maxHistory,
+// Step Functions' own limit, what happens in one.
 const (
 	maxExecutions = 500
+	maxRunning    = 50
 	maxItems      = 10_000
+	maxHistory    = 25_000
 )
 
 // execution is one of a state machine, or of one item of its map.
@@ -100,6 +104,16 @@ func (e *Engine) remember(x *execution) {
 		}
 	}
 	e.executions = append(e.executions, x)
+}
+
+// running counts the executions that were started and run. Engine.mu is held.
+func (e *Engine) running() (n int) {
+	for _, x := range e.executions {
+		if x.parent == nil && x.status == types.ExecutionStatusRunning {
+			n++
+		}
+	}
+	return n
 }
 
 func (x *execution) event(kind types.HistoryEventType, with func(*types.HistoryEvent)) {
@@ -228,6 +242,9 @@ func (e *Engine) attempts(ctx context.Context, c *execution, m *machine, item an
 				Error: aws.String(r.Error), Cause: aws.String(r.Cause)}
 		})
 		e.mu.Unlock()
+		if len(c.history) >= maxHistory {
+			return Result{Error: "States.Runtime", Cause: fmt.Sprintf("the execution reached the maximum number of history events, %d", maxHistory)}
+		}
 		i := slices.IndexFunc(m.retry, func(t retrier) bool { return t.catches(r.Error) })
 		if i < 0 || tried[i] >= m.retry[i].attempts() {
 			return r
@@ -264,6 +281,10 @@ func (r *retrier) catches(name string) bool {
 	})
 }
 
+// longestPause is the language's bound of a retrier's delay, in seconds. Without
+// one a pause becomes longer than a duration can be, which is none at all.
+const longestPause = 31_622_400
+
 // pause is how long to wait before a try, the first of which is 0.
 func (r *retrier) pause(try int) time.Duration {
 	seconds := r.IntervalSeconds
@@ -271,7 +292,7 @@ func (r *retrier) pause(try int) time.Duration {
 		seconds = 1
 	}
 	for range try {
-		seconds *= max(1, r.BackoffRate)
+		seconds = min(seconds*max(1, r.BackoffRate), longestPause)
 	}
 	if r.JitterStrategy == "FULL" {
 		seconds *= rand.Float64()

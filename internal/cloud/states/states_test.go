@@ -3,6 +3,7 @@ package states_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"slices"
@@ -208,4 +209,45 @@ func TestWhatIsNotInterpretedIsRefused(t *testing.T) {
 			t.Errorf("%s: %v; want InvalidDefinition with %q", name, err, c.want)
 		}
 	}
+}
+
+// TestRunningIsBounded: so many executions run at a time, and one that is tried
+// again without end and without a pause ends with its history.
+func TestRunningIsBounded(t *testing.T) {
+	e := start(t, definition, func(ctx context.Context, _ string, _ int) states.Result {
+		<-ctx.Done()
+		return states.Result{}
+	})
+	n := 0
+	var err error
+	for ; err == nil && n < 1000; n++ {
+		_, err = e.client.StartExecution(t.Context(), &sfn.StartExecutionInput{StateMachineArn: aws.String(arn),
+			Name: aws.String(fmt.Sprint("x", n)), Input: aws.String(`{"items": [{"command": ["a"]}]}`)})
+	}
+	if _, ok := errors.AsType[*types.ExecutionLimitExceeded](err); !ok || n != 51 {
+		t.Errorf("%d executions, then %v", n, err)
+	}
+	endless := func(retrier string) string {
+		return strings.Replace(definition, `"IntervalSeconds": 0.01, "MaxAttempts": 2, "BackoffRate": 2, "JitterStrategy": "FULL"`, retrier, 1)
+	}
+	failing := func(context.Context, string, int) states.Result { return states.Result{Error: "States.TaskFailed"} }
+	e = start(t, endless(`"IntervalSeconds": 1e-9, "MaxAttempts": 1000000000`), failing)
+	out := e.ended(t, e.execute(t, "x", `{"items": [{"command": ["a"]}]}`))
+	if runs := e.runs["a"]; out.Status != types.ExecutionStatusSucceeded || runs != 25_000 || !strings.Contains(string(e.files[failed(e)]), "States.Runtime") {
+		t.Errorf("%d runs, %s, %q", runs, out.Status, e.files[failed(e)])
+	}
+	e = start(t, endless(`"IntervalSeconds": -1, "MaxAttempts": 1000000000`), failing)
+	if _, err := e.client.StartExecution(t.Context(), &sfn.StartExecutionInput{StateMachineArn: aws.String(arn), Input: aws.String(`{"items": []}`)}); err == nil {
+		t.Error("a pause below 0 is taken")
+	}
+}
+
+// failed is the name of the file with what failed.
+func failed(e *engine) string {
+	for name := range e.files {
+		if strings.HasSuffix(name, "/FAILED_0.json") {
+			return name
+		}
+	}
+	return ""
 }
