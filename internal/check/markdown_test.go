@@ -27,7 +27,8 @@ func TestMarkdownOfHostileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := b.String()
-	for _, bad := range []string{"@everyone", "<img", "[a](", "\n# title", "://evil", "www.evil", "#12", "&#64;everyone", "not shown", "--all"} {
+	for _, bad := range []string{"@everyone", "<img", "[a](", "\n# title", "://evil", "www.evil", "#12", "&#64;everyone",
+		"not shown", "--all"} {
 		if strings.Contains(got, bad) {
 			t.Errorf("%q is in the comment:\n%.600s", bad, got)
 		}

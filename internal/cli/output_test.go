@@ -27,8 +27,9 @@ func (f *full) Write(p []byte) (int, error) {
 func TestLostOutput(t *testing.T) {
 	closed := "../source/cfn/deployment/testdata/article/override-closed.template.json"
 	for _, args := range [][]string{
-		{"version"}, {"version", "--format", "json"}, {"--help"}, {"check", "--help"}, {"help", "lab"}, {"check", closed}, {"check", closed, "--format", "sarif"},
-		{"explain", closed}, {"explain", closed, "--format", "html"}, {"diagnose", closed}, {"cost", closed}, {"learn"}, {"plan"}, {"completion", "bash"},
+		{"version"}, {"version", "--format", "json"}, {"--help"}, {"check", "--help"}, {"help", "lab"}, {"check", closed},
+		{"check", closed, "--format", "sarif"}, {"explain", closed}, {"explain", closed, "--format", "html"}, {"diagnose", closed},
+		{"cost", closed}, {"learn"}, {"plan"}, {"completion", "bash"},
 		{"report", "../../docs/sample-run"},
 	} {
 		var whole, errOut bytes.Buffer

@@ -106,7 +106,9 @@ func TestFull(t *testing.T) {
 
 // TestEntriesAreBounded: what takes no bytes takes room all the same.
 func TestEntriesAreBounded(t *testing.T) {
-	for what, path := range map[string]string{"objects": "/b-one/k%d", "buckets": "/b-%d", "uploads in parts": "/b-one/k%d?uploads", "parts": ""} {
+	for what, path := range map[string]string{
+		"objects": "/b-one/k%d", "buckets": "/b-%d", "uploads in parts": "/b-one/k%d?uploads", "parts": "",
+	} {
 		s := objects.New()
 		if err := s.Make("b-one"); err != nil {
 			t.Fatal(err)

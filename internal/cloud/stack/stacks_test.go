@@ -456,12 +456,16 @@ func TestBounds(t *testing.T) {
 	for c := 'a'; c < 'f'; c++ {
 		aliases += fmt.Sprintf("%[2]c: &%[2]c [*%[1]c, *%[1]c, *%[1]c, *%[1]c, *%[1]c, *%[1]c, *%[1]c, *%[1]c]\n", c, c+1)
 	}
+	list := func(item string, n int) string {
+		return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
+	}
+	separated := `{"Fn::Join": [` + big + `, ` + list(`"a"`, 100_000) + `]}`
 	for name, c := range map[string]struct{ template, says string }{
 		"JSON in JSON": {nested("Fn::ToJsonString", `["\""]`, 100), "Fn::ToJsonString makes a text of more than"},
 		"base 64":      {nested("Fn::Base64", `"x"`, 150), "Fn::Base64 makes a text of more than"},
-		"separators":   {resource(`{"Fn::Join": [` + big + `, ["a"` + strings.Repeat(`,"a"`, 100_000) + `]]}`), "Fn::Join makes a text of more than"},
-		"many texts":   {resource(`[` + strings.TrimSuffix(strings.Repeat(big+",", 100), ",") + `]`), "the functions make more than"},
-		"split":        {resource(`[` + strings.TrimSuffix(strings.Repeat(`{"Fn::Split": ["x", `+big+`]},`, 50), ",") + `]`), "Fn::Split makes a text of more"},
+		"separators":   {resource(separated), "Fn::Join makes a text of more than"},
+		"many texts":   {resource(list(big, 100)), "the functions make more than"},
+		"split":        {resource(list(`{"Fn::Split": ["x", `+big+`]}`, 50)), "Fn::Split makes a text of more"},
 		"aliases":      {aliases + "Resources: {R: {Type: 'AWS::IAM::Role', Properties: {Path: *f}}}\n", "more than 262144 values"},
 		"bytes":        {strings.Repeat(" ", stack.MaxTemplate+1), "may not exceed"},
 		"resources":    {many + "}}", "Number of resources"},

@@ -233,11 +233,14 @@ func TestRunningIsBounded(t *testing.T) {
 	failing := func(context.Context, string, int) states.Result { return states.Result{Error: "States.TaskFailed"} }
 	e = start(t, endless(`"IntervalSeconds": 1e-9, "MaxAttempts": 1000000000`), failing)
 	out := e.ended(t, e.execute(t, "x", `{"items": [{"command": ["a"]}]}`))
-	if runs := e.runs["a"]; out.Status != types.ExecutionStatusSucceeded || runs != 25_000 || !strings.Contains(string(e.files[failed(e)]), "States.Runtime") {
-		t.Errorf("%d runs, %s, %q", runs, out.Status, e.files[failed(e)])
+	why := string(e.files[failed(e)])
+	if runs := e.runs["a"]; out.Status != types.ExecutionStatusSucceeded || runs != 25_000 || !strings.Contains(why, "States.Runtime") {
+		t.Errorf("%d runs, %s, %q", runs, out.Status, why)
 	}
 	e = start(t, endless(`"IntervalSeconds": -1, "MaxAttempts": 1000000000`), failing)
-	if _, err := e.client.StartExecution(t.Context(), &sfn.StartExecutionInput{StateMachineArn: aws.String(arn), Input: aws.String(`{"items": []}`)}); err == nil {
+	none := &sfn.StartExecutionInput{StateMachineArn: aws.String(arn), Input: aws.String(`{"items": []}`)}
+	_, err = e.client.StartExecution(t.Context(), none)
+	if err == nil {
 		t.Error("a pause below 0 is taken")
 	}
 }
