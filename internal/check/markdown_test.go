@@ -38,3 +38,16 @@ func TestMarkdownOfHostileNames(t *testing.T) {
 		t.Errorf("%d findings in\n%.300s", n, got)
 	}
 }
+
+// A name makes no link of a SARIF message, which has them without Markdown too.
+func TestSARIFOfHostileNames(t *testing.T) {
+	const name = "[Log in](https://evil.example)"
+	f := check.Finding{Rule: "ingress-port-closed", Severity: check.Error, Label: name, Message: name + " is closed", Effect: name, Fix: name}
+	var b bytes.Buffer
+	if err := check.SARIF(&b, []check.Finding{f}, check.SARIFOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.String(); strings.Contains(got, "[Log in](") || strings.Count(got, "[Log in] (https://evil.example)") != 3 {
+		t.Errorf("the message holds a link:\n%s", got[strings.Index(got, `"results"`):])
+	}
+}

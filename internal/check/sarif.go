@@ -108,7 +108,7 @@ func sarifResult(f Finding, rule int, o SARIFOptions) *sarif.Result {
 	r := sarif.NewRuleResult(f.Rule).
 		WithRuleIndex(rule).
 		WithLevel(f.Severity.String()).
-		WithMessage(sarif.NewTextMessage(text)).
+		WithMessage(sarif.NewTextMessage(noSARIFLink(text))).
 		AddLocation(sarifLocation(f.Origin, o))
 	for i, rel := range f.Related {
 		loc := sarifLocation(rel, o).WithID(i + 1)
@@ -124,6 +124,10 @@ func sarifResult(f Finding, rule int, o SARIFOptions) *sarif.Result {
 	}
 	return r
 }
+
+// noSARIFLink parts what the text of a message reads as a link,
+// [text](destination): section 3.11.6 of SARIF 2.1.0.
+func noSARIFLink(text string) string { return strings.ReplaceAll(text, "](", "] (") }
 
 // fingerprint stays the same while a finding moves within its file.
 func fingerprint(f Finding) string {
