@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -110,7 +111,8 @@ func (b *builder) nodes(service *resource.Instance, cluster *resource.Instance) 
 	}
 	for _, inst := range b.set.Instances {
 		if inst.Type == "aws_ecs_cluster_capacity_providers" && len(named) == 0 && cluster != nil {
-			if raw, _ := inst.Body.Raw("cluster_name"); raw == resource.Symbol(cluster.Address, "id") || raw == cluster.Body.String("name").Or("\x00") {
+			raw, _ := inst.Body.Raw("cluster_name")
+			if name, set := cluster.Body.Raw("name"); symbolOf(raw, cluster.Address) || set && raw == name {
 				for _, raw := range inst.Body.RawList("capacity_providers") {
 					named[raw] = true
 				}
@@ -122,8 +124,9 @@ func (b *builder) nodes(service *resource.Instance, cluster *resource.Instance) 
 		switch {
 		case inst.Data:
 		case inst.Type == "aws_ecs_capacity_provider":
-			name, _ := inst.Body.Raw("name")
-			if !named[name] && !named[resource.Symbol(inst.Address, "id")] && !named[resource.Symbol(inst.Address, "arn")] {
+			name, set := inst.Body.Raw("name")
+			same := func(raw string) bool { return symbolOf(raw, inst.Address) || set && raw == name }
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(named)), same) {
 				continue
 			}
 			if id, ok := b.id(b.inner(inst.Body, "auto_scaling_group_provider"), "auto_scaling_group_arn", fleetTypes...).Get(); ok {
@@ -152,6 +155,12 @@ func (b *builder) nodes(service *resource.Instance, cluster *resource.Instance) 
 		return nil, "no Auto Scaling group of the source provides them"
 	}
 	return nil, "which Auto Scaling group provides them is not settled"
+}
+
+// symbolOf reports that raw is the id, ARN or name of the resource at an address.
+func symbolOf(raw, address string) bool {
+	at, _, ok := resource.ParseSymbol(raw)
+	return ok && at == address
 }
 
 // defaultOf returns the default security group of a VPC: the one that

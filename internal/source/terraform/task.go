@@ -70,6 +70,10 @@ func decodeJSON(raw string) (cty.Value, error) {
 		return cty.NilVal, fmt.Errorf("it nests deeper than %d", maxJSONDepth)
 	}
 	t, err := ctyjson.ImpliedType([]byte(raw))
+	if quoted := resource.QuoteHoles(raw); err != nil && quoted != raw {
+		raw = quoted
+		t, err = ctyjson.ImpliedType([]byte(raw))
+	}
 	if err != nil {
 		return cty.NilVal, err
 	}

@@ -272,6 +272,9 @@ func (s *scope) expand(key string) *instances {
 			inst.Uncertain = in.repetition.unknown
 		}
 		inst.Body = s.body(decl.body, in.repetition.iteration(i))
+		if decl.data && decl.typ == "template_file" {
+			s.rendered(inst.Body)
+		}
 		in.all = append(in.all, inst)
 	}
 	in.built = true
@@ -327,7 +330,36 @@ func (r *reader) object(inst *resource.Instance) cty.Value {
 		}
 		attrs[name] = cty.StringVal(resource.Symbol(inst.Address, name))
 	}
+	if name := resource.Naming(inst.Type); name != "" && !inst.Data {
+		if u, _ := attrs[name].Unmark(); u != cty.NilVal && !u.IsKnown() {
+			attrs[name] = cty.StringVal(resource.Symbol(inst.Address, name))
+		}
+	}
 	return cty.ObjectVal(attrs)
+}
+
+// rendered adds what a template_file makes of its template: the provider has
+// been archived, and its data source lives on in many configurations.
+func (s *scope) rendered(body *resource.Body) {
+	vars := map[string]cty.Value{}
+	for _, b := range body.Blocks["vars"] {
+		maps.Copy(vars, b.Object())
+	}
+	given := cty.ObjectVal(vars)
+	if a, ok := body.Attrs["vars"]; ok {
+		given, _ = a.Value.Unmark()
+	}
+	template := body.Attrs["template"]
+	text, _ := template.Value.Unmark()
+	if text == cty.NilVal || !text.IsKnown() || text.IsNull() || text.Type() != cty.String || !given.IsKnown() || !given.CanIterateElements() {
+		return
+	}
+	at := hcl.Range{Filename: template.File, Start: hcl.Pos{Line: template.Line, Column: 1}}
+	out, err := s.r.render(s.tree.config.dir, text.AsString(), at, given)
+	if err != nil {
+		out = resource.Unknown(err.Error())
+	}
+	body.Attrs["rendered"] = resource.Attr{Value: out, File: template.File, Line: template.Line}
 }
 
 // body evaluates the arguments and nested blocks of a block.

@@ -1,6 +1,8 @@
 package module
 
 import (
+	"strings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -57,9 +59,12 @@ func (l *loader) preparePart(n hclsyntax.Node) {
 			e.CondExpr = l.metered(e.CondExpr)
 		}
 	case *hclsyntax.TemplateExpr:
+		holes := writesJSON(e)
 		for i, part := range e.Parts {
 			if _, literal := part.(*hclsyntax.LiteralValueExpr); !literal {
-				e.Parts[i] = l.metered(part)
+				m := l.metered(part)
+				m.holes = m.holes || holes
+				e.Parts[i] = m
 			}
 		}
 	}
@@ -83,13 +88,29 @@ func (l *loader) noteNames(t hcl.Traversal) {
 type metered struct {
 	*hclsyntax.ParenthesesExpr
 	meter *meter
+	holes bool // an unknown value becomes a hole
 }
 
-func (l *loader) metered(e hclsyntax.Expression) hclsyntax.Expression {
-	if _, done := e.(*metered); done {
-		return e
+func (l *loader) metered(e hclsyntax.Expression) *metered {
+	if m, done := e.(*metered); done {
+		return m
 	}
-	return &metered{&hclsyntax.ParenthesesExpr{Expression: e, SrcRange: e.Range()}, l.meter}
+	return &metered{&hclsyntax.ParenthesesExpr{Expression: e, SrcRange: e.Range()}, l.meter, false}
+}
+
+// writesJSON reports that a template begins like a JSON array or object, such
+// as container definitions or a policy: what is settled of it is read around
+// what is not.
+func writesJSON(e *hclsyntax.TemplateExpr) bool {
+	if len(e.Parts) == 0 {
+		return false
+	}
+	first, ok := e.Parts[0].(*hclsyntax.LiteralValueExpr)
+	if !ok || first.Val.Type() != cty.String || !first.Val.IsKnown() || first.Val.IsNull() {
+		return false
+	}
+	text := strings.TrimSpace(first.Val.AsString())
+	return strings.HasPrefix(text, "[") || strings.HasPrefix(text, "{")
 }
 
 func (m *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
@@ -98,6 +119,8 @@ func (m *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	m.meter.weighType(v.Type())
 	if u, _ := v.Unmark(); u.IsKnown() && !u.IsNull() && u.Type().IsPrimitiveType() {
 		m.meter.weigh(u)
+	} else if m.holes && !u.IsKnown() && !diags.HasErrors() {
+		return cty.StringVal(resource.Hole(resource.Why(v))), diags
 	}
 	return v, diags
 }

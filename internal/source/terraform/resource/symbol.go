@@ -70,6 +70,32 @@ func ParseHole(s string) (why string, ok bool) {
 	return rest, true
 }
 
+// QuoteHoles puts the holes of a JSON text that stand outside of its strings
+// into quotation marks, as where a template writes a number that is not known.
+func QuoteHoles(text string) string {
+	var b strings.Builder
+	inString := false
+	for i := 0; i < len(text); {
+		n := 1
+		switch c := text[i]; {
+		case strings.HasPrefix(text[i:], string(holeOpen)) && SymbolLength(text[i:]) > 0:
+			n = SymbolLength(text[i:])
+			if !inString {
+				b.WriteString(`"` + text[i:i+n] + `"`)
+				i += n
+				continue
+			}
+		case inString && c == '\\' && i+1 < len(text):
+			n = 2
+		case c == '"':
+			inString = !inString
+		}
+		b.WriteString(text[i : i+n])
+		i += n
+	}
+	return b.String()
+}
+
 func plainRune(r rune) rune {
 	switch {
 	case strings.ContainsRune(Reserved, r), r < ' ':

@@ -14,6 +14,30 @@ var symbolic = map[string][]string{
 	"aws_vpc":                 {"default_route_table_id", "default_security_group_id", "main_route_table_id"},
 }
 
+// naming lists, by type, the argument by which others refer to a resource as
+// they do by its id.
+var naming = map[string]string{
+	"aws_autoscaling_group":                       "name",
+	"aws_ecs_capacity_provider":                   "name",
+	"aws_ecs_cluster":                             "name",
+	"aws_ecs_service":                             "name",
+	"aws_ecs_task_definition":                     "family",
+	"aws_iam_instance_profile":                    "name",
+	"aws_iam_role":                                "name",
+	"aws_launch_configuration":                    "name",
+	"aws_launch_template":                         "name",
+	"aws_lb_target_group":                         "name",
+	"aws_alb_target_group":                        "name",
+	"aws_service_discovery_http_namespace":        "name",
+	"aws_service_discovery_private_dns_namespace": "name",
+	"aws_service_discovery_public_dns_namespace":  "name",
+}
+
+// Naming returns the argument that names a resource of a type, "" where no
+// reference goes by name. Where its value is not known, it stands as a symbol:
+// whatever the name is, it is that resource's.
+func Naming(typ string) string { return naming[typ] }
+
 // Symbolic returns the computed attributes of a resource type that stand as symbols.
 func Symbolic(typ string) []string {
 	return append([]string{"id", "arn"}, symbolic[typ]...)
