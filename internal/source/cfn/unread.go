@@ -18,8 +18,8 @@ type Unread struct {
 	// Exports is set for the stacks that import an output; they are not part of
 	// the deployment that is read.
 	Exports bool
-	// Handed is set for an output that is not exported: it may be there for
-	// people alone, or for a stack that nests this one.
+	// Handed is set for a parameter, and for an output that is not exported: it may
+	// be there for people alone, or for a stack that nests this one.
 	Handed bool
 	// Anything is set when it may attach something to any resource.
 	Anything bool
@@ -112,6 +112,7 @@ func (a *Assembly) settleUnread() {
 	}
 	a.indexExports()
 	for _, s := range a.Stacks {
+		s.parametersOut()
 		for _, id := range s.outputIDs {
 			o := s.outputs[id]
 			// CDK makes ExportsOutput… for a stack of the same app, which is at hand.
@@ -126,6 +127,20 @@ func (a *Assembly) settleUnread() {
 			p := Pos{s.File, int(o.line)}
 			a.Unread = append(a.Unread, Unread{Pos: p, Uses: uses, Exports: true, Handed: o.name.IsAbsent(),
 				Why: fmt.Sprintf("%s: output %s hands it out, and what other stacks attach to it is not in the source", p, id)})
+		}
+	}
+}
+
+// parametersOut records the resources that the stack writes into the parameter
+// store, where others read them.
+func (s *Stack) parametersOut() {
+	for _, r := range s.Resources {
+		if r.Type != "AWS::SSM::Parameter" {
+			continue
+		}
+		if uses := resourcesIn(r.Prop("Value"), 0, nil); len(uses) > 0 {
+			s.asm.Unread = append(s.asm.Unread, Unread{Pos: r.Pos(), Uses: uses, Exports: true, Handed: true,
+				Why: fmt.Sprintf("%s: parameter %s hands it out, and what other stacks attach to it is not in the source", r.Pos(), r.LogicalID)})
 		}
 	}
 }

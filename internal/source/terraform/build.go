@@ -50,6 +50,7 @@ func build(set *resource.Set) *topology.Topology {
 			b.t.Ignored[inst.Type]++
 		}
 	}
+	b.deploymentGroups()
 	b.clusterDefaults()
 	b.giveDefaults()
 	b.markOpen()
@@ -138,7 +139,7 @@ var (
 		"aws_internet_gateway": true, "aws_iam_policy": true,
 		"aws_iam_instance_profile": true, "aws_launch_template": true, "aws_launch_configuration": true,
 		"aws_ecs_capacity_provider": true, "aws_ecs_cluster_capacity_providers": true, "aws_vpc_endpoint": true,
-		"aws_route53_zone": true, "aws_egress_only_internet_gateway": true,
+		"aws_route53_zone": true, "aws_codedeploy_deployment_group": true, "aws_egress_only_internet_gateway": true,
 	}
 )
 

@@ -3,6 +3,8 @@ package terraform
 import (
 	"strings"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"github.com/hoplab/hoplab/internal/source/terraform/resource"
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -112,6 +114,7 @@ func (b *builder) markOpen() {
 			g.OpenTargets, g.OpenForwards = first(g.OpenTargets, why), first(g.OpenForwards, why)
 		}
 	}
+	b.handedOut()
 	for _, u := range b.unread {
 		b.t.OpenServices = first(b.t.OpenServices, u.why)
 		b.t.OpenRecords = first(b.t.OpenRecords, u.why)
@@ -147,6 +150,32 @@ func (b *builder) markOpen() {
 				v.OtherWay = first(v.OtherWay, b.placed("a VPC endpoint"))
 			}
 		}
+	}
+}
+
+// handingOut are the types by which a configuration gives an identity to one
+// that is not read, or to what is not modelled.
+var handingOut = map[string]string{
+	"aws_cloudformation_stack":          "what the stack attaches to it is not in the source",
+	"aws_ecs_task_set":                  "task sets are not modelled",
+	"aws_secretsmanager_secret_version": "it gives it to others, which are not read",
+	"aws_ssm_parameter":                 "it gives it to others, which are not read",
+}
+
+// handedOut opens the target groups that such a resource holds.
+func (b *builder) handedOut() {
+	for _, inst := range b.set.Instances {
+		why, ok := handingOut[inst.Type]
+		if !ok || inst.Data {
+			continue
+		}
+		b.at = origin(inst)
+		resource.EachSymbol(cty.ObjectVal(inst.Body.Object()), func(address, _ string) {
+			if g, ok := b.of[address].(*topology.TargetGroup); ok {
+				why := b.placed("%s: %s", inst.Address, why)
+				g.OpenTargets, g.OpenForwards = first(g.OpenTargets, why), first(g.OpenForwards, why)
+			}
+		})
 	}
 }
 
