@@ -127,7 +127,7 @@ func (b *builder) groups(ids []topology.Opt[topology.ID]) []Group {
 		}
 		out = append(out, Group{Label: topology.Label(g.Origin, g.Name),
 			Ingress: b.rules(g.Ingress, reach.Ingress), Egress: b.rules(g.Egress, reach.Egress),
-			Open: cmp.Or(g.UncertainIngress, g.UncertainEgress)})
+			Open: cmp.Or(g.Rules(false).Why(), g.Rules(true).Why())})
 	}
 	return out
 }

@@ -399,7 +399,7 @@ func (p *Predictor) IPv6Rule(lb *topology.LoadBalancer, port int) (rule *topolog
 	for _, o := range lb.Groups {
 		id, ok := o.Get()
 		g := p.x.SecurityGroup(id)
-		if !ok || g == nil || g.UncertainIngress != "" {
+		if !ok || g == nil || g.Rules(false).Why() != "" {
 			settled = false
 			continue
 		}

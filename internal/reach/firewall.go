@@ -94,7 +94,7 @@ func (x *index) askGroups(p *verdict, h, peer *host, port span, dir Direction) {
 		if open == nil {
 			open, named = g, topology.Label(g.Origin, g.Name)
 		}
-		m := x.scan(g, dir, peer, port)
+		m := x.scan(g, dir, h, peer, port)
 		if m.rule != nil {
 			p.admits = append(p.admits, Admission{
 				Group: g.ID, Label: topology.Label(g.Origin, g.Name), Direction: dir, Rule: m.rule.ID, Text: x.ruleText(m.rule, dir),
@@ -164,9 +164,12 @@ type found struct {
 }
 
 // scan looks for a rule of g that certainly admits; rules only ever allow, so one is enough.
-func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port span) found {
+func (x *index) scan(g *topology.SecurityGroup, dir Direction, h, peer *host, port span) found {
 	set := g.Rules(dir == Egress)
 	rules, uncertain := set.Read(), set.Why()
+	if uncertain == g.LaterIngress && tooLate(g, h, peer) {
+		uncertain = ""
+	}
 	var f found
 	var otherPeer string
 	var parts []*topology.Rule // rules for the ports that cover the peer in part
@@ -231,6 +234,13 @@ func (x *index) scan(g *topology.SecurityGroup, dir Direction, peer *host, port 
 	f.nearest = cmp.Or(f.nearest, otherPeer)
 	f.why = cmp.Or(f.why, uncertain)
 	return f
+}
+
+// tooLate reports that rules which a later stack adds to g cannot help h: a
+// service is created only once its load balancer finds the targets healthy, and
+// nobody imports from a stack before that one is created.
+func tooLate(g *topology.SecurityGroup, h, peer *host) bool {
+	return peer.origin.Type == "AWS::ElasticLoadBalancingV2::LoadBalancer" && h.origin.Type == "AWS::ECS::Service" && h.origin.Stack == g.Stack
 }
 
 // together returns the first of the rules when each range of the peer lies in

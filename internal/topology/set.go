@@ -1,5 +1,7 @@
 package topology
 
+import "cmp"
+
 // Set is a set that the source describes: the members that were read, and
 // whether those are all. Of a closed set it is a fact that no member matches;
 // of an open one it is not, so the questions below answer with an Opt, and
@@ -60,7 +62,7 @@ func (g *SecurityGroup) Rules(egress bool) Set[Rule] {
 	if egress {
 		return Open(g.Egress, g.UncertainEgress)
 	}
-	return Open(g.Ingress, g.UncertainIngress)
+	return Open(g.Ingress, cmp.Or(g.UncertainIngress, g.LaterIngress))
 }
 
 // RuleSet returns the listener's rules by ascending priority.

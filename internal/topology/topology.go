@@ -136,6 +136,9 @@ type SecurityGroup struct {
 	// is not declared in the source, or an explicit allow-all egress stands
 	// beside standalone egress rules (order-dependent in CloudFormation).
 	UncertainIngress, UncertainEgress string
+	// LaterIngress says why a stack that is deployed after the group's own may
+	// open more ports; "" when none can.
+	LaterIngress string
 	// Conflict is set when the rules of one direction are written in two ways
 	// that fight each other, so that which of them hold is not certain.
 	Conflict string

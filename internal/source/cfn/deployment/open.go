@@ -47,7 +47,11 @@ func (b *builder) markOpen() {
 func (b *builder) open(u *cfn.Unread, thing any) {
 	switch x := thing.(type) {
 	case *topology.SecurityGroup:
-		if u.Makes("AWS::EC2::SecurityGroupIngress") && !u.Handed {
+		switch {
+		case !u.Makes("AWS::EC2::SecurityGroupIngress") || u.Handed:
+		case u.Exports:
+			x.LaterIngress = first(x.LaterIngress, u.Why)
+		default:
 			x.UncertainIngress = first(x.UncertainIngress, u.Why)
 		}
 		if u.Makes("AWS::EC2::SecurityGroupEgress") && !u.Exports {
