@@ -28,6 +28,9 @@ type host struct {
 	free bool
 	// open is set for a load balancer without security groups: everybody may enter.
 	open bool
+	// privateLink is set for a load balancer whose groups do not ask callers
+	// through AWS PrivateLink.
+	privateLink topology.Opt[bool]
 }
 
 // span is a range of TCP ports, one of which is dialled, or one port that is
@@ -65,7 +68,12 @@ func (x *index) connection(from, to *host, port span) verdict {
 	if !from.anybody && !from.free {
 		x.askGroups(&p, from, to, port, Egress)
 	}
-	if !to.open {
+	free, known := to.privateLink.Get()
+	switch {
+	case to.open, from.anybody && free:
+	case from.anybody && !known && !to.privateLink.IsAbsent():
+		p.unsettled(to.privateLink.Why())
+	default:
 		x.askGroups(&p, to, from, port, Ingress)
 	}
 	return p

@@ -3,6 +3,7 @@ package reach
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -144,8 +145,36 @@ func (x *index) sameTask(d *topology.TaskDefinition, host string) string {
 		if d.Containers[i].Hosts[host] {
 			return fmt.Sprintf("container %s has %s in its host entries or links", d.Containers[i].Name, host)
 		}
+		for _, w := range slices.Concat(d.Containers[i].Command, d.Containers[i].EntryPoint) {
+			if mentions(w.Or(""), host) {
+				return fmt.Sprintf("a command of container %s writes %s outside of a URL too, and may give it an address", d.Containers[i].Name, host)
+			}
+		}
 	}
 	return ""
+}
+
+// mentions reports that host stands in text as a word of its own outside of
+// URLs, as where nginx's configuration declares an upstream server group.
+func mentions(text, host string) bool {
+	word := func(c byte) bool {
+		return c == '-' || c == '.' || c == '_' || c == ':' || c == '/' || c == '@' || isAlnum(c)
+	}
+	for i := 0; ; i++ {
+		n := strings.Index(text[i:], host)
+		if n < 0 {
+			return false
+		}
+		i += n
+		end := i + len(host)
+		if (i == 0 || !word(text[i-1])) && end < len(text) && !word(text[end]) {
+			return true
+		}
+	}
+}
+
+func isAlnum(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // lookups predicts the URLs in the services' containers that name nobody, or a

@@ -264,7 +264,9 @@ func EachURL(d *topology.TaskDefinition, f func(host string, port int, variable 
 	}
 }
 
-// scanURLs finds http and https URLs in text.
+// scanURLs finds http and https URLs in text, which may be a shell command or a
+// piece of configuration. A host that holds a variable or a wildcard is nobody's
+// name and is passed over, as is a port that is no number.
 func scanURLs(text string, f func(host string, port int)) {
 	for {
 		i := strings.Index(text, "://")
@@ -273,24 +275,48 @@ func scanURLs(text string, f func(host string, port int)) {
 		}
 		scheme := text[:i]
 		text = text[i+3:]
-		secure := strings.HasSuffix(scheme, "https")
-		if !secure && !strings.HasSuffix(scheme, "http") {
+		port := 80
+		if strings.HasSuffix(scheme, "https") {
+			port = 443
+		} else if !strings.HasSuffix(scheme, "http") {
 			continue
 		}
-		end := strings.IndexAny(text, "/?#,; \t\n\"'")
-		if end < 0 {
-			end = len(text)
+		rest := afterUserinfo(text)
+		n := hostLength(rest)
+		host, rest := strings.TrimRight(rest[:n], "."), rest[n:]
+		if after, has := strings.CutPrefix(rest, ":"); has {
+			digits := len(after) - len(strings.TrimLeft(after, "0123456789"))
+			port, rest = atoi(after[:digits]), after[digits:]
 		}
-		host, port, has := strings.Cut(text[:end], ":")
-		n := 80
-		if secure {
-			n = 443
-		}
-		if has {
-			n = atoi(port)
-		}
-		if host != "" && n > 0 {
-			f(host, n)
+		if host != "" && port > 0 && (rest == "" || !strings.ContainsRune("$%{*+@:[", rune(rest[0]))) {
+			f(host, port)
 		}
 	}
+}
+
+// afterUserinfo cuts the user and password of a URL off, whose scheme is gone.
+func afterUserinfo(text string) string {
+	end := strings.IndexAny(text, "/?#,; \t\n\"'()<>|&`")
+	if end < 0 {
+		end = len(text)
+	}
+	return text[strings.LastIndexByte(text[:end], '@')+1:]
+}
+
+// hostLength is how many bytes of text are a host name, in which what is not
+// settled stands as ${…}.
+func hostLength(text string) int {
+	n := 0
+	for n < len(text) {
+		c := text[n]
+		switch end := strings.IndexByte(text[n:], '}'); {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '.', c == '_', c >= 0x80:
+			n++
+		case strings.HasPrefix(text[n:], "${") && end > 0:
+			n += end + 1
+		default:
+			return n
+		}
+	}
+	return n
 }

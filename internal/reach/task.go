@@ -215,6 +215,14 @@ func (x *index) lbHost(lb *topology.LoadBalancer) *host {
 	if lb.Kind == "network" && len(lb.Groups) == 0 { // it has none unless it is given one
 		h.free, h.open = true, true
 	}
+	if lb.Kind == "network" {
+		switch rules, ok := lb.PrivateLink.Get(); {
+		case ok:
+			h.privateLink = topology.Known(rules == "off")
+		case lb.PrivateLink.IsUnknown():
+			h.privateLink = topology.Unknown[bool](lb.PrivateLink.Why())
+		}
+	}
 	h.addrs = x.addresses(lb.Subnets, lb.Groups)
 	x.hosts[lb.ID] = h
 	return h

@@ -180,9 +180,12 @@ type LoadBalancer struct {
 	Internal      Opt[bool]
 	IPAddressType Opt[string] // "ipv4", "dualstack", ...
 	Groups        []Opt[ID]   // security groups
-	Subnets       []Opt[ID]
-	Attributes    map[string]Opt[string] // e.g. "idle_timeout.timeout_seconds"
-	Listeners     []*Listener
+	// PrivateLink says whether the groups' ingress rules hold for callers through
+	// AWS PrivateLink: "on", the default, or "off". Of network load balancers.
+	PrivateLink Opt[string]
+	Subnets     []Opt[ID]
+	Attributes  map[string]Opt[string] // e.g. "idle_timeout.timeout_seconds"
+	Listeners   []*Listener
 }
 
 // Listener is one port of a load balancer.

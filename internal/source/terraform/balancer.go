@@ -49,6 +49,7 @@ func (b *builder) loadBalancer(inst *resource.Instance) {
 		Internal:      b.boolean(inst.Body, "internal"),
 		IPAddressType: b.text(inst.Body, "ip_address_type"),
 		Groups:        b.groupIDs(inst.Body, "security_groups"),
+		PrivateLink:   b.text(inst.Body, "enforce_security_group_inbound_rules_on_private_link_traffic"),
 		Subnets:       b.ids(inst.Body, "subnets", subnetTypes...),
 		Attributes:    b.keyed(inst.Body, balancerAttributes),
 	}

@@ -21,6 +21,7 @@ func (b *builder) loadBalancer(r *cfn.Resource) *topology.LoadBalancer {
 		Kind:          b.text(r.Prop("Type")).Or("application"),
 		IPAddressType: b.text(r.Prop("IpAddressType")),
 		Groups:        b.groupIDs(r.Prop("SecurityGroups")),
+		PrivateLink:   b.text(r.Prop("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic")),
 		Subnets:       b.ids(r.Prop("Subnets"), "AWS::EC2::Subnet", "SubnetId"),
 		Attributes:    b.keyed(r.Prop("LoadBalancerAttributes"), "Key", "Value"),
 	}

@@ -250,9 +250,12 @@ func (b *builder) after() {
 
 // beforeListeners fills Service.BeforeListeners.
 func (b *builder) beforeListeners() {
-	type use struct{ at, under topology.ID } // a listener or rule, and the balancer or listener it belongs to
-	using := map[topology.ID][]use{}         // by target group
-	note := func(at, under topology.ID, actions []topology.Action) {
+	type use struct {
+		at    topology.ID
+		under topology.Origin // the balancer or listener it belongs to
+	}
+	using := map[topology.ID][]use{} // by target group
+	note := func(at topology.ID, under topology.Origin, actions []topology.Action) {
 		for _, a := range actions {
 			for _, f := range a.Forward {
 				if id, ok := f.Group.Get(); ok {
@@ -263,9 +266,9 @@ func (b *builder) beforeListeners() {
 	}
 	for _, lb := range b.t.LoadBalancers {
 		for _, l := range lb.Listeners {
-			note(l.ID, lb.ID, l.Default)
+			note(l.ID, lb.Origin, l.Default)
 			for _, r := range l.Rules {
-				note(r.ID, l.ID, r.Actions)
+				note(r.ID, l.Origin, r.Actions)
 			}
 		}
 	}
@@ -282,8 +285,8 @@ func (b *builder) beforeListeners() {
 			id, _ := t.Group.Get()
 			for _, u := range using[id] {
 				// After the balancer, or a rule's listener, both take a moment and
-				// either may be first.
-				if !before[u.at] && !before[u.under] {
+				// either may be first; what is not declared here has been there before.
+				if !before[u.at] && !before[u.under.ID] && u.under.Type != "" {
 					s.BeforeListeners = append(s.BeforeListeners, u.at)
 				}
 			}
