@@ -9,6 +9,7 @@ import (
 
 	"github.com/hoplab/hoplab/internal/check"
 	"github.com/hoplab/hoplab/internal/reach"
+	"github.com/hoplab/hoplab/internal/source"
 	"github.com/hoplab/hoplab/internal/source/terraform"
 	"github.com/hoplab/hoplab/internal/test/cfntest"
 	"github.com/hoplab/hoplab/internal/topology"
@@ -226,5 +227,33 @@ func sound(t *testing.T, r *reach.Report) {
 				t.Errorf("%s: ok over a closed hop", p.ID)
 			}
 		}
+	}
+}
+
+// TestNothingToGive says of what no value can settle that there is none to give.
+func TestNothingToGive(t *testing.T) {
+	for _, input := range []string{"cfn/function-as-target/template.yaml", "tf/codedeploy-pair"} {
+		t.Run(input, func(t *testing.T) {
+			top, err := source.Load(t.Context(), []string{"../test/cases/testdata/" + input}, source.Options{NoSynth: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(top.Unknowns) > 0 {
+				t.Errorf("not settled: %v", top.Unknowns)
+			}
+			found := false
+			for _, f := range checkAll(t, top) {
+				if f.Rule != "path-unknown" {
+					continue
+				}
+				found = true
+				if !strings.HasPrefix(f.Fix, "Nothing to give") {
+					t.Errorf("%s\nFix: %s", f.Message, f.Fix)
+				}
+			}
+			if !found {
+				t.Error("no path is unknown")
+			}
+		})
 	}
 }

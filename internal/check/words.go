@@ -59,6 +59,8 @@ func settles(why string) string {
 	switch {
 	case strings.Contains(why, "--param"), strings.Contains(why, "--var"):
 		return "Give the missing value."
+	case strings.Contains(why, "deploys blue/green"):
+		return "Nothing to give: it is as the last deployment left it."
 	case strings.Contains(why, "not modelled"), strings.Contains(why, "not documented"), strings.Contains(why, "not evaluated"):
 		return "Nothing to give: hoplab does not follow this, so try it in AWS."
 	case strings.Contains(why, "no template here exports"), strings.Contains(why, "is not declared"), strings.Contains(why, "not at hand"),

@@ -259,6 +259,8 @@ func (p *Predictor) toGroup(q ask, id topology.ID, suffix string) []Prediction {
 	}
 	chosen, open, failed := p.choose(q.lb, g)
 	switch {
+	case isFunction(g):
+		return single(func(tr *trace) Prediction { return tr.unknown(notFunction) })
 	case len(chosen) == 0 && failed != nil:
 		return single(func(tr *trace) Prediction { return tr.end(*failed) })
 	case len(chosen) == 0 && p.x.AlternateOf(g.ID) != nil:
@@ -418,3 +420,8 @@ func (p *Predictor) IPv6Rule(lb *topology.LoadBalancer, port int) (rule *topolog
 	}
 	return nil, settled
 }
+
+const notFunction = "a Lambda function as the target is not modelled"
+
+// isFunction reports that the group's target is a Lambda function.
+func isFunction(g *topology.TargetGroup) bool { return g.TargetType.Or("") == "lambda" }

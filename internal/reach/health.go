@@ -106,6 +106,9 @@ func (p *Predictor) probe(lb *topology.LoadBalancer, g *topology.TargetGroup, r 
 		path = ""
 	}
 	tr.pr.URL = strings.ToLower(proto) + "://" + who + ":" + checkedPort(p, r, at) + path
+	if isFunction(g) {
+		return tr.unknown(notFunction)
+	}
 	if final, done := p.unprobed(tr, t, lb, g, r); done {
 		return final
 	}

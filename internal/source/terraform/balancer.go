@@ -168,9 +168,12 @@ func (b *builder) attachment(inst *resource.Instance) {
 	t := topology.Target{Origin: b.at, Port: b.integer(inst.Body, "port")}
 	id := inst.Body.Ref("target_id")
 	text, ok := id.Get()
-	_, _, symbol := resource.ParseSymbol(text)
+	address, _, symbol := resource.ParseSymbol(text)
 	_, notIP := netip.ParseAddr(text)
+	to := b.byAddress[address]
 	switch {
+	case symbol && to != nil && strings.HasPrefix(to.Type, "aws_lambda_"):
+		t.IP = topology.Unknown[string](b.placed("%s is a function", address))
 	case ok && (symbol || strings.HasPrefix(text, "i-")):
 		t.Instance = b.ref("target_id", id, "aws_instance")
 	case ok && notIP == nil:

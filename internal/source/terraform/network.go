@@ -2,6 +2,7 @@ package terraform
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/hoplab/hoplab/internal/source/terraform/resource"
@@ -71,7 +72,7 @@ func (b *builder) routeTable(inst *resource.Instance) {
 
 func (b *builder) route(inst *resource.Instance) {
 	internet := b.internetRoute(inst.Body, "destination_cidr_block", "destination_ipv6_cidr_block")
-	table, ok := b.id(inst.Body, "route_table_id", tableTypes...).Get()
+	table, ok := b.tableOf(inst.Body).Get()
 	if !ok {
 		if internet.Or(true) {
 			b.routing.stray = b.placed("the route may belong to any route table")
@@ -80,6 +81,22 @@ func (b *builder) route(inst *resource.Instance) {
 	}
 	b.addRoute(table, internet)
 }
+
+// tableOf returns the route table that a body names: one that is declared, or
+// the one that AWS makes with a VPC.
+func (b *builder) tableOf(body *resource.Body) topology.Opt[topology.ID] {
+	if raw, ok := body.Raw("route_table_id"); ok {
+		address, attr, _ := resource.ParseSymbol(raw)
+		inst := b.byAddress[address]
+		if inst != nil && slices.Contains(vpcTypes, inst.Type) && (attr == "main_route_table_id" || attr == "default_route_table_id") {
+			return topology.Known(mainTable(topology.ID(address)))
+		}
+	}
+	return b.id(body, "route_table_id", tableTypes...)
+}
+
+// mainTable names the route table that AWS makes with a VPC.
+func mainTable(vpc topology.ID) topology.ID { return vpc + ".main_route_table_id" }
 
 func (b *builder) addRoute(table topology.ID, internet topology.Opt[bool]) {
 	if b.routing.routes == nil {
@@ -126,7 +143,7 @@ func (b *builder) association(inst *resource.Instance) {
 	if b.routing.tables == nil {
 		b.routing.tables = map[topology.ID]topology.Opt[topology.ID]{}
 	}
-	b.routing.tables[subnet] = b.id(inst.Body, "route_table_id", tableTypes...)
+	b.routing.tables[subnet] = b.tableOf(inst.Body)
 }
 
 func (b *builder) mainAssociation(inst *resource.Instance) {
@@ -162,7 +179,7 @@ func (b *builder) publicSubnets() {
 		case len(b.routing.main) > 0:
 			s.Public = topology.Unknown[bool]("subnet " + string(s.ID) + " uses the main route table of its VPC, which the source may have changed")
 		default:
-			s.Public = topology.Known(false)
+			s.Public = b.reachesInternet(topology.Known(mainTable(s.VPC)))
 		}
 	}
 }
@@ -171,7 +188,7 @@ func (b *builder) reachesInternet(table topology.Opt[topology.ID]) topology.Opt[
 	id, _ := table.Get()
 	result := topology.Known(false)
 	switch {
-	case b.byAddress[string(id)] == nil:
+	case b.byAddress[string(id)] == nil && b.byAddress[strings.TrimSuffix(string(id), string(mainTable("")))] == nil:
 		result = topology.Unknown[bool]("route table " + string(id) + " is not declared here")
 	case b.routing.stray != "":
 		result = topology.Unknown[bool](b.routing.stray)

@@ -83,7 +83,11 @@ func (b *builder) target(v cfn.Value) topology.Target {
 		return t
 	}
 	text, ok := id.Text()
+	ref, isFunction := id.Ref()
+	isFunction = isFunction && (strings.HasPrefix(ref.Resource.Type, "AWS::Lambda::") || ref.Resource.Type == "AWS::Serverless::Function")
 	switch {
+	case isFunction:
+		t.IP = topology.Unknown[string](fmt.Sprintf("%s is a function", ref.Resource.Name()))
 	case ok && strings.HasPrefix(text, "i-"):
 		t.Instance = topology.Known(topology.ID(text))
 	case ok:
