@@ -31,6 +31,25 @@ func init() {
 				f.TargetGroup.OpenForwards = "a nested stack"
 			},
 		},
+		"execution-role-missing": {
+			"a Fargate task with `LogDriver: awslogs` and no `ExecutionRoleArn`",
+			func(f *topologytest.Fixture) { logging(f, topology.Opt[topology.ID]{}) },
+			func(f *topologytest.Fixture) { logging(f, topology.Unknown[topology.ID]("Ref Role")) },
+		},
+		"namespace-missing": {
+			"`ServiceConnectConfiguration: {Enabled: true}` in a cluster without a default namespace",
+			func(f *topologytest.Fixture) {
+				f.Client.Connect.Namespace, f.Client.Connect.NoNamespace = topology.Opt[string]{}, true
+			},
+			func(f *topologytest.Fixture) {
+				f.Client.Connect.Namespace = topology.Unknown[string]("the cluster is elsewhere")
+			},
+		},
+		"duplicate-listener-port": {
+			"two listeners on port 80",
+			func(f *topologytest.Fixture) { listenAgain(f, 80) },
+			func(f *topologytest.Fixture) { listenAgain(f, 81) },
+		},
 		"no-way-to-registry": {
 			"Fargate in a public subnet with `AssignPublicIp: DISABLED`",
 			func(f *topologytest.Fixture) { f.Subnets[0].Public = topology.Known(true) },
@@ -116,4 +135,17 @@ func cloudMap(f *topologytest.Fixture, url string) {
 	}}
 	f.Server.Registries = []topology.ID{"Main/Record"}
 	f.ClientEnv("SERVER_URL", url)
+}
+
+func logging(f *topologytest.Fixture, role topology.Opt[topology.ID]) {
+	f.Server.Task.Fargate, f.Server.Task.ExecRole = true, role
+	f.Server.Task.Containers[0].LogDriver = topology.Known("awslogs")
+}
+
+func listenAgain(f *topologytest.Fixture, port int) {
+	again := *f.Listener
+	again.Origin = topologytest.Origin("Again", "AWS::ElasticLoadBalancingV2::Listener")
+	again.Port = topology.Known(port)
+	f.ALB.Listeners = append(f.ALB.Listeners, &again)
+	f.ALBGroup.Ingress[0].From, f.ALBGroup.Ingress[0].To = 80, 81
 }

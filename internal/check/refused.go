@@ -30,6 +30,28 @@ func duplicatePriorities(c *checker) {
 	})
 }
 
+func duplicatePorts(c *checker) {
+	first := map[topology.ID]map[int][]*topology.Listener{}
+	c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
+		n, ok := l.Port.Get()
+		if !ok {
+			return
+		}
+		if first[lb.ID] == nil {
+			first[lb.ID] = map[int][]*topology.Listener{}
+		}
+		for _, other := range first[lb.ID][n] {
+			f := c.conflict(l.Origin, other.Origin, "Give each listener its own port, or make one of them rules of the other.", "%s listens on port %d of %s, and so does %s",
+				topology.OriginLabel(l.Origin), n, topology.Label(lb.Origin, lb.Name), topology.OriginLabel(other.Origin))
+			if f != nil {
+				f.Effect = "the deployment fails: DuplicateListener"
+				break
+			}
+		}
+		first[lb.ID][n] = append(first[lb.ID][n], l)
+	})
+}
+
 func grpcListeners(c *checker) {
 	first := once()
 	for _, g := range c.x.Topology.TargetGroups {

@@ -55,6 +55,11 @@ func (x *index) connectFlaws(s *topology.Service, who string) []Flaw {
 			Text: fmt.Sprintf("%s names its namespace by Ref, which gives the namespace's id; Service Connect takes a name or an ARN", who),
 			Fix:  "Use Fn::GetAtt Arn of the namespace, or its name."})
 	}
+	if s.Connect.NoNamespace {
+		out = append(out, Flaw{Rule: "namespace-missing", At: s.Origin, Inferred: true,
+			Text: fmt.Sprintf("%s names no namespace for Service Connect, and its cluster has no default", who),
+			Fix:  "Name a namespace, or give the cluster a default."})
+	}
 	if s.Task != nil {
 		if m, ok := s.Task.NetworkMode.Get(); ok && (m == "host" || m == "none") {
 			add("unsupported-network-mode", "Use network mode awsvpc.", "%s runs in network mode %s, which Service Connect does not support", who, m)

@@ -2,6 +2,7 @@ package reach
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/hoplab/hoplab/internal/topology"
 )
@@ -20,6 +21,9 @@ func (x *index) serviceFlaws(s *topology.Service, who string) []Flaw {
 		out = append(out, f)
 	}
 	if f, ok := x.hostPort(s, who); ok {
+		out = append(out, f)
+	}
+	if f, ok := x.noExecutionRole(s, who); ok {
 		out = append(out, f)
 	}
 	if f, ok := x.noWayOut(s, who); ok {
@@ -97,6 +101,33 @@ func (x *index) hostPort(s *topology.Service, who string) (Flaw, bool) {
 	}
 	return Flaw{}, false
 }
+
+// noExecutionRole reports a Fargate task without the role by which its image is
+// pulled from Amazon ECR, or its log written to CloudWatch.
+func (x *index) noExecutionRole(s *topology.Service, who string) (Flaw, bool) {
+	if s.Task == nil || !s.Task.Fargate || !s.Task.ExecRole.IsAbsent() {
+		return Flaw{}, false
+	}
+	for _, c := range s.Task.Containers {
+		need, what := "", ""
+		switch image, _ := c.Image.Get(); {
+		case c.LogDriver.Or("") == "awslogs":
+			need, what = "writes its log with awslogs", "log driver awslogs"
+		case privateImage.MatchString(image):
+			need, what = "has an image of Amazon ECR", "ECR images"
+		default:
+			continue
+		}
+		return Flaw{Rule: "execution-role-missing", At: s.Task.Origin,
+			Text:  fmt.Sprintf("the task definition of %s names no execution role, and container %s %s", who, c.Name, need),
+			Fix:   "Give the task definition an execution role with AmazonECSTaskExecutionRolePolicy.",
+			Error: "Fargate requires task definition to have execution role ARN to support " + what}, true
+	}
+	return Flaw{}, false
+}
+
+// privateImage matches the name of an image in a private registry of Amazon ECR.
+var privateImage = regexp.MustCompile(`^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/`)
 
 // noWayOut reports a Fargate service whose tasks cannot pull their image: they
 // stand in public subnets without a public address, and the VPC has no endpoint.

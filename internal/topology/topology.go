@@ -352,6 +352,9 @@ type ServiceConnect struct {
 	// names none and the cluster's default applies.
 	NamespaceVia         string
 	NamespaceFromCluster bool
+	// NoNamespace is set when neither the service nor its cluster, which the
+	// source declares, names a namespace.
+	NoNamespace bool
 	// Uncertain is set when the list of endpoints is not settled; it says why.
 	Uncertain   string
 	Endpoints   []Endpoint
@@ -390,7 +393,10 @@ type TaskDefinition struct {
 	MemoryMiB   Opt[int]
 	TaskRole    Opt[ID]
 	ExecRole    Opt[ID]
-	Containers  []Container
+	// Fargate says that RequiresCompatibilities lists FARGATE, so that the
+	// definition is refused when it does not fit Fargate.
+	Fargate    bool
+	Containers []Container
 	// Uncertain is set when the list of containers is not settled; it says why.
 	Uncertain string
 }
@@ -414,6 +420,7 @@ type Container struct {
 	ReadOnlyRoot Opt[bool]
 	User         Opt[string]
 	StopTimeout  Opt[int]
+	LogDriver    Opt[string]
 }
 
 // PortMapping is a port that a container binds.

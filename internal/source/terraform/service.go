@@ -189,7 +189,14 @@ func (b *builder) serviceConnect(body *resource.Body, cluster *resource.Instance
 		b.useNamespace(c, v, "namespace")
 	case cluster != nil && !cluster.Data:
 		c.NamespaceFromCluster = true
-		b.useNamespace(c, b.inner(cluster.Body, "service_connect_defaults"), "namespace")
+		defaults, open := b.one(cluster.Body, "service_connect_defaults")
+		switch {
+		case defaults != nil:
+			b.useNamespace(c, defaults, "namespace")
+		case open != "":
+			c.Namespace = topology.Unknown[string](open)
+		}
+		c.NoNamespace = c.Namespace.IsAbsent()
 	default:
 		c.Namespace = settled(b, topology.Unknown[string](b.placed("the service names no namespace, and its cluster, whose default would apply, is not declared here")))
 	}

@@ -22,6 +22,9 @@ func (b *builder) task(inst *resource.Instance) {
 		TaskRole:    b.id(inst.Body, "task_role_arn", "aws_iam_role"),
 		ExecRole:    b.id(inst.Body, "execution_role_arn", "aws_iam_role"),
 	}
+	for _, o := range inst.Body.Strings("requires_compatibilities") {
+		d.Fargate = d.Fargate || o.Or("") == "FARGATE"
+	}
 	list, why := b.decoded(inst.Body, "container_definitions")
 	if why != "" {
 		b.note(why)
@@ -141,6 +144,9 @@ func (b *builder) container(body *resource.Body) topology.Container {
 		ReadOnlyRoot: b.boolean(body, "readonlyRootFilesystem"),
 		User:         b.text(body, "user"),
 		StopTimeout:  b.integer(body, "stopTimeout"),
+	}
+	if log, _ := b.one(body, "logConfiguration"); log != nil {
+		c.LogDriver = b.label(log, "logDriver")
 	}
 	ports, open := b.blocks(body, "portMappings")
 	for _, p := range ports {

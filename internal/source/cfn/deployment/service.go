@@ -251,7 +251,7 @@ func (b *builder) clusterNamespace(c *topology.ServiceConnect, v cfn.Value) {
 		return
 	}
 	b.useNamespace(c, r.Prop("ServiceConnectDefaults", "Namespace"))
-	c.NamespaceFromCluster = !c.Namespace.IsAbsent()
+	c.NamespaceFromCluster, c.NoNamespace = !c.Namespace.IsAbsent(), c.Namespace.IsAbsent()
 }
 
 func (b *builder) endpoint(v cfn.Value) topology.Endpoint {

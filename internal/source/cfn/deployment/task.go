@@ -18,6 +18,10 @@ func (b *builder) task(r *cfn.Resource) *topology.TaskDefinition {
 		TaskRole:    b.roleID(r.Prop("TaskRoleArn")),
 		ExecRole:    b.roleID(r.Prop("ExecutionRoleArn")),
 	}
+	for _, v := range r.Prop("RequiresCompatibilities").Each() {
+		text, _ := v.Text()
+		d.Fargate = d.Fargate || text == "FARGATE"
+	}
 	list := r.Prop("ContainerDefinitions")
 	if !list.IsAbsent() && list.Kind() != cfn.List {
 		d.Uncertain = b.why(list, "a list of containers")
@@ -74,6 +78,7 @@ func (b *builder) container(v cfn.Value) topology.Container {
 		ReadOnlyRoot: b.boolean(v.Get("ReadonlyRootFilesystem")),
 		User:         b.text(v.Get("User")),
 		StopTimeout:  b.integer(v.Get("StopTimeout")),
+		LogDriver:    b.label(v.At("LogConfiguration", "LogDriver")),
 	}
 	for _, p := range v.Get("PortMappings").Each() {
 		c.Ports = append(c.Ports, b.portMapping(p))
