@@ -41,7 +41,7 @@ var structural = map[string]function.Function{
 	"sensitive":    same,
 	"setproduct":   stdlib.SetProductFunc,
 	"setunion":     stdlib.SetUnionFunc,
-	"slice":        stdlib.SliceFunc,
+	"slice":        slice,
 	"tolist":       stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
 	"tomap":        stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
 	"toset":        stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),

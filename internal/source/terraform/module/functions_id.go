@@ -2,12 +2,14 @@ package module
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+	"github.com/zclconf/go-cty/cty/gocty"
 
 	"github.com/hoplab/hoplab/internal/source/terraform/resource"
 )
@@ -48,6 +50,37 @@ var lookup = function.New(&function.Spec{
 	},
 })
 
+// slice takes a piece of a list. Of a list that is not known the piece has as
+// many elements as it is asked for: Terraform refuses a shorter list.
+var slice = function.New(&function.Spec{
+	Params: []function.Parameter{
+		{Name: "list", Type: cty.DynamicPseudoType, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true},
+		{Name: "start_index", Type: cty.Number},
+		{Name: "end_index", Type: cty.Number},
+	},
+	Type: function.StaticReturnType(cty.DynamicPseudoType),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		var from, to int
+		err := errors.Join(gocty.FromCtyValue(args[1], &from), gocty.FromCtyValue(args[2], &to))
+		list, marks := args[0].Unmark()
+		if list.IsKnown() || err != nil || from < 0 || to < from || to-from > maxPiece {
+			return stdlib.SliceFunc.Call(args)
+		}
+		element := cty.DynamicVal
+		if t := list.Type(); t.IsListType() {
+			element = cty.UnknownVal(t.ElementType())
+		}
+		piece := make([]cty.Value, to-from)
+		for i := range piece {
+			piece[i] = element.WithMarks(marks)
+		}
+		return cty.TupleVal(piece), nil
+	},
+})
+
+// maxPiece bounds the piece of an unknown list, of which its indices alone give the size.
+const maxPiece = 100
+
 // idTypes are the resources whose id is a prefix and hexadecimal digits, such
 // as sg-0a1b: letters in lower case, digits and hyphens.
 var idTypes = regexp.MustCompile(`(^|\.)aws_(default_)?(security_group|subnet|vpc|instance|route_table|internet_gateway|launch_template|vpc_endpoint)\.`)
@@ -60,6 +93,22 @@ func plainID(v cty.Value) (address string, ok bool) {
 	}
 	address, attr, ok := resource.ParseSymbol(v.AsString())
 	return address, ok && attr == "id" && idTypes.MatchString(address)
+}
+
+// idForm is the form of the ids of idTypes.
+var idForm = regexp.MustCompile(`^[a-z]+-[0-9a-f]+$`)
+
+// neverEqual reports that v is an id or an ARN and that other is a text which
+// has not the form of one.
+func neverEqual(v, other cty.Value) bool {
+	if !isSymbol(v) || !other.IsKnown() || other.IsNull() || other.Type() != cty.String || !resource.IsSettled(other.AsString()) {
+		return false
+	}
+	if _, ok := plainID(v); ok {
+		return !idForm.MatchString(other.AsString())
+	}
+	_, attr, _ := resource.ParseSymbol(v.AsString())
+	return attr == "arn" && !strings.HasPrefix(other.AsString(), "arn:")
 }
 
 // apart reports that no id holds the text: one of its characters never stands in one.

@@ -192,6 +192,8 @@ func equality(plain function.Function, equal bool) function.Function {
 				return cty.BoolVal(!equal), nil
 			case isSymbol(a) && isSymbol(b) && a.RawEquals(b):
 				return cty.BoolVal(equal), nil
+			case neverEqual(a, b), neverEqual(b, a):
+				return cty.BoolVal(!equal), nil
 			}
 			return cty.UnknownVal(cty.Bool).Mark(resource.Cause{Text: "a comparison with an identifier is known only after apply"}), nil
 		},
