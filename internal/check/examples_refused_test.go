@@ -31,6 +31,19 @@ func init() {
 				f.TargetGroup.OpenForwards = "a nested stack"
 			},
 		},
+		"fargate-network-mode": {
+			"a Fargate service whose task definition has `NetworkMode: bridge`",
+			func(f *topologytest.Fixture) { f.Client.Task.NetworkMode = topology.Known("bridge") },
+			func(f *topologytest.Fixture) { f.Client.Task.NetworkMode = topology.Unknown[string]("Ref Mode") },
+		},
+		"network-configuration-missing": {
+			"a service without `NetworkConfiguration`",
+			func(f *topologytest.Fixture) { f.Client.Subnets, f.Client.Groups = nil, nil },
+			func(f *topologytest.Fixture) {
+				f.Client.Subnets, f.Client.Groups = nil, nil
+				f.Client.DeploymentController = topology.Known("EXTERNAL")
+			},
+		},
 		"execution-role-missing": {
 			"a Fargate task with `LogDriver: awslogs` and no `ExecutionRoleArn`",
 			func(f *topologytest.Fixture) { logging(f, topology.Opt[topology.ID]{}) },

@@ -41,7 +41,8 @@ func duplicatePorts(c *checker) {
 			first[lb.ID] = map[int][]*topology.Listener{}
 		}
 		for _, other := range first[lb.ID][n] {
-			f := c.conflict(l.Origin, other.Origin, "Give each listener its own port, or make one of them rules of the other.", "%s listens on port %d of %s, and so does %s",
+			f := c.conflict(l.Origin, other.Origin, "Give each listener its own port, or make one of them rules of the other.",
+				"%s listens on port %d of %s, and so does %s",
 				topology.OriginLabel(l.Origin), n, topology.Label(lb.Origin, lb.Name), topology.OriginLabel(other.Origin))
 			if f != nil {
 				f.Effect = "the deployment fails: DuplicateListener"

@@ -23,6 +23,9 @@ func (x *index) serviceFlaws(s *topology.Service, who string) []Flaw {
 	if f, ok := x.hostPort(s, who); ok {
 		out = append(out, f)
 	}
+	if f, ok := x.taskNetwork(s, who); ok {
+		out = append(out, f)
+	}
 	if f, ok := x.noExecutionRole(s, who); ok {
 		out = append(out, f)
 	}
@@ -98,6 +101,29 @@ func (x *index) hostPort(s *topology.Service, who string) (Flaw, bool) {
 					Error: fmt.Sprintf("When networkMode=%s, the host ports and container ports in port mappings must match", mode)}, true
 			}
 		}
+	}
+	return Flaw{}, false
+}
+
+// taskNetwork reports a task whose network Fargate does not take, and a service
+// that gives tasks of mode awsvpc no subnets.
+func (x *index) taskNetwork(s *topology.Service, who string) (Flaw, bool) {
+	own := s.DeploymentController.Or("ECS") == "EXTERNAL" || s.DeploymentController.IsUnknown() // of its task sets
+	if own || s.Task == nil || s.Task.NetworkMode.IsUnknown() {
+		return Flaw{}, false
+	}
+	mode := s.Task.NetworkMode.Or("bridge")
+	switch {
+	case mode != "awsvpc" && (s.Task.Fargate || s.LaunchType.Or("") == "FARGATE"):
+		return Flaw{Rule: "fargate-network-mode", At: s.Task.Origin,
+			Text:  fmt.Sprintf("the task definition of %s is for Fargate and has network mode %s", who, mode),
+			Fix:   "Set NetworkMode to awsvpc.",
+			Error: "Fargate only supports network mode 'awsvpc'"}, true
+	case mode == "awsvpc" && len(s.Subnets) == 0 && len(s.Groups) == 0:
+		return Flaw{Rule: "network-configuration-missing", At: s.Origin,
+			Text:  fmt.Sprintf("%s runs tasks in network mode awsvpc and gives them no subnets", who),
+			Fix:   "Give the service a network configuration with subnets and security groups.",
+			Error: "Network Configuration must be provided when networkMode 'awsvpc' is specified"}, true
 	}
 	return Flaw{}, false
 }
