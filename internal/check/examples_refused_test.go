@@ -87,6 +87,24 @@ func init() {
 			func(f *topologytest.Fixture) { times(f, 10, 10) },
 			func(f *topologytest.Fixture) { times(f, 10, 9) },
 		},
+		"vpc-differs": {
+			"a service in the subnets of one VPC with a security group of another",
+			func(f *topologytest.Fixture) { f.ClientGroup.VPC = topology.Known(otherVPC(f).ID) },
+			func(f *topologytest.Fixture) {
+				otherVPC(f)
+				f.ClientGroup.VPC = topology.Known(topology.ID("vpc-0123"))
+			},
+		},
+		"protocol-of-other-load-balancer": {
+			"`Protocol: TCP` of a target group behind an Application Load Balancer",
+			func(f *topologytest.Fixture) { f.TargetGroup.Protocol = topology.Known("TCP") },
+			func(f *topologytest.Fixture) { f.TargetGroup.Protocol = topology.Unknown[string]("Ref Protocol") },
+		},
+		"health-check-path-relative": {
+			"`HealthCheckPath: health`",
+			func(f *topologytest.Fixture) { f.TargetGroup.Health.Path = topology.Known("health") },
+			func(f *topologytest.Fixture) { f.TargetGroup.Health.Path = topology.Known("/health") },
+		},
 		"namespace-created-twice": {
 			"a cluster with `ServiceConnectDefaults: {Namespace: sample-namespace}` beside the namespace of that name",
 			func(f *topologytest.Fixture) { cluster(f, "AWS::ECS::Cluster") },
@@ -118,6 +136,12 @@ func init() {
 	} {
 		examples[id] = ex
 	}
+}
+
+func otherVPC(f *topologytest.Fixture) *topology.VPC {
+	v := &topology.VPC{Origin: topologytest.Origin("Other", "AWS::EC2::VPC")}
+	f.VPCs = append(f.VPCs, v)
+	return v
 }
 
 func prioritised(f *topologytest.Fixture, priorities ...int) {

@@ -108,6 +108,26 @@ var deployRules = []Rule{
 		Source:  "https://github.com/aws/aws-cdk/issues/29062, https://github.com/aws/aws-cdk/issues/3703", run: checkTimeouts,
 	},
 	{
+		ID: "vpc-differs", Severity: Error, Title: "What is used together stands in two VPCs",
+		Explain: "The security groups of a network interface belong to the VPC of its subnet, and a load balancer forwards to target groups of its own VPC. EC2 and Elastic Load Balancing refuse others.",
+		Fix:     "Use groups of one VPC.",
+		Source:  "https://github.com/philschmid/efsync/pull/16, https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2188",
+		run:     vpcsDiffer,
+	},
+	{
+		ID: "protocol-of-other-load-balancer", Severity: Error, Title: "A protocol is one of the other kind of load balancer",
+		Explain: "Listeners and target groups of an Application Load Balancer have the protocol HTTP or HTTPS, those of a Network Load Balancer TCP, TLS, UDP and the like. The API refuses a listener, or a forward to a target group, of the other kind.",
+		Fix:     "Use a protocol of the load balancer's kind.",
+		Source:  "https://github.com/hashicorp/terraform-provider-aws/issues/4955, https://github.com/hashicorp/terraform-provider-aws/issues/6173",
+		run:     balancerProtocols,
+	},
+	{
+		ID: "health-check-path-relative", Severity: Error, Title: "A health check's path has no slash",
+		Explain: "The path of a health check over HTTP begins with a slash; the API refuses the target group.",
+		Fix:     "Begin the path with /.",
+		Source:  "https://github.com/hashicorp/terraform-provider-aws/pull/2580", run: relativeHealthPaths,
+	},
+	{
 		ID: "namespace-created-twice", Severity: Error, Title: "Cluster and namespace are created at once, under one name",
 		Explain: "A cluster whose default namespace is given by name creates that namespace when it does not exist. When the same source declares the namespace and nothing orders the cluster after it, both create it and one of the two fails.",
 		Fix:     "Give the cluster the namespace's ARN, which orders the two, or drop the declared namespace.",
