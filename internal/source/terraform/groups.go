@@ -217,8 +217,12 @@ func (b *builder) rules(body *resource.Body, self topology.ID, egress bool) []to
 		}
 	}
 	for _, name := range []string{"security_groups", "source_security_group_id"} {
-		for _, o := range b.groupIDs(body, name) {
-			add(topology.Peer{Group: o.Or("")}, o.Why())
+		for _, o := range body.Refs(name) {
+			if o.Or("-") == "" { // unset, as far as the provider is concerned
+				continue
+			}
+			g := b.groupRef(name, o)
+			add(topology.Peer{Group: g.Or("")}, g.Why())
 		}
 	}
 	for _, o := range body.Refs("prefix_list_ids") {
@@ -287,11 +291,7 @@ func (b *builder) groupID(body *resource.Body, name string) topology.Opt[topolog
 }
 
 func (b *builder) groupIDs(body *resource.Body, name string) []topology.Opt[topology.ID] {
-	var out []topology.Opt[topology.ID]
-	for _, o := range body.Refs(name) {
-		out = append(out, b.groupRef(name, o))
-	}
-	return out
+	return b.each(body, name, b.groupRef)
 }
 
 // groupRef resolves a security group. One that is not declared, be it a

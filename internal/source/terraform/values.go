@@ -156,9 +156,21 @@ func (b *builder) id(body *resource.Body, name string, types ...string) topology
 }
 
 func (b *builder) ids(body *resource.Body, name string, types ...string) []topology.Opt[topology.ID] {
-	var out []topology.Opt[topology.ID]
+	return b.each(body, name, func(name string, o topology.Opt[string]) topology.Opt[topology.ID] {
+		return b.ref(name, o, types...)
+	})
+}
+
+// each returns what of makes of the elements of a list. An empty element is the
+// default of a variable that is to be given: unknown.
+func (b *builder) each(body *resource.Body, name string,
+	of func(string, topology.Opt[string]) topology.Opt[topology.ID]) (out []topology.Opt[topology.ID]) {
 	for _, o := range body.Refs(name) {
-		out = append(out, b.ref(name, o, types...))
+		id := of(name, o)
+		if id.IsAbsent() {
+			id = settled(b, topology.Unknown[topology.ID](b.placed("%s: an empty id", name)))
+		}
+		out = append(out, id)
 	}
 	return out
 }
