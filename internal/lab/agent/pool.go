@@ -113,7 +113,7 @@ func newPool(dial func(context.Context) (net.Conn, error), carry func(relay.Dial
 
 // get returns a connection for a request. It waits for at most limit (real time, 0
 // for no limit), and no longer than the request's client stays (nil for no matter).
-// A connection counts as a request until release.
+// A connection counts as a request until Put, or release if it is closed.
 func (p *pool) get(now time.Time, limit time.Duration, by leaver) (*h1.Conn, error) {
 	c := p.Take(now)
 	if c == nil {
@@ -127,14 +127,14 @@ func (p *pool) get(now time.Time, limit time.Duration, by leaver) (*h1.Conn, err
 	}
 	if !enter(&p.breakers.requests, maxRequests) {
 		p.stats.upstream[pendingOverflow].Add(1)
-		p.Put(c, now)
+		p.put(c, now)
 		return nil, errOverflow
 	}
 	p.stats.upstream[upstreamRequests].Add(1)
 	return c, nil
 }
 
-// release ends what get began. The connection has been put back or closed.
+// release ends what get began with a connection that has been closed.
 func (p *pool) release() { p.breakers.requests.Add(-1) }
 
 // join puts a request into the queue, with as many connections under way as the
@@ -186,7 +186,7 @@ func (p *pool) wait(w *waiter, limit time.Duration, by leaver) (*h1.Conn, error)
 		}
 		if !p.leave(w) { // it was served just now
 			if s := <-w.served; s.conn != nil {
-				p.Put(s.conn, time.Now())
+				p.put(s.conn, time.Now())
 			}
 		}
 		return nil, why
@@ -304,8 +304,16 @@ func (p *pool) ended() {
 	}
 }
 
-// Put takes a connection back after a complete exchange.
+// Put takes a connection back after a complete exchange, which is no request any
+// more when the next one gets the connection: otherwise there would be one more than
+// there are, and it would be refused at the limit.
 func (p *pool) Put(c *h1.Conn, now time.Time) {
+	p.release()
+	p.put(c, now)
+}
+
+// put takes a connection back.
+func (p *pool) put(c *h1.Conn, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.transport.Put(c, now)

@@ -165,6 +165,13 @@ func TestBreakers(t *testing.T) {
 	if s := next(t, second); s.conn != c {
 		t.Error("what waits does not get the connection that was given back")
 	}
+	third := ask(t, p, 0, nil)
+	waitFor(t, func() bool { return p.queued.Load() == 1 })
+	p.breakers.requests.Store(maxRequests) // of which the second is one
+	p.Put(c, time.Now())
+	if s := next(t, third); s.conn != c {
+		t.Errorf("what waits while as many requests run as may, and one ends: %v", s.err)
+	}
 	p.Put(c, time.Now())
 	p.breakers.requests.Store(maxRequests)
 	if _, err := p.get(time.Now(), 0, nil); err != errOverflow {

@@ -204,7 +204,11 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 		return false, 0, 0
 	}
 	pool := host.pools[r.worker]
-	defer pool.release()
+	defer func() {
+		if !x.Returned {
+			pool.release()
+		}
+	}()
 	if err := r.ask(x); err != nil {
 		e := (*relay.Error)(nil)
 		if errors.As(err, &e) && e.Side == relay.Upstream {
@@ -214,8 +218,7 @@ func (r *route) serve(x *relay.Exchange, line *logLine, reply *localReply) (keep
 			}
 		}
 		if x.Unused() {
-			pool.Put(x.Up, time.Now())
-			x.Up = nil
+			x.GiveBack(pool)
 		}
 		refusal := r.refusalFor(x, err)
 		if refusal == replyTimeout {

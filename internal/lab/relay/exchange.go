@@ -29,6 +29,8 @@ type Exchange struct {
 	Target string
 	// WantTrailers makes Trailers return the response's.
 	WantTrailers bool
+	// Returned is whether the connection of Up has gone back to its pool.
+	Returned bool
 	// BytesIn and BytesOut count what was received from and sent to the
 	// downstream, heads and framing included.
 	BytesIn, BytesOut int64
@@ -114,7 +116,7 @@ func (x *Exchange) begin() {
 	case x.server.DropTrailers:
 		x.body.DropTrailers()
 	}
-	x.home = nil
+	x.home, x.Returned = nil, false
 	x.upload, x.broken, x.reset, x.started, x.unused, x.orderly, x.later, x.cut = nil, false, false, false, false, false, false, false
 	x.BytesIn, x.BytesOut = int64(x.Req.Bytes), 0
 	x.heads = x.server.Tap.begin(x)
@@ -294,10 +296,15 @@ func (x *Exchange) Finish(p Home) {
 		return
 	}
 	if x.reusable() {
-		p.Put(up, time.Now())
+		x.giveBack(p, up)
 		return
 	}
 	discard(up)
+}
+
+func (x *Exchange) giveBack(p Home, up *h1.Conn) {
+	x.Up, x.Returned = nil, true
+	p.Put(up, time.Now())
 }
 
 // reusable reports whether x.Up can carry another exchange after this one,
@@ -315,10 +322,12 @@ func (x *Exchange) Return(p Home) { x.home = p }
 // goHome does what Return asked for, if it can.
 func (x *Exchange) goHome() {
 	if x.home != nil && x.Up != nil && x.upload == nil && x.reusable() {
-		x.home.Put(x.Up, time.Now())
-		x.Up = nil
+		x.giveBack(x.home, x.Up)
 	}
 }
+
+// GiveBack gives x.Up, which carried nothing of this exchange, back to its pool.
+func (x *Exchange) GiveBack(p Home) { x.giveBack(p, x.Up) }
 
 // Drop closes x.Up after a failed exchange.
 func (x *Exchange) Drop() {
