@@ -66,7 +66,8 @@ func (r *route) lessTime(x *relay.Exchange, now time.Time) {
 	if at < 0 || r.perRequest == 0 {
 		return
 	}
-	left := r.agent.clock.Modelled(r.perRequest - now.Sub(x.Start)).Milliseconds()
+	// As Envoy counts it: what has passed in whole milliseconds, and never none left.
+	left := max(r.agent.clock.Modelled(r.perRequest).Milliseconds()-r.agent.clock.Modelled(now.Sub(x.Start)).Milliseconds(), 1)
 	rest := x.Out[at+len(r.timeoutField):]
 	x.Out = append(appendTimeout(x.Out[:at:at], left), rest...)
 }

@@ -246,7 +246,7 @@ func TestAccessLogOfPlays(t *testing.T) {
 		add("call", play{protocol: p, origin: grpcOrigin, do: call})
 		add("call of nobody", play{protocol: p, do: call})
 		add("refuses", play{protocol: p, only: both, hosts: endpoints(refusing), do: get(false)})
-		add("refuses then not", play{protocol: p, only: both, hosts: endpoints(refusing, behind(app(echo))), do: func(s *stage) {
+		add("refuses then not", play{protocol: p, only: both, mayRetry: true, hosts: endpoints(refusing, behind(app(echo))), do: func(s *stage) {
 			for range 2 {
 				get(false)(s)
 			}

@@ -37,6 +37,9 @@ type play struct {
 	// counted adds what the endpoint's cluster has counted of requests to the
 	// transcript, and connected of connections. Such a play has one route.
 	counted, connected bool
+	// mayRetry says that chance decides which of its requests are tried again: each
+	// hop begins with any of its hosts. What is left of a limit then says nothing.
+	mayRetry bool
 	// logged adds the lines of its requests in the hop's access log, which the
 	// deployment must have. Such a play tells its requests by stage.host; one without
 	// is alone in its deployment.
@@ -45,16 +48,20 @@ type play struct {
 
 // stage is where a play is done.
 type stage struct {
-	t     testing.TB
-	addr  string
-	route string
-	host  string // the requests' Host
-	mu    sync.Mutex
-	lines []string
+	t      testing.TB
+	addr   string
+	route  string
+	host   string // the requests' Host
+	chance bool   // decides what is left of limits
+	mu     sync.Mutex
+	lines  []string
 }
 
-// lessTime is what a retry has left of 15 s.
-var lessTime = regexp.MustCompile(`rq-timeout-ms=14\d{3}`)
+// lessTime is what a retry has left of 15 s, anyTime what it or a first try has.
+var (
+	lessTime = regexp.MustCompile(`rq-timeout-ms=14\d{3}`)
+	anyTime  = regexp.MustCompile(`rq-timeout-ms=1(?:4\d{3}|5000)`)
+)
 
 func (s *stage) note(format string, args ...any) {
 	s.mu.Lock()
@@ -62,6 +69,9 @@ func (s *stage) note(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	line = uuid.ReplaceAllString(line, "UUID")
 	line = anyPort.ReplaceAllString(line, "HOST")
+	if s.chance {
+		line = anyTime.ReplaceAllString(line, "rq-timeout-ms=LEFT")
+	}
 	line = lessTime.ReplaceAllString(line, "rq-timeout-ms=LESS")
 	s.lines = append(s.lines, line)
 }
@@ -148,7 +158,7 @@ func rehearse(t *testing.T, plays []play, edit func(*deployment), atATime int) [
 			}
 			for r, addr := range []netip.AddrPort{at, e.At} {
 				if p.only == "" || p.only == routes[r] {
-					pairs[i*len(routes)+r][h] = &stage{t: t, addr: addr.String(), route: routes[r], host: "app.ns"}
+					pairs[i*len(routes)+r][h] = &stage{t: t, addr: addr.String(), route: routes[r], host: "app.ns", chance: p.mayRetry}
 					if p.logged {
 						pairs[i*len(routes)+r][h].host = fmt.Sprintf("app%d-%d.ns", i, r)
 					}
