@@ -1,10 +1,12 @@
 package h2
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -71,7 +73,7 @@ func (n *session) roundTrip(r *http.Request) (*http.Response, error) {
 	if !n.admits() {
 		return nil, errBeyond
 	}
-	resp, err := n.RoundTrip(r)
+	resp, err := n.send(r)
 	if err == nil && !valid(resp) {
 		resp.Body.Close()
 		err = errInvalid
@@ -101,6 +103,35 @@ func (n *session) admits() bool {
 		}
 	}
 	return true
+}
+
+// send carries out a request that admits has let in. The upstream's settings may come
+// between the two, and net/http then holds back what is beyond them.
+func (n *session) send(r *http.Request) (*http.Response, error) {
+	if n.answered.Load() {
+		return n.RoundTrip(r)
+	}
+	ctx, refuse := context.WithCancelCause(r.Context())
+	waits, sent := context.WithCancel(ctx)
+	defer sent()
+	go func() {
+		for {
+			select {
+			case <-waits.Done():
+				return
+			case <-time.After(settle):
+				if n.Available() == 0 {
+					refuse(errBeyond)
+				}
+			}
+		}
+	}()
+	trace := &httptrace.ClientTrace{WroteHeaders: sent}
+	resp, err := n.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, trace)))
+	if err != nil && context.Cause(ctx) == errBeyond {
+		err = errBeyond
+	}
+	return resp, err
 }
 
 // settle is how long an upstream may take to say how many streams it takes, and

@@ -6,10 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"github.com/hoplab/hoplab/internal/lab/h1"
 	"github.com/hoplab/hoplab/internal/lab/h2"
@@ -148,13 +149,20 @@ func TestSessionsClose(t *testing.T) {
 // refused, as upstreams do, and not held back.
 func TestSessionsBeyond(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	app := startUpstream(t, nil, func(http.ResponseWriter, *http.Request) {
-		once.Do(func() { close(began) })
-		<-release
-	})
-	app.srv.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1}
-	s := h2.NewSessions(dialer(app.addr), nil, 0)
+	addr := upstreamOf(t, func(fr *http2.Framer, f http2.Frame) {
+		if f, ok := f.(*http2.MetaHeadersFrame); !ok {
+			return
+		} else if f.StreamID > 1 {
+			fr.WriteRSTStream(f.StreamID, http2.ErrCodeRefusedStream)
+			return
+		}
+		close(began)
+		go func() {
+			<-release
+			writeHead(fr, 1, true, ":status", "200")
+		}()
+	}, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})
+	s := h2.NewSessions(dialer(addr), nil, 0)
 	defer s.Shut()
 	next, err := s.Open(patience, none)
 	if err != nil {
@@ -163,12 +171,11 @@ func TestSessionsBeyond(t *testing.T) {
 	first, second := next(), next()
 	go io.WriteString(first, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	<-began
-	time.AfterFunc(time.Second, func() { close(release) })
 	resp, _ := exchange(t, second, bufio.NewReader(second), "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	// Where the app's SETTINGS have come by now, the second waits for the first instead.
-	if got := resp.Header.Get(h1.StreamErrorName); got != "remote refused stream reset" && (got != "" || resp.StatusCode != 200) {
+	if got := resp.Header.Get(h1.StreamErrorName); got != "remote refused stream reset" {
 		t.Errorf("the second stream of one: %d %q", resp.StatusCode, got)
 	}
+	close(release)
 	first.SetDeadline(time.Now().Add(patience))
 	if resp, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil || resp.StatusCode != 200 {
 		t.Errorf("the first: %v, %v", resp, err)
