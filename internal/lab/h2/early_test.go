@@ -2,7 +2,6 @@ package h2_test
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -10,37 +9,21 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/hoplab/hoplab/internal/lab/h2"
 )
 
 // TestEarlyAnswer: an answer comes to its end while its request goes on.
 func TestEarlyAnswer(t *testing.T) {
-	addr := listen(t, func(c net.Conn) {
-		io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
-		fr := http2.NewFramer(c, c)
-		fr.WriteSettings()
-		for {
-			f, err := fr.ReadFrame()
-			if err != nil {
-				return
-			}
-			if f, ok := f.(*http2.HeadersFrame); ok {
-				var b bytes.Buffer
-				hpack.NewEncoder(&b).WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
-				fr.WriteHeaders(http2.HeadersFrameParam{StreamID: f.StreamID, BlockFragment: b.Bytes(), EndHeaders: true})
-				fr.WriteData(f.StreamID, true, []byte("early"))
-			}
+	addr := upstreamOf(t, func(fr *http2.Framer, f http2.Frame) {
+		if f, ok := f.(*http2.MetaHeadersFrame); ok {
+			writeHead(fr, f.StreamID, false, ":status", "200")
+			fr.WriteData(f.StreamID, true, []byte("early"))
 		}
 	})
 	s := h2.NewSessions(dialer(addr), nil, 0)
 	t.Cleanup(s.Shut)
-	next, err := s.Open(patience, func() {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn := next()
+	conn := stream(t, s, none)
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
 	io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n")
@@ -80,12 +63,7 @@ func TestIdleNotice(t *testing.T) {
 		switch f := f.(type) {
 		case *http2.GoAwayFrame:
 			if last = append(last, f.LastStreamID); len(last) == 1 {
-				var b bytes.Buffer
-				e := hpack.NewEncoder(&b)
-				for _, field := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}} {
-					e.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
-				}
-				fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: b.Bytes(), EndHeaders: true, EndStream: true})
+				writeHead(fr, 1, true, ":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a")
 			}
 		case *http2.DataFrame:
 			answers++

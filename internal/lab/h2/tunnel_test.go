@@ -2,15 +2,12 @@ package h2_test
 
 import (
 	"bufio"
-	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/hoplab/hoplab/internal/lab/h2"
 )
@@ -18,36 +15,17 @@ import (
 // echoing is an upstream that answers a stream with a status and repeats what it says.
 // It reports each request's fields, and how streams end.
 func echoing(t *testing.T, status string, fields, ends chan<- string) string {
-	return listen(t, func(c net.Conn) { go repeat(c, status, fields, ends) })
-}
-
-func repeat(c net.Conn, status string, fields, ends chan<- string) {
-	defer c.Close()
-	io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
-	fr := http2.NewFramer(c, c)
-	fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	fr.WriteSettings()
-	for {
-		f, err := fr.ReadFrame()
-		if err != nil {
-			return
-		}
+	return upstreamOf(t, func(fr *http2.Framer, f http2.Frame) {
 		switch f := f.(type) {
-		case *http2.SettingsFrame:
-			if !f.IsAck() {
-				fr.WriteSettingsAck()
-			}
 		case *http2.MetaHeadersFrame:
 			fields <- f.PseudoValue("method") + " " + f.PseudoValue("protocol") + " " + f.PseudoValue("path")
-			var b bytes.Buffer
-			hpack.NewEncoder(&b).WriteField(hpack.HeaderField{Name: ":status", Value: status})
-			fr.WriteHeaders(http2.HeadersFrameParam{StreamID: f.StreamID, BlockFragment: b.Bytes(), EndHeaders: true})
+			writeHead(fr, f.StreamID, false, ":status", status)
 		case *http2.DataFrame:
 			fr.WriteData(f.StreamID, string(f.Data()) == "bye", f.Data())
 		case *http2.RSTStreamFrame:
 			ends <- f.ErrCode.String()
 		}
-	}
+	})
 }
 
 // TestTunnel: a request to upgrade becomes a CONNECT with a protocol, and its answer a
@@ -59,11 +37,7 @@ func TestTunnel(t *testing.T) {
 		s := h2.NewSessions(dialer(echoing(t, status, fields, ends)), nil, 0)
 		t.Cleanup(s.Shut)
 		for _, last := range []string{"bye", "hang up"} {
-			next, err := s.Open(patience, func() {})
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn := next()
+			conn := stream(t, s, none)
 			conn.SetDeadline(time.Now().Add(patience))
 			io.WriteString(conn, ask)
 			select {
