@@ -9,66 +9,65 @@ import (
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
+// repeated asks clash about each item whose number an earlier one has, until it
+// finds something.
+func repeated[T any](items []*T, number func(*T) topology.Opt[int], clash func(item, earlier *T, n int) *Finding) {
+	first := map[int][]*T{}
+	for _, item := range items {
+		n, ok := number(item).Get()
+		if !ok {
+			continue
+		}
+		for _, earlier := range first[n] {
+			if clash(item, earlier, n) != nil {
+				break
+			}
+		}
+		first[n] = append(first[n], item)
+	}
+}
+
 func duplicatePriorities(c *checker) {
 	c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
-		first := map[int][]*topology.ListenerRule{}
-		for _, r := range l.Rules {
-			n, ok := r.Priority.Get()
-			if !ok {
-				continue
-			}
-			for _, other := range first[n] {
-				f := c.conflict(r.Origin, other.Origin, "Give each rule of the listener its own priority.", "%s has priority %d on listener %s of %s, and so has %s",
+		repeated(l.Rules, func(r *topology.ListenerRule) topology.Opt[int] { return r.Priority },
+			func(r, other *topology.ListenerRule, n int) *Finding {
+				f := c.conflict(r.Origin, other.Origin, "Give each rule of the listener its own priority.",
+					"%s has priority %d on listener %s of %s, and so has %s",
 					topology.OriginLabel(r.Origin), n, reach.PortText(l.Port), topology.Label(lb.Origin, lb.Name), topology.OriginLabel(other.Origin))
 				if f != nil {
 					f.Effect = "the deployment fails: PriorityInUse"
-					break
 				}
-			}
-			first[n] = append(first[n], r)
-		}
+				return f
+			})
 	})
 }
 
 func duplicatePorts(c *checker) {
-	first := map[topology.ID]map[int][]*topology.Listener{}
-	c.eachListener(func(lb *topology.LoadBalancer, l *topology.Listener) {
-		n, ok := l.Port.Get()
-		if !ok {
-			return
-		}
-		if first[lb.ID] == nil {
-			first[lb.ID] = map[int][]*topology.Listener{}
-		}
-		for _, other := range first[lb.ID][n] {
-			f := c.conflict(l.Origin, other.Origin, "Give each listener its own port, or make one of them rules of the other.",
-				"%s listens on port %d of %s, and so does %s",
-				topology.OriginLabel(l.Origin), n, topology.Label(lb.Origin, lb.Name), topology.OriginLabel(other.Origin))
-			if f != nil {
-				f.Effect = "the deployment fails: DuplicateListener"
-				break
-			}
-		}
-		first[lb.ID][n] = append(first[lb.ID][n], l)
-	})
+	for _, lb := range c.x.Topology.LoadBalancers {
+		repeated(lb.Listeners, func(l *topology.Listener) topology.Opt[int] { return l.Port },
+			func(l, other *topology.Listener, n int) *Finding {
+				f := c.conflict(l.Origin, other.Origin, "Give each listener its own port, or make one of them rules of the other.",
+					"%s listens on port %d of %s, and so does %s",
+					topology.OriginLabel(l.Origin), n, topology.Label(lb.Origin, lb.Name), topology.OriginLabel(other.Origin))
+				if f != nil {
+					f.Effect = "the deployment fails: DuplicateListener"
+				}
+				return f
+			})
+	}
 }
 
 func grpcListeners(c *checker) {
 	first := once()
-	for _, g := range c.x.Topology.TargetGroups {
-		if g.ProtocolVersion.Or("") != "GRPC" {
-			continue
+	c.eachForward(func(g *topology.TargetGroup, f topology.Forward) {
+		if g.ProtocolVersion.Or("") != "GRPC" || f.Listener.Protocol.Or("") != "HTTP" || !first(g.ID, f.Listener.ID) {
+			return
 		}
-		for _, f := range c.x.Forwards(g.ID).Read() {
-			if f.Listener.Protocol.Or("") != "HTTP" || !first(g.ID, f.Listener.ID) {
-				continue
-			}
-			n := c.add(g.Origin, "Forward to the group from an HTTPS listener.", "%s is a gRPC target group, and listener %s of %s speaks HTTP",
-				topology.Label(g.Origin, g.Name), reach.PortText(f.Listener.Port), topology.Label(f.LoadBalancer.Origin, f.LoadBalancer.Name))
-			n.Effect = "the deployment fails"
-			n.Related = []topology.Origin{f.Listener.Origin}
-		}
-	}
+		n := c.add(g.Origin, "Forward to the group from an HTTPS listener.", "%s is a gRPC target group, and listener %s of %s speaks HTTP",
+			topology.Label(g.Origin, g.Name), reach.PortText(f.Listener.Port), topology.Label(f.LoadBalancer.Origin, f.LoadBalancer.Name))
+		n.Effect = "the deployment fails"
+		n.Related = []topology.Origin{f.Listener.Origin}
+	})
 }
 
 func checkTimeouts(c *checker) {

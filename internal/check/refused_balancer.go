@@ -18,19 +18,17 @@ func vpcsDiffer(c *checker) {
 		c.groupsOfVPC(lb.Origin, topology.Label(lb.Origin, lb.Name), lb.Subnets, lb.Groups)
 	}
 	first := once()
-	for _, g := range c.x.Topology.TargetGroups {
-		for _, f := range c.x.Forwards(g.ID).Read() {
-			lb := f.LoadBalancer
-			home, other := c.vpcOf(lb.Subnets), c.vpc(g.VPC)
-			if home == nil || other == nil || home == other || !first(g.ID, lb.ID) {
-				continue
-			}
-			n := c.add(g.Origin, "Create the target group in the load balancer's VPC.", "%s is a target group of VPC %s, and %s forwards to it from VPC %s",
-				topology.Label(g.Origin, g.Name), topology.OriginLabel(other.Origin), topology.Label(lb.Origin, lb.Name), topology.OriginLabel(home.Origin))
-			n.Effect = "the deployment fails: a load balancer forwards to target groups of its own VPC"
-			n.Related = []topology.Origin{f.Listener.Origin}
+	c.eachForward(func(g *topology.TargetGroup, f topology.Forward) {
+		lb := f.LoadBalancer
+		home, other := c.vpcOf(lb.Subnets), c.vpc(g.VPC)
+		if home == nil || other == nil || home == other || !first(g.ID, lb.ID) {
+			return
 		}
-	}
+		n := c.add(g.Origin, "Create the target group in the load balancer's VPC.", "%s is a target group of VPC %s, and %s forwards to it from VPC %s",
+			topology.Label(g.Origin, g.Name), topology.OriginLabel(other.Origin), topology.Label(lb.Origin, lb.Name), topology.OriginLabel(home.Origin))
+		n.Effect = "the deployment fails: a load balancer forwards to target groups of its own VPC"
+		n.Related = []topology.Origin{f.Listener.Origin}
+	})
 }
 
 // groupsOfVPC compares the security groups of a network interface with its subnets.
@@ -100,18 +98,16 @@ func balancerProtocols(c *checker) {
 		}
 	})
 	first := once()
-	for _, g := range c.x.Topology.TargetGroups {
-		for _, fw := range c.x.Forwards(g.ID).Read() {
-			lb := fw.LoadBalancer
-			if g.TargetType.Or("") == "lambda" || !foreign(lb, g.Protocol) || !first(g.ID, lb.ID) {
-				continue
-			}
-			f := c.add(g.Origin, protocolsOf(lb), "%s has the protocol %s, and %s, which forwards to it, is of the kind %s",
-				topology.Label(g.Origin, g.Name), g.Protocol.Or(""), topology.Label(lb.Origin, lb.Name), lb.Kind)
-			f.Effect = "the deployment fails: IncompatibleProtocols"
-			f.Related = []topology.Origin{fw.Listener.Origin}
+	c.eachForward(func(g *topology.TargetGroup, fw topology.Forward) {
+		lb := fw.LoadBalancer
+		if g.TargetType.Or("") == "lambda" || !foreign(lb, g.Protocol) || !first(g.ID, lb.ID) {
+			return
 		}
-	}
+		f := c.add(g.Origin, protocolsOf(lb), "%s has the protocol %s, and %s, which forwards to it, is of the kind %s",
+			topology.Label(g.Origin, g.Name), g.Protocol.Or(""), topology.Label(lb.Origin, lb.Name), lb.Kind)
+		f.Effect = "the deployment fails: IncompatibleProtocols"
+		f.Related = []topology.Origin{fw.Listener.Origin}
+	})
 }
 
 func protocolsOf(lb *topology.LoadBalancer) string {

@@ -117,6 +117,15 @@ func (c *checker) eachListener(f func(*topology.LoadBalancer, *topology.Listener
 	}
 }
 
+// eachForward calls f for every action that forwards to a target group.
+func (c *checker) eachForward(f func(*topology.TargetGroup, topology.Forward)) {
+	for _, g := range c.x.Topology.TargetGroups {
+		for _, fw := range c.x.Forwards(g.ID).Read() {
+			f(g, fw)
+		}
+	}
+}
+
 // eachTask calls f for every task definition once, with the first service that runs it or nil.
 func (c *checker) eachTask(f func(*topology.TaskDefinition, *topology.Service)) {
 	seen := map[*topology.TaskDefinition]bool{}
