@@ -175,7 +175,7 @@ type found struct {
 func (x *index) scan(g *topology.SecurityGroup, dir Direction, h, peer *host, port span) found {
 	set := g.Rules(dir == Egress)
 	rules, uncertain := set.Read(), set.Why()
-	if uncertain == g.LaterIngress && tooLate(g, h, peer) {
+	if dir == Ingress && g.UncertainIngress == "" && tooLate(g, h, peer) { // LaterIngress alone
 		uncertain = ""
 	}
 	var f found
