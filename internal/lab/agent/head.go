@@ -17,7 +17,7 @@ import (
 // ask to upgrade the connection stay where they are.
 func (r *route) requestHead(dst []byte, x *relay.Exchange, line *logLine) []byte {
 	req := &x.Req
-	appendField := appendLowerField
+	appendField := h1.AppendLowerField
 	if r.http2 {
 		appendField = h1.AppendEscaped
 		dst = h2.AppendRequestLine(dst, req.Method, req.Target, req.Host, r.schemeOf(x))
@@ -223,7 +223,7 @@ func (r *route) responseHead(dst []byte, x *relay.Exchange, f relay.Framing, kee
 		if x.OfStream() {
 			dst = h1.AppendEscaped(dst, fd)
 		} else {
-			dst = appendLowerField(dst, fd)
+			dst = h1.AppendLowerField(dst, fd)
 		}
 	}
 	if complete && !timed {
@@ -265,13 +265,6 @@ func appendEnd(dst []byte, date, server, keep bool, framing string) []byte {
 		dst = append(dst, "connection: close\r\n"...)
 	}
 	dst = append(dst, framing...)
-	return append(dst, "\r\n"...)
-}
-
-func appendLowerField(dst []byte, f *h1.Field) []byte {
-	dst = h1.AppendLower(dst, f.Name)
-	dst = append(dst, ": "...)
-	dst = append(dst, f.Value...)
 	return append(dst, "\r\n"...)
 }
 

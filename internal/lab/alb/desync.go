@@ -103,7 +103,7 @@ func validHost(host []byte) bool {
 			return false
 		}
 		for _, c := range host[1:end] {
-			if !isHex(c) && c != ':' && c != '.' {
+			if !h1.IsHex(c) && c != ':' && c != '.' {
 				return false
 			}
 		}
@@ -135,8 +135,6 @@ func validPort(p []byte) bool {
 	}
 	return p[0] == ':' && len(p) <= 6
 }
-
-func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
 // named returns the names that the Connection fields of a head list and that no
 // hop may send on (RFC 9110 section 7.6.1), appended to dst. Framing and Host are

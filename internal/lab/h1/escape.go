@@ -5,16 +5,13 @@ import (
 	"strings"
 )
 
-// AppendEscaped is AppendLower and the value, under a name that net/http leaves alone
-// where it would change the field.
+// AppendEscaped is AppendLowerField under a name that net/http leaves alone where it
+// would change the field.
 func AppendEscaped(dst []byte, f *Field) []byte {
 	if altered(f) {
 		dst = append(dst, Escape...)
 	}
-	dst = AppendLower(dst, f.Name)
-	dst = append(dst, ": "...)
-	dst = append(dst, f.Value...)
-	return append(dst, "\r\n"...)
+	return AppendLowerField(dst, f)
 }
 
 // altered reports whether net/http makes something else of a field in any of the

@@ -115,6 +115,9 @@ func (s *looseChunks) ends(c byte) bool {
 	return s.term&0xffffff == '\n'<<16|'\r'<<8|'\n' || s.term&0xffff == '\n'<<8|'\n'
 }
 
+// IsHex reports whether a byte is a hexadecimal digit.
+func IsHex(c byte) bool { return hexDigit(c) >= 0 }
+
 func hexDigit(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':

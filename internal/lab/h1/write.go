@@ -16,6 +16,14 @@ func AppendLower(dst, name []byte) []byte {
 	return dst
 }
 
+// AppendLowerField appends a field with its CRLF, the name in lower case.
+func AppendLowerField(dst []byte, f *Field) []byte {
+	dst = AppendLower(dst, f.Name)
+	dst = append(dst, ": "...)
+	dst = append(dst, f.Value...)
+	return append(dst, "\r\n"...)
+}
+
 // AppendField appends "name: value" with its CRLF.
 func AppendField(dst []byte, name string, value []byte) []byte {
 	dst = append(dst, name...)

@@ -164,15 +164,13 @@ func plain(p string) bool {
 		c := p[i]
 		switch {
 		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9', strings.IndexByte("-._~!$&'()*+,;=:@/?", c) >= 0:
-		case c == '%' && i+2 < len(p) && isHex(p[i+1]) && isHex(p[i+2]):
+		case c == '%' && i+2 < len(p) && h1.IsHex(p[i+1]) && h1.IsHex(p[i+2]):
 		default:
 			return false
 		}
 	}
 	return strings.HasPrefix(p, "/")
 }
-
-func isHex(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
 
 // AppendRequestLine appends the request line and the Host field of a request that
 // goes to an UpstreamCodec of Sessions, and before the other fields what net/http
