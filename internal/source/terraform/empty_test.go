@@ -1,12 +1,8 @@
 package terraform_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/hoplab/hoplab/internal/source/terraform"
 )
 
 // TestEmptyIDs: an empty id in a list is one that is still to be given; an empty
@@ -33,14 +29,7 @@ resource "aws_security_group_rule" "app" {
   source_security_group_id = var.group
 }
 `
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(config), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	topo, err := terraform.Load(dir, terraform.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	topo := load(t, config)
 	lb := topo.LoadBalancers[0]
 	for name, why := range map[string]string{"security_groups": lb.Groups[0].Why(), "subnets": lb.Subnets[0].Why()} {
 		if !strings.HasSuffix(why, name+": an empty id") {

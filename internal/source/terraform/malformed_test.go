@@ -2,11 +2,8 @@ package terraform_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/hoplab/hoplab/internal/source/terraform"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
@@ -16,15 +13,8 @@ import (
 func TestMalformedNumbers(t *testing.T) {
 	for value, bad := range map[string]bool{`"abc"`: true, "1.5": true, "1e30": true, `""`: true, "true": true, `[1]`: true, `"2"`: false,
 		"2": false, "2.0": false, "null": false, "var.n": false, "aws_vpc.v.id": false} {
-		dir := t.TempDir()
 		text := fmt.Sprintf("variable \"n\" {}\nresource \"aws_vpc\" \"v\" {}\nresource \"aws_ecs_service\" \"s\" {\n  name = \"s\"\n  desired_count = %s\n}\n", value)
-		if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		top, err := terraform.Load(dir, terraform.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		top := load(t, text)
 		got := top.Malformed
 		if len(got) != map[bool]int{true: 1}[bad] {
 			t.Errorf("%s: %v", value, got)
@@ -36,7 +26,6 @@ func TestMalformedNumbers(t *testing.T) {
 
 // TestMalformedBlocks: also in nested blocks, and in the JSON of containers.
 func TestMalformedBlocks(t *testing.T) {
-	dir := t.TempDir()
 	text := `resource "aws_security_group" "g" {
   ingress {
     protocol    = "tcp"
@@ -50,13 +39,7 @@ resource "aws_ecs_task_definition" "t" {
   container_definitions = jsonencode([{ name = "app", image = "x", portMappings = [{ containerPort = "web" }] }])
 }
 `
-	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	top, err := terraform.Load(dir, terraform.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	top := load(t, text)
 	at := map[topology.ID]int{}
 	for _, n := range top.Malformed {
 		at[n.Origin.ID]++

@@ -10,6 +10,7 @@ import (
 	"github.com/hoplab/hoplab/internal/fail"
 	"github.com/hoplab/hoplab/internal/source/terraform"
 	"github.com/hoplab/hoplab/internal/test/golden"
+	"github.com/hoplab/hoplab/internal/topology"
 )
 
 //go:generate go test . -run TestFixtures -count=1 -update
@@ -51,6 +52,20 @@ func TestFixtures(t *testing.T) {
 			golden.Check(t, filepath.Join("testdata", c.Case+".golden"), dump(t, top))
 		})
 	}
+}
+
+// load reads a configuration of one file.
+func load(t *testing.T, config string) *topology.Topology {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	top, err := terraform.Load(dir, terraform.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return top
 }
 
 func TestDetect(t *testing.T) {

@@ -1,11 +1,7 @@
 package terraform_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
-
-	"github.com/hoplab/hoplab/internal/source/terraform"
 )
 
 // TestTLS: an endpoint has TLS when its service block has the block; one whose
@@ -39,14 +35,7 @@ resource "aws_ecs_service" "app" {
   }
 }
 `
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(config), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	topo, err := terraform.Load(dir, terraform.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	topo := load(t, config)
 	want := map[string][2]bool{"plain": {}, "secure": {true, false}, "open": {false, true}}
 	ends := topo.Services[0].Connect.Endpoints
 	if len(ends) != len(want) {
