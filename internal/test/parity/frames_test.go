@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -73,34 +75,75 @@ func (f *framed) goAway(last uint32, code http2.ErrCode) {
 	f.write(func(fr *http2.Framer) { fr.WriteGoAway(last, code, nil) })
 }
 
-// frames is an origin that lets serve answer the n-th request of a connection.
-func frames(serve func(f *framed, stream uint32, n int)) func(testing.TB) uint16 {
+// next reads a frame. Settings and pings are answered.
+func (f *framed) next() (http2.Frame, error) {
+	got, err := f.fr.ReadFrame()
+	if err != nil {
+		return nil, err
+	}
+	switch got := got.(type) {
+	case *http2.SettingsFrame:
+		if !got.IsAck() {
+			f.write(func(fr *http2.Framer) { fr.WriteSettingsAck() })
+		}
+	case *http2.PingFrame:
+		if !got.IsAck() {
+			f.write(func(fr *http2.Framer) { fr.WritePing(true, got.Data) })
+		}
+	}
+	return got, nil
+}
+
+// dialFramed begins a connection, which is read for so long at most.
+func dialFramed(addr string, patience time.Duration) (*framed, error) {
+	c, err := net.Dial("tcp4", addr)
+	if err != nil {
+		return nil, err
+	}
+	c.SetReadDeadline(time.Now().Add(patience))
+	io.WriteString(c, http2.ClientPreface)
+	f := newFramed(c)
+	f.write(func(fr *http2.Framer) { fr.WriteSettings() })
+	return f, nil
+}
+
+// framing is an origin whose connections serve has once they have begun, until it
+// returns.
+func framing(serve func(f *framed)) func(testing.TB) uint16 {
 	return raw(func(c net.Conn) {
 		if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
 			return
 		}
 		f := newFramed(c)
 		f.write(func(fr *http2.Framer) { fr.WriteSettings() })
+		serve(f)
+	})
+}
+
+// frames is an origin that lets serve answer the n-th request of a connection.
+func frames(serve func(f *framed, stream uint32, n int)) func(testing.TB) uint16 {
+	return framing(func(f *framed) {
 		for n := 0; ; {
-			got, err := f.fr.ReadFrame()
+			got, err := f.next()
 			if err != nil {
 				return
 			}
-			switch got := got.(type) {
-			case *http2.SettingsFrame:
-				if !got.IsAck() {
-					f.write(func(fr *http2.Framer) { fr.WriteSettingsAck() })
-				}
-			case *http2.PingFrame:
-				if !got.IsAck() {
-					f.write(func(fr *http2.Framer) { fr.WritePing(true, got.Data) })
-				}
-			case *http2.MetaHeadersFrame:
+			if got, ok := got.(*http2.MetaHeadersFrame); ok {
 				n++
 				go serve(f, got.StreamID, n)
 			}
 		}
 	})
+}
+
+// onOneLine puts fields in order, one after the other.
+func onOneLine(fields []hpack.HeaderField) string {
+	var out []string
+	for _, h := range fields {
+		out = append(out, h.Name+"="+h.Value)
+	}
+	slices.Sort(out)
+	return strings.Join(out, "|")
 }
 
 // TestFramesOfClients: rarer requests that HTTP/2 allows.
@@ -175,29 +218,21 @@ func TestFramesOfClients(t *testing.T) {
 
 // frames speaks HTTP/2 frame by frame and notes what comes back.
 func (s *stage) frames(send func(f *framed)) {
-	c, err := net.Dial("tcp4", s.addr)
+	f, err := dialFramed(s.addr, 1800*time.Millisecond)
 	if err != nil {
 		s.note("%v", err)
 		return
 	}
-	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(1800 * time.Millisecond))
-	io.WriteString(c, http2.ClientPreface)
-	f := newFramed(c)
-	f.write(func(fr *http2.Framer) { fr.WriteSettings() })
+	defer f.Close()
 	go send(f)
 	body, reset := map[uint32]string{}, map[uint32]bool{}
 	for {
-		got, err := f.fr.ReadFrame()
+		got, err := f.next()
 		if err != nil {
 			s.note("end: %s", kindOf(err))
 			return
 		}
 		switch got := got.(type) {
-		case *http2.SettingsFrame:
-			if !got.IsAck() {
-				f.write(func(fr *http2.Framer) { fr.WriteSettingsAck() })
-			}
 		case *http2.MetaHeadersFrame:
 			h := http.Header{}
 			for _, field := range got.Fields {

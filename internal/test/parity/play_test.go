@@ -48,13 +48,13 @@ type play struct {
 
 // stage is where a play is done.
 type stage struct {
-	t      testing.TB
-	addr   string
-	route  string
-	host   string // the requests' Host
-	chance bool   // decides what is left of limits
-	mu     sync.Mutex
-	lines  []string
+	t        testing.TB
+	addr     string
+	route    string
+	host     string // the requests' Host
+	mayRetry bool   // as its play
+	mu       sync.Mutex
+	lines    []string
 }
 
 // lessTime is what a retry has left of 15 s, anyTime what it or a first try has.
@@ -69,7 +69,7 @@ func (s *stage) note(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	line = uuid.ReplaceAllString(line, "UUID")
 	line = anyPort.ReplaceAllString(line, "HOST")
-	if s.chance {
+	if s.mayRetry {
 		line = anyTime.ReplaceAllString(line, "rq-timeout-ms=LEFT")
 	}
 	line = lessTime.ReplaceAllString(line, "rq-timeout-ms=LESS")
@@ -158,7 +158,7 @@ func rehearse(t *testing.T, plays []play, edit func(*deployment), atATime int) [
 			}
 			for r, addr := range []netip.AddrPort{at, e.At} {
 				if p.only == "" || p.only == routes[r] {
-					pairs[i*len(routes)+r][h] = &stage{t: t, addr: addr.String(), route: routes[r], host: "app.ns", chance: p.mayRetry}
+					pairs[i*len(routes)+r][h] = &stage{t: t, addr: addr.String(), route: routes[r], host: "app.ns", mayRetry: p.mayRetry}
 					if p.logged {
 						pairs[i*len(routes)+r][h].host = fmt.Sprintf("app%d-%d.ns", i, r)
 					}

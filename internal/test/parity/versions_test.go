@@ -20,32 +20,18 @@ import (
 
 // told2 is an origin that says in its answer what a request over HTTP/2 held.
 func told2(t testing.TB) uint16 {
-	return raw(func(c net.Conn) {
-		if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
-			return
-		}
-		f := newFramed(c)
-		f.write(func(fr *http2.Framer) { fr.WriteSettings() })
+	return framing(func(f *framed) {
 		seen := map[uint32]string{}
 		for {
-			got, err := f.fr.ReadFrame()
+			got, err := f.next()
 			if err != nil {
 				return
 			}
 			id, ended := got.Header().StreamID, false
 			switch got := got.(type) {
-			case *http2.SettingsFrame:
-				if !got.IsAck() {
-					f.write(func(fr *http2.Framer) { fr.WriteSettingsAck() })
-				}
 			case *http2.MetaHeadersFrame:
-				var fields []string
-				for _, h := range got.Fields {
-					fields = append(fields, longRun.ReplaceAllString(h.Name+"="+h.Value, "xxx"))
-				}
-				slices.Sort(fields)
 				ended = got.StreamEnded()
-				seen[id] += "{" + strings.Join(fields, "|") + "}"
+				seen[id] += "{" + longRun.ReplaceAllString(onOneLine(got.Fields), "xxx") + "}"
 			case *http2.DataFrame:
 				ended = got.StreamEnded()
 				seen[id] += string(got.Data())
@@ -93,44 +79,33 @@ func sorted(message []byte) string {
 // stream sends one request over an HTTP/2 connection of its own and notes what comes
 // back, until the answer's end. A connection may end in a reset or without.
 func (s *stage) stream(what string, send func(f *framed)) {
-	c, err := net.Dial("tcp4", s.addr)
+	f, err := dialFramed(s.addr, 1500*time.Millisecond)
 	if err != nil {
 		s.note("%s: %v", what, err)
 		return
 	}
-	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(1500 * time.Millisecond))
-	io.WriteString(c, http2.ClientPreface)
-	f := newFramed(c)
-	f.write(func(fr *http2.Framer) { fr.WriteSettings() })
+	defer f.Close()
 	go send(f)
 	var out []string
 	body := ""
 	for ended := false; !ended; {
-		got, err := f.fr.ReadFrame()
+		got, err := f.next()
 		if err != nil {
 			out = append(out, strings.NewReplacer("connection reset", "end", "EOF", "end").Replace(kindOf(err)))
 			break
 		}
 		switch got := got.(type) {
-		case *http2.SettingsFrame:
-			if !got.IsAck() {
-				f.write(func(fr *http2.Framer) { fr.WriteSettingsAck() })
-			}
 		case *http2.MetaHeadersFrame:
-			var fields []string
-			for _, h := range got.Fields {
-				if h.Name == "x-envoy-upstream-service-time" {
+			for i := range got.Fields {
+				switch h := &got.Fields[i]; h.Name {
+				case "x-envoy-upstream-service-time":
 					h.Value = "MS"
-				}
-				if h.Name == "date" {
+				case "date":
 					h.Value = "DATE"
 				}
-				fields = append(fields, h.Name+"="+h.Value)
 			}
-			slices.Sort(fields)
 			ended = got.StreamEnded()
-			out = append(out, fmt.Sprintf("head %s end %v", strings.Join(fields, "|"), ended))
+			out = append(out, fmt.Sprintf("head %s end %v", onOneLine(got.Fields), ended))
 		case *http2.DataFrame:
 			body += string(got.Data())
 			if ended = got.StreamEnded(); ended {
@@ -394,148 +369,6 @@ func TestClientsGoAway(t *testing.T) {
 				})
 			}})
 		}
-	}
-	perform(t, plays, nil)
-}
-
-// repeating is an origin that answers every request, and repeats what it is sent.
-func repeating(status string, end bool) func(testing.TB) uint16 {
-	return raw(func(c net.Conn) {
-		io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
-		f := newFramed(c)
-		f.write(func(fr *http2.Framer) { fr.WriteSettings() })
-		for {
-			got, err := f.fr.ReadFrame()
-			if err != nil {
-				return
-			}
-			switch got := got.(type) {
-			case *http2.SettingsFrame:
-				if !got.IsAck() {
-					f.write(func(fr *http2.Framer) { fr.WriteSettingsAck() })
-				}
-			case *http2.MetaHeadersFrame:
-				var fields []string
-				for _, h := range got.Fields {
-					fields = append(fields, h.Name+"="+h.Value)
-				}
-				slices.Sort(fields)
-				f.head(got.StreamID, end, ":status", status, "x-seen", strings.Join(fields, "|"))
-			case *http2.DataFrame:
-				switch text := string(got.Data()); {
-				case text == "bye":
-					f.data(got.StreamID, true, "bye")
-				case text == "reset":
-					f.ends(got.StreamID, http2.ErrCodeCancel)
-				case text != "":
-					f.data(got.StreamID, false, "you said "+text)
-				}
-			}
-		}
-	})
-}
-
-// TestWebSocketToHTTP2: a WebSocket of HTTP/1.1 to an endpoint whose app speaks HTTP/2.
-func TestWebSocketToHTTP2(t *testing.T) {
-	layer.Full(t, "starts Envoy")
-	t.Parallel()
-	const ws = "GET /p?q HTTP/1.1\nHost: a\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n" +
-		"Sec-WebSocket-Version: 13\n\n"
-	pause := 150 * time.Millisecond
-	var plays []play
-	add := func(name string, origin func(testing.TB) uint16, client ...any) {
-		plays = append(plays, play{name: name, protocol: agent.HTTP2, origin: origin, do: func(s *stage) { s.text(&exchange{client: client}) }})
-	}
-	add("an app that knows none", app(echo), ws)
-	for _, status := range []string{"200", "204", "403", "500"} {
-		add("answered with "+status, repeating(status, false), ws, pause)
-		add("answered with "+status+" and the end", repeating(status, true), ws, pause)
-	}
-	add("both ways", repeating("200", false), ws, pause, "hello", pause, "again", pause)
-	add("early data", repeating("200", false), ws+"early", pause)
-	add("the app ends it", repeating("200", false), ws, pause, "bye", pause)
-	add("the app resets it", repeating("200", false), ws, pause, "reset", pause)
-	add("other letters", repeating("200", false), strings.Replace(ws, "websocket", "WebSocket", 1), pause)
-	add("POST", repeating("200", false), strings.Replace(ws, "GET", "POST", 1), pause)
-	add("with a length", repeating("200", false), strings.Replace(ws, "\n\n", "\nContent-Length: 3\n\nabc", 1), pause)
-	perform(t, plays, nil)
-}
-
-// saying is an app of either version that begins each answer when it has the request's
-// head, and goes on after each of the pauses, until the answer's end.
-func saying(p agent.Protocol, pauses ...time.Duration) func(testing.TB) uint16 {
-	if p != agent.HTTP {
-		return frames(func(f *framed, id uint32, _ int) {
-			for i, pause := range pauses {
-				if time.Sleep(pause); i == 0 {
-					f.head(id, false, ":status", "200")
-				}
-				f.data(id, i == len(pauses)-1, "part")
-			}
-		})
-	}
-	return raw(func(c net.Conn) {
-		for buf := make([]byte, 64<<10); ; {
-			n, err := c.Read(buf)
-			if err != nil {
-				return
-			}
-			if !bytes.Contains(buf[:n], []byte("HTTP/1.1")) {
-				continue
-			}
-			for i, pause := range pauses {
-				if time.Sleep(pause); i == 0 {
-					fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 4*len(pauses))
-				}
-				io.WriteString(c, "part")
-			}
-		}
-	})
-}
-
-// TestTimesOfHTTP2: time limits of streams, and clients that give one up.
-func TestTimesOfHTTP2(t *testing.T) {
-	layer.Full(t, "starts Envoy")
-	t.Parallel()
-	const tick, long = 100 * time.Millisecond, 900 * time.Millisecond
-	limit, idle := times(300*time.Millisecond, time.Minute), times(0, 300*time.Millisecond)
-	get := func(f *framed) { f.head(1, true, head2("GET", "http", "/", "a")...) }
-	post := func(rest ...any) func(f *framed) {
-		return func(f *framed) {
-			f.head(1, false, head2("POST", "http", "/", "a")...)
-			for _, r := range rest {
-				switch r := r.(type) {
-				case time.Duration:
-					time.Sleep(r)
-				case string:
-					f.data(1, r == "end", r)
-				case http2.ErrCode:
-					f.ends(1, r)
-				}
-			}
-		}
-	}
-	var plays []play
-	for _, p := range []agent.Protocol{agent.HTTP, agent.HTTP2, agent.GRPC} {
-		add := func(name string, ts agent.Timeouts, send func(*framed), pauses ...time.Duration) {
-			plays = append(plays, play{name: string(p) + ", " + name, protocol: p, timeouts: ts, origin: saying(p, pauses...), only: through,
-				counted: true, do: func(s *stage) { s.frames(send) }})
-		}
-		add("limit, no answer", limit, get, long)
-		add("limit, the answer stops", limit, get, tick, long)
-		add("limit, the answer goes on", limit, get, tick, tick, tick, tick, tick)
-		add("limit, the request stops", limit, post("part"), long)
-		add("limit, the request ends late", limit, post("part", 500*time.Millisecond, "end"), long)
-		add("idle, no answer", idle, get, long)
-		add("idle, the answer stops", idle, get, tick, long)
-		add("idle, the answer goes on", idle, get, tick, tick, tick, tick, tick)
-		add("idle, the request stops", idle, post("part"), long)
-		add("idle, the request goes on", idle, post("part", tick, "part", tick, "part", tick, "end"), tick)
-		add("idle, no request", idle, func(*framed) {}, tick)
-		add("idle after an answer", idle, get, tick)
-		add("given up before the answer", limit, post("part", tick, http2.ErrCodeCancel), long)
-		add("given up in the answer", times(0, time.Minute), post("end", 150*time.Millisecond, http2.ErrCodeCancel), tick, tick, tick)
-		add("answered before the request's end", times(0, time.Minute), post("part", 300*time.Millisecond, "end"), tick)
 	}
 	perform(t, plays, nil)
 }
