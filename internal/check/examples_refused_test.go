@@ -1,13 +1,15 @@
 package check
 
 import (
+	"maps"
+
 	"github.com/hoplab/hoplab/internal/test/topologytest"
 	"github.com/hoplab/hoplab/internal/topology"
 )
 
 // The examples of what AWS refuses, and of names.
 func init() {
-	for id, ex := range map[string]example{
+	maps.Copy(examples, map[string]example{
 		"network-mode-missing": {
 			"a task definition without `NetworkMode`",
 			func(f *topologytest.Fixture) { f.Server.Task.NetworkMode = topology.Opt[string]{} },
@@ -133,9 +135,7 @@ func init() {
 			func(f *topologytest.Fixture) { cloudMap(f, "http://app.internal:80") },
 			func(f *topologytest.Fixture) { cloudMap(f, "http://app.internal:8080") },
 		},
-	} {
-		examples[id] = ex
-	}
+	})
 }
 
 func otherVPC(f *topologytest.Fixture) *topology.VPC {
