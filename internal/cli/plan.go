@@ -88,7 +88,7 @@ func printPlan(s streams, p *plan.Plan, m plan.Machine) error {
 		p.Profile, p.Design, p.Replicates, p.ReplicateS, p.WarmupS, p.WindowS)
 	took := time.Duration((p.Seconds() + float64(p.Replicates)*restartS) * float64(time.Second)).Round(time.Second)
 	printable.Fprintf(s.out, "%g requests/s over %d arms, %s measured requests in all; about %s\n\n",
-		p.RatePerS, len(p.Arms), quantity.Count(int64(p.Requests())), took)
+		p.RatePerS, len(p.Arms), quantity.Count(int64(math.Round(p.Requests()))), took)
 	tw := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "arm\tshare\tpath")
 	for i, a := range p.Arms {
